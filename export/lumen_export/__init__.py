@@ -1,0 +1,1 @@
+"""From a checkpoint to one ONNX file that inference needs nothing else for."""

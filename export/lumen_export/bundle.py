@@ -1,0 +1,32 @@
+"""List the models in `lumen/data` with their digests: run `python -m lumen_export.bundle` after exporting into it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from lumen.runtime.weights import DATA, INDEX
+from lumen_export.export import SAMPLES, twin_path
+
+
+def describe_file(path: Path) -> dict[str, object]:
+    """Return a file's name, SHA-256 in hex and size in bytes."""
+    content = path.read_bytes()
+    return {"file": path.name, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+
+
+def bundle(folder: Path = DATA) -> Path:
+    """Write `models.json` for all models in a folder and return its path."""
+    models = [
+        {"name": path.stem, "files": {sample: describe_file(twin_path(path, sample)) for sample in SAMPLES}}
+        for path in sorted(folder.glob("*.onnx"))
+        if not path.stem.endswith(".u16")
+    ]
+    index = folder / INDEX
+    index.write_text(json.dumps({"models": models}, indent=2) + "\n", encoding="utf-8")
+    return index
+
+
+if __name__ == "__main__":
+    bundle()

@@ -1,0 +1,48 @@
+"""What the graph must not hold: operators that look at a whole tile."""
+
+from __future__ import annotations
+
+import onnx
+
+GLOBAL_OPERATORS = frozenset(
+    {"GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "InstanceNormalization", "GroupNormalization"}
+)
+REDUCTIONS = frozenset({"ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum", "ReduceL2"})
+CHANNEL_AXIS = 1
+
+
+def tile_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Return the nodes whose values depend on the pixels of `tiles`; their shape alone does not count."""
+    reached = {"tiles"}
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type not in ("Shape", "Size") and reached & set(node.input):
+            reached |= set(node.output)
+            nodes.append(node)
+    return nodes
+
+
+def lint(model: onnx.ModelProto) -> list[str]:
+    """Name everything in the graph that would make a tile differ from the whole picture.
+
+    Args:
+        model: A graph as `lumen_export.convert.to_onnx` makes it.
+
+    Returns:
+        One line per fault; empty when tiles are safe.
+    """
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            constants[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+    faults = []
+    for node in tile_nodes(model):
+        if node.op_type in GLOBAL_OPERATORS:
+            faults.append(f"{node.op_type} {node.name!r} pools over the whole tile")
+        elif node.op_type in REDUCTIONS:
+            axes = constants.get(node.input[1]) if len(node.input) > 1 else None
+            if axes is None or {int(axis) for axis in axes.ravel()} != {CHANNEL_AXIS}:
+                faults.append(f"{node.op_type} {node.name!r} reduces over more than the channels")
+        elif node.op_type == "Resize" and len(node.input) > 3 and node.input[3] in constants:
+            faults.append(f"Resize {node.name!r} has a fixed output size")
+    return faults

@@ -1,0 +1,84 @@
+"""The exported file against the network it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from lumen.errors import ModelError
+from lumen.models import Network
+from lumen.spec import SampleType
+from lumen_export.convert import TORCH_SAMPLES
+from lumen_export.wrapper import TileModel
+
+LIMIT_LEVELS: dict[SampleType, int] = {"uint8": 1, "uint16": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How far onnxruntime and torch are apart.
+
+    Attributes:
+        sample: Integer type compared.
+        tiles: Number of tiles compared.
+        worst_levels: Largest difference, in steps of the integer type.
+        differing: Share of the samples that differ at all.
+    """
+
+    sample: SampleType
+    tiles: int
+    worst_levels: int
+    differing: float
+
+
+def random_tiles(
+    network: Network, sample: SampleType, count: int
+) -> list[tuple[NDArray[np.integer], NDArray[np.float32]]]:
+    """Return tiles [n, H, W, 3] of many shapes with thumbnails [n or 1, t, t, 3], from bright to nearly black."""
+    rng = np.random.default_rng(0)
+    top = np.iinfo(sample).max
+    drawn = []
+    for index in range(count):
+        batch = 1 + index % 3
+        height, width = (network.align * int(rng.integers(1, 40)) for _ in range(2))
+        level = 2.0 ** -rng.uniform(0, 7)
+        tiles = (rng.random((batch, height, width, 3)) * level * top).astype(sample)
+        thumbnails = rng.random((batch if index % 2 else 1, network.thumbnail_px, network.thumbnail_px, 3)) * level
+        drawn.append((tiles, thumbnails.astype(np.float32)))
+    return drawn
+
+
+def compare(network: Network, path: Path, sample: SampleType, count: int = 20) -> Agreement:
+    """Run torch and onnxruntime on the same tiles.
+
+    Raises:
+        ModelError: They differ by more than 1 level of 8 bits, or 2 of 16.
+    """
+    model = TileModel(network, TORCH_SAMPLES[sample]).eval()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    worst, differing, total = 0, 0, 0
+    rng = np.random.default_rng(1)
+    for tiles, thumbnails in random_tiles(network, sample, count):
+        ev = rng.uniform(-1, 1, len(thumbnails)).astype(np.float32)
+        enhanced, _ = session.run(None, {"tiles": tiles, "thumbnails": thumbnails, "ev": ev})
+        with torch.no_grad():
+            expected, _ = model(torch.from_numpy(tiles), torch.from_numpy(thumbnails), torch.from_numpy(ev))
+        difference = np.abs(enhanced.astype(np.int64) - expected.numpy().astype(np.int64))
+        worst, differing, total = (
+            max(worst, int(difference.max())),
+            differing + int((difference > 0).sum()),
+            total + difference.size,
+        )
+    if worst > LIMIT_LEVELS[sample]:
+        raise ModelError(
+            f"onnxruntime and torch differ by {worst} levels of {sample}, at most {LIMIT_LEVELS[sample]} expected; "
+            "the file is not written"
+        )
+    return Agreement(sample=sample, tiles=count, worst_levels=worst, differing=differing / total)

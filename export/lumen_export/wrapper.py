@@ -1,0 +1,50 @@
+"""The exported module: integers in, integers out, everything else inside the graph."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lumen.models import Network
+
+BRIGHTEST = 0.98
+
+
+def shift_exposure(brightness: Tensor, ev: Tensor) -> Tensor:
+    """Shift mean sRGB levels by stops of linear light.
+
+    Args:
+        brightness: float [M] in [0, 1].
+        ev: float [M], stops.
+
+    Returns:
+        float [M] in [0, 0.98], or the brightness itself where ev = 0 and it is higher.
+    """
+    linear = torch.where(brightness <= 0.04045, brightness / 12.92, ((brightness + 0.055) / 1.055) ** 2.4)
+    light = linear * torch.exp2(ev)
+    level = torch.where(light <= 0.0031308, light * 12.92, 1.055 * light.clamp(min=1e-6) ** (1 / 2.4) - 0.055)
+    return torch.where(ev == 0, brightness, level.clamp(max=BRIGHTEST))
+
+
+class TileModel(nn.Module):
+    """One network behind the contract of `lumen.spec`.
+
+    Args:
+        network: The trained network, in evaluation mode.
+        sample: Integer type of tiles: `torch.uint8` or `torch.uint16`.
+    """
+
+    def __init__(self, network: Network, sample: torch.dtype) -> None:
+        super().__init__()
+        self.network = network
+        self.sample = sample
+        self.levels = float(torch.iinfo(sample).max)
+
+    def forward(self, tiles: Tensor, thumbnails: Tensor, ev: Tensor) -> tuple[Tensor, Tensor]:
+        """Return enhanced [N, H, W, 3] of the tiles' type and brightness float [M]; inputs as in `lumen.spec`."""
+        x = tiles.to(torch.float32).permute(0, 3, 1, 2) / self.levels
+        thumbnail = thumbnails.permute(0, 3, 1, 2)
+        brightness = shift_exposure(self.network.brightness(thumbnail), ev)
+        y = self.network.restore(x, thumbnail, brightness)
+        y = torch.round(y.clamp(0, 1) * self.levels).permute(0, 2, 3, 1)
+        return y.to(torch.int32).to(self.sample), brightness

@@ -1,0 +1,65 @@
+"""lumen makes dark pictures good.
+
+`import lumen` is instant: the names below are loaded on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lumen.config import EnhanceOptions as EnhanceOptions
+    from lumen.config import RuntimeOptions as RuntimeOptions
+    from lumen.evaluation import evaluate as evaluate
+    from lumen.imaging.codec import Picture as Picture
+    from lumen.imaging.codec import read_picture as read_picture
+    from lumen.imaging.codec import write_picture as write_picture
+    from lumen.pipeline import enhance_file as enhance_file
+    from lumen.pipeline import enhance_picture as enhance_picture
+    from lumen.runtime.session import ModelSet as ModelSet
+    from lumen.runtime.session import OnnxModel as OnnxModel
+    from lumen.runtime.session import open_model as open_model
+
+_LAZY = {
+    "EnhanceOptions": "lumen.config",
+    "ModelSet": "lumen.runtime.session",
+    "OnnxModel": "lumen.runtime.session",
+    "Picture": "lumen.imaging.codec",
+    "RuntimeOptions": "lumen.config",
+    "enhance_file": "lumen.pipeline",
+    "enhance_picture": "lumen.pipeline",
+    "evaluate": "lumen.evaluation",
+    "open_model": "lumen.runtime.session",
+    "read_picture": "lumen.imaging.codec",
+    "write_picture": "lumen.imaging.codec",
+}
+
+__all__ = [
+    "EnhanceOptions",
+    "ModelSet",
+    "OnnxModel",
+    "Picture",
+    "RuntimeOptions",
+    "__version__",
+    "enhance_file",
+    "enhance_picture",
+    "evaluate",
+    "open_model",
+    "read_picture",
+    "write_picture",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'lumen' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -1,0 +1,127 @@
+"""The command table, the global options, and the way from an error to a line and an exit code.
+
+Commands are imported when they run, never for `lumen --help`: their short help stands in the table.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+
+import click
+
+from lumen import __version__
+from lumen.cli.state import State, pass_state
+from lumen.errors import Exit, LumenError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "enhance": ("lumen.cli.enhance:command", "Enhance dark pictures: files and folders."),
+    "eval": ("lumen.cli.eval:command", "Score a model on pairs of dark and well-lit pictures."),
+    "train": ("lumen.cli.train:command", "Train a network on pairs of pictures."),
+    "export-onnx": ("lumen.cli.export_onnx:command", "Turn a checkpoint into an ONNX model, and check it."),
+    "models": ("lumen.cli.models:command", "List the bundled models with size, cost and scores."),
+    "doctor": ("lumen.cli.doctor:command", "Tell which devices, models and formats work here, and why not."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one only to run it or to show its own help."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short) for name, (_, short) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lumen")
+@click.option("-v", "--verbose", is_flag=True, help="Say more, with tracebacks of errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--no-color", is_flag=True, help="Write without colours.")
+@pass_state
+def cli(state: State, /, verbose: bool, quiet: bool, no_color: bool) -> None:
+    """Make dark pictures good.
+
+    lumen enhance PHOTOS -o OUT is all most people need.
+    """
+    if verbose and quiet:
+        raise click.UsageError("expected -v or -q, got both")
+    state.verbosity = int(verbose) - int(quiet)
+    state.color = not no_color
+    from lumen.cli.console import start_logging
+
+    start_logging(state)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; every expected error becomes one line on stderr."""
+    state = State()
+    with _process_settings():
+        return _run(args, state)
+
+
+def _run(args: Sequence[str] | None, state: State) -> int:
+    try:
+        code = cli.main(args, prog_name="lumen", obj=state, standalone_mode=False)
+        return code if isinstance(code, int) else Exit.OK
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except LumenError as error:
+        return _fail(str(error), error.exit_code, state)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("lumen: interrupted", err=True)
+        return Exit.SIGINT
+    except Exception as error:  # noqa: BLE001
+        hint = "" if state.verbosity > 0 else "; run `lumen -v ...` for the traceback"
+        return _fail(f"internal error, {type(error).__name__}: {error}{hint}", Exit.INTERNAL, state)
+
+
+@contextmanager
+def _process_settings() -> Iterator[None]:
+    """End on SIGTERM as on Ctrl-C, and leave signals and logging to the caller as they were."""
+    logger = logging.getLogger("lumen")
+    handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
+    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set signals
+    before = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _fail(message: str, code: Exit, state: State) -> Exit:
+    if state.verbosity > 0:
+        traceback.print_exc()
+    click.echo(f"lumen: {message.encode('utf-8', 'backslashreplace').decode()}", err=True)
+    return code
+
+
+def _terminate(*_: object) -> None:
+    """End like after Ctrl-C, but with the exit code that says so: files in work are finished or removed."""
+    raise SystemExit(int(Exit.SIGTERM))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

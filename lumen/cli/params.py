@@ -1,0 +1,33 @@
+"""Values of options that several commands share."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]i?)?(?:b|px)?", re.IGNORECASE)
+
+
+def parse_amount(text: str) -> int:
+    """Return a positive number with an optional unit: k, M, G are thousands; Ki, Mi, Gi multiples of 1024.
+
+    >>> parse_amount("512M"), parse_amount("2GiB")
+    (512000000, 2147483648)
+    """
+    match = _AMOUNT.fullmatch(text.strip())
+    number = int(float(match[1]) * _UNITS[(match[2] or "").lower()]) if match else 0
+    if number < 1:
+        raise click.BadParameter(f"expected a number above 0 such as 512M or 2GiB, got {text!r}")
+    return number
+
+
+def parse_tile(text: str) -> int | None:
+    """Return a number of pixels, None for `auto`."""
+    text = text.strip().lower()
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise click.BadParameter(f"expected auto or a number of pixels, got {text!r}")
+    return int(text)

@@ -1,0 +1,1 @@
+"""Bundled models (ONNX files and their cards)."""

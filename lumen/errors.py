@@ -1,0 +1,119 @@
+"""Every error lumen raises on purpose, and the exit code each one ends a command with.
+
+::
+
+    LumenError                     1  internal
+    ├── UsageError                 2  options that contradict each other, an unsafe layout
+    ├── PictureError               3  one picture cannot be processed (batches go on)
+    │   ├── DecodeError               the file is damaged or not a picture
+    │   ├── UnsupportedError          a sound picture of a kind lumen does not handle
+    │   ├── EncodeError               the result cannot be stored in the asked format
+    │   └── OutOfMemoryError          too little memory even for the smallest window
+    ├── DataError                  3  pairs missing, sizes that differ, an empty data set
+    ├── NothingToDoError           4  no input matched
+    ├── UnavailableError           5  something needed is not there
+    │   ├── DeviceError               CUDA asked for and not usable
+    │   ├── ModelError                a model file is missing, damaged or of another contract
+    │   └── MissingExtraError         an optional package is not installed
+    └── OutputError                6  the output cannot be written
+        ├── DiskFullError             no space left
+        └── LockedError               another run holds the output folder
+
+A message is one line: what was expected, what came, what to do.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    SOME_FAILED = 3
+    ALL_FAILED = 4
+    UNAVAILABLE = 5
+    OUTPUT = 6
+    SIGINT = 130
+    SIGTERM = 143
+
+
+class LumenError(Exception):
+    """Base of all errors raised on purpose; `exit_code` is what a command ends with."""
+
+    exit_code: Exit = Exit.INTERNAL
+
+
+class UsageError(LumenError):
+    """Options contradict each other, or the layout would overwrite an input."""
+
+    exit_code = Exit.USAGE
+
+
+class PictureError(LumenError):
+    """One picture cannot be processed; a batch records it and goes on."""
+
+    exit_code = Exit.SOME_FAILED
+
+
+class DecodeError(PictureError):
+    """The file is damaged, truncated, empty or not a picture."""
+
+
+class UnsupportedError(PictureError):
+    """A sound picture of a kind lumen does not handle."""
+
+
+class EncodeError(PictureError):
+    """The result cannot be stored in the asked format."""
+
+
+class OutOfMemoryError(PictureError):
+    """There is too little memory, even for the smallest window."""
+
+
+class DataError(LumenError):
+    """Pairs are missing, sizes differ, or a data set is empty."""
+
+    exit_code = Exit.SOME_FAILED
+
+
+class NothingToDoError(LumenError):
+    """No input matched."""
+
+    exit_code = Exit.ALL_FAILED
+
+
+class UnavailableError(LumenError):
+    """Something the command needs is not there."""
+
+    exit_code = Exit.UNAVAILABLE
+
+
+class DeviceError(UnavailableError):
+    """The asked device cannot be used."""
+
+
+class ModelError(UnavailableError):
+    """A model file is missing, damaged, or does not follow the contract."""
+
+
+class MissingExtraError(UnavailableError):
+    """An optional package is not installed; the message names the extra."""
+
+
+class OutputError(LumenError):
+    """The output cannot be written."""
+
+    exit_code = Exit.OUTPUT
+
+
+class DiskFullError(OutputError):
+    """No space is left where the output goes."""
+
+
+class LockedError(OutputError):
+    """Another run holds the output folder."""

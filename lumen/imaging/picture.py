@@ -1,0 +1,144 @@
+"""A decoded picture and what came with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lumen.errors import UnsupportedError
+from lumen.spec import SampleType
+
+Format = Literal["jpeg", "png", "webp", "tiff", "bmp"]
+Samples = npt.NDArray[np.integer[Any]]
+
+_STRIP_ROWS = 256
+
+# How displayed pixels follow from stored ones, for each EXIF orientation.
+_TURNS: Final[Mapping[int, Callable[[Samples], Samples]]] = MappingProxyType(
+    {
+        1: lambda a: a,
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+        7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+        8: lambda a: a.swapaxes(0, 1)[::-1],
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What a file says about its picture, as stored.
+
+    Attributes:
+        exif: An EXIF block from its byte-order mark on (no `Exif` prefix); holds the orientation.
+        icc: An ICC profile.
+        xmp: An XMP packet.
+        dpi: Pixels per inch, horizontal and vertical.
+    """
+
+    exif: bytes | None = None
+    icc: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picture:
+    """Pixels in stored orientation; the orientation tag in `metadata.exif` says how they are displayed.
+
+    Attributes:
+        pixels: RGB `[H, W, 3]`, uint8 or uint16 at full range, whatever the file's own layout.
+        alpha: Opacity `[H, W]` of the same dtype, not multiplied into the pixels; None when opaque.
+        gray: The file held one channel (three equal ones in `pixels`); it is stored so again.
+        metadata: EXIF, ICC, XMP and resolution.
+        format: What the file really was, whatever its name said.
+    """
+
+    pixels: Samples
+    alpha: Samples | None = None
+    gray: bool = False
+    metadata: Metadata = Metadata()
+    format: Format
+
+    def __post_init__(self) -> None:
+        pixels, alpha = self.pixels, self.alpha
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size or pixels.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"expected uint8 or uint16 pixels [H, W, 3], got {pixels.dtype} {pixels.shape}")
+        if alpha is not None and (alpha.shape != pixels.shape[:2] or alpha.dtype != pixels.dtype):
+            raise ValueError(f"expected {pixels.dtype} alpha {pixels.shape[:2]}, got {alpha.dtype} {alpha.shape}")
+
+    @property
+    def sample(self) -> SampleType:
+        """Integer type of the pixels."""
+        return "uint8" if self.pixels.dtype == np.uint8 else "uint16"
+
+    @property
+    def height(self) -> int:
+        """Rows, as stored."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns, as stored."""
+        return int(self.pixels.shape[1])
+
+    @classmethod
+    def from_channels(cls, samples: Samples, *, kind: Format, metadata: Metadata) -> Picture:
+        """Make a picture of decoded samples `[H, W]` or `[H, W, 1 to 4]`: grey, grey + alpha, RGB or RGB + alpha."""
+        planes = samples[..., np.newaxis] if samples.ndim == 2 else samples
+        count = planes.shape[2]
+        gray = count < 3
+        pixels = np.repeat(planes[..., :1], 3, axis=2) if gray else planes[..., :3]
+        return cls(
+            pixels=np.ascontiguousarray(pixels),
+            alpha=np.ascontiguousarray(planes[..., -1]) if count in (2, 4) else None,
+            gray=gray,
+            metadata=metadata,
+            format=kind,
+        )
+
+    def to_channels(self) -> Samples:
+        """Return the samples as they are stored: `[H, W]` when grey and opaque, else `[H, W, 2 to 4]`."""
+        color = gray_of(self.pixels) if self.gray else self.pixels
+        if self.alpha is None:
+            return np.ascontiguousarray(color)
+        return np.dstack([color, self.alpha])
+
+    def turned(self, orientation: int) -> Picture:
+        """Return the picture with its pixels as EXIF `orientation` (1 to 8) displays them; the tag is left alone."""
+        turn, dpi = _TURNS[orientation], self.metadata.dpi
+        return replace(
+            self,
+            pixels=np.ascontiguousarray(turn(self.pixels)),
+            alpha=None if self.alpha is None else np.ascontiguousarray(turn(self.alpha)),
+            metadata=replace(self.metadata, dpi=(dpi[1], dpi[0])) if dpi and orientation >= 5 else self.metadata,
+        )
+
+
+def gray_of(pixels: Samples) -> Samples:
+    """Return the luma `[H, W]` (0.299 R + 0.587 G + 0.114 B, rounded) of RGB `[H, W, 3]`; exact where R = G = B."""
+    gray = np.empty(pixels.shape[:2], pixels.dtype)
+    weights = np.array([299, 587, 114], np.uint32)
+    for y in range(0, len(gray), _STRIP_ROWS):  # the 32-bit products of a whole picture would take six times its memory
+        gray[y : y + _STRIP_ROWS] = (pixels[y : y + _STRIP_ROWS] @ weights + 500) // 1000
+    return gray
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Refuse a picture by its header, before memory is taken for it.
+
+    Raises:
+        UnsupportedError: The picture has more than `max_pixels` pixels.
+    """
+    if width * height > max_pixels:
+        raise UnsupportedError(
+            f"expected at most {max_pixels / 1e6:g} megapixels, got {width}x{height}; raise the limit with --max-pixels"
+        )

@@ -1,0 +1,176 @@
+"""The main path: a picture as a thumbnail and as windows, through the model, and together again.
+
+::
+
+    read_picture -> area_thumbnail + plan_tiles -> cut -> model.run -> paste -> write_picture
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from lumen.config import EnhanceOptions
+from lumen.errors import OutOfMemoryError, UsageError
+from lumen.imaging.codec import Picture, read_picture, write_picture
+from lumen.imaging.thumbnail import area_thumbnail
+from lumen.imaging.tiling import cut, paste, plan_tiles
+from lumen.runtime.memory import CPU_WINDOW_PX, GPU_WINDOW_PX, MIN_WINDOW_PX, window_side_px
+from lumen.runtime.model import Model, Models, Pixels
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[float], None]
+
+SHRINK = 0.7  # of the side: about half the memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileResult:
+    """One file that was written.
+
+    Attributes:
+        source: The file that was read.
+        target: The file that was written.
+        width: Columns.
+        height: Rows.
+        seconds: From before decoding until the result was on disk.
+        warnings: Metadata that could not be kept, one line each.
+    """
+
+    source: Path
+    target: Path
+    width: int
+    height: int
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+def enhance_picture(
+    picture: Picture, models: Models, options: EnhanceOptions | None = None, progress: Progress | None = None
+) -> Picture:
+    """Enhance one picture; size, depth, alpha and metadata stay as they are.
+
+    Args:
+        picture: uint8 or uint16 pixels [H, W, 3] of any size.
+        models: The 8-bit and 16-bit twins; the picture's depth decides.
+        options: Exposure and memory.
+        progress: Called with the fraction done, in (0, 1], after each window.
+
+    Raises:
+        OutOfMemoryError: Even the smallest window does not fit in memory.
+        UsageError: The asked window or memory is too small for the model.
+    """
+    options = options or EnhanceOptions()
+    model = models.for_sample(picture.sample)
+    return replace(picture, pixels=_enhance_pixels(picture.pixels, model, options, progress or _ignore))
+
+
+def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOptions | None = None) -> FileResult:
+    """Enhance one file into another; the target appears whole or not at all.
+
+    Raises:
+        UsageError: Both are the same file.
+        PictureError: The source cannot be decoded, enhanced, or stored in the target's format.
+        OutputError: The target cannot be written.
+    """
+    options = options or EnhanceOptions()
+    if target.exists() and target.samefile(source):
+        raise UsageError(f"expected another file than the input {source} as the result")
+    started = time.monotonic()
+    picture = read_picture(source, max_pixels=options.max_pixels)
+    warnings = write_picture(enhance_picture(picture, models, options), target, quality=options.quality)
+    return FileResult(
+        source=source,
+        target=target,
+        width=picture.width,
+        height=picture.height,
+        seconds=time.monotonic() - started,
+        warnings=warnings,
+    )
+
+
+def window_px(model: Model, options: EnhanceOptions) -> int:
+    """Return the largest window side in pixels that the options and the memory allow.
+
+    Raises:
+        UsageError: What the user asked for leaves no pixel between two halos, or no window at all.
+    """
+    spec = model.spec
+    if options.tile_px is not None:
+        least = 2 * spec.halo_px + spec.align
+        if options.tile_px < least:
+            raise UsageError(f"expected --tile of at least {least} pixels for {spec.name}, got {options.tile_px}")
+        side = options.tile_px
+    else:
+        side = _side_by_memory(model, options.max_memory_bytes)
+    return side if model.window_limit_px is None else min(side, model.window_limit_px)
+
+
+def smallest_window_px(model: Model) -> int:
+    """Return the smallest side worth running: below it nearly everything is halo."""
+    return max(MIN_WINDOW_PX, 3 * model.spec.halo_px + model.spec.align)
+
+
+def _side_by_memory(model: Model, asked_bytes: int | None) -> int:
+    least = smallest_window_px(model)
+    needed = least**2 * model.spec.bytes_per_px
+    if asked_bytes is not None and asked_bytes < needed:
+        raise UsageError(
+            f"expected --max-memory of at least {-(-needed >> 20)}M for {model.spec.name}, got {asked_bytes} bytes"
+        )
+    largest = CPU_WINDOW_PX if model.device == "cpu" else GPU_WINDOW_PX
+    budget = model.budget_bytes if asked_bytes is None else asked_bytes
+    return max(least, window_side_px(budget, model.spec.bytes_per_px, largest_px=largest))
+
+
+def _enhance_pixels(pixels: Pixels, model: Model, options: EnhanceOptions, progress: Progress) -> Pixels:
+    spec = model.spec
+    height, width = pixels.shape[:2]
+    thumbnail = area_thumbnail(pixels, spec.thumbnail_px)[None]  # [1, t, t, 3]
+    ev = np.array([options.ev], np.float32)
+    result = np.empty_like(pixels)
+    rows_done = 0  # cores above stay valid when the window shrinks: its size never changes the result
+    while rows_done < height:
+        plan = plan_tiles(
+            height,
+            width,
+            align=spec.align,
+            halo_px=spec.halo_px,
+            edge_px=spec.edge_px,
+            max_window_px=window_px(model, options),
+        )
+        try:
+            for tile in plan.tiles:
+                if tile.y1 <= rows_done:
+                    continue
+                window = cut(pixels, plan, tile)[None]  # [1, h, w, 3]
+                paste(result, plan, tile, model.run(window, thumbnail, ev)[0])
+                if tile.x1 == width:
+                    rows_done = tile.y1
+                progress((tile.y0 * width + (tile.y1 - tile.y0) * tile.x1) / (height * width))
+        except OutOfMemoryError:
+            if not _shrink(model, max(plan.window_h, plan.window_w)):
+                raise
+    return result
+
+
+def _shrink(model: Model, failed_px: int) -> bool:
+    """Remember for the rest of the run that a window was too large; return False where none smaller is left."""
+    least = smallest_window_px(model)
+    if failed_px <= least:
+        return False
+    smaller = max(least, int(failed_px * SHRINK))
+    model.release()
+    model.window_limit_px = smaller
+    log.warning("memory was short for windows of %d px; going on with at most %d px", failed_px, smaller)
+    return True
+
+
+def _ignore(fraction: float) -> None:
+    """Stand in for a missing progress callback."""

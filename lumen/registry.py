@@ -1,0 +1,29 @@
+"""The one list of network architectures. Strings, so that reading it imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A network lumen can train and export.
+
+    Attributes:
+        name: What recipes and checkpoints call it.
+        target: `module:Class`, imported only when the network is built.
+        summary: One line for people.
+    """
+
+    name: str
+    target: str
+    summary: str
+
+
+ARCHITECTURES: tuple[Architecture, ...] = (
+    Architecture(
+        name="context-mirnet",
+        target="lumen.models.context_mirnet:ContextMIRNet",
+        summary="MIRNet whose gates read a context code taken from a thumbnail of the whole picture",
+    ),
+)

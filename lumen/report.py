@@ -1,0 +1,101 @@
+"""What became of every file, the counts, the exit code, and one JSON object per file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lumen.errors import Exit
+
+Status = Literal["done", "skipped", "failed", "planned"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one file.
+
+    Attributes:
+        source: The input.
+        target: Where the result is, would be, or was to be; None when there is no place for it.
+        status: `done`, `skipped` (a result was there), `failed`, or `planned` (a dry run).
+        reason: Why it was skipped or failed, one line.
+        seconds: Time from before decoding until the result was on disk, waiting for other files not counted.
+        megapixels: Size of the picture; 0 when unknown.
+        warnings: What could not be kept, one line each.
+    """
+
+    source: Path
+    target: Path | None
+    status: Status
+    reason: str = ""
+    seconds: float = 0.0
+    megapixels: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the outcome as JSON values."""
+        return {
+            "source": str(self.source),
+            "target": None if self.target is None else str(self.target),
+            "status": self.status,
+            "reason": self.reason,
+            "seconds": round(self.seconds, 3),
+            "megapixels": round(self.megapixels, 3),
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(kw_only=True)
+class Report:
+    """Counts of a run; failures are kept, the rest is only counted, so that memory does not grow with the files."""
+
+    total: int
+    counts: dict[Status, int] = field(default_factory=lambda: {"done": 0, "skipped": 0, "failed": 0, "planned": 0})
+    failures: list[Outcome] = field(default_factory=list)
+    megapixels: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        self.counts[outcome.status] += 1
+        if outcome.status == "failed":
+            self.failures.append(outcome)
+        if outcome.status == "done":
+            self.megapixels += outcome.megapixels
+
+    @property
+    def left(self) -> int:
+        """Files that were not reached."""
+        return self.total - sum(self.counts.values())
+
+    @property
+    def exit_code(self) -> Exit:
+        """0 all done or skipped, 3 some failed, 4 all failed or there was nothing."""
+        failed = self.counts["failed"]
+        if self.total == 0 or failed == self.total:
+            return Exit.ALL_FAILED
+        return Exit.SOME_FAILED if failed else Exit.OK
+
+    def summary(self) -> str:
+        """Return one line for people, such as `12 done, 3 skipped in 8.1 s (4.2 megapixels/s)`."""
+        words: Mapping[Status, str] = {"done": "done", "planned": "to do", "skipped": "skipped", "failed": "failed"}
+        parts = [f"{self.counts[status]} {word}" for status, word in words.items() if self.counts[status]]
+        if self.left:
+            parts.append(f"{self.left} left")
+        line = ", ".join(parts) or "nothing to do"
+        if self.counts["done"]:
+            line += f" in {self.seconds:.1f} s ({self.megapixels / max(self.seconds, 1e-9):.2f} megapixels/s)"
+        return line
+
+
+def printable(text: object) -> str:
+    r"""Return text on one line that any terminal can show.
+
+    Names may hold newlines, control characters or bytes that are no UTF-8; those come out as escapes.
+
+    >>> printable("a\nb")
+    'a\\nb'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))

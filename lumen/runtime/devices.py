@@ -1,0 +1,95 @@
+"""Which devices there are, and why CUDA cannot be used where it cannot.
+
+onnxruntime falls back to the CPU in silence when CUDA's libraries are missing. `get_available_providers` only tells
+what was compiled in; the truth is in a session's own providers, and the cause is what the loader says.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata, util
+from pathlib import Path
+
+FALLBACK_VRAM_BYTES = 4 << 30
+
+_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_PROVIDER = "onnxruntime_providers_cuda.dll" if sys.platform == "win32" else "libonnxruntime_providers_cuda.so"
+
+
+@cache
+def cuda_device_count() -> int:
+    """Return how many NVIDIA devices the driver shows; 0 without a driver."""
+    try:
+        driver = ctypes.CDLL(_DRIVER)
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def why_no_cuda(index: int = 0) -> str:
+    """Return one line with the reason why CUDA device `index` cannot be used, and what to do.
+
+    Meant for after a session was made and came out without CUDA.
+    """
+    distributions = onnxruntime_distributions()
+    if "onnxruntime-gpu" not in distributions:
+        return "the installed onnxruntime has no CUDA support; install onnxruntime-gpu instead"
+    if len(distributions) > 1:
+        return f"{' and '.join(distributions)} overwrite each other; uninstall both, then install onnxruntime-gpu"
+    count = cuda_device_count()
+    if count == 0:
+        return f"no NVIDIA device or driver was found ({_DRIVER}); install the driver or use --device cpu"
+    if index >= count:
+        return f"there is no device {index}, the driver shows {count}; use --device cuda:{count - 1} or lower"
+    missing = missing_cuda_library()
+    if missing is not None:
+        return f"{missing} cannot be loaded; install the libraries with: pip install 'lumen-enhance[cuda]'"
+    return "onnxruntime could not start CUDA; run again with -v to see its own messages"
+
+
+def missing_cuda_library() -> str | None:
+    """Return the name of the first library that keeps onnxruntime's CUDA part from loading, or None."""
+    origin = util.find_spec("onnxruntime")
+    if origin is None or origin.origin is None:
+        return "onnxruntime"
+    library = Path(origin.origin).parent / "capi" / _PROVIDER
+    if not library.exists():
+        return _PROVIDER
+    try:
+        # The CUDA part resolves symbols from this one, which onnxruntime itself loads first.
+        shared = library.with_name(library.name.replace("cuda", "shared"))
+        ctypes.CDLL(str(shared), mode=ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        name = re.match(r"(\S+\.so[.\d]*):", str(error))
+        return name.group(1) if name else str(error)
+    return None
+
+
+def onnxruntime_distributions() -> list[str]:
+    """Return the installed distributions that provide the module `onnxruntime`; more than one is a fault."""
+    return sorted(set(metadata.packages_distributions().get("onnxruntime", [])))
+
+
+def free_vram_bytes(index: int = 0) -> int:
+    """Return the free memory of CUDA device `index` in bytes, 4 GiB where nobody tells."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return FALLBACK_VRAM_BYTES
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    name = visible[index] if index < len(visible) else str(index)
+    command = [tool, "--query-gpu=memory.free", "--format=csv,noheader,nounits", "-i", name]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        return int(answer.split()[0]) << 20
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return FALLBACK_VRAM_BYTES

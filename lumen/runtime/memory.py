@@ -1,0 +1,85 @@
+"""How much memory is free, and how large a window it allows."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+RAM_SHARE = 0.6
+VRAM_SHARE = 0.7
+CPU_WINDOW_PX = 1024  # beyond this a larger window saves little halo and only costs memory and cache misses
+GPU_WINDOW_PX = 2048
+MIN_WINDOW_PX = 128
+FALLBACK_BYTES = 2 << 30  # where the system does not say: little enough for any machine that runs a desktop
+
+_CGROUPS = Path("/proc/self/cgroup")
+_MEMINFO = Path("/proc/meminfo")
+_MOUNT = Path("/sys/fs/cgroup")
+
+
+def free_ram_bytes() -> int:
+    """Return the memory this process may still take, in bytes.
+
+    The least of what the system says is available and what each control group around the process leaves.
+    """
+    free = _system_free_bytes()
+    return max(0, min([free, *_cgroup_free_bytes()]))
+
+
+def window_side_px(budget_bytes: int, bytes_per_px: int, *, largest_px: int) -> int:
+    """Return the side of the largest square window a budget allows, within [MIN_WINDOW_PX, largest_px].
+
+    Args:
+        budget_bytes: Memory one inference may take.
+        bytes_per_px: What the model takes per window pixel (`ModelSpec.bytes_per_px`).
+        largest_px: Never more than this.
+    """
+    side = math.isqrt(budget_bytes // bytes_per_px)
+    return max(MIN_WINDOW_PX, min(side, largest_px))
+
+
+def _system_free_bytes() -> int:
+    for line in _lines(_MEMINFO):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, macOS no such name
+        return FALLBACK_BYTES
+
+
+def _cgroup_free_bytes() -> list[int]:
+    """Return what each memory control group from ours up to the root leaves, versions 1 and 2."""
+    free = []
+    for line in _lines(_CGROUPS):
+        _, controllers, own = line.split(":", 2)
+        if controllers == "":
+            root, names = _MOUNT, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            root, names = _MOUNT / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        # Inside a container the path is the host's and may not exist; its own group is then mounted at the root.
+        folder = Path(own.strip()).relative_to("/")
+        for group in (root / folder, *(root / parent for parent in folder.parents)):
+            left = _group_free_bytes(group, *names)
+            if left is not None:
+                free.append(left)
+    return free
+
+
+def _group_free_bytes(group: Path, limit: str, usage: str, reclaimable: str) -> int | None:
+    """Return limit - usage + page cache that the kernel gives back on demand; None for a group without a limit."""
+    limits, used = _lines(group / limit), _lines(group / usage)
+    if not limits or not used or not limits[0].strip().isdigit():  # version 2 says "max"
+        return None
+    cache = [int(line.split()[1]) for line in _lines(group / "memory.stat") if line.startswith(reclaimable + " ")]
+    return int(limits[0]) - int(used[0]) + sum(cache)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []

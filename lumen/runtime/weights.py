@@ -1,0 +1,120 @@
+"""Where models are: bundled with the package (checked against their SHA-256) or files of the user.
+
+`lumen/data/models.json` lists the bundled ones::
+
+    {"models": [{"name": "lumen-s",
+                 "files": {"uint8":  {"file": "lumen-s.onnx",     "sha256": "...", "size": 5000000},
+                           "uint16": {"file": "lumen-s.u16.onnx", "sha256": "...", "size": 5000000}}}]}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from lumen.errors import ModelError
+from lumen.spec import SampleType
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+INDEX = "models.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """One ONNX file of a bundled model: its path, SHA-256 in hex and size in bytes."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundledModel:
+    """A model that comes with lumen: its name and one file per sample type."""
+
+    name: str
+    files: Mapping[SampleType, ModelFile]
+
+
+def bundled_models(folder: Path | None = None) -> tuple[BundledModel, ...]:
+    """Return the models listed in a folder's `models.json`, none when there is no such file.
+
+    Args:
+        folder: Where to look; the package's own data by default.
+
+    Raises:
+        ModelError: The list is malformed.
+    """
+    folder = folder or DATA
+    index = folder / INDEX
+    if not index.exists():
+        return ()
+    try:
+        return tuple(
+            BundledModel(
+                name=model["name"],
+                files={
+                    sample: ModelFile(path=folder / entry["file"], sha256=entry["sha256"], size=entry["size"])
+                    for sample, entry in model["files"].items()
+                },
+            )
+            for model in json.loads(index.read_text(encoding="utf-8"))["models"]
+        )
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"the list of bundled models {index} is malformed ({error!r}); install lumen again") from error
+
+
+def find_model(name_or_path: str, sample: SampleType = "uint8") -> Path:
+    """Return the ONNX file of a model for a sample type.
+
+    Args:
+        name_or_path: Name of a bundled model, or path of an 8-bit ONNX file whose 16-bit twin stands beside it
+            (`M.onnx` and `M.u16.onnx`).
+        sample: Which of the two.
+
+    Raises:
+        ModelError: There is no such model, its twin is missing, or a bundled file is damaged.
+    """
+    known = {model.name: model for model in bundled_models()}
+    if name_or_path in known:
+        return _bundled_file(known[name_or_path], sample)
+    path = Path(name_or_path)
+    if not path.is_file():
+        names = ", ".join(known) or "none in this installation"
+        raise ModelError(f"there is no model {name_or_path!r}: expected the path of an .onnx file or a name ({names})")
+    if sample == "uint8":
+        return path
+    twin = path.with_name(path.stem + ".u16" + path.suffix)
+    if not twin.is_file():
+        raise ModelError(f"16-bit pictures need {twin.name} beside {path}; `lumen export-onnx` writes both")
+    return twin
+
+
+def _bundled_file(model: BundledModel, sample: SampleType) -> Path:
+    if sample not in model.files:
+        raise ModelError(f"the bundled model {model.name} has no {sample} file; install lumen again")
+    file = model.files[sample]
+    verify_sha256(file.path, file.sha256)
+    return file.path
+
+
+@cache
+def verify_sha256(path: Path, sha256: str) -> None:
+    """Check a file against its digest, once per process (a failure is found anew every time).
+
+    Raises:
+        ModelError: The file is missing or differs.
+    """
+    if not path.is_file():
+        raise ModelError(f"the bundled model file {path} is missing; install lumen again")
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != sha256:
+        raise ModelError(
+            f"the bundled model file {path} is damaged: expected SHA-256 {sha256[:12]}..., got {found[:12]}...; "
+            "install lumen again"
+        )

@@ -1,0 +1,105 @@
+"""What inference must know about a model, and how it travels inside the ONNX file.
+
+A model is one ONNX file with one contract::
+
+    tiles       uint8   [N, H, W, 3]   pieces of one or more pictures, sRGB; H, W multiples of `align`
+    thumbnails  float32 [M, t, t, 3]   the whole picture of each tile, area-averaged, in [0, 1]; M = 1 or N
+    ev          float32 [M]            exposure asked for, in stops, relative to the model's own choice
+    ->
+    enhanced    uint8   [N, H, W, 3]
+    brightness  float32 [M]            mean sRGB level in [0, 1] the output aims at (after `ev`)
+
+`uint16` replaces `uint8` in the 16-bit twin. The facts below are stored in the file's `metadata_props`, so the
+runtime needs neither torch nor the code of the network.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from lumen.errors import ModelError
+
+CONTRACT = 1
+PREFIX = "lumen."
+
+SampleType = Literal["uint8", "uint16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """Facts about one exported model.
+
+    Attributes:
+        name: What users type after `--model`, such as `lumen-s`.
+        architecture: Key in `lumen.registry.ARCHITECTURES`.
+        hyperparameters: Keyword arguments that rebuild the network.
+        sample: Integer type of `tiles` and `enhanced`.
+        align: Tile origins and sizes are multiples of this many pixels.
+        halo_px: Pixels around a tile's core after which the result equals the whole picture's.
+        edge_px: Pixels of reflection added around the whole picture, a multiple of `align`.
+        thumbnail_px: Side of the square thumbnail.
+        bytes_per_px: Working memory of one inference, in bytes per tile pixel.
+        gmacs_per_mp: Multiply-accumulates per megapixel, in billions.
+        parameters: Number of trained values.
+        weights_sha256: Digest of the checkpoint's weights.
+        training: Data, recipe and measured scores, for people; JSON values only.
+    """
+
+    name: str
+    architecture: str
+    hyperparameters: Mapping[str, Any]
+    sample: SampleType
+    align: int
+    halo_px: int
+    edge_px: int
+    thumbnail_px: int
+    bytes_per_px: int
+    gmacs_per_mp: float
+    parameters: int
+    weights_sha256: str
+    training: Mapping[str, Any] = field(default_factory=dict)
+    contract: int = CONTRACT
+
+    def __post_init__(self) -> None:
+        if self.contract != CONTRACT:
+            raise ModelError(
+                f"model {self.name!r} follows contract {self.contract}, this lumen reads contract {CONTRACT}; "
+                "export it again with this version"
+            )
+        for name in ("align", "thumbnail_px", "bytes_per_px"):
+            if getattr(self, name) < 1:
+                raise ModelError(f"model {self.name!r}: expected {name} of at least 1, got {getattr(self, name)}")
+        for name in ("halo_px", "edge_px"):
+            if getattr(self, name) < 0 or getattr(self, name) % self.align:
+                raise ModelError(
+                    f"model {self.name!r}: expected {name} to be a multiple of align={self.align}, "
+                    f"got {getattr(self, name)}"
+                )
+
+    @property
+    def levels(self) -> int:
+        """Largest sample value: 255 or 65535."""
+        return 255 if self.sample == "uint8" else 65535
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the facts as ONNX `metadata_props`, each value as JSON under a `lumen.` key."""
+        return {PREFIX + f.name: json.dumps(getattr(self, f.name), sort_keys=True) for f in fields(self)}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> ModelSpec:
+        """Rebuild a spec from ONNX `metadata_props`.
+
+        Raises:
+            ModelError: The file was not exported by lumen, or a fact is missing or malformed.
+        """
+        if PREFIX + "contract" not in metadata:
+            raise ModelError("this ONNX file carries no lumen metadata; make one with `lumen export-onnx`")
+        try:
+            return cls(**{f.name: json.loads(metadata[PREFIX + f.name]) for f in fields(cls)})
+        except KeyError as error:
+            raise ModelError(f"the model's metadata lacks {error}; export it again") from error
+        except (json.JSONDecodeError, TypeError) as error:
+            raise ModelError(f"the model's metadata is malformed ({error}); export it again") from error

@@ -1,0 +1,1 @@
+"""Training in PyTorch: recipes, data, loop, checkpoints."""

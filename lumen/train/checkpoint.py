@@ -1,0 +1,77 @@
+"""Checkpoints: written whole or not at all, read without running anything from the file."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lumen.errors import ModelError
+from lumen.models import Network, build_network
+
+FORMAT = 1
+# What torch raises on files that are not its own, found by feeding it such files.
+READ_FAULTS = (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, ValueError, LookupError, AttributeError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A training at some iteration.
+
+    Attributes:
+        iteration: Steps done.
+        recipe: The effective recipe, as `Recipe.to_dict` gives it.
+        weights: State dict of the network.
+        ema: State dict of the averaged network, the one that is validated and exported.
+        optimizer: State dict of the optimiser; None in `best`.
+        best: Best validation score so far.
+        facts: What the run knows of itself: validation scores, data, split, versions.
+    """
+
+    iteration: int
+    recipe: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+    ema: Mapping[str, Tensor]
+    optimizer: Mapping[str, Any] | None
+    best: float
+    facts: Mapping[str, Any]
+
+    def network(self) -> Network:
+        """Build the network with the averaged weights, on the CPU, in evaluation mode."""
+        config = self.recipe["network"]
+        network = build_network(config["architecture"], **config["hyperparameters"])
+        network.load_state_dict(dict(self.ema))
+        return network.eval()
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint beside its final name, then put it in place in one step."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        torch.save({"format": FORMAT, **vars(checkpoint)}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint; tensors and plain values only, nothing is unpickled.
+
+    Raises:
+        ModelError: The file is missing, damaged, or no checkpoint of lumen.
+    """
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+            raise ModelError(f"expected a checkpoint made by `lumen train`, got another file: {path}")
+        return Checkpoint(**values)
+    except FileNotFoundError as error:
+        raise ModelError(f"expected a checkpoint at {path}, found none") from error
+    except READ_FAULTS as error:
+        raise ModelError(f"checkpoint {path} is damaged or not one of lumen's ({type(error).__name__})") from error

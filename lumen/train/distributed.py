@@ -1,0 +1,74 @@
+"""Several processes under `torchrun`, or one alone: the same calls serve both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """The place of this process among all.
+
+    Attributes:
+        rank: 0 is the one that writes and speaks.
+        size: Number of processes.
+        device: Where this process computes.
+    """
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and reports."""
+        return self.rank == 0
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Sum a tensor over all processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def mean_gradients(self, parameters: Iterable[Tensor], stop: bool) -> bool:
+        """Average the gradients of all processes in one message; tell whether any process wants to stop."""
+        if self.size == 1:
+            return stop
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([g.reshape(-1) for g in gradients] + [gradients[0].new_tensor([float(stop)])])
+        self.sum(flat)
+        offset = 0
+        for gradient in gradients:
+            gradient.copy_(flat[offset : offset + gradient.numel()].view_as(gradient) / self.size)
+            offset += gradient.numel()
+        return bool(flat[-1] > 0)
+
+
+def join_world(device: str) -> World:
+    """Join the processes `torchrun` started; alone without it.
+
+    Args:
+        device: `auto`, `cpu`, `cuda` or `cuda:N`; under torchrun each process takes the GPU of its local rank.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    rank = int(os.environ.get("RANK", "0"))
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and size > 1:
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    chosen = torch.device(device)
+    if size > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    return World(rank=rank, size=size, device=chosen)
+
+
+def leave_world(world: World) -> None:
+    """Leave the processes joined by `join_world`."""
+    if world.size > 1 and dist.is_initialized():
+        dist.destroy_process_group()

@@ -1,0 +1,56 @@
+"""`metrics.csv`: one row per logged step or validation, appended, cut back on resume."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from lumen.train.validate import PAIR_METRICS, PHOTO_METRICS
+
+COLUMNS = ("iteration", "loss", "crops_per_s", *PAIR_METRICS, *PHOTO_METRICS)
+EVERY = 50
+
+
+class MetricsLog:
+    """Writes the CSV file of a run; losses are averaged over the steps between rows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def step(self, values: Mapping[str, float]) -> None:
+        """Take one step's `iteration`, `loss` and `crops_per_s`; every 50th writes a row."""
+        for name in ("loss", "crops_per_s"):
+            self.sums[name] = self.sums.get(name, 0.0) + values[name]
+        self.count += 1
+        if int(values["iteration"]) % EVERY == 0:
+            self._append({"iteration": values["iteration"], **{k: v / self.count for k, v in self.sums.items()}})
+            self.sums, self.count = {}, 0
+
+    def validation(self, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Write a row of validation scores."""
+        self._append({"iteration": iteration, **metrics})
+
+    def truncate(self, iteration: int) -> None:
+        """Drop the rows after an iteration, left by a run that went on after its last checkpoint."""
+        if not self.path.exists():
+            return
+        with self.path.open(newline="") as file:
+            kept = [row for row in csv.DictReader(file) if int(row["iteration"]) <= iteration]
+        temporary = self.path.with_suffix(".csv.tmp")
+        with temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(kept)
+        os.replace(temporary, self.path)
+
+    def _append(self, row: Mapping[str, float]) -> None:
+        fresh = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            if fresh:
+                writer.writeheader()
+            writer.writerow({name: f"{value:.6g}" if name != "iteration" else value for name, value in row.items()})

@@ -1,0 +1,80 @@
+"""One training from folders to checkpoints: what `lumen train` calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lumen.errors import DeviceError, OutputError, UsageError
+from lumen.train.data import load_pairs, load_photos
+from lumen.train.distributed import join_world, leave_world
+from lumen.train.loop import Trainer
+from lumen.train.recipe import Recipe
+
+
+def train_run(
+    recipe: Recipe,
+    *,
+    data: Path | None,
+    photos: Sequence[Path],
+    run: Path,
+    resume: str | None,
+    device: str,
+    threads: int,
+    on_event: Callable[[Mapping[str, Any]], None],
+) -> int:
+    """Train by a recipe.
+
+    Args:
+        recipe: All values.
+        data: Folder of pairs, or None.
+        photos: Folders of well-lit photographs.
+        run: Folder of the run.
+        resume: `auto` (the run's `last.pt` if there is one), a checkpoint's path, or None for a new run.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        threads: CPU threads of this process; 0 leaves torch's choice.
+        on_event: Receives progress in the leading process.
+
+    Returns:
+        0, or the number of the signal that ended the training.
+
+    Raises:
+        UsageError: The run's folder holds a training already and `resume` is not given.
+        DeviceError: CUDA is asked for and not there.
+        DataError: There is nothing to train on.
+    """
+    last = run / "last.pt"
+    if resume is None and last.exists():
+        raise UsageError(f"{run} holds a training already; go on with --resume auto, or name another --out")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise DeviceError(f"--device {device}: torch {torch.__version__} sees no CUDA device; use --device cpu")
+    if threads:
+        torch.set_num_threads(threads)
+    world = join_world(device)
+    try:
+        pairs = load_pairs(data, recipe.data.exclude) if data else []
+        if world.leads:
+            prepare_folder(run, recipe)
+        trainer = Trainer(recipe, pairs, load_photos(photos), run, world=world, on_event=on_event)
+        if resume and (resume != "auto" or last.exists()):
+            trainer.resume(last if resume == "auto" else Path(resume))
+        return trainer.fit()
+    finally:
+        leave_world(world)
+
+
+def prepare_folder(run: Path, recipe: Recipe) -> None:
+    """Make the run's folder and write the effective recipe into it.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write the run's folder {run}: {error.strerror}") from error

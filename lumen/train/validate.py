@@ -1,0 +1,96 @@
+"""Scores on held-out pictures: 8-bit results, the same metrics as `lumen eval`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lumen.imaging.metrics import gt_mean, psnr, ssim
+from lumen.imaging.thumbnail import area_thumbnail
+from lumen.imaging.tiling import cut, paste, plan_tiles
+from lumen.models import Network
+from lumen.train.data import Example
+from lumen.train.distributed import World
+
+PAIR_METRICS = ("psnr", "psnr_gt_mean", "psnr_given", "ssim_given")
+PHOTO_METRICS = ("photo_psnr", "photo_psnr_own")
+
+
+@torch.no_grad()
+def enhance_whole(network: Network, low: NDArray[np.uint8], brightness: float | None) -> NDArray[np.uint8]:
+    """Run a network on a whole picture, mirrored at its edges as the runtime does.
+
+    Args:
+        network: In evaluation mode.
+        low: uint8 [H, W, 3].
+        brightness: Mean sRGB level in (0, 1) to reach; None takes the network's own prediction.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    device = next(network.parameters()).device
+    height, width = low.shape[:2]
+    plan = plan_tiles(
+        height,
+        width,
+        align=network.align,
+        halo_px=0,
+        edge_px=network.edge_px,
+        max_window_px=2 * max(height, width) + 512,
+    )
+    window = torch.from_numpy(cut(low, plan, plan.tiles[0])).to(device).permute(2, 0, 1)[None].float() / 255
+    thumbnail = torch.from_numpy(area_thumbnail(low, network.thumbnail_px)).to(device).permute(2, 0, 1)[None]
+    level = network.brightness(thumbnail) if brightness is None else torch.tensor([brightness], device=device)
+    restored = network.restore(window.contiguous(memory_format=torch.channels_last), thumbnail, level.float())
+    rounded = torch.round(restored.clamp(0, 1) * 255).to(torch.uint8)[0].permute(1, 2, 0).cpu().numpy()
+    result = np.empty_like(low)
+    paste(result, plan, plan.tiles[0], rounded)
+    return result
+
+
+def validate(network: Network, pairs: Sequence[Example], photos: Sequence[Example], world: World) -> dict[str, float]:
+    """Score a network; the pictures are shared out over the processes.
+
+    Returns:
+        Means over the pictures: `psnr` (automatic), `psnr_gt_mean` (automatic, scaled to the reference's mean),
+        `psnr_given` and `ssim_given` (given the reference's brightness), `photo_psnr` and `photo_psnr_own` (well-lit
+        photographs, in against out: automatic, and at their own brightness). PSNR in dB.
+    """
+    network.eval()
+    totals = dict.fromkeys((*PAIR_METRICS, *PHOTO_METRICS), 0.0)
+    for example in pairs[world.rank :: world.size]:
+        _add(totals, _score_pair(network, example))
+    for example in photos[world.rank :: world.size]:
+        _add(totals, _score_photo(network, example))
+    summed = world.sum(torch.tensor(list(totals.values()), dtype=torch.float64)).tolist()
+    counts = [len(pairs)] * len(PAIR_METRICS) + [len(photos)] * len(PHOTO_METRICS)
+    return {name: total / n for name, total, n in zip(totals, summed, counts, strict=True) if n}
+
+
+def _add(totals: dict[str, float], scores: Mapping[str, float]) -> None:
+    for name, score in scores.items():
+        totals[name] += score
+
+
+def _score_pair(network: Network, example: Example) -> dict[str, float]:
+    automatic = enhance_whole(network, example.low, None)
+    given = enhance_whole(network, example.low, float(example.high.mean()) / 255)
+    return {
+        "psnr": psnr(automatic, example.high, data_range=255),
+        "psnr_gt_mean": psnr(gt_mean(automatic, example.high), example.high, data_range=255),
+        "psnr_given": psnr(given, example.high, data_range=255),
+        "ssim_given": ssim(given, example.high, data_range=255),
+    }
+
+
+def _score_photo(network: Network, example: Example) -> dict[str, float]:
+    """PSNR is cut at 60 dB, so that a photograph that comes out equal does not make the mean infinite."""
+    own = enhance_whole(network, example.low, float(example.low.mean()) / 255)
+    automatic = enhance_whole(network, example.low, None)
+    return {
+        "photo_psnr": min(60.0, psnr(automatic, example.high, data_range=255)),
+        "photo_psnr_own": min(60.0, psnr(own, example.high, data_range=255)),
+    }

@@ -1,0 +1,53 @@
+"""What all tests share: one thread per worker, a fake model on disk, the command as users run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Before numpy, onnxruntime or torch start their pools: tests run beside other work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# lumen works without torch, and so do its tests: what trains and exports is left out there.
+collect_ignore_glob = [] if find_spec("torch") else ["unit/models/*", "unit/train/*", "unit/lumen_export/*"]
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def fake_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Path of a tiny real ONNX model that doubles every sample; its 16-bit twin lies beside it."""
+    from tests.fakes import write_fake_onnx
+
+    folder = tmp_path_factory.mktemp("model")
+    write_fake_onnx(folder / "fake.u16.onnx", "uint16", gain=2.0, radius=0)
+    return write_fake_onnx(folder / "fake.onnx", "uint8", gain=2.0, radius=0)
+
+
+@pytest.fixture(scope="session")
+def lumen_command() -> Run:
+    """Run `lumen ARGS...` in a process of its own; `cwd=` sets the folder. Text of stdout and stderr is captured."""
+
+    def run(*args: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "export")])}
+        return subprocess.run(
+            [sys.executable, "-m", "lumen", *map(str, args)],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+
+    return run

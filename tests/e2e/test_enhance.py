@@ -1,0 +1,325 @@
+"""`lumen enhance` as users run it: in its own process, on files, with a real (tiny) ONNX model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lumen.imaging.codec import Picture, read_picture, write_picture
+from lumen.locking import lock_folder
+from lumen.spec import SampleType
+from tests.fakes import write_fake_onnx
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a fast model (twice as bright) and a slow one."""
+    folder = tmp_path_factory.mktemp("models")
+    write_fake_onnx(folder / "fast.onnx", radius=0)
+    write_fake_onnx(folder / "fast.u16.onnx", "uint16", radius=0)
+    write_fake_onnx(folder / "slow.onnx", burn=12)
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory is empty but for `in` with a.jpg, a.png and b.png."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "a.png", "b.png"):
+        save(tmp_path / "in" / name)
+    return tmp_path / "in"
+
+
+def save(path: Path, sample: SampleType = "uint8", size: tuple[int, int] = (40, 60)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ramp = np.linspace(0, np.iinfo(sample).max // 4, size[0] * size[1]).reshape(size)
+    pixels = np.repeat(ramp[..., np.newaxis], 3, axis=2).astype(sample)
+    write_picture(Picture(pixels=pixels, format="png"), path)
+
+
+def command(*arguments: object, model: Path | None = None) -> list[str]:
+    """Return the command line; with a model it is an `enhance`."""
+    line = [sys.executable, "-m", "lumen", *map(str, arguments)]
+    return line if model is None else [*line, "--model", str(model)]
+
+
+def start(line: list[str], **arguments: Any) -> subprocess.Popen[str]:
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="surrogateescape",
+        env={**ENVIRONMENT, "PYTHONPATH": path},
+        **arguments,
+    )
+
+
+def run(line: list[str]) -> tuple[int, str, str]:
+    with start(line) as process:
+        out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def tree(folder: str = "out") -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+
+
+def test_pictures_are_enhanced_and_told_in_plain_lines(photos: Path, models: Path) -> None:
+    code, out, err = run(command("enhance", "in", "-o", "out", model=models / "fast.onnx"))
+    assert (code, out) == (0, "")
+    assert tree() == [".lumen/lock", "a.jpg", "a.png", "b.png"]
+    assert np.array_equal(read_picture(Path("out/a.png")).pixels, read_picture(photos / "a.png").pixels * 2)
+    lines = err.splitlines()
+    assert lines[0].startswith("[1/3] in/a.jpg -> out/a.jpg (")
+    assert lines[-1].startswith("3 done in ")
+    assert "megapixels/s" in lines[-1]
+    assert "\x1b" not in err
+
+
+def test_one_corrupt_file_does_not_stop_the_others(photos: Path, models: Path) -> None:
+    whole = (photos / "a.jpg").read_bytes()
+    (photos / "a_half.jpg").write_bytes(whole[: len(whole) // 2])
+    code, out, err = run(command("enhance", "in", "-o", "out", "--json", model=models / "fast.onnx"))
+    assert code == 3
+    assert tree() == [".lumen/lock", "a.jpg", "a.png", "b.png"]
+    outcomes = {Path(each["source"]).name: each for each in map(json.loads, out.splitlines())}
+    assert {name: each["status"] for name, each in outcomes.items()} == {
+        "a.jpg": "done",
+        "a.png": "done",
+        "b.png": "done",
+        "a_half.jpg": "failed",
+    }
+    assert "truncated" in outcomes["a_half.jpg"]["reason"]
+    assert outcomes["a.jpg"]["target"] == "out/a.jpg"
+    assert outcomes["a.jpg"]["megapixels"] == pytest.approx(0.0024, abs=1e-3)
+    assert "failed: in/a_half.jpg: " in err
+    assert "3 done, 1 failed" in err
+
+
+def test_only_bad_files_are_exit_4(photos: Path, models: Path) -> None:
+    (photos / "a.jpg").write_bytes(b"")
+    code, _, err = run(command("enhance", "in/a.jpg", "-o", "out", model=models / "fast.onnx"))
+    assert code == 4
+    assert "the file is empty" in err
+
+
+def test_fail_fast_leaves_the_rest(photos: Path, models: Path) -> None:
+    (photos / "a.jpg").write_bytes(b"")
+    code, _, err = run(command("enhance", "in", "-o", "out", "--fail-fast", model=models / "fast.onnx"))
+    assert (code, tree()) == (3, [".lumen/lock"])
+    assert "1 failed, 2 left" in err
+
+
+def test_16_bit_pictures_use_the_twin_and_stay_16_bit(photos: Path, models: Path) -> None:
+    save(photos / "deep.tif", "uint16")
+    save(photos / "deep.png", "uint16")
+    assert run(command("enhance", "in", "-o", "out", model=models / "fast.onnx"))[0] == 0
+    for name in ("deep.png", "deep.tif"):
+        assert np.array_equal(read_picture(Path("out", name)).pixels, read_picture(photos / name).pixels * 2)
+
+
+def test_a_missing_twin_fails_the_16_bit_pictures_only(photos: Path, models: Path) -> None:
+    save(photos / "deep.png", "uint16")
+    lone = write_fake_onnx(Path("lone.onnx"))
+    code, _, err = run(command("enhance", "in", "-o", "out", model=lone))
+    assert (code, tree()) == (3, [".lumen/lock", "a.jpg", "a.png", "b.png"])
+    assert "failed: in/deep.png: 16-bit pictures need lone.u16.onnx" in err
+
+
+def test_sub_folders_are_mirrored(photos: Path, models: Path) -> None:
+    save(photos / "one" / "two" / "a.png")
+    assert run(command("enhance", "in", "-r", "-o", "out", model=models / "fast.onnx"))[0] == 0
+    assert "one/two/a.png" in tree()
+
+
+def test_output_options_reach_the_result(photos: Path, models: Path) -> None:
+    line = command("enhance", "in/b.png", "in/a.jpg", "-o", "out", "--ev", "-2.2", "--tile", "64", "--suffix", "-lit")
+    assert run([*line, "--model", str(models / "fast.onnx"), "--quality", "100"])[0] == 0
+    assert tree() == [".lumen/lock", "a-lit.jpg", "b-lit.png"]
+    # -2.2 stops halve the level in the fake, which doubles it.
+    assert np.array_equal(read_picture(Path("out/b-lit.png")).pixels, read_picture(photos / "b.png").pixels)
+    best = Path("out/a-lit.jpg").stat().st_size
+    run(command("enhance", "in/a.jpg", "-o", "out", "--quality", "30", model=models / "fast.onnx"))
+    assert Path("out/a.jpg").stat().st_size < best
+
+
+def test_limits_are_told(photos: Path, models: Path) -> None:
+    fast = models / "fast.onnx"
+    code, _, err = run(command("enhance", "in", "-o", "out", "--max-pixels", "2k", model=fast))
+    assert code == 4
+    assert "--max-pixels" in err
+    code, _, err = run(command("enhance", "in", "-o", "out", "--max-memory", "1k", model=fast))
+    assert code == 2
+    assert "--max-memory of at least" in err
+    assert run(command("enhance", "in", "-o", "out", "--max-memory", "64M", model=fast))[0] == 0
+
+
+def test_dry_run_writes_nothing_and_needs_no_model(photos: Path) -> None:
+    code, out, err = run(command("enhance", "in", "-o", "out", "--dry-run", "-m", "nowhere.onnx"))
+    assert (code, out, Path("out").exists()) == (0, "", False)
+    assert err.splitlines() == ["in/a.jpg -> out/a.jpg", "in/a.png -> out/a.png", "in/b.png -> out/b.png", "3 to do"]
+    _, out, _ = run(command("enhance", "in", "-o", "out", "--dry-run", "--json"))
+    assert [json.loads(line)["status"] for line in out.splitlines()] == ["planned"] * 3
+
+
+@pytest.mark.parametrize(
+    ("existing", "counts"), [("skip", "3 skipped"), ("update", "1 done, 2 skipped"), ("overwrite", "3 done")]
+)
+def test_existing_results(photos: Path, models: Path, existing: str, counts: str) -> None:
+    line = command("enhance", "in", "-o", "out", model=models / "fast.onnx")
+    assert run(line)[0] == 0
+    future = time.time() + 100
+    os.utime(photos / "b.png", (future, future))
+    code, _, err = run([*line, "--existing", existing])
+    assert code == 0
+    assert err.splitlines()[-1].startswith(counts)
+
+
+def test_existing_results_can_be_an_error(photos: Path, models: Path) -> None:
+    line = command("enhance", "in", "-o", "out", model=models / "fast.onnx")
+    run(line)
+    code, _, err = run([*line, "--existing", "error"])
+    assert code == 2
+    assert "3 exist, such as out/a.jpg" in err
+
+
+def test_output_equal_to_the_input_is_refused(photos: Path, models: Path) -> None:
+    before = {path: path.read_bytes() for path in photos.iterdir()}
+    for out in ("in", "./in/"):
+        code, _, err = run(command("enhance", "in", "-o", out, model=models / "fast.onnx"))
+        assert code == 2
+        assert "is the input folder" in err
+    assert run(command("enhance", "in/a.png", "-o", "in", model=models / "fast.onnx"))[0] == 2
+    assert {path: path.read_bytes() for path in photos.iterdir()} == before
+
+
+def test_output_inside_the_input_is_not_fed_back(photos: Path, models: Path) -> None:
+    line = command("enhance", "in", "-r", "-o", "in/out", model=models / "fast.onnx")
+    assert run(line)[0] == 0
+    code, _, err = run(line)
+    assert (code, err.splitlines()) == (0, ["3 skipped"])
+    assert tree("in/out") == [".lumen/lock", "a.jpg", "a.png", "b.png"]
+
+
+def test_two_inputs_for_one_result_are_refused_before_any_work(photos: Path, models: Path) -> None:
+    save(Path("other/a.jpg"))
+    code, _, err = run(command("enhance", "in", "other", "-o", "out", model=models / "fast.onnx"))
+    assert code == 2
+    assert "in/a.jpg and other/a.jpg would both become out/a.jpg" in err
+    assert not Path("out").exists()
+
+
+def test_nothing_to_do_is_exit_4(photos: Path) -> None:
+    Path("empty").mkdir()
+    code, _, err = run(command("enhance", "empty", "-o", "out"))
+    assert code == 4
+    assert err.startswith("lumen: no pictures (")
+
+
+def test_cuda_without_a_device_is_exit_5_with_the_cause(photos: Path, models: Path) -> None:
+    from lumen.runtime.devices import cuda_device_count
+
+    if cuda_device_count():
+        pytest.skip("there is an NVIDIA device here")
+    code, _, err = run(command("enhance", "in", "-o", "out", "--device", "cuda", model=models / "fast.onnx"))
+    assert code == 5
+    (line,) = err.splitlines()
+    assert line.startswith("lumen: cuda cannot be used: ")
+    assert "--device cpu" in line or "onnxruntime-gpu" in line
+
+
+def test_a_missing_model_is_exit_5(photos: Path) -> None:
+    code, _, err = run(command("enhance", "in", "-o", "out", "-m", "nowhere.onnx"))
+    assert code == 5
+    assert "there is no model 'nowhere.onnx'" in err
+
+
+def test_an_output_that_cannot_be_written_is_exit_6(photos: Path, models: Path) -> None:
+    Path("file").touch()
+    assert run(command("enhance", "in", "-o", "file/out", model=models / "fast.onnx"))[0] == 6
+    with lock_folder(Path("out")):
+        code, _, err = run(command("enhance", "in", "-o", "out", model=models / "fast.onnx"))
+    assert code == 6
+    assert "another lumen run works on out" in err
+
+
+def test_names_with_newlines_brackets_and_no_utf8(photos: Path, models: Path) -> None:
+    names = [os.fsdecode(name) for name in (b"new\nline.png", b"[red]x.png", b"\xff\xfe.png")]
+    for name in names:
+        save(photos / "odd" / name)
+    code, out, err = run(command("enhance", "in/odd", "-o", "out", "--json", model=models / "fast.onnx"))
+    assert code == 0, err
+    assert set(tree()) == {".lumen/lock", *names}
+    assert {Path(json.loads(line)["source"]).name for line in out.splitlines()} == set(names)
+    (photos / "odd" / names[2]).write_bytes(b"")
+    code, _, err = run(command("enhance", "in/odd", "-o", "out2", model=models / "fast.onnx"))
+    assert code == 3
+    assert r"failed: in/odd/\udcff\udcfe.png: the file is empty" in err
+
+
+@pytest.fixture
+def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory holds `in` with eight pictures that take the slow model a while."""
+    monkeypatch.chdir(tmp_path)
+    for index in range(8):
+        save(tmp_path / "in" / f"{index}.png", size=(200, 250))
+    return tmp_path / "in"
+
+
+def interrupt(line: list[str], number: signal.Signals, *, after: int = 2) -> tuple[int, str]:
+    """Start, wait until some results are there, send a signal, and return the exit code and stderr."""
+    with start(line) as process:
+        deadline = time.monotonic() + 60
+        while len(list(Path("out").glob("*.png"))) < after:
+            assert process.poll() is None, "ended before it could be interrupted"
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+def assert_only_the_rest_is_done(line: list[str]) -> None:
+    """Check that all results so far are whole, and that a second run does the others and touches none of them."""
+    results = {path.name: path.stat().st_mtime_ns for path in Path("out").glob("*.png")}
+    assert 0 < len(results) < 8
+    for name in results:
+        assert read_picture(Path("out", name)).pixels.shape == (200, 250, 3)
+    code, out, _ = run([*line, "--json"])
+    assert code == 0
+    statuses = {Path(each["source"]).name: each["status"] for each in map(json.loads, out.splitlines())}
+    assert {name for name, status in statuses.items() if status == "skipped"} == set(results)
+    assert tree() == [".lumen/lock", *(f"{index}.png" for index in range(8))]
+    assert {name: Path("out", name).stat().st_mtime_ns for name in results} == results
+
+
+def test_kill_9_leaves_no_partial_file_and_the_second_run_does_the_rest(many: Path, models: Path) -> None:
+    line = command("enhance", "in", "-o", "out", model=models / "slow.onnx")
+    code, _ = interrupt(line, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert_only_the_rest_is_done(line)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interruptions_leave_nothing_torn(many: Path, models: Path, number: signal.Signals, code: int) -> None:
+    line = command("enhance", "in", "-o", "out", model=models / "slow.onnx")
+    found, err = interrupt(line, number)
+    assert found == code
+    assert " left" in err
+    assert "Traceback" not in err
+    assert [name for name in tree() if name.endswith(".lumen-tmp")] == []
+    assert_only_the_rest_is_done(line)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from lumen import __version__
+from lumen.cli import main as module
+from lumen.cli.main import COMMANDS, cli, main
+from lumen.errors import DeviceError, Exit, LumenError
+
+HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "rich", "tifffile", "imagecodecs")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys; from lumen.cli.main import main; code = main(sys.argv[1:]); "
+        f"print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"
+
+
+def test_enhance_help_imports_nothing_heavy_either() -> None:
+    code = (
+        "import sys; from lumen.cli.main import main; main(['enhance', '--help']); "
+        f"print([m for m in {HEAVY} if m in sys.modules and m != 'rich'], file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"
+
+
+def test_help_lists_every_command_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == Exit.OK
+    shown = " ".join(capsys.readouterr().out.split())
+    for name, (_, short) in COMMANDS.items():
+        assert f"{name} {short}" in shown
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == Exit.OK
+    assert capsys.readouterr().out.strip() == f"lumen, version {__version__}"
+
+
+@pytest.mark.parametrize("arguments", [["enhanse"], ["-v", "-q", "models"], ["models", "--nonsense"], ["enhance", "a"]])
+def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == Exit.USAGE
+    assert "Error: " in capsys.readouterr().err
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    @click.command()
+    def command() -> None:
+        raise error
+
+    monkeypatch.setattr(module.LazyGroup, "get_command", lambda *_: command)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (DeviceError("no CUDA"), Exit.UNAVAILABLE, "lumen: no CUDA"),
+        (LumenError("bad \udcff"), Exit.INTERNAL, "lumen: bad \\udcff"),
+        (KeyError("x"), Exit.INTERNAL, "lumen: internal error, KeyError: 'x'; run `lumen -v ...` for the traceback"),
+        (KeyboardInterrupt(), Exit.SIGINT, "lumen: interrupted"),
+    ],
+)
+def test_errors_become_one_line_and_a_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: Exit, line: str
+) -> None:
+    raising(monkeypatch, error)
+    assert main(["models"]) == code
+    assert capsys.readouterr().err.strip() == line
+
+
+def test_verbose_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    raising(monkeypatch, KeyError("x"))
+    assert main(["-v", "models"]) == Exit.INTERNAL
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_commands_of_the_table_can_be_loaded() -> None:
+    context = click.Context(cli)
+    for name in ("enhance", "models", "doctor"):
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.name == name

@@ -1,0 +1,184 @@
+"""Export: the contract, the checks, and what they catch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lumen.errors import ModelError, UsageError
+from lumen.models import Network, build_network
+from lumen.runtime.weights import bundled_models
+from lumen.spec import ModelSpec
+from lumen.train.checkpoint import Checkpoint, save_checkpoint
+from lumen_export.bundle import bundle
+from lumen_export.convert import to_onnx
+from lumen_export.export import Exported, export_checkpoint, twin_path
+from lumen_export.halo import LEAST_PX, TOLERANCE, calibrate_halo, halo_error, halo_pictures
+from lumen_export.lint import lint
+from lumen_export.verify import compare
+from lumen_export.wrapper import shift_exposure
+from tests.unit.models.test_context_mirnet import SMALL, random_network
+from tests.unit.train.helpers import tiny_recipe
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    """A network whose every weight matters, the exposure head included."""
+    network = random_network(**SMALL)
+    nn.init.normal_(network.get_parameter("exposure.out.weight"), std=0.5)
+    return network
+
+
+@pytest.fixture(scope="module")
+def checkpoint(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "best.pt"
+    recipe = tiny_recipe(network={"hyperparameters": dict(network.hyperparameters)})
+    weights = network.state_dict()
+    facts = {"validation": {"psnr": 20.0}}
+    save_checkpoint(
+        Checkpoint(
+            iteration=5, recipe=recipe.to_dict(), weights=weights, ema=weights, optimizer=None, best=0.0, facts=facts
+        ),
+        path,
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    out = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    return export_checkpoint(checkpoint, out, scores={"set": {"psnr_db": 1.0}})
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def test_both_files_follow_the_contract(exported: Exported, network: Network) -> None:
+    for path, sample in zip(exported.files, ("uint8", "uint16"), strict=True):
+        opened = session(path)
+        assert [i.name for i in opened.get_inputs()] == ["tiles", "thumbnails", "ev"]
+        assert [o.name for o in opened.get_outputs()] == ["enhanced", "brightness"]
+        assert opened.get_inputs()[0].type == f"tensor({sample})"
+        spec = ModelSpec.from_metadata(opened.get_modelmeta().custom_metadata_map)
+        assert (spec.sample, spec.name, spec.align) == (sample, "tiny", network.align)
+        assert spec.training["scores"] == {"set": {"psnr_db": 1.0}}
+        assert spec.training["validation"] == {"psnr": 20.0}
+        assert spec.bytes_per_px > 20
+        assert spec.halo_px >= LEAST_PX
+
+
+def test_torch_and_onnxruntime_agree(exported: Exported) -> None:
+    by_sample = {agreement.sample: agreement for agreement in exported.agreements}
+    assert by_sample["uint8"].worst_levels <= 1 and by_sample["uint8"].differing < 1e-3
+    assert by_sample["uint16"].worst_levels <= 2
+
+
+def test_another_network_is_caught(exported: Exported, network: Network) -> None:
+    other = build_network("context-mirnet", **network.hyperparameters).eval()
+    other.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        other.get_parameter("head.weight").mul_(1.5)
+    with pytest.raises(ModelError, match="differ by"):
+        compare(other, exported.files[0], "uint8", count=4)
+
+
+def test_any_aligned_size_any_batch_one_or_many_thumbnails(exported: Exported) -> None:
+    opened = session(exported.files[0])
+    rng = np.random.default_rng(0)
+    for batch, thumbnails, height, width in ((1, 1, 4, 4), (3, 1, 8, 20), (3, 3, 40, 12)):
+        feed = {
+            "tiles": rng.integers(0, 256, (batch, height, width, 3), dtype=np.uint8),
+            "thumbnails": rng.random((thumbnails, 32, 32, 3), dtype=np.float32),
+            "ev": np.zeros(thumbnails, np.float32),
+        }
+        enhanced, brightness = opened.run(None, feed)
+        assert enhanced.shape == (batch, height, width, 3) and enhanced.dtype == np.uint8
+        assert brightness.shape == (thumbnails,)
+
+
+def test_exposure_is_obeyed(exported: Exported) -> None:
+    opened = session(exported.files[0])
+    picture = (np.random.default_rng(1).random((1, 32, 32, 3)) * 60).astype(np.uint8)
+    thumbnail = (picture / 255).astype(np.float32)
+    levels = [
+        float(
+            opened.run(["brightness"], {"tiles": picture, "thumbnails": thumbnail, "ev": np.array([ev], np.float32)})[
+                0
+            ][0]
+        )
+        for ev in (-1.0, 0.0, 1.0)
+    ]
+    assert levels[0] < levels[1] < levels[2]
+
+
+def test_shift_exposure_is_stops_of_linear_light() -> None:
+    level = torch.tensor([0.5])
+    up_down = shift_exposure(shift_exposure(level, torch.tensor([1.0])), torch.tensor([-1.0]))
+    assert float(up_down) == pytest.approx(0.5, abs=1e-5)
+    assert float(shift_exposure(level, torch.tensor([0.0]))) == 0.5
+    assert float(shift_exposure(level, torch.tensor([1.0]))) == pytest.approx(0.6858, abs=1e-3)
+    assert float(shift_exposure(level, torch.tensor([4.0]))) == pytest.approx(0.98)
+
+
+def pooled(network: Network) -> Network:
+    """Return a copy of a network whose output depends on the mean of the tile."""
+    copy = build_network("context-mirnet", **network.hyperparameters).eval()
+    copy.load_state_dict(network.state_dict())
+    restore = copy.restore
+
+    def seeing_all(tiles: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:
+        return restore(tiles, thumbnails, brightness) * (1 + tiles.mean(dim=(2, 3), keepdim=True))
+
+    copy.restore = seeing_all  # type: ignore[method-assign]
+    return copy
+
+
+def test_lint_passes_the_family_and_catches_a_global_pool(network: Network) -> None:
+    assert lint(to_onnx(network, "uint8")) == []
+    faults = lint(to_onnx(pooled(network), "uint8"))
+    assert len(faults) == 1 and "ReduceMean" in faults[0]
+
+
+def test_lint_knows_pooling_operators() -> None:
+    node = onnx.helper.make_node("GlobalAveragePool", ["tiles"], ["y"], name="gap")
+    graph = onnx.helper.make_graph([node], "g", [], [])
+    assert lint(onnx.helper.make_model(graph)) == ["GlobalAveragePool 'gap' pools over the whole tile"]
+
+
+def test_halo_is_enough_and_a_global_pool_has_none(network: Network) -> None:
+    halo = calibrate_halo(network)
+    picture = halo_pictures(512)["noise"]
+    assert halo_error(network, picture, halo) <= TOLERANCE
+    assert halo_error(network, picture, 0) > TOLERANCE
+    with pytest.raises(ModelError, match="looks too far"):
+        calibrate_halo(pooled(network))
+
+
+def test_nothing_is_left_when_the_check_fails(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lumen_export.export.compare", lambda *_: (_ for _ in ()).throw(ModelError("differ")))
+    with pytest.raises(ModelError, match="differ"):
+        export_checkpoint(checkpoint, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_onnx_names_are_written(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"end in \.onnx"):
+        export_checkpoint(checkpoint, tmp_path / "m.bin")
+
+
+def test_bundle_lists_what_is_there(exported: Exported) -> None:
+    folder = exported.files[0].parent
+    bundle(folder)
+    (model,) = bundled_models(folder)
+    assert model.name == "tiny"
+    assert model.files["uint16"].path == twin_path(folder / "tiny.onnx", "uint16")
+    assert model.files["uint8"].size == exported.files[0].stat().st_size

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lumen.config import RuntimeOptions
+from lumen.errors import DeviceError, ModelError, OutOfMemoryError
+from lumen.runtime import session as module
+from lumen.runtime.session import ModelSet, OnnxModel, choose_device, open_model, read_spec
+from lumen.spec import SampleType
+from tests.fakes import FakeModel, fake_spec, write_fake_onnx
+
+THUMBNAIL = np.full((1, 32, 32, 3), 0.25, np.float32)
+TILES = np.zeros((1, 64, 72, 3), np.uint8)
+EV = np.zeros(1, np.float32)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    write_fake_onnx(folder / "m.u16.onnx", "uint16")
+    return write_fake_onnx(folder / "m.onnx")
+
+
+def cpu(path: Path) -> RuntimeOptions:
+    return RuntimeOptions(model=str(path), device="cpu", threads=1)
+
+
+@pytest.mark.parametrize("sample", ["uint8", "uint16"])
+def test_a_real_session_equals_the_fake(path: Path, sample: SampleType) -> None:
+    rng = np.random.default_rng(0)
+    model = open_model(cpu(path), sample=sample)
+    fake = FakeModel(sample, gain=2.0, radius=1)
+    tiles = rng.integers(0, model.spec.levels // 2, (2, 40, 48, 3)).astype(sample)
+    ev = np.array([0.5], np.float32)
+    difference = model.run(tiles, THUMBNAIL, ev).astype(int) - fake.run(tiles, THUMBNAIL, ev)
+    assert model.device == "cpu"
+    assert np.abs(difference).max() <= 1  # float32 against float64, rounded
+    assert model.brightness(THUMBNAIL[0]) == pytest.approx(0.5)
+    assert model.brightness(THUMBNAIL[0], 0.5) == pytest.approx(fake.brightness(THUMBNAIL[0], 0.5))
+
+
+def test_the_set_opens_each_twin_once(path: Path) -> None:
+    models = ModelSet(cpu(path))
+    assert models.for_sample("uint16").spec.sample == "uint16"
+    assert models.for_sample("uint8") is models.for_sample("uint8")
+
+
+def test_spec_is_read_from_the_file(path: Path) -> None:
+    assert read_spec(path) == fake_spec()
+
+
+def test_a_released_model_runs_again(path: Path) -> None:
+    model = open_model(cpu(path))
+    model.release()
+    assert model.run(TILES, THUMBNAIL, EV).shape == TILES.shape
+
+
+def test_files_that_are_no_models_are_refused(tmp_path: Path, path: Path) -> None:
+    rubbish = tmp_path / "rubbish.onnx"
+    rubbish.write_bytes(b"no protobuf at all")
+    with pytest.raises(ModelError, match="cannot be loaded as an ONNX model"):
+        open_model(cpu(rubbish))
+    with pytest.raises(ModelError, match="expected uint8"):
+        open_model(cpu(path.with_name("m.u16.onnx")))
+
+
+def test_a_foreign_onnx_file_is_refused(tmp_path: Path, path: Path) -> None:
+    import onnx
+
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "foreign.onnx")
+    with pytest.raises(ModelError, match=r"foreign\.onnx: this ONNX file carries no lumen metadata"):
+        open_model(cpu(tmp_path / "foreign.onnx"))
+
+
+class FaultySession:
+    """A session that fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def run(self, *_: Any) -> list[Any]:
+        raise self.error
+
+
+def native(message: str) -> Exception:
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail
+
+    error: Exception = Fail(message)
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError,
+        lambda: native("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 123"),
+        lambda: native("CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED ; GPU=0"),
+        lambda: native("CUDA failure 2: out of memory"),
+        lambda: RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_memory_errors_are_told_apart(error: Callable[[], Exception]) -> None:
+    model = OnnxModel(fake_spec(), "cpu", lambda: FaultySession(error()))
+    with pytest.raises(OutOfMemoryError, match="72x64"):
+        model.run(TILES, THUMBNAIL, EV)
+
+
+def test_other_native_errors_become_one_line() -> None:
+    model = OnnxModel(fake_spec(), "cpu", lambda: FaultySession(native("Non-zero status\nstack")))
+    with pytest.raises(ModelError, match=r"model 'fake' failed on cpu: Non-zero status$"):
+        model.run(TILES, THUMBNAIL, EV)
+
+
+def test_budget_is_asked_once_so_that_the_own_arena_does_not_shrink_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([1000, 10])
+    monkeypatch.setattr(module, "free_ram_bytes", lambda: next(answers))
+    model = OnnxModel(fake_spec(), "cpu", lambda: FaultySession(MemoryError()))
+    assert (model.budget_bytes, model.budget_bytes) == (600, 600)
+
+
+class Runtime:
+    """The part of the module `onnxruntime` that opening a model touches; CUDA is built in and never comes up."""
+
+    def __init__(self, real: Any, fails: Exception | None = None) -> None:
+        self._real = real
+        self._fails = fails
+        self.asked: list[list[Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def get_available_providers(self) -> list[str]:
+        return [module.CUDA, module.CPU]
+
+    def preload_dlls(self) -> None:
+        print("Failed to load libcurand")  # noqa: T201
+
+    def InferenceSession(self, path: str, options: Any, *, providers: list[Any], enable_fallback: int) -> Any:  # noqa: N802
+        self.asked.append(providers)
+        if self._fails and len(providers) > 1:
+            raise self._fails
+        return self._real.InferenceSession(path, options, providers=[module.CPU], enable_fallback=enable_fallback)
+
+
+@pytest.fixture
+def silent_fallback(monkeypatch: pytest.MonkeyPatch) -> Runtime:
+    """A machine with an NVIDIA device whose libraries are missing: sessions come up without CUDA and without a word."""
+    import onnxruntime
+
+    runtime = Runtime(onnxruntime)
+    monkeypatch.setattr(module, "_onnxruntime", lambda: runtime)
+    monkeypatch.setattr(module, "cuda_device_count", lambda: 1)
+    monkeypatch.setattr(module, "why_no_cuda", lambda *_: "libcublasLt.so.13 cannot be loaded")
+    return runtime
+
+
+def test_cuda_by_name_fails_loudly_when_it_falls_back(
+    silent_fallback: Runtime, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(DeviceError, match=r"cuda:0 cannot be used: libcublasLt\.so\.13"):
+        open_model(RuntimeOptions(model=str(path), device="cuda"))
+    name, facts = silent_fallback.asked[0][0]
+    assert (name, facts["device_id"], facts["cudnn_conv_algo_search"]) == (module.CUDA, 0, "HEURISTIC")
+    assert capsys.readouterr().out == ""  # stdout carries results only
+
+
+def test_auto_warns_and_goes_on_on_the_cpu(
+    silent_fallback: Runtime, path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("lumen"), "propagate", True)
+    with caplog.at_level(logging.WARNING, "lumen"):
+        model = open_model(RuntimeOptions(model=str(path), device="auto"))
+    assert model.device == "cpu"
+    (record,) = caplog.records
+    assert "libcublasLt.so.13" in record.getMessage()
+
+
+def test_cuda_errors_at_creation_are_device_errors(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    monkeypatch.setattr(module, "_onnxruntime", lambda: Runtime(onnxruntime, native("CUDA failure 100\nmore")))
+    monkeypatch.setattr(module, "cuda_device_count", lambda: 2)
+    with pytest.raises(DeviceError, match=r"cuda:1 cannot be used: CUDA failure 100$"):
+        open_model(RuntimeOptions(model=str(path), device="cuda:1"))
+
+
+def test_without_a_device_auto_is_the_cpu_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "cuda_device_count", lambda: 0)
+    monkeypatch.setattr(module, "why_no_cuda", lambda *_: "no NVIDIA device")
+    monkeypatch.setattr(logging.getLogger("lumen"), "propagate", True)
+    assert choose_device("auto") == "cpu"
+    assert not caplog.records
+    with pytest.raises(DeviceError, match="cuda:3 cannot be used: no NVIDIA device"):
+        choose_device("cuda:3")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from lumen import diagnosis
+from lumen.diagnosis import Check, diagnose
+from lumen.errors import EncodeError
+from lumen.imaging import codec
+from lumen.imaging.codec import SUFFIXES
+from lumen.runtime import weights
+
+
+def find(name: str) -> Check:
+    return next(check for check in diagnose() if check.name == name)
+
+
+def test_everything_that_is_needed_works_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "DATA", tmp_path)
+    found = {check.name: check for check in diagnose()}
+    assert [check for check in found.values() if check.status == "broken"] == []
+    assert found.keys() >= {"lumen", "onnxruntime", "cpu", "cuda", "models", "train", *SUFFIXES.values()}
+    assert found["png"].detail == "reads and writes 8 and 16 bits"
+    assert found["models"].status == "warning"
+
+
+def test_two_onnxruntimes_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "onnxruntime_distributions", lambda: ["onnxruntime", "onnxruntime-gpu"])
+    check = find("onnxruntime")
+    assert check.status == "warning"
+    assert "onnxruntime and onnxruntime-gpu overwrite each other" in check.detail
+
+
+def test_a_device_without_its_libraries_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "DATA", tmp_path)
+    monkeypatch.setattr(diagnosis, "cuda_device_count", lambda: 1)
+    monkeypatch.setattr(diagnosis, "missing_cuda_library", lambda: "libcudnn.so.9")
+    monkeypatch.setattr(diagnosis, "why_no_cuda", lambda: "libcudnn.so.9 cannot be loaded")
+    assert find("cuda") == Check(name="cuda", status="warning", detail="libcudnn.so.9 cannot be loaded")
+
+
+def test_a_format_that_fails_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> tuple[str, ...]:
+        raise EncodeError("no encoder")
+
+    monkeypatch.setattr(codec, "write_picture", fail)
+    assert find("webp") == Check(name="webp", status="broken", detail="uint8: no encoder")
+
+
+def test_a_damaged_bundled_model_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models.json").write_text("{")
+    monkeypatch.setattr(weights, "DATA", tmp_path)
+    assert find("models").status == "broken"
+
+
+def test_a_missing_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    check = find("train")
+    assert (check.status, check.detail) == ("no", "torch is missing; pip install 'lumen-enhance[train]'")

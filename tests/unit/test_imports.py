@@ -1,0 +1,231 @@
+"""The fences: who may import whom, and what each command loads.
+
+The diagram is in CONTRIBUTING.md. Edges are read from the source, those inside functions too.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lumen
+
+ROOT = Path(__file__).parent.parent.parent
+HEAVY = ("numpy", "PIL", "onnxruntime", "torch")
+TORCH_ROOMS = {"lumen.models", "lumen.train", "lumen_export"}
+
+FACTS = {"lumen.errors", "lumen.config", "lumen.spec"}
+CORE = FACTS | {"lumen.imaging", "lumen.runtime"}
+# Room -> the rooms below it. Every room may use the bare `lumen` (its version), and its own modules.
+MAY_IMPORT: dict[str, set[str]] = {
+    "lumen": CORE | {"lumen.pipeline", "lumen.evaluation"},  # for type checkers; loaded on first use
+    "lumen.errors": set(),
+    "lumen.config": {"lumen.errors"},
+    "lumen.spec": {"lumen.errors"},
+    "lumen.registry": set(),
+    "lumen.data": set(),
+    "lumen.extras": {"lumen.errors"},
+    "lumen.locking": {"lumen.errors"},
+    "lumen.imaging": FACTS,
+    "lumen.runtime": FACTS | {"lumen.data"},
+    "lumen.pipeline": CORE,
+    "lumen.pairing": FACTS | {"lumen.imaging"},
+    "lumen.sources": FACTS | {"lumen.imaging", "lumen.report"},
+    "lumen.report": FACTS,
+    "lumen.batch": CORE | {"lumen.pipeline", "lumen.sources", "lumen.report", "lumen.locking"},
+    "lumen.evaluation": CORE | {"lumen.pipeline", "lumen.pairing"},
+    "lumen.diagnosis": CORE,
+    "lumen.models": FACTS | {"lumen.registry"},
+    "lumen.train": FACTS | {"lumen.registry", "lumen.extras", "lumen.imaging", "lumen.models"},
+    "lumen_export": CORE | {"lumen.registry", "lumen.models", "lumen.train"},
+}
+ABOVE_ALL = {"lumen.cli", "lumen.__main__"}
+
+
+class Import(NamedTuple):
+    source: str  # module that imports
+    target: str  # module imported
+    lazy: bool  # inside a function, or for type checkers only
+
+
+def module_files() -> dict[str, Path]:
+    """Return every module of the product by its import name."""
+    found = {}
+    for base, package in ((ROOT, "lumen"), (ROOT / "export", "lumen_export")):
+        for path in sorted((base / package).rglob("*.py")):
+            parts = path.relative_to(base).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def statements(tree: ast.Module) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+    """Yield each import statement and whether it is lazy."""
+
+    def walk(node: ast.AST, lazy: bool) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import | ast.ImportFrom):
+                yield child, lazy
+            else:
+                typing = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+                yield from walk(child, lazy or typing or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef))
+
+    yield from walk(tree, False)
+
+
+@cache
+def edges() -> tuple[Import, ...]:
+    """Return all imports of one module of the product by another."""
+    modules = module_files()
+    found = []
+    for source, path in modules.items():
+        for statement, lazy in statements(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(statement, ast.Import):
+                targets = [alias.name for alias in statement.names]
+            else:
+                base = statement.module or ""
+                names = [f"{base}.{alias.name}" for alias in statement.names]
+                targets = [name if name in modules else base for name in names]
+            found += [Import(source, target, lazy) for target in targets if target in modules]
+    return tuple(found)
+
+
+def room(module: str) -> str:
+    """Return the top-level part of the house a module belongs to."""
+    parts = module.split(".")
+    return parts[0] if parts[0] == "lumen_export" else ".".join(parts[:2])
+
+
+def test_every_room_stands_in_the_diagram() -> None:
+    rooms = {room(module) for module in module_files()}
+    assert rooms - set(MAY_IMPORT) - ABOVE_ALL == set()
+
+
+def test_imports_run_downwards_only() -> None:
+    wrong = [
+        f"{edge.source} imports {edge.target}"
+        for edge in edges()
+        if room(edge.source) not in ABOVE_ALL
+        and room(edge.target) not in {room(edge.source), "lumen"} | MAY_IMPORT[room(edge.source)]
+    ]
+    assert wrong == []
+
+
+def test_the_diagram_itself_has_no_cycle() -> None:
+    below = {name: rooms for name, rooms in MAY_IMPORT.items() if name != "lumen"}
+    assert list(TopologicalSorter(below).static_order())
+
+
+def test_modules_import_each_other_without_cycles() -> None:
+    graph: dict[str, set[str]] = {}
+    for edge in edges():
+        if not edge.lazy:
+            graph.setdefault(edge.source, set()).add(edge.target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+
+
+def test_commands_reach_torch_inside_functions_only() -> None:
+    wrong = [
+        f"{edge.source} imports {edge.target}"
+        for edge in edges()
+        if not edge.lazy and room(edge.target) in TORCH_ROOMS and room(edge.source) not in TORCH_ROOMS
+    ]
+    assert wrong == []
+
+
+def test_a_forbidden_import_would_be_seen() -> None:
+    tree = ast.parse("import torch\ndef f():\n    from lumen import cli\nif TYPE_CHECKING:\n    import lumen.batch\n")
+    assert [lazy for _, lazy in statements(tree)] == [False, True, True]
+
+
+PROBE = f"""
+import json, sys
+sys.argv = ["lumen", *json.loads(sys.argv[1])]
+from lumen.cli.main import main
+try:
+    code = main()
+except SystemExit as end:
+    code = end.code
+print(json.dumps([code or 0, [name for name in {HEAVY} if name in sys.modules]]), file=sys.stderr)
+"""
+
+
+def loaded_by(*args: str | Path, codes: tuple[int, ...] = (0,)) -> set[str]:
+    """Run one command in a fresh interpreter, expect an exit code, return the heavy modules it loaded."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, json.dumps([str(arg) for arg in args])],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "export")])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stderr.rstrip().endswith("]]"), done.stderr
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    assert code in codes, done.stdout + done.stderr
+    return set(modules)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Two folders, `low` and `high`, with one picture of the same name."""
+    for name, level in (("low", 20), ("high", 40)):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.full((24, 32, 3), level, np.uint8)).save(tmp_path / name / "a.png")
+    return tmp_path / "low", tmp_path / "high"
+
+
+def test_importing_lumen_loads_nothing_heavy() -> None:
+    code = f"import sys, lumen, lumen.cli.main; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names_load_on_first_use() -> None:
+    missing = [name for name in lumen.__all__ if not hasattr(lumen, name)]
+    assert missing == []
+    assert set(lumen.__all__) <= set(dir(lumen))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        lumen.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"]])
+def test_help_loads_nothing_heavy(args: list[str]) -> None:
+    assert loaded_by(*args) & set(HEAVY) == set()
+
+
+@pytest.mark.parametrize("command", ["enhance", "eval", "train", "export-onnx", "models", "doctor"])
+def test_help_of_a_command_never_loads_torch(command: str) -> None:
+    assert loaded_by(command, "--help") & {"torch", "onnxruntime"} == set()
+
+
+def test_enhance_never_loads_torch(folders: tuple[Path, Path], fake_model: Path, tmp_path: Path) -> None:
+    loaded = loaded_by("enhance", folders[0], "-o", tmp_path / "out", "--model", fake_model, "--device", "cpu")
+    assert "onnxruntime" in loaded
+    assert "torch" not in loaded
+
+
+def test_eval_never_loads_torch(folders: tuple[Path, Path], fake_model: Path) -> None:
+    loaded = loaded_by("eval", "--gt", folders[1], folders[0], "--model", fake_model, "--device", "cpu")
+    assert "onnxruntime" in loaded
+    assert "torch" not in loaded
+
+
+@pytest.mark.parametrize("command", ["models", "doctor"])
+def test_models_and_doctor_never_load_torch(command: str) -> None:
+    assert "torch" not in loaded_by(command, codes=(0, 5))  # doctor ends with 5 where something is missing

@@ -1,0 +1,99 @@
+"""Pairs, photographs, scenes and samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lumen.errors import DataError
+from lumen.train.data import Example, Sampler, load_pairs, load_photos
+from lumen.train.recipe import DataConfig
+from lumen.train.scenes import group_scenes, split_scenes
+from tests.unit.train.helpers import darker, scene, write_pairs
+
+
+@pytest.mark.parametrize("lol", [True, False])
+def test_pairs_are_matched_by_name(tmp_path: Path, lol: bool) -> None:
+    pairs = load_pairs(write_pairs(tmp_path, 3, lol=lol), exclude=("1",))
+    assert [pair.name for pair in pairs] == ["0", "2"]
+    assert np.array_equal(pairs[1].high, scene(2))
+    assert np.array_equal(pairs[1].low, darker(scene(2)))
+
+
+def test_a_missing_partner_is_named(tmp_path: Path) -> None:
+    (write_pairs(tmp_path, 3) / "our485" / "low" / "2.png").unlink()
+    with pytest.raises(DataError, match="without a partner: 2"):
+        load_pairs(tmp_path)
+
+
+def test_pairs_of_different_sizes_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(scene(0, 40, 40)).save(write_pairs(tmp_path, 1) / "our485" / "low" / "0.png")
+    with pytest.raises(DataError, match="pair 0: expected equal sizes, got 40x40 and 64x48"):
+        load_pairs(tmp_path)
+
+
+def test_missing_folders_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--data"):
+        load_pairs(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="expected pictures"):
+        load_photos([tmp_path / "empty"])
+
+
+def test_scenes_are_found_through_exposure_and_small_changes() -> None:
+    first, second = scene(1), scene(2)
+    pictures = [first, second, darker(first, 0.6), np.roll(second, 1, axis=1), scene(3)]
+    assert group_scenes(pictures) == [[0, 2], [1, 3], [4]]
+
+
+def test_no_scene_stands_on_both_sides() -> None:
+    groups = [[0, 1, 2], [3], [4, 5], [6], [7, 8]]
+    training, validation = split_scenes(groups, 3, seed=5)
+    assert sorted(training + validation) == list(range(9))
+    assert len(validation) >= 3
+    for group in groups:
+        assert len({index in validation for index in group}) == 1
+    assert split_scenes(groups, 3, seed=5) == (training, validation)
+
+
+def examples() -> tuple[list[Example], list[Example]]:
+    pairs = [Example(name=str(i), low=darker(scene(i)), high=scene(i)) for i in range(3)]
+    photos = [Example(name=f"p{i}", low=scene(10 + i), high=scene(10 + i)) for i in range(3)]
+    return pairs, photos
+
+
+def sampler(**config: float) -> Sampler:
+    settings = DataConfig(crop_px=16, **config)  # type: ignore[arg-type]
+    return Sampler(*examples(), settings, thumbnail_px=32, seed=7)
+
+
+def test_a_sample_depends_on_seed_iteration_and_place_alone() -> None:
+    first, again, other = sampler().draw(5, 2), sampler().draw(5, 2), sampler().draw(5, 3)
+    assert np.array_equal(first.low, again.low) and np.array_equal(first.thumbnail, again.thumbnail)
+    assert not np.array_equal(first.low, other.low)
+
+
+def test_low_and_high_show_the_same_place() -> None:
+    for place in range(20):
+        sample = sampler(synthetic=0, identity=0).draw(0, place)
+        assert sample.low.shape == sample.high.shape == (16, 16, 3)
+        assert sample.thumbnail.shape == (32, 32, 3)
+        assert np.abs(sample.high * 0.1 - sample.low).max() < 1.01 / 255
+
+
+def test_shares_decide_what_is_drawn() -> None:
+    identical = [sampler(pairs=0, synthetic=0, identity=1).draw(0, place) for place in range(5)]
+    assert all(np.array_equal(s.low, s.high) for s in identical)
+    darkened = [sampler(pairs=0, synthetic=1, identity=0).draw(0, place) for place in range(10)]
+    assert np.mean([s.low.mean() / s.high.mean() for s in darkened]) < 0.8
+    assert all(s.brightness == pytest.approx(s.high.mean(), abs=0.35) for s in darkened)
+
+
+def test_too_small_pictures_are_named() -> None:
+    with pytest.raises(DataError, match=r"0: expected both sides to be at least data\.crop_px=64"):
+        Sampler(examples()[0], [], DataConfig(crop_px=64), thumbnail_px=32, seed=0)
+    with pytest.raises(DataError, match="found neither"):
+        Sampler([], [], DataConfig(), thumbnail_px=32, seed=0)

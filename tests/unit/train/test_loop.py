@@ -1,0 +1,172 @@
+"""The trainer: it learns, resumes exactly, and several processes equal one."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lumen.errors import DataError, UsageError
+from lumen.imaging.metrics import psnr
+from lumen.train.checkpoint import load_checkpoint
+from lumen.train.data import Example
+from lumen.train.distributed import World
+from lumen.train.loop import Trainer, learning_rate, split_by_scene
+from lumen.train.recipe import OptimizerConfig, Recipe
+from lumen.train.validate import enhance_whole, validate
+from tests.unit.train.helpers import darker, scene, tiny_recipe
+
+PAIRS = [Example(name=str(i), low=darker(scene(i)), high=scene(i)) for i in range(6)]
+PHOTOS = [Example(name=f"p{i}", low=scene(20 + i), high=scene(20 + i)) for i in range(4)]
+
+
+def trainer(recipe: Recipe, run: Path, events: list[Mapping[str, Any]] | None = None) -> Trainer:
+    run.mkdir(parents=True, exist_ok=True)
+    record = (events if events is not None else []).append
+    return Trainer(recipe, PAIRS, PHOTOS, run, world=World(), on_event=record)
+
+
+def test_a_run_writes_checkpoints_metrics_and_events(tmp_path: Path) -> None:
+    events: list[Mapping[str, Any]] = []
+    assert trainer(tiny_recipe(), tmp_path, events).fit() == 0
+    best, last = load_checkpoint(tmp_path / "best.pt"), load_checkpoint(tmp_path / "last.pt")
+    assert last.iteration == 6 and last.optimizer is not None and best.optimizer is None
+    kinds = [event["kind"] for event in events]
+    assert kinds.count("step") == 6 and kinds.count("validation") == 3 and kinds.count("stage") == 1
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["iteration"]) for row in rows if row["psnr_given"]] == [3, 6, 6]
+    assert best.facts["data"]["train_pairs"] + len(best.facts["data"]["val_pairs"]) == len(PAIRS)
+    json.dumps(best.facts)
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    events: list[Mapping[str, Any]] = []
+    recipe = tiny_recipe(
+        data={"synthetic": 0, "identity": 0, "framing": 0},
+        optimizer={"iterations": 120, "rate": 3e-3},
+        validation={"every": 120},
+        brightness={"iterations": 0},
+    )
+    trainer(recipe, tmp_path, events).fit()
+    losses = [event["loss"] for event in events if event["kind"] == "step"]
+    assert np.mean(losses[-30:]) < 0.9 * np.mean(losses[:30])
+
+
+@pytest.mark.parametrize("amp", ["bf16", "off"])
+def test_resume_is_bit_equal(tmp_path: Path, amp: str) -> None:
+    recipe = tiny_recipe(optimizer={"amp": amp}, brightness={"iterations": 0})
+    trainer(recipe, tmp_path / "whole").fit()
+    first = trainer(recipe, tmp_path / "parts")
+    steps = [0]
+
+    def stop_after_three(batch: Any, stop: bool) -> tuple[float, bool]:
+        steps[0] += 1
+        return Trainer.step(first, batch, stop or steps[0] == 3)
+
+    first.step = stop_after_three  # type: ignore[method-assign]
+    assert first.fit() == signal.SIGTERM
+    second = trainer(recipe, tmp_path / "parts")
+    second.resume(tmp_path / "parts" / "last.pt")
+    assert second.iteration == 3
+    second.fit()
+    whole, parts = (load_checkpoint(tmp_path / name / "last.pt") for name in ("whole", "parts"))
+    assert all(torch.equal(whole.weights[name], parts.weights[name]) for name in whole.weights)
+    assert all(torch.equal(whole.ema[name], parts.ema[name]) for name in whole.ema)
+
+
+def test_resume_cuts_the_metrics_back(tmp_path: Path) -> None:
+    recipe = tiny_recipe(brightness={"iterations": 0})
+    trainer(recipe, tmp_path).fit()
+    checkpoint = tmp_path / "last.pt"
+    again = trainer(recipe, tmp_path)
+    again.log.validation(9, {"psnr": 1.0})
+    again.resume(checkpoint)
+    with (tmp_path / "metrics.csv").open() as file:
+        assert {int(row["iteration"]) for row in csv.DictReader(file)} == {3, 6}
+
+
+def test_resume_refuses_what_it_cannot_go_on_from(tmp_path: Path) -> None:
+    trainer(tiny_recipe(), tmp_path).fit()
+    with pytest.raises(UsageError, match="optimiser state"):
+        trainer(tiny_recipe(), tmp_path).resume(tmp_path / "best.pt")
+    other = tiny_recipe(network={"hyperparameters": {"widths": [16, 16], "blocks": 1, "thumbnail_px": 32}})
+    with pytest.raises(UsageError, match="another network"):
+        trainer(other, tmp_path).resume(tmp_path / "last.pt")
+
+
+def test_learning_rate_warms_up_holds_and_descends() -> None:
+    config = OptimizerConfig(iterations=1000, warmup=100, hold=0.5, rate=1.0, final_rate=0.01)
+    rates = [learning_rate(config, i) for i in range(1000)]
+    assert rates[0] == pytest.approx(0.01) and rates[99] == rates[499] == 1.0
+    assert rates[749] == pytest.approx(0.505, abs=0.01)
+    assert rates[-1] == pytest.approx(0.01)
+    assert all(a >= b for a, b in itertools.pairwise(rates[499:]))
+
+
+def test_the_split_leaves_something_to_train_on() -> None:
+    split = split_by_scene(PAIRS, PHOTOS, tiny_recipe())
+    names = [{e.name for e in side} for side in (split.train_pairs, split.val_pairs)]
+    assert not names[0] & names[1] and len(names[1]) == 2
+    with pytest.raises(DataError, match="takes every scene"):
+        split_by_scene(PAIRS, [], tiny_recipe(validation={"pairs": 6}))
+
+
+def test_validation_scores_eight_bit_results(tmp_path: Path) -> None:
+    network = trainer(tiny_recipe(), tmp_path).ema.eval()
+    scores = validate(network, PAIRS[:2], PHOTOS[:1], World())
+    expected = [
+        psnr(enhance_whole(network, e.low, float(e.high.mean()) / 255), e.high, data_range=255) for e in PAIRS[:2]
+    ]
+    assert scores["psnr_given"] == pytest.approx(np.mean(expected))
+    assert math.isfinite(scores["photo_psnr"]) and scores["photo_psnr_own"] > 35
+    assert "photo_psnr" not in validate(network, PAIRS[:1], [], World())
+
+
+@pytest.mark.parametrize("size", [(48, 64), (41, 37), (17, 90)])
+def test_whole_pictures_of_any_size_keep_it(tmp_path: Path, size: tuple[int, int]) -> None:
+    network = trainer(tiny_recipe(), tmp_path).ema.eval()
+    low = darker(scene(0, *size))
+    assert enhance_whole(network, low, None).shape == low.shape
+
+
+WORKER = """
+import sys
+from pathlib import Path
+import torch
+from lumen.train.distributed import join_world, leave_world
+from lumen.train.loop import Trainer
+from tests.unit.train.helpers import tiny_recipe
+from tests.unit.train.test_loop import PAIRS, PHOTOS
+torch.set_num_threads(1)
+world = join_world("cpu")
+recipe = tiny_recipe(optimizer={"amp": "off"}, brightness={"iterations": 0})
+Trainer(recipe, PAIRS, PHOTOS, Path(sys.argv[1]), world=world, on_event=lambda event: None).fit()
+leave_world(world)
+"""
+
+
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'export'}", "OMP_NUM_THREADS": "1"}
+    (tmp_path / "worker.py").write_text(WORKER)
+    for name, launch in (("one", []), ("two", ["-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"])):
+        (tmp_path / name).mkdir()
+        command = [sys.executable, *launch, str(tmp_path / "worker.py"), str(tmp_path / name)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+    one, two = (load_checkpoint(tmp_path / name / "last.pt") for name in ("one", "two"))
+    assert all(torch.allclose(one.weights[n], two.weights[n], atol=1e-4) for n in one.weights)
+    assert one.facts["validation"] == pytest.approx(two.facts["validation"], abs=0.05)
