@@ -29,8 +29,7 @@ class SpatialAttention(nn.Module):
         """Return x [N, C, H, W] times a gate in (0, 1) of [N, 1, H, W]."""
         pooled = torch.cat([x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)], dim=1)
         gate: Tensor = torch.sigmoid(self.conv(pooled))
-        gated: Tensor = x * gate
-        return gated
+        return x * gate
 
 
 class ChannelAttention(nn.Module):
@@ -59,7 +58,7 @@ class DAU(nn.Module):
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Return float [N, C, H, W] for x [N, C, H, W] and code [M, D]."""
         y = self.conv2(F.relu(self.conv1(x)))
-        gated = self.channel(y, code)
+        gated: Tensor = self.channel(y, code)
         if self.spatial is not None and self.merge is not None:
             gated = self.merge(torch.cat([self.spatial(y), gated], dim=1))
         return x + gated

@@ -72,7 +72,7 @@ class OptimizerConfig:
         amp: `bf16` autocast or `off`.
     """
 
-    iterations: int = 30_000
+    iterations: int = 22_000
     rate: float = 6e-4
     final_rate: float = 1e-6
     warmup: int = 500
