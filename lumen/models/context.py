@@ -67,11 +67,11 @@ class BrightnessHead(nn.Module):
 
     def log_gain(self, thumbnails: Tensor) -> Tensor:
         """Return float [M], the predicted log(wanted mean / present mean), for thumbnails [M, 3, t, t] in [0, 1]."""
-        level = log_level(thumbnails)
+        level = log_level(thumbnails[:, :, 2::4, 2::4])  # a sixteenth of the pixels tells the distribution
         thresholds = self.thresholds.view(1, 1, -1, 1, 1)
         shares = torch.sigmoid((level[:, :, None] - thresholds) * 10).mean(dim=(3, 4)).flatten(1)
         mean = log_level(thumbnails.mean(dim=(1, 2, 3)))[:, None]
-        features = torch.cat([self.encoder(thumbnails), shares, mean], dim=1)
+        features = torch.cat([self.encoder(F.avg_pool2d(thumbnails, 2)), shares, mean], dim=1)
         gain: Tensor = self.out(self.dropout(F.relu(self.hidden(self.dropout(features)))))
         return gain[:, 0]
 

@@ -1,0 +1,131 @@
+"""The bundled model through the main path: exact in tiles, sound on every size, and within its promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lumen.config import EnhanceOptions
+from lumen.imaging.codec import Metadata, Picture, read_picture
+from lumen.imaging.metrics import psnr
+from lumen.imaging.thumbnail import area_thumbnail
+from lumen.imaging.tiling import TilePlan, cut, paste, plan_tiles
+from lumen.pipeline import enhance_picture
+from lumen.runtime.session import ModelSet, OnnxModel
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+Pixels = NDArray[np.integer]
+
+
+@pytest.fixture(scope="module")
+def models() -> ModelSet:
+    return ModelSet()
+
+
+@pytest.fixture(scope="module")
+def model(models: ModelSet) -> OnnxModel:
+    return models.for_sample("uint8")
+
+
+def plan_for(pixels: Pixels, model: OnnxModel, window_px: int, *, halo_px: int | None = None) -> TilePlan:
+    spec = model.spec
+    return plan_tiles(
+        *pixels.shape[:2],
+        align=spec.align,
+        halo_px=spec.halo_px if halo_px is None else halo_px,
+        edge_px=spec.edge_px,
+        max_window_px=window_px,
+    )
+
+
+def run_plan(pixels: Pixels, model: OnnxModel, plan: TilePlan, *, own_context: bool = False, batch: int = 1) -> Pixels:
+    """Enhance by a plan, some windows at a time; `own_context` gives every window a thumbnail of itself."""
+    result = np.empty_like(pixels)
+    whole = area_thumbnail(pixels, model.spec.thumbnail_px)
+    ev = np.zeros(1, np.float32)
+    for first in range(0, len(plan.tiles), batch):
+        tiles = plan.tiles[first : first + batch]
+        windows = np.stack([cut(pixels, plan, tile) for tile in tiles])
+        thumbnail = area_thumbnail(windows[0], model.spec.thumbnail_px) if own_context else whole
+        for tile, window in zip(tiles, model.run(windows, thumbnail[None], ev), strict=True):
+            paste(result, plan, tile, window)
+    return result
+
+
+def dark_picture(rng: np.random.Generator, height: int, width: int) -> Pixels:
+    """A picture with shapes, a gradient and noise; dark like a real one."""
+    y, x = np.mgrid[0:height, 0:width]
+    wave = np.sin(y / rng.uniform(3, 40) + rng.uniform(0, 6)) * np.cos(x / rng.uniform(3, 40))
+    base = (1 + wave)[..., None] * rng.uniform(5, 40, 3) + (x / width)[..., None] * rng.uniform(0, 60, 3)
+    return np.clip(base + rng.normal(0, 4, (height, width, 3)), 0, 255).astype(np.uint8)
+
+
+def test_tiles_equal_the_whole_picture(model: OnnxModel) -> None:
+    rng = np.random.default_rng(2)
+    differing = samples = 0
+    least = 2 * model.spec.halo_px + model.spec.align
+    for _ in range(200):
+        height, width = (int(side) for side in np.exp(rng.uniform(0, np.log(400), 2)).astype(int))
+        pixels = dark_picture(rng, height, width)
+        window = int(rng.integers(least, 2 * least))
+        whole = run_plan(pixels, model, plan_for(pixels, model, 1 << 14))
+        tiled = run_plan(pixels, model, plan_for(pixels, model, window), batch=int(rng.integers(1, 4)))
+        difference = np.abs(whole.astype(int) - tiled)
+        assert difference.max() <= 1, (height, width, window)
+        differing += int(np.count_nonzero(difference))
+        samples += difference.size
+    assert differing < 1e-4 * samples
+
+
+def test_the_controls_are_caught(model: OnnxModel) -> None:
+    """Without halo, with a context per tile, or off the alignment, tiles differ: the test above can fail."""
+    pixels = dark_picture(np.random.default_rng(3), 300, 380)
+    whole = run_plan(pixels, model, plan_for(pixels, model, 1 << 14)).astype(int)
+    plan = plan_for(pixels, model, 192)
+    assert len(plan.tiles) > 1
+
+    def share(result: Pixels) -> float:
+        return float((np.abs(result - whole) > 1).mean())
+
+    assert share(run_plan(pixels, model, plan)) == 0
+    assert share(run_plan(pixels, model, plan_for(pixels, model, 192, halo_px=0))) > 1e-3
+    assert share(run_plan(pixels, model, plan, own_context=True)) > 1e-2
+    moved = replace(plan, tiles=tuple(replace(tile, y=max(0, tile.y - 2)) for tile in plan.tiles))
+    assert share(run_plan(pixels, model, moved)) > 1e-3
+
+
+def test_sixteen_bits_go_through_at_their_depth(models: ModelSet) -> None:
+    eight = dark_picture(np.random.default_rng(4), 120, 150)
+    fine = Picture(pixels=eight.astype(np.uint16) * 257, metadata=Metadata(), format="png")
+    coarse = Picture(pixels=eight, metadata=Metadata(), format="png")
+    sixteen = enhance_picture(fine, models).pixels
+    assert sixteen.dtype == np.uint16
+    assert np.abs(sixteen / 257 - enhance_picture(coarse, models).pixels).max() < 1
+    assert len(np.unique(sixteen)) > 2000
+
+
+@pytest.mark.parametrize("name", ["spices", "otters"])
+def test_darkened_examples_come_close_to_their_originals(name: str, models: ModelSet) -> None:
+    dark = read_picture(EXAMPLES / f"{name}.jpg")
+    truth = read_picture(EXAMPLES / "reference" / f"{name}.jpg").pixels
+    enhanced = enhance_picture(dark, models).pixels
+    assert psnr(enhanced, truth, data_range=255) > psnr(dark.pixels, truth, data_range=255) + 5
+
+
+def test_exposure_rises_with_ev(models: ModelSet) -> None:
+    for path in sorted(EXAMPLES.glob("*.jpg")):
+        picture = read_picture(path)
+        means = [
+            enhance_picture(picture, models, EnhanceOptions(ev=ev)).pixels.mean(dtype=float) for ev in (-1.0, 0.0, 1.0)
+        ]
+        assert means[0] < means[1] < means[2], path.name
+
+
+def test_black_stays_black_and_white_stays_white(models: ModelSet) -> None:
+    for level in (0, 255):
+        picture = Picture(pixels=np.full((40, 56, 3), level, np.uint8), metadata=Metadata(), format="png")
+        assert np.abs(enhance_picture(picture, models).pixels.astype(int) - level).max() <= 12
