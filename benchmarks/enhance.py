@@ -92,11 +92,14 @@ def convolution_ratio(side: int = 512, rounds: int = 5) -> tuple[float, float]:
     options.enable_mem_pattern = False
     options.log_severity_level = 3
     runs = {
-        "model": (find_model("lumen-s").read_bytes(), {
-            "tiles": rng.integers(0, 60, (1, side, side, 3), dtype=np.uint8),
-            "thumbnails": np.full((1, 128, 128, 3), 0.1, np.float32),
-            "ev": np.zeros(1, np.float32),
-        }),
+        "model": (
+            find_model("lumen-s").read_bytes(),
+            {
+                "tiles": rng.integers(0, 60, (1, side, side, 3), dtype=np.uint8),
+                "thumbnails": np.full((1, 128, 128, 3), 0.1, np.float32),
+                "ev": np.zeros(1, np.float32),
+            },
+        ),
         "stack": (stack.SerializeToString(), {"x0": rng.random((1, 3, side, side), np.float32)}),
     }
     sessions = {
@@ -133,7 +136,9 @@ def main() -> None:
             rows.append(row)
     model, stack = convolution_ratio()
     if args.json:
-        print(json.dumps({"megapixels": args.megapixels, "rows": rows, "model_s_per_mp": model, "stack_s_per_mp": stack}))
+        print(
+            json.dumps({"megapixels": args.megapixels, "rows": rows, "model_s_per_mp": model, "stack_s_per_mp": stack})
+        )
         return
     print(f"{args.megapixels:g} megapixels, {os.cpu_count()} cores")
     print(f"{'window':>8}{'s':>8}{'CPU s/MP':>10}{'peak MiB':>10}{'differs from the first by':>28}")
@@ -141,7 +146,10 @@ def main() -> None:
         apart = f"{row['levels']} level(s), {row['share']:.1e}"
         cpu = row["cpu"] / args.megapixels
         print(f"{row['window']:>8}{row['seconds']:>8.1f}{cpu:>10.2f}{row['peak_kib'] / 1024:>10.0f}{apart:>28}")
-    print(f"one thread, 512x512: model {model:.3f} s/MP, 12 convolutions 3x3x64x64 {stack:.3f} s/MP, ratio {model / stack:.2f}")
+    print(
+        f"one thread, 512x512: model {model:.3f} s/MP, 12 convolutions 3x3x64x64 {stack:.3f} s/MP, "
+        f"ratio {model / stack:.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -3,48 +3,60 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lumen.models import Network
+from lumen.models.context import BrightnessHead
 from lumen.train.data import Sampler
-from lumen.train.recipe import Recipe
+from lumen.train.recipe import BrightnessConfig
 
 BANK_ITERATION = 1 << 40  # samples of this stage never repeat those of the first
+WARMUP = 100
+HUBER_DELTA = 0.2  # log levels: a fifth of the brightness
 
 
-def thumbnail_bank(sampler: Sampler, count: int) -> tuple[Tensor, Tensor]:
-    """Draw thumbnails float32 [count, 3, t, t] in [0, 1] and the brightness [count] each wanted picture has."""
-    samples = [sampler.draw(BANK_ITERATION, place) for place in range(count)]
-    thumbnails = torch.from_numpy(np.stack([s.thumbnail for s in samples])).permute(0, 3, 1, 2)
-    return thumbnails.contiguous(), torch.tensor([s.brightness for s in samples])
+def thumbnail_bank(sampler: Sampler, config: BrightnessConfig) -> tuple[Tensor, Tensor]:
+    """Draw thumbnails float32 [samples, 3, t, t] in [0, 1], and the mean level [samples] of each wanted picture."""
+    shares = replace(sampler.config, pairs=config.pairs, synthetic=config.synthetic, identity=config.identity)
+    source = Sampler(sampler.pairs, sampler.photos, shares, thumbnail_px=sampler.thumbnail_px, seed=sampler.seed)
+    drawn = [source.whole(BANK_ITERATION, place) for place in range(config.samples)]
+    thumbnails = torch.from_numpy(np.stack([thumbnail for thumbnail, _ in drawn]))
+    return thumbnails.permute(0, 3, 1, 2), torch.tensor([level for _, level in drawn])
 
 
-def fit_brightness(network: Network, sampler: Sampler, recipe: Recipe) -> None:
-    """Fit `network.exposure` in place on thumbnails alone; the rest of the network is left as it is.
+def fit_brightness(head: BrightnessHead, sampler: Sampler, config: BrightnessConfig, seed: int) -> None:
+    """Fit a head in place.
 
-    The loss is the Huber distance between predicted and true log gain: a median, so that where most pictures are good
-    already the prediction is no change.
+    The loss is the Huber distance between predicted and true log gain: where most pictures of a kind are good already,
+    the prediction is no change.
+
+    Args:
+        head: On any device; left in evaluation mode.
+        sampler: Where thumbnails come from; its shares are replaced by those of `config`.
+        config: Values of this stage.
+        seed: Of dropout and of the order.
     """
-    config = recipe.brightness
-    device = next(network.parameters()).device
-    thumbnails, brightness = (t.to(device) for t in thumbnail_bank(sampler, config.samples))
-    mean = thumbnails.mean(dim=(1, 2, 3)).clamp(min=1e-4)
-    target = torch.log(brightness.clamp(min=1e-4) / mean)
-    head = network.exposure
-    assert isinstance(head, torch.nn.Module)
+    device = head.out.weight.device
+    thumbnails, wanted = thumbnail_bank(sampler, config)
+    with torch.no_grad():
+        features = torch.cat([head.features(part.to(device)) for part in thumbnails.split(256)])
+        head.centre.copy_(features.mean(dim=0))
+        head.scale.copy_(features.std(dim=0) + 1e-3)
+    mean = thumbnails.mean(dim=(1, 2, 3)).to(device)
+    target = torch.log(wanted.to(device).clamp(min=1e-4) / mean.clamp(min=1e-4))
+    torch.manual_seed(seed)
     head.requires_grad_(True).train()
     optimizer = torch.optim.AdamW(head.parameters(), weight_decay=config.weight_decay)
-    generator = torch.Generator().manual_seed(recipe.seed)
     for iteration in range(config.iterations):
         rate = config.rate * (1 + math.cos(math.pi * iteration / config.iterations)) / 2
         for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, (iteration + 1) / 100)
-        index = torch.randint(len(target), (config.batch,), generator=generator).to(device)
-        loss = F.huber_loss(head.log_gain(thumbnails[index]), target[index], delta=0.05)  # type: ignore[operator]
+            group["lr"] = rate * min(1.0, (iteration + 1) / WARMUP)
+        index = torch.randint(len(target), (config.batch,)).to(device)
+        loss = F.huber_loss(head.predict(features[index], mean[index]), target[index], delta=HUBER_DELTA)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

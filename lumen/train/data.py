@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lumen.errors import DataError
+from lumen.errors import DataError, PictureError
 from lumen.imaging.codec import SUFFIXES, read_picture
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.train.recipe import DataConfig
@@ -69,10 +69,17 @@ def picture_files(folder: Path) -> dict[str, Path]:
 
 
 def decode_all(files: Sequence[Path]) -> list[Pixels]:
-    """Decode pictures into uint8 [H, W, 3] arrays; 16-bit ones are rounded to 8 bits."""
+    """Decode pictures into uint8 [H, W, 3] arrays; 16-bit ones are rounded to 8 bits.
+
+    Raises:
+        DataError: A file cannot be decoded; the message names it.
+    """
 
     def decode(path: Path) -> Pixels:
-        pixels = read_picture(path).pixels
+        try:
+            pixels = read_picture(path).pixels
+        except PictureError as error:
+            raise DataError(f"{path}: {error}") from error
         if pixels.dtype == np.uint16:
             return np.asarray((pixels.astype(np.uint32) + 128) // 257, np.uint8)
         return np.asarray(pixels, np.uint8)
@@ -139,7 +146,7 @@ class Sampler:
 
     def draw(self, iteration: int, place: int) -> Sample:
         """Return the sample at a place of the batch of an iteration."""
-        rng = np.random.default_rng([self.seed, iteration, place])
+        rng = self._rng(iteration, place)
         low, high = self._picture(rng)
         size = self.config.crop_px
         top, left = (int(rng.integers(side - size + 1)) for side in low.shape[:2])
@@ -155,6 +162,14 @@ class Sampler:
 
         thumbnail = np.ascontiguousarray(pose(area_thumbnail(low, self.thumbnail_px)), np.float32)
         return Sample(low=crop(low), high=crop(high), thumbnail=thumbnail, brightness=float(high.mean()) / 255)
+
+    def whole(self, iteration: int, place: int) -> tuple[NDArray[np.float32], float]:
+        """Return the thumbnail [t, t, 3] in [0, 1] of a whole dark picture or frame, and the mean level of the good one."""
+        low, high = self._picture(self._rng(iteration, place))
+        return area_thumbnail(low, self.thumbnail_px), float(high.mean()) / 255
+
+    def _rng(self, iteration: int, place: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, iteration, place])
 
     def _picture(self, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
         """Draw a source, a picture and a frame of it; return the dark and the good picture."""

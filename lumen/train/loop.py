@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lumen.errors import DataError, UsageError
 from lumen.models import Network, build_network
+from lumen.models.context import BrightnessHead
 from lumen.train.brightness import fit_brightness
 from lumen.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lumen.train.data import Example, Sampler
@@ -248,12 +249,13 @@ class Trainer:
 
     def _fit_brightness(self) -> None:
         """Second stage, on the best weights: `best.pt` is written again with the fitted head."""
-        if not self.world.leads:
+        head = self.ema.get_submodule("exposure")
+        if not self.world.leads or not isinstance(head, BrightnessHead):
             return
         checkpoint = load_checkpoint(self.run / "best.pt")
         self.ema.load_state_dict(dict(checkpoint.ema))
         self.on_event({"kind": "stage", "stage": "brightness", "of": self.recipe.brightness.iterations})
-        fit_brightness(self.ema, self.sampler, self.recipe)
+        fit_brightness(head, self.sampler, self.recipe.brightness, self.recipe.seed)
         alone = World(device=self.world.device)
         metrics = validate(self.ema, self.split.val_pairs, self.split.val_photos, alone)
         self.facts["validation"] = metrics

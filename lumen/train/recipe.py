@@ -89,16 +89,20 @@ class BrightnessConfig:
 
     Attributes:
         iterations: Steps; 0 leaves the head as it is.
-        samples: Thumbnails drawn once from the data, in all sources' shares.
+        samples: Pictures or frames of them drawn once from the data.
         batch: Thumbnails per step.
+        pairs, synthetic, identity: Relative shares of the sources in this stage.
         rate: Learning rate, going down to 0 as a cosine.
         weight_decay: Of AdamW.
     """
 
-    iterations: int = 3_000
+    iterations: int = 1_000
     samples: int = 6_000
     batch: int = 64
-    rate: float = 1e-3
+    pairs: float = 0.5
+    synthetic: float = 0.2
+    identity: float = 0.3
+    rate: float = 2e-3
     weight_decay: float = 0.05
 
 

@@ -35,6 +35,13 @@ def test_pairs_of_different_sizes_are_refused(tmp_path: Path) -> None:
         load_pairs(tmp_path)
 
 
+def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
+    path = write_pairs(tmp_path, 2) / "our485" / "low" / "1.png"
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(DataError, match=r"low/1\.png: the png file is damaged"):
+        load_pairs(tmp_path)
+
+
 def test_missing_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--data"):
         load_pairs(tmp_path)
