@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +13,11 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from lumen.config import BatchOptions, EnhanceOptions
-from lumen.errors import DiskFullError, LumenError, OutputError
-from lumen.imaging.atomic import TEMP_SUFFIX
-from lumen.imaging.codec import Picture, read_picture, write_picture
+from lumen.errors import LumenError, OutputError
+from lumen.imaging.atomic import TEMP_SUFFIX, make_folder
+from lumen.imaging.codec import Picture, read_picture
 from lumen.locking import lock_folder
-from lumen.pipeline import enhance_picture, window_px
+from lumen.pipeline import enhance_picture, window_px, write_result
 from lumen.report import Outcome, Report
 from lumen.runtime.model import Models
 from lumen.sources import Job, Plan, refuse_existing, skip_reason
@@ -146,9 +145,12 @@ class Batch:
         if writing is None:
             return
         job, future = writing
-        outcome = self._attempt(job, future.result)
-        if outcome is not None:
-            self._finish(outcome)
+        try:
+            wait([future])
+        finally:  # an interruption while waiting does not undo what is being written: it is waited for and reported
+            outcome = self._attempt(job, future.result)
+            if outcome is not None:
+                self._finish(outcome)
 
     def _attempt(self, job: Job, step: Callable[[], T]) -> T | None:
         """Run one step of one file; a failure becomes the file's outcome, only a bad output stops the run."""
@@ -180,8 +182,8 @@ class Batch:
     def _write(self, item: _Item) -> Outcome:
         started = time.monotonic()
         target, picture = item.job.target, item.picture
-        _make_folder(target.parent)
-        warnings = write_picture(picture, target, quality=self._enhance.quality)
+        make_folder(target.parent)
+        warnings = write_result(picture, item.job.source, target, quality=self._enhance.quality)
         return Outcome(
             source=item.job.source,
             target=target,
@@ -195,17 +197,10 @@ class Batch:
 def _remove_leftovers(folders: Iterable[Path]) -> None:
     """Remove what a killed run left half-written; the lock says that nobody is writing here now."""
     for folder in folders:
-        for leftover in folder.glob(f".*{TEMP_SUFFIX}"):
-            with suppress(OSError):
-                leftover.unlink()
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        kind = DiskFullError if error.errno == errno.ENOSPC else OutputError
-        raise kind(f"cannot make the folder {folder}: {error.strerror}") from error
+        with suppress(OSError):  # a folder whose name is too long cannot even be looked at
+            for leftover in folder.glob(f".*{TEMP_SUFFIX}"):
+                with suppress(OSError):
+                    leftover.unlink()
 
 
 def _reason(error: Exception) -> str:

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumen.config import EV_LIMIT, EnhanceOptions
-from lumen.errors import DataError, Exit, OutputError, PictureError, UsageError
+from lumen.errors import DataError, Exit, PictureError, UsageError
+from lumen.imaging.atomic import make_folder
 from lumen.imaging.codec import Picture, read_picture, write_picture
 from lumen.imaging.color import srgb_to_linear
 from lumen.imaging.exif import orientation
@@ -348,10 +349,7 @@ def _finish(job: _Job | Problem, options: EvalOptions) -> PairResult:
 
 
 def _save(picture: Picture, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+    make_folder(path.parent)
     write_picture(replace(picture, format="png"), path)
 
 

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from lumen.config import EnhanceOptions
-from lumen.errors import OutOfMemoryError, UsageError
-from lumen.imaging.codec import Picture, read_picture, write_picture
+from lumen.errors import EncodeError, OutOfMemoryError, UsageError
+from lumen.imaging.codec import SUFFIXES, Picture, read_picture, write_picture
+from lumen.imaging.exif import without_thumbnail
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.imaging.tiling import cut, paste, plan_tiles
 from lumen.runtime.memory import CPU_WINDOW_PX, GPU_WINDOW_PX, MIN_WINDOW_PX, window_side_px
@@ -54,7 +55,7 @@ class FileResult:
 def enhance_picture(
     picture: Picture, models: Models, options: EnhanceOptions | None = None, progress: Progress | None = None
 ) -> Picture:
-    """Enhance one picture; size, depth, alpha and metadata stay as they are.
+    """Enhance one picture; size, depth, alpha and metadata stay as they are, but for the EXIF block's dark thumbnail.
 
     Args:
         picture: uint8 or uint16 pixels [H, W, 3] of any size.
@@ -68,7 +69,9 @@ def enhance_picture(
     """
     options = options or EnhanceOptions()
     model = models.for_sample(picture.sample)
-    return replace(picture, pixels=_enhance_pixels(picture.pixels, model, options, progress or _ignore))
+    pixels = _enhance_pixels(picture.pixels, model, options, progress or _ignore)
+    metadata = replace(picture.metadata, exif=without_thumbnail(picture.metadata.exif))
+    return replace(picture, pixels=pixels, metadata=metadata)
 
 
 def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOptions | None = None) -> FileResult:
@@ -84,7 +87,7 @@ def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOpt
         raise UsageError(f"expected another file than the input {source} as the result")
     started = time.monotonic()
     picture = read_picture(source, max_pixels=options.max_pixels)
-    warnings = write_picture(enhance_picture(picture, models, options), target, quality=options.quality)
+    warnings = write_result(enhance_picture(picture, models, options), source, target, quality=options.quality)
     return FileResult(
         source=source,
         target=target,
@@ -93,6 +96,30 @@ def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOpt
         seconds=time.monotonic() - started,
         warnings=warnings,
     )
+
+
+def write_result(picture: Picture, source: Path, target: Path, *, quality: int) -> tuple[str, ...]:
+    """Write what was made of `source`, in the format that the target is named after.
+
+    Where the name never said what the file is (a transparent PNG called .jpg) and its format cannot hold the picture,
+    the result is what the source is, under the same suffix.
+
+    Returns:
+        A warning for that, and for each kind of metadata that could not be kept.
+
+    Raises:
+        EncodeError: The format cannot hold the picture.
+        PictureError: The file system cannot hold the name.
+        OutputError: The target cannot be written.
+    """
+    try:
+        return write_picture(picture, target, quality=quality)
+    except EncodeError as error:
+        suffix = target.suffix.lower()
+        if suffix != source.suffix.lower() or SUFFIXES.get(suffix, picture.format) == picture.format:
+            raise
+        why = f"the result is a {picture.format} file, as the input is whatever its name says: {error}"
+        return (why, *write_picture(picture, target, quality=quality, kind=picture.format))
 
 
 def window_px(model: Model, options: EnhanceOptions) -> int:
@@ -122,7 +149,7 @@ def _side_by_memory(model: Model, asked_bytes: int | None) -> int:
     needed = least**2 * model.spec.bytes_per_px
     if asked_bytes is not None and asked_bytes < needed:
         raise UsageError(
-            f"expected --max-memory of at least {-(-needed >> 20)}M for {model.spec.name}, got {asked_bytes} bytes"
+            f"expected --max-memory of at least {-(-needed // 10**6)}M for {model.spec.name}, got {asked_bytes} bytes"
         )
     largest = CPU_WINDOW_PX if model.device == "cpu" else GPU_WINDOW_PX
     budget = model.budget_bytes if asked_bytes is None else asked_bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -82,16 +83,20 @@ def skip_reason(job: Job, existing: Existing) -> str | None:
 
     A result that is there is whole: files get their final name only when they are complete.
     """
-    if existing in ("overwrite", "error") or not job.target.exists():
+    if existing in ("overwrite", "error"):
         return None
-    if existing == "update" and job.target.stat().st_mtime_ns < job.source.stat().st_mtime_ns:
+    try:
+        result = job.target.stat()
+        if existing == "update" and result.st_mtime_ns < job.source.stat().st_mtime_ns:
+            return None
+    except OSError:  # no result; or a name too long, a lost input: the work on that file will say so
         return None
     return "the result exists" if existing == "skip" else "the result is newer than the input"
 
 
 def refuse_existing(jobs: Sequence[Job]) -> None:
     """Raise `UsageError` when any result is there already (the policy `error`)."""
-    there = [job.target for job in jobs if job.target.exists()]
+    there = [job.target for job in jobs if _type(job.target)]
     if there:
         raise UsageError(
             f"expected no results before the run, but {len(there)} exist, such as {printable(there[0])}; "
@@ -105,7 +110,7 @@ def _find(
     """Yield each picture and its place below the output folder."""
     output = _real(options.output)
     for given in inputs:
-        if given.is_dir():
+        if _is_folder(given):
             for file in _pictures_in(given, options.recursive, output, unreadable):
                 yield file, file.relative_to(given)
         else:
@@ -129,19 +134,34 @@ def _pictures_in(root: Path, recursive: bool, excluded: Path, unreadable: Callab
 
 
 def _is_file(path: Path) -> bool:
-    """Tell files, and broken links (which then fail by name), from pipes and devices (which would block)."""
-    return path.is_file() or (path.is_symlink() and not path.exists())
+    """Tell files, and what cannot be looked at (and then fails by name), from pipes and devices (which would block)."""
+    return _type(path) in (stat.S_IFREG, 0)
+
+
+def _is_folder(path: Path) -> bool:
+    return _type(path) == stat.S_IFDIR
+
+
+def _type(path: Path) -> int:
+    """Return `stat.S_IFMT` of a path, 0 when nothing can be seen there.
+
+    `Path.exists` and the like raise where a name is too long or a folder may not be entered.
+    """
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except OSError:
+        return 0
 
 
 def _check_output(output: Path, inputs: Sequence[Path]) -> None:
-    if output.exists() and not output.is_dir():
+    if _type(output) not in (stat.S_IFDIR, 0):
         raise UsageError(f"expected a folder after --out, got the file {printable(output)}")
-    if not output.exists() and output.suffix.lower() in SUFFIXES:
+    if not _type(output) and output.suffix.lower() in SUFFIXES:
         raise UsageError(f"expected a folder after --out, got {printable(output)}, which names a picture")
     for given in inputs:
-        if not given.exists() and not given.is_symlink():
+        if not os.path.lexists(given):
             raise UsageError(f"there is no file or folder {printable(given)}")
-        if given.is_dir() and _real(given) == _real(output):
+        if _is_folder(given) and _real(given) == _real(output):
             raise UsageError(f"the output folder {printable(output)} is the input folder; choose another --out")
 
 
@@ -149,7 +169,7 @@ def _check_places(jobs: Sequence[Job], inputs: Sequence[Path], output: Path) -> 
     """Refuse results that would overwrite an input or each other, or that the next run would take for inputs."""
     real_folder = cache(_real)
     # A folder that holds the output folder is fine, that one is left out of the scan. The other way round is not.
-    around = [real for given in inputs if given.is_dir() and (real := _real(given)).is_relative_to(_real(output))]
+    around = [real for given in inputs if _is_folder(given) and (real := _real(given)).is_relative_to(_real(output))]
     sources = {_real(job.source): job.source for job in jobs}
     sources |= {real_folder(job.source.parent) / job.source.name: job.source for job in jobs}  # links themselves
     targets: dict[Path, Path] = {}

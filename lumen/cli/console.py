@@ -160,8 +160,8 @@ class BatchView:
 
     def started(self, pending: int) -> None:
         """Draw the bar."""
-        self._pending = pending
-        self._progress.reset(self._task, total=pending, visible=True)
+        self._pending, self._files = pending, 0  # files that failed before the work began are not among the pending
+        self._progress.reset(self._task, total=pending, visible=True, files=0)
         self._progress.start()
 
     def progressed(self, job: Job, fraction: float) -> None:

@@ -6,7 +6,6 @@ Commands are imported when they run, never for `lumen --help`: their short help 
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import threading

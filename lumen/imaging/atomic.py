@@ -8,11 +8,12 @@ import os
 import secrets
 from pathlib import Path
 
-from lumen.errors import DiskFullError, OutputError
+from lumen.errors import DiskFullError, LumenError, OutputError, PictureError
 
 TEMP_SUFFIX = ".lumen-tmp"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # the fault of one name: others may well be written
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -24,6 +25,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Raises:
         DiskFullError: No space is left, or the user's quota is used up.
+        PictureError: The file system cannot hold this name or path.
         OutputError: The file cannot be written for another reason.
     """
     # The name does not contain the final one, which may already be as long as the file system allows.
@@ -38,7 +40,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             raise
         _flush_folder(path.parent)
     except OSError as error:
-        raise _as_output_error(path, error) from error
+        raise output_error(path, error) from error
 
 
 def _write_through(path: Path, data: bytes) -> None:
@@ -58,8 +60,19 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _as_output_error(path: Path, error: OSError) -> OutputError:
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it where they are missing; raises as `write_atomically` does."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def output_error(path: Path, error: OSError) -> LumenError:
+    """Return what the system's error means for a run: that it must stop, or that one picture has no place."""
     reason = error.strerror or str(error)
+    if error.errno in _NAME:
+        return PictureError(f"cannot write {str(path)!r}: {reason}; use a shorter or plainer name")
     if error.errno in _FULL:
         return DiskFullError(f"no space left in {path.parent} for {path.name!r} ({reason}); free some and run again")
     return OutputError(f"cannot write {str(path)!r}: {reason}")

@@ -110,25 +110,26 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
         raise DecodeError(f"cannot read the file: {error.strerror or error}") from error
 
 
-def write_picture(picture: Picture, path: Path, *, quality: int = 95) -> tuple[str, ...]:
-    """Encode a picture in the format of the path's suffix and put it there in one step (see `write_atomically`).
-
-    An unknown suffix keeps the picture's own format. The folder must exist.
+def write_picture(picture: Picture, path: Path, *, quality: int = 95, kind: Format | None = None) -> tuple[str, ...]:
+    """Encode a picture and put it in its place in one step (see `write_atomically`). The folder must exist.
 
     Args:
         picture: What to store.
         path: Where; an existing file is replaced.
         quality: 1 to 100, for JPEG and WebP.
+        kind: Format; by default that of the path's suffix, or the picture's own where the suffix is unknown.
 
     Returns:
         A warning for each kind of metadata that could not be kept.
 
     Raises:
         EncodeError: The format cannot hold the picture: its depth, transparency or size.
+        PictureError: The file system cannot hold the name.
         DiskFullError: No space is left.
         OutputError: The file cannot be written.
     """
-    data, warnings = encode_picture(picture, SUFFIXES.get(path.suffix.lower(), picture.format), quality=quality)
+    kind = kind or SUFFIXES.get(path.suffix.lower(), picture.format)
+    data, warnings = encode_picture(picture, kind, quality=quality)
     write_atomically(path, data)
     return warnings
 
@@ -196,7 +197,11 @@ def _decode_png(stream: BinaryIO, max_pixels: int) -> Picture:
     if header.frames > 1:
         raise UnsupportedError(f"expected one picture, got an animation of {header.frames} frames")
     if header.depth < 16:
-        return raster.decode(stream, "png", max_pixels, header.metadata)
+        try:
+            return raster.decode(stream, "png", max_pixels, header.metadata)
+        except ValueError:
+            # Pillow refuses profiles and texts above 1 MB, which are read by now: metadata never costs a picture.
+            return raster.decode(png.only_pixels(stream), "png", max_pixels, header.metadata)
     check_size(header.width, header.height, max_pixels)
     return png.decode_deep(stream, header)
 

@@ -1,4 +1,4 @@
-"""EXIF blocks: reading and patching the orientation, moving them into and out of TIFF files.
+"""EXIF blocks: reading the orientation, dropping the thumbnail, moving them into and out of TIFF files.
 
 An EXIF block is a small TIFF file: a header, then directories (IFDs) of 12-byte entries, whose larger values lie at
 offsets from the header. JPEG, PNG and WebP carry the block as it is. A TIFF file *is* such a structure, so its tags are
@@ -8,6 +8,7 @@ collected into a block on reading, and a block is spread over the file on writin
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO, Literal
@@ -22,6 +23,8 @@ DESCRIPTIVE = frozenset([270, 271, 272, 274, 305, 306, 315, 316, 18246, 18249, 3
 ByteOrder = Literal["<", ">"]
 
 _PREFIX = b"Exif\0\0"
+_MARKS = (b"II*\0", b"MM\0*")
+_STRIPS, _THUMBNAIL, _THUMBNAIL_BYTES = 0x0111, 0x0201, 0x0202
 _POINTERS = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
 _SHORT, _LONG = 3, 4
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -84,12 +87,28 @@ def orientation(exif: bytes | None) -> int:
     return value if 1 <= value <= 8 else 1
 
 
-def upright(exif: bytes | None) -> bytes | None:
-    """Return the block with its orientation set to 1, for pixels that were turned."""
-    found = _orientation_at(exif)
-    if exif is None or found is None:
+def without_thumbnail(exif: bytes | None) -> bytes | None:
+    """Return the block without its thumbnail, for pixels that changed; as it is when there is none or it is malformed.
+
+    The link to the thumbnail's directory (IFD1) is cleared, and its JPEG data are cut off where they end the block, as
+    they mostly do. Nothing else moves, as maker notes may hold offsets into the block.
+    """
+    try:
+        if not exif or exif[:4] not in _MARKS:
+            return exif
+        order = byte_order(exif)
+        link = _link_at(exif, order)
+        (second,) = struct.unpack_from(order + "I", exif, link)
+        if not second:
+            return exif
+        found = {tag: struct.unpack_from(order + "I", exif, at)[0] for tag, _, _, at in _entries(exif, order, second)}
+    except struct.error:
         return exif
-    return exif[:found] + struct.pack(byte_order(exif) + "H", 1) + exif[found + 2 :]
+    if not found.keys() & {_THUMBNAIL, _STRIPS}:  # what stands there is no link: some writers leave it out
+        return exif
+    start, size = found.get(_THUMBNAIL, 0), found.get(_THUMBNAIL_BYTES, 0)
+    last = start > link and exif[start : start + 2] == b"\xff\xd8" and len(exif) - 1 <= start + size <= len(exif)
+    return exif[:link] + b"\0\0\0\0" + exif[link + 4 : start if last else None]
 
 
 def orientation_only(value: int) -> bytes | None:
@@ -188,16 +207,29 @@ def _bytes_at(stream: BinaryIO, at: int, size: int) -> bytes:
 def _orientation_at(exif: bytes | None) -> int | None:
     """Return where the orientation's value lies in the block; None when absent or malformed."""
     try:
-        if not exif or exif[:4] not in (b"II*\0", b"MM\0*"):
+        if not exif or exif[:4] not in _MARKS:
             return None
         order = byte_order(exif)
         (first,) = struct.unpack_from(order + "I", exif, 4)
-        (count,) = struct.unpack_from(order + "H", exif, first)
-        for at in range(first + 2, first + 2 + 12 * count, 12):
-            tag, kind, length = struct.unpack_from(order + "HHI", exif, at)
-            if (tag, kind, length) == (ORIENTATION, _SHORT, 1):
-                struct.unpack_from(order + "H", exif, at + 8)
-                return at + 8
+        for *entry, at in _entries(exif, order, first):
+            if entry == [ORIENTATION, _SHORT, 1]:
+                struct.unpack_from(order + "H", exif, at)
+                return at
     except struct.error:
         return None
     return None
+
+
+def _entries(exif: bytes, order: ByteOrder, directory: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (tag, type, number of values, where the value or its offset lies) of one directory of a block."""
+    (count,) = struct.unpack_from(order + "H", exif, directory)
+    for at in range(directory + 2, directory + 2 + 12 * count, 12):
+        tag, kind, length = struct.unpack_from(order + "HHI", exif, at)
+        yield tag, kind, length, at + 8
+
+
+def _link_at(exif: bytes, order: ByteOrder) -> int:
+    """Return where the first directory's offset of the second one lies."""
+    (first,) = struct.unpack_from(order + "I", exif, 4)
+    (count,) = struct.unpack_from(order + "H", exif, first)
+    return int(first) + 2 + 12 * int(count)

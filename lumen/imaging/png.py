@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from typing import BinaryIO
 
 import imagecodecs
@@ -25,6 +26,7 @@ _INCH = 0.0254  # metres
 _MAX_TEXT = 1 << 26  # bytes after decompression, against chunks made to burst
 _MAX_CHUNK = 1 << 26
 _READ = {b"IHDR", b"iCCP", b"eXIf", b"pHYs", b"iTXt", b"acTL"}
+_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _AFTER_HEADER = len(SIGNATURE) + 25  # signature and IHDR
 # Half the time of the usual level 6 for files a few percent larger.
 _LEVEL = 4
@@ -76,6 +78,19 @@ def decode_deep(stream: BinaryIO, header: Header) -> Picture:
     """
     stream.seek(0)
     return Picture.from_channels(imagecodecs.png_decode(stream.read()), kind="png", metadata=header.metadata)
+
+
+def only_pixels(stream: BinaryIO) -> BinaryIO:
+    """Return the file without the chunks that do not decide its pixels."""
+    stream.seek(len(SIGNATURE))
+    parts = [SIGNATURE]
+    while len(head := stream.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind in _PIXELS:
+            parts += [head, stream.read(length + 4)]
+        else:
+            stream.seek(length + 4, 1)
+    return BytesIO(b"".join(parts))
 
 
 def encode(picture: Picture) -> bytes:

@@ -164,7 +164,7 @@ class Sampler:
         return Sample(low=crop(low), high=crop(high), thumbnail=thumbnail, brightness=float(high.mean()) / 255)
 
     def whole(self, iteration: int, place: int) -> tuple[NDArray[np.float32], float]:
-        """Return the thumbnail [t, t, 3] in [0, 1] of a whole dark picture or frame, and the mean level of the good one."""
+        """Return the thumbnail [t, t, 3] in [0, 1] of a dark picture or frame, and the level of the good one."""
         low, high = self._picture(self._rng(iteration, place))
         return area_thumbnail(low, self.thumbnail_px), float(high.mean()) / 255
 

@@ -15,7 +15,7 @@ from lumen.errors import DiskFullError, Exit, LockedError, ModelError, UsageErro
 from lumen.imaging.codec import Picture, read_picture, write_picture
 from lumen.locking import lock_folder
 from lumen.report import Outcome
-from lumen.sources import Job, plan_jobs
+from lumen.sources import Job, Plan, plan_jobs
 from tests.fakes import FakeModels
 
 
@@ -137,12 +137,12 @@ def test_an_internal_error_is_one_files_failure(pictures: Path) -> None:
 
 
 def test_a_full_disk_stops_the_run(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(picture: Picture, path: Path, *, quality: int) -> tuple[str, ...]:
-        if path.name == "b.png":
+    def write(picture: Picture, _source: Path, target: Path, *, quality: int) -> tuple[str, ...]:
+        if target.name == "b.png":
             raise DiskFullError("no space left")
-        return write_picture(picture, path, quality=quality)
+        return write_picture(picture, target, quality=quality)
 
-    monkeypatch.setattr(module, "write_picture", write)
+    monkeypatch.setattr(module, "write_result", write)
     ear = Ear()
     run = make(pictures, ear)
     with pytest.raises(DiskFullError):
@@ -165,6 +165,49 @@ def test_an_interruption_finishes_what_is_being_written(pictures: Path, error: t
     assert (run.report.counts["done"], run.report.left) == (2, 3)
     make(pictures, Ear()).run()
     assert len(results(pictures)) == 6
+
+
+def test_an_interruption_while_waiting_reports_what_was_written(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "wait", interrupted)
+    ear = Ear()
+    run = make(pictures, ear)
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    assert results(pictures) == [".lumen", "a.png"]
+    assert ear.statuses() == {"a.png": "done"}
+    assert run.report.left == 4
+
+
+def test_a_path_that_gets_too_long_fails_alone(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = make(pictures, Ear())
+    jobs = list(plan_jobs([pictures], BatchOptions(output=pictures.parent / "out")).jobs)
+    jobs[1] = Job(source=jobs[1].source, target=jobs[1].target.with_name("x" * 300 + ".png"))
+    jobs[2] = Job(source=jobs[2].source, target=jobs[2].target.with_name("x" * 300) / "c.png")
+    monkeypatch.setattr(batch, "_plan", Plan(jobs=tuple(jobs)))
+    report = batch.run()
+    assert (report.counts["done"], report.exit_code) == (3, Exit.SOME_FAILED)
+    assert ["File name too long" in failure.reason for failure in report.failures] == [True, True]
+    assert results(pictures) == [".lumen", "a.png", "d.png", "e.png"]
+
+
+@pytest.mark.parametrize("odd", ["alpha", "deep"])
+def test_a_name_that_lies_about_its_format_costs_nothing(pictures: Path, odd: str) -> None:
+    pixels = np.full((20, 30, 3), 50, np.uint16 if odd == "deep" else np.uint8)
+    alpha = None if odd == "deep" else np.full((20, 30), 7, np.uint8)
+    write_picture(Picture(pixels=pixels, alpha=alpha, format="png"), pictures / "z.jpg", kind="png")
+    ear = Ear()
+    assert make(pictures, ear).run().exit_code == Exit.OK
+    found = read_picture(pictures.parent / "out" / "z.jpg")
+    assert found.format == "png"
+    assert np.array_equal(found.pixels, pixels * 2)
+    assert odd == "deep" or (found.alpha is not None and found.alpha.max() == 7)
+    (warning,) = ear.outcomes[-1].warnings
+    assert warning.startswith("the result is a png file, as the input is whatever its name says: ")
 
 
 def test_another_run_holds_the_output(pictures: Path) -> None:

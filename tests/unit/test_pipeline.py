@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lumen.cli.params import parse_amount
 from lumen.config import EnhanceOptions
-from lumen.errors import DecodeError, OutOfMemoryError, UsageError
+from lumen.errors import DecodeError, EncodeError, OutOfMemoryError, UsageError
 from lumen.imaging.codec import Metadata, Picture, read_picture, write_picture
 from lumen.pipeline import enhance_file, enhance_picture, smallest_window_px, window_px
 from lumen.spec import SampleType
 from tests.fakes import FakeModel, FakeModels
+from tests.unit.imaging.files import exif, tags, with_thumbnail
 
 
 def picture(height: int, width: int, sample: SampleType = "uint8", seed: int = 0) -> Picture:
@@ -142,6 +146,35 @@ def test_windows_that_cannot_work_are_usage_errors() -> None:
         window_px(FakeModel(halo_px=64), EnhanceOptions(tile_px=128))
     with pytest.raises(UsageError, match="--max-memory of at least 2M"):
         window_px(FakeModel(bytes_per_px=100), EnhanceOptions(max_memory_bytes=1000))
+
+
+def test_the_memory_that_is_asked_for_is_enough() -> None:
+    model = FakeModel(bytes_per_px=700)  # 11.47 million bytes: less than 11 MiB, more than 11 MB
+    with pytest.raises(UsageError) as told:
+        window_px(model, EnhanceOptions(max_memory_bytes=1000))
+    (named,) = re.findall(r"at least (\d+M)", str(told.value))
+    assert window_px(model, EnhanceOptions(max_memory_bytes=parse_amount(named))) >= 128
+
+
+def test_the_dark_thumbnail_of_the_input_is_dropped() -> None:
+    dark = with_thumbnail(exif(6), b"\xff\xd8 dark \xff\xd9")
+    source = replace(picture(20, 30), metadata=Metadata(exif=dark, xmp=b"kept"))
+    found = enhance_picture(source, FakeModels()).metadata
+    assert found.exif is not None
+    assert b"dark \xff" in dark and b"dark \xff" not in found.exif
+    assert tags(found.exif) == tags(exif(6))
+    assert found.xmp == b"kept"
+
+
+def test_only_a_format_that_the_name_hid_is_kept(tmp_path: Path) -> None:
+    deep = tmp_path / "deep.png"
+    write_picture(picture(20, 30, "uint16"), deep)
+    with pytest.raises(EncodeError, match="8-bit pixels for jpeg"):
+        enhance_file(deep, tmp_path / "asked.jpg", FakeModels())
+    deep.rename(tmp_path / "lies.jpg")
+    (warning,) = enhance_file(tmp_path / "lies.jpg", tmp_path / "out.jpg", FakeModels()).warnings
+    assert "png file" in warning
+    assert read_picture(tmp_path / "out.jpg").sample == "uint16"
 
 
 def test_files_are_enhanced_into_other_files(tmp_path: Path) -> None:

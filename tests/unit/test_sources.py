@@ -96,8 +96,9 @@ def test_two_inputs_for_one_result_are_refused_by_name(folder: Path) -> None:
 
 
 def test_missing_inputs_and_odd_outputs_are_refused(folder: Path) -> None:
-    with pytest.raises(UsageError, match="no file or folder nowhere"):
-        plan("nowhere")
+    for name in ("nowhere", "x" * 300):
+        with pytest.raises(UsageError, match=f"no file or folder {name}"):
+            plan(name)
     with pytest.raises(UsageError, match="got the file in/a"):
         plan("in", out="in/a.jpg")
     with pytest.raises(UsageError, match="names a picture"):
@@ -125,6 +126,27 @@ def test_pipes_are_left_out_and_broken_links_are_not(folder: Path) -> None:
     sources = [source for source, _ in pairs(plan("in"))]
     assert "in/pipe.jpg" not in sources
     assert "in/broken.jpg" in sources
+
+
+def test_files_that_cannot_be_looked_at_are_kept_to_fail_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.stat
+
+    def closed(path: Path, **options: bool) -> os.stat_result:
+        if path.name == "a.jpg":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", closed)
+    found = plan("in")
+    assert ("in/a.jpg", "out/a.jpg") in pairs(found)
+    policies: list[Existing] = ["skip", "update"]
+    assert [skip_reason(found.jobs[1], existing) for existing in policies] == [None, None]
+    refuse_existing(found.jobs)
+
+
+def test_a_lost_input_is_left_to_the_reader(folder: Path) -> None:
+    touch("out/a.jpg")
+    assert skip_reason(Job(source=Path("in/lost.jpg"), target=Path("out/a.jpg")), "update") is None
 
 
 def test_names_with_newlines_or_no_utf8_work(folder: Path) -> None:

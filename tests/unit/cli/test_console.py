@@ -56,6 +56,15 @@ def test_off_a_terminal_lines_are_plain(capsys: pytest.CaptureFixture[str]) -> N
     ]
 
 
+def test_files_that_failed_before_the_work_are_not_counted_among_it(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging(State())
+    with BatchView(State()) as view:
+        view.finished(outcome("failed", "the name is too long"))
+        view.started(1)
+        view.finished(outcome("done"))
+    assert "[1/1] in/[red]a.jpg" in capsys.readouterr().err
+
+
 def test_quiet_says_nothing_but_failures(capsys: pytest.CaptureFixture[str]) -> None:
     show(State(verbosity=-1), *ALL)
     assert capsys.readouterr().err == "failed: in/[red]a.jpg: damaged\n"

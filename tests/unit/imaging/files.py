@@ -49,6 +49,19 @@ def exif(orientation: int = 6, *, padding: int = 0) -> bytes:
     return block.tobytes().removeprefix(b"Exif\0\0")
 
 
+def with_thumbnail(block: bytes, thumbnail: bytes, *, behind: bytes = b"") -> bytes:
+    """Return an EXIF block with a second directory, a JPEG thumbnail, and what stands behind it."""
+    order = ">" if block.startswith(b"MM") else "<"
+    (first,) = struct.unpack_from(order + "I", block, 4)
+    link = first + 2 + 12 * struct.unpack_from(order + "H", block, first)[0]
+    block += b"\0" * (len(block) % 2)
+    start = len(block) + 2 + 3 * 12 + 4
+    entries = [(0x0103, 3, 1, 6 << 16 if order == ">" else 6), (0x0201, 4, 1, start), (0x0202, 4, 1, len(thumbnail))]
+    second = b"".join(struct.pack(order + "HHII", *entry) for entry in entries)
+    second = struct.pack(order + "H", 3) + second + b"\0\0\0\0"
+    return block[:link] + struct.pack(order + "I", len(block)) + block[link + 4 :] + second + thumbnail + behind
+
+
 def tags(block: bytes | None) -> dict[str, Any]:
     """Return what Pillow reads in an EXIF block, flat and comparable."""
     read = Image.Exif()

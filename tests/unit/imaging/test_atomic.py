@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lumen.errors import DiskFullError, OutputError
+from lumen.errors import DiskFullError, OutputError, PictureError
 from lumen.imaging import atomic
 from lumen.imaging.atomic import TEMP_SUFFIX, write_atomically
 
@@ -103,3 +103,13 @@ def test_a_folder_that_cannot_be_flushed_does_not_matter(monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "open", refuse)
     write_atomically(tmp_path / "a", b"x")
     assert (tmp_path / "a").read_bytes() == b"x"
+
+
+def test_a_name_the_file_system_cannot_hold_is_that_files_fault(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="too long"):
+        write_atomically(tmp_path / ("x" * 300), b"x")
+    with pytest.raises(PictureError, match="too long"):
+        atomic.make_folder(tmp_path / ("x" * 300) / "y")
+    with pytest.raises(OutputError):
+        atomic.make_folder(Path("/proc/none"))
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,3 +120,20 @@ def test_grey_profiles_do_not_go_into_webp(tmp_path: Path) -> None:
         "the ICC profile was left out: webp has no grey",
         "the resolution was left out: webp cannot hold it",
     )
+
+
+@pytest.mark.parametrize("kind", ["icc", "xmp", "text"])
+def test_large_metadata_of_a_png_never_costs_the_picture(kind: str, tmp_path: Path) -> None:
+    large = np.random.default_rng(0).bytes(2 << 20)
+    path = tmp_path / "a.png"
+    write_picture(picture(4, icc=large if kind == "icc" else None), path)
+    whole = path.read_bytes()
+    if kind != "icc":
+        name = b"XML:com.adobe.xmp" if kind == "xmp" else b"Comment"
+        data = b"iTXt" + name + b"\0\1\0\0\0" + zlib.compress(large)
+        chunk = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+        path.write_bytes(whole[:33] + chunk + whole[33:])
+    found = read_picture(path)
+    np.testing.assert_array_equal(found.to_channels(), ramp(channels=4))
+    kept = {"icc": found.metadata.icc, "xmp": found.metadata.xmp}.get(kind, large)
+    assert kept == large

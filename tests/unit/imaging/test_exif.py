@@ -7,6 +7,8 @@ import struct
 from io import BytesIO
 
 import pytest
+from PIL import Image
+from PIL.ExifTags import IFD
 
 from lumen.imaging.exif import (
     EXIF_IFD,
@@ -18,21 +20,16 @@ from lumen.imaging.exif import (
     orientation_only,
     parse_block,
     read_directory,
-    upright,
     with_prefix,
     without_prefix,
+    without_thumbnail,
 )
-from tests.unit.imaging.files import exif, tags
+from tests.unit.imaging.files import RGB, exif, saved, tags, with_thumbnail
 
 
 @pytest.mark.parametrize("value", range(1, 9))
-def test_orientation_is_found_and_set_upright(value: int) -> None:
-    block = exif(value)
-    assert orientation(block) == value
-    turned = upright(block)
-    assert turned is not None
-    assert len(turned) == len(block)
-    assert tags(turned) == tags(block) | {"orientation": 1}
+def test_orientation_is_found(value: int) -> None:
+    assert orientation(exif(value)) == value
     smallest = orientation_only(value)
     assert orientation(smallest) == value
     assert (smallest is None) is (value == 1)
@@ -42,7 +39,7 @@ def test_orientation_is_found_and_set_upright(value: int) -> None:
 @pytest.mark.parametrize("block", [None, b"", b"rubbish", b"II*\0", exif(6)[:20], b"MM\0*\0\0\0\x08\0\x05"])
 def test_no_orientation_is_the_first(block: bytes | None) -> None:
     assert orientation(block) == 1
-    assert upright(block) == block
+    assert without_thumbnail(block) == block
 
 
 @pytest.mark.parametrize("value", [0, 9, 65535])
@@ -54,6 +51,45 @@ def test_the_prefix_comes_and_goes() -> None:
     assert without_prefix(with_prefix(b"II*\0")) == b"II*\0"
     assert without_prefix(b"II*\0") == b"II*\0"
     assert without_prefix(b"Exif\0\0") is without_prefix(b"") is without_prefix(None) is None
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+@pytest.mark.parametrize("behind", [b"", b"\0", b"a maker note far away"])
+def test_the_thumbnail_goes_and_nothing_else_moves(big_endian: bool, behind: bytes) -> None:
+    read = Image.Exif()
+    read.load(exif(6))
+    read.endian = ">" if big_endian else "<"
+    block = read.tobytes().removeprefix(b"Exif\0\0")
+    assert block[:2] == (b"MM" if big_endian else b"II")
+    dark = saved(RGB.resize((16, 12)), "JPEG")
+    full = with_thumbnail(block, dark, behind=behind)
+    assert thumbnail_tags(full).keys() == {0x0103, 0x0201, 0x0202}
+    bare = without_thumbnail(full)
+    assert bare is not None
+    assert thumbnail_tags(bare) == {}
+    assert tags(bare) == tags(block)
+    assert bare[: len(block)] == block
+    if len(behind) > 1:
+        assert bare.endswith(behind) and len(bare) == len(full)
+    else:
+        assert dark not in bare
+    assert without_thumbnail(bare) == bare
+
+
+def test_a_link_that_is_none_stays() -> None:
+    block = exif(6)
+    order = byte_order(block)
+    (count,) = struct.unpack_from(order + "H", block, 8)
+    at = 10 + 12 * count
+    for rubbish in (8, at, len(block) - 2, 1 << 31):  # the first directory itself, a value, the end, beyond
+        broken = block[:at] + struct.pack(order + "I", rubbish) + block[at + 4 :]
+        assert without_thumbnail(broken) == broken
+
+
+def thumbnail_tags(block: bytes) -> dict[int, object]:
+    read = Image.Exif()
+    read.load(block)
+    return dict(read.get_ifd(IFD.IFD1))
 
 
 def test_a_rebuilt_block_says_the_same() -> None:
@@ -78,7 +114,7 @@ def test_damaged_blocks_raise_nothing_else() -> None:
             broken[rng.randrange(len(broken))] = rng.randrange(256)
         cut = bytes(broken[: rng.randint(0, len(broken))])
         assert 1 <= orientation(cut) <= 8
-        upright(cut)
+        without_thumbnail(cut)
         try:
             read_directory(BytesIO(cut))
         except (ValueError, EOFError):
