@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -48,23 +49,28 @@ class BrightnessHead(nn.Module):
 
     The wanted level hardly depends on the dark picture, so the head predicts that level `t`, and how far to go there:
     `log gain = g * (t - log mean)` with g in (0, 1), near 0 for a picture that is good already. Statistics, and not a
-    convolutional encoder: on held-out scenes that one was worse than a constant.
+    convolutional encoder: on held-out scenes that one was worse than a constant (`benchmarks/README.md`).
 
     Args:
         hidden: Width of the hidden layer.
         dropout: Share of it dropped in training; a few hundred scenes are easily learnt by heart.
+        input_dropout: Share of the statistics dropped in training.
     """
 
     THRESHOLDS = 16
     GRID = 4
-    FEATURES = 1 + 3 * THRESHOLDS + 6 + 3 * GRID * GRID
+    SCALES = (1, 2, 4, 8, 16)
+    QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 0.995)
+    SATURATIONS = (0.1, 0.5, 0.9)
+    FEATURES = 1 + 3 * (THRESHOLDS + 1 + 2 * len(SCALES) + GRID * GRID) + len(QUANTILES) + 1 + len(SATURATIONS)
     USUAL_LEVEL = 0.43  # where the prediction starts: about the mean level of well-lit photographs
     thresholds: Tensor
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, hidden: int = 256, dropout: float = 0.6) -> None:
+    def __init__(self, hidden: int = 256, dropout: float = 0.6, input_dropout: float = 0.2) -> None:
         super().__init__()
+        self.input_dropout = nn.Dropout(input_dropout)
         self.hidden = nn.Linear(self.FEATURES, hidden)
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(hidden, 2)
@@ -76,20 +82,29 @@ class BrightnessHead(nn.Module):
             self.out.bias.copy_(torch.tensor([0.0, math.log(self.USUAL_LEVEL)]))
 
     def features(self, thumbnails: Tensor) -> Tensor:
-        """Return float [M, FEATURES]: mean, distribution per channel, texture, and a 4x4 grid of the log levels."""
-        level = log_level(thumbnails[:, :, ::2, ::2])
-        sparse = log_level(thumbnails[:, :, 2::4, 2::4])  # a sixteenth of the pixels tells the distribution
+        """Return float [M, FEATURES] for thumbnails [M, 3, t, t] in [0, 1].
+
+        In log levels: the mean, the distribution and spread of each channel, the steps between neighbours at five
+        scales, a 4x4 grid, quantiles and the maximum of the grey picture; and quantiles of the saturation.
+        """
+        sparse = thumbnails[:, :, 2::4, 2::4]  # a sixteenth of the pixels tells the distribution
+        level = log_level(sparse)
         thresholds = self.thresholds.view(1, 1, -1, 1, 1)
-        shares = torch.sigmoid((sparse[:, :, None] - thresholds) * 10).mean(dim=(3, 4)).flatten(1)
-        steps = (level[..., 1:] - level[..., :-1]).abs().mean(dim=(2, 3))
+        shares = torch.sigmoid((level[:, :, None] - thresholds) * 10).mean(dim=(3, 4)).flatten(1)
         spread = (level - level.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(2, 3)).sqrt()
+        steps = [_steps(log_level(F.avg_pool2d(thumbnails, scale))) for scale in self.SCALES]
         grid = log_level(F.avg_pool2d(thumbnails, thumbnails.shape[-1] // self.GRID)).flatten(1)
+        grey = thumbnails.mean(dim=1)
+        quantiles = log_level(_quantiles(grey[:, 2::4, 2::4], self.QUANTILES))
+        brightest = log_level(grey.amax(dim=(1, 2)))[:, None]
+        highest = sparse.amax(dim=1)
+        saturation = _quantiles((highest - sparse.amin(dim=1)) / (highest + FLOOR), self.SATURATIONS)
         mean = log_level(thumbnails.mean(dim=(1, 2, 3)))[:, None]
-        return torch.cat([mean, shares, steps, spread, grid], dim=1)
+        return torch.cat([mean, shares, spread, *steps, grid, quantiles, brightest, saturation], dim=1)
 
     def predict(self, features: Tensor, mean: Tensor) -> Tensor:
         """Return float [M], log(wanted mean / present mean), for features [M, FEATURES] and the present mean [M]."""
-        x = (features - self.centre) / self.scale
+        x = self.input_dropout((features - self.centre) / self.scale)
         out = self.out(self.dropout(F.relu(self.hidden(x))))
         gain: Tensor = torch.sigmoid(4 * out[:, 0]) * (out[:, 1] - torch.log(mean.clamp(min=1e-4)))
         return gain
@@ -99,3 +114,16 @@ class BrightnessHead(nn.Module):
         mean = thumbnails.mean(dim=(1, 2, 3))
         gain = F.relu(self.predict(self.features(thumbnails), mean))
         return torch.maximum(mean, (mean * torch.exp(gain)).clamp(max=0.95))
+
+
+def _steps(level: Tensor) -> Tensor:
+    """Return float [M, 6], the mean absolute difference of neighbours in [M, 3, h, w], across and down, per channel."""
+    across = (level[..., 1:] - level[..., :-1]).abs().mean(dim=(2, 3))
+    down = (level[..., 1:, :] - level[..., :-1, :]).abs().mean(dim=(2, 3))
+    return torch.cat([across, down], dim=1)
+
+
+def _quantiles(plane: Tensor, shares: Sequence[float]) -> Tensor:
+    """Return float [M, len(shares)], the values of [M, h, w] below which these shares lie, without interpolation."""
+    ordered = plane.flatten(1).sort(dim=1).values
+    return ordered[:, [round(share * (ordered.shape[1] - 1)) for share in shares]]

@@ -37,7 +37,7 @@ class ContextMIRNet(Network):
         code: Length of the context code.
         spatial: Whether the dual attention units have spatial attention.
         neighbours: How many streams up and down a stream reads in the exchange.
-        thumbnail_px: Side of the square thumbnail, a multiple of 16.
+        thumbnail_px: Side of the square thumbnail, a multiple of 16, at least 32.
 
     Raises:
         ValueError: A value is out of range.
@@ -58,8 +58,8 @@ class ContextMIRNet(Network):
             raise ValueError(f"expected 2 to 4 widths in multiples of 8, got {list(widths)}")
         if blocks < 1 or code < 1 or neighbours < 1:
             raise ValueError(f"expected blocks, code and neighbours of at least 1, got {blocks}, {code}, {neighbours}")
-        if thumbnail_px < 16 or thumbnail_px % 16:
-            raise ValueError(f"expected thumbnail_px to be a multiple of 16, got {thumbnail_px}")
+        if thumbnail_px < 32 or thumbnail_px % 16:
+            raise ValueError(f"expected thumbnail_px to be a multiple of 16 and at least 32, got {thumbnail_px}")
         self.align = 2 ** len(widths)
         self.thumbnail_px = thumbnail_px
         self.hyperparameters = {

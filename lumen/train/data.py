@@ -62,7 +62,8 @@ def picture_files(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise DataError(f"expected a folder of pictures at {folder}, found none; check --data and --synthetic")
-    files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+    found = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES)
+    files = {path.stem: path for path in found if not path.name.startswith(".")}
     if not files:
         raise DataError(f"expected pictures in {folder}, found none")
     return files

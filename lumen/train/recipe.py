@@ -96,9 +96,9 @@ class BrightnessConfig:
         weight_decay: Of AdamW.
     """
 
-    iterations: int = 1_000
+    iterations: int = 600
     samples: int = 6_000
-    batch: int = 64
+    batch: int = 128
     pairs: float = 0.5
     synthetic: float = 0.2
     identity: float = 0.3
