@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,9 @@ ROOT = Path(__file__).parent.parent
 
 # Before numpy, onnxruntime or torch start their pools: tests run beside other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and the commands they start would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # lumen works without torch, and so do its tests: what trains and exports is left out there.
 collect_ignore_glob = [] if find_spec("torch") else ["unit/models/*", "unit/train/*", "unit/lumen_export/*"]

@@ -43,7 +43,7 @@ def fit_brightness(head: BrightnessHead, sampler: Sampler, config: BrightnessCon
     device = head.out.weight.device
     thumbnails, wanted = thumbnail_bank(sampler, config)
     with torch.no_grad():
-        features = torch.cat([head.features(part.to(device)) for part in thumbnails.split(256)])
+        features = torch.cat([head.features(part.to(device)) for part in torch.split(thumbnails, 256)])
         head.centre.copy_(features.mean(dim=0))
         head.scale.copy_(features.std(dim=0) + 1e-3)
     mean = thumbnails.mean(dim=(1, 2, 3)).to(device)
