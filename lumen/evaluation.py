@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 from lumen.config import EV_LIMIT, EnhanceOptions
 from lumen.errors import DataError, Exit, PictureError, UsageError
 from lumen.imaging.atomic import make_folder
-from lumen.imaging.codec import Picture, read_picture, write_picture
+from lumen.imaging.codec import Picture, displayed_8bit, read_picture, write_picture
 from lumen.imaging.color import srgb_to_linear
-from lumen.imaging.exif import orientation
 from lumen.imaging.metrics import gt_mean, psnr, ssim
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.pairing import Pair, Problem, find_pairs
@@ -302,7 +301,7 @@ def _load_ahead(pool: ThreadPoolExecutor, pairs: Sequence[Pair]) -> Iterator[tup
 def _load(pair: Pair) -> _Loaded | Problem:
     try:
         low = read_picture(pair.low)
-        pixels, reference = _scorable(low), _scorable(read_picture(pair.reference))
+        pixels, reference = displayed_8bit(low), displayed_8bit(read_picture(pair.reference))
         if pixels.shape != reference.shape:
             raise DataError(f"expected one size, got {_size(pixels)} and a reference of {_size(reference)}")
     except (PictureError, DataError) as error:
@@ -315,11 +314,11 @@ def _enhance(pair: Pair, loaded: _Loaded, models: Models | None, options: EvalOp
         return _Job(pair=pair, reference=loaded.reference, candidates={OUTPUT: loaded.pixels})
     try:
         enhanced = enhance_picture(loaded.low, models, EnhanceOptions())
-        candidates = {INPUT: loaded.pixels, OUTPUT: _scorable(enhanced)}
+        candidates = {INPUT: loaded.pixels, OUTPUT: displayed_8bit(enhanced)}
         ev = None
         if options.match_brightness:
             ev = _matching_ev_of(loaded, models)
-            candidates[MATCHED] = _scorable(enhance_picture(loaded.low, models, EnhanceOptions(ev=ev)))
+            candidates[MATCHED] = displayed_8bit(enhance_picture(loaded.low, models, EnhanceOptions(ev=ev)))
     except PictureError as error:
         return Problem(name=pair.name, reason=str(error))
     return _Job(pair=pair, reference=loaded.reference, candidates=candidates, enhanced=enhanced, ev=ev)
@@ -351,14 +350,6 @@ def _finish(job: _Job | Problem, options: EvalOptions) -> PairResult:
 def _save(picture: Picture, path: Path) -> None:
     make_folder(path.parent)
     write_picture(replace(picture, format="png"), path)
-
-
-def _scorable(picture: Picture) -> NDArray[np.uint8]:
-    """Return the pixels [H, W, 3] as they are displayed, rounded to 8 bits."""
-    pixels = picture.turned(orientation(picture.metadata.exif)).pixels
-    if pixels.dtype == np.uint8:
-        return np.asarray(pixels, np.uint8)
-    return np.asarray((pixels.astype(np.uint32) + 128) // 257, np.uint8)
 
 
 def _size(pixels: NDArray[np.uint8]) -> str:

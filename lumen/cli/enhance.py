@@ -7,21 +7,15 @@ from typing import Any
 
 import click
 
-from lumen.cli.params import parse_amount, parse_tile
+from lumen.cli.params import device_option, model_option, parse_amount, parse_tile
 from lumen.cli.state import State, pass_state
-from lumen.config import DEFAULT_MODEL, BatchOptions, EnhanceOptions, Existing, RuntimeOptions
+from lumen.config import BatchOptions, EnhanceOptions, Existing, RuntimeOptions
 
 
 @click.command("enhance")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder for results.")
-@click.option(
-    "-m",
-    "--model",
-    default=DEFAULT_MODEL,
-    show_default=True,
-    help="A bundled model (see `lumen models`) or .onnx file.",
-)
+@model_option
 @click.option("-r", "--recursive", is_flag=True, help="Look into sub-folders too; their tree is mirrored.")
 @click.option(
     "--existing",
@@ -39,7 +33,7 @@ from lumen.config import DEFAULT_MODEL, BatchOptions, EnhanceOptions, Existing, 
     show_default=True,
     help="Brighter (+) or darker (-) than the automatic choice, in stops.",
 )
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where the model runs.")
+@device_option
 @click.option(
     "--tile",
     type=parse_tile,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from lumen.cli.params import device_option, model_option
 from lumen.cli.state import State, pass_state
-from lumen.config import DEFAULT_MODEL, RuntimeOptions
+from lumen.config import RuntimeOptions
 from lumen.errors import UsageError
 from lumen.report import printable
 
@@ -26,14 +27,8 @@ _pictures = click.Path(exists=True, path_type=Path)
 @click.command("eval", short_help="Score a model on pairs of dark and well-lit pictures.")
 @click.argument("low", metavar="LOW", type=_pictures)
 @click.option("--gt", "reference", required=True, metavar="HIGH", type=_pictures, help="The references of LOW.")
-@click.option(
-    "-m",
-    "--model",
-    default=DEFAULT_MODEL,
-    show_default=True,
-    help="A bundled model (see `lumen models`) or .onnx file.",
-)
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where the model runs.")
+@model_option
+@device_option
 @click.option("--as-is", is_flag=True, help="Score the files of LOW as they are: results of any tool.")
 @click.option("--gt-mean", is_flag=True, help="Also score after scaling to the reference's mean brightness.")
 @click.option("--match-brightness", is_flag=True, help="Also score the model asked for the reference's brightness.")

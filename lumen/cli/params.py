@@ -1,10 +1,23 @@
-"""Values of options that several commands share."""
+"""Options, and values of options, that several commands share."""
 
 from __future__ import annotations
 
 import re
 
 import click
+
+from lumen.config import DEFAULT_MODEL
+
+model_option = click.option(
+    "-m",
+    "--model",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    help="A bundled model (see `lumen models`) or .onnx file.",
+)
+device_option = click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where the model runs."
+)
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]i?)?(?:b|px)?", re.IGNORECASE)

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
@@ -30,6 +32,7 @@ __all__ = [
     "Format",
     "Metadata",
     "Picture",
+    "displayed_8bit",
     "encode_picture",
     "read_picture",
     "write_picture",
@@ -158,6 +161,14 @@ def encode_picture(picture: Picture, kind: Format, *, quality: int = 95) -> tupl
             ) from final
         more = [f"the metadata could not be stored ({_line(error)}) and was left out"]
     return data, (*warnings, *more)
+
+
+def displayed_8bit(picture: Picture) -> NDArray[np.uint8]:
+    """Return the pixels uint8 [H, W, 3] as they are displayed: turned by the EXIF orientation, rounded to 8 bits."""
+    pixels = picture.turned(exif.orientation(picture.metadata.exif)).pixels
+    if pixels.dtype == np.uint8:
+        return np.asarray(pixels, np.uint8)
+    return np.asarray((pixels.astype(np.uint32) + 128) // 257, np.uint8)
 
 
 def _recognise(head: bytes) -> Format:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumen.errors import DataError, PictureError
-from lumen.imaging.codec import SUFFIXES, read_picture
+from lumen.imaging.codec import SUFFIXES, displayed_8bit, read_picture
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.train.recipe import DataConfig
 from lumen.train.synthetic import darken
@@ -70,7 +70,7 @@ def picture_files(folder: Path) -> dict[str, Path]:
 
 
 def decode_all(files: Sequence[Path]) -> list[Pixels]:
-    """Decode pictures into uint8 [H, W, 3] arrays; 16-bit ones are rounded to 8 bits.
+    """Decode pictures into uint8 [H, W, 3] arrays, as displayed; 16-bit ones are rounded to 8 bits.
 
     Raises:
         DataError: A file cannot be decoded; the message names it.
@@ -78,12 +78,9 @@ def decode_all(files: Sequence[Path]) -> list[Pixels]:
 
     def decode(path: Path) -> Pixels:
         try:
-            pixels = read_picture(path).pixels
+            return displayed_8bit(read_picture(path))
         except PictureError as error:
             raise DataError(f"{path}: {error}") from error
-        if pixels.dtype == np.uint16:
-            return np.asarray((pixels.astype(np.uint32) + 128) // 257, np.uint8)
-        return np.asarray(pixels, np.uint8)
 
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(decode, files))
