@@ -188,7 +188,7 @@ class Trainer:
                     return stop() or signal.SIGTERM
             if self.recipe.brightness.iterations:
                 self._fit_brightness()
-        return 0
+            return stop()
 
     def batch(self, iteration: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draw this process's share: low, high [n, 3, c, c], thumbnails [n, 3, t, t], brightness [n], all float32."""
@@ -248,12 +248,18 @@ class Trainer:
         self.save("last.pt", with_optimizer=True)
 
     def _fit_brightness(self) -> None:
-        """Second stage, on the best weights: `best.pt` is written again with the fitted head."""
+        """Second stage, on the best weights: `best.pt` is written again with the fitted head.
+
+        A run that went on from another folder's checkpoint and found nothing better takes its present weights.
+        """
         head = self.ema.get_submodule("exposure")
         if not self.world.leads or not isinstance(head, BrightnessHead):
             return
-        checkpoint = load_checkpoint(self.run / "best.pt")
-        self.ema.load_state_dict(dict(checkpoint.ema))
+        iteration = self.iteration
+        if (self.run / "best.pt").exists():
+            checkpoint = load_checkpoint(self.run / "best.pt")
+            self.ema.load_state_dict(dict(checkpoint.ema))
+            iteration = checkpoint.iteration
         self.on_event({"kind": "stage", "stage": "brightness", "of": self.recipe.brightness.iterations})
         fit_brightness(head, self.sampler, self.recipe.brightness, self.recipe.seed)
         alone = World(device=self.world.device)
@@ -261,7 +267,7 @@ class Trainer:
         self.facts["validation"] = metrics
         self.log.validation(self.iteration, metrics)
         self.on_event({"kind": "validation", "iteration": self.iteration, "best": True, **metrics})
-        self.save("best.pt", with_optimizer=False, iteration=checkpoint.iteration)
+        self.save("best.pt", with_optimizer=False, iteration=iteration)
 
     def save(self, name: str, *, with_optimizer: bool, iteration: int | None = None) -> None:
         """Write a checkpoint into the run's folder (leading process only)."""

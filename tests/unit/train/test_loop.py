@@ -98,6 +98,20 @@ def test_resume_cuts_the_metrics_back(tmp_path: Path) -> None:
         assert {int(row["iteration"]) for row in csv.DictReader(file)} == {3, 6}
 
 
+def test_going_on_elsewhere_ends_with_a_best_checkpoint(tmp_path: Path) -> None:
+    trainer(tiny_recipe(), tmp_path / "first").fit()
+    second = trainer(tiny_recipe(), tmp_path / "second")
+    second.resume(tmp_path / "first" / "last.pt")
+    second.best = math.inf
+    assert second.fit() == 0
+    assert load_checkpoint(tmp_path / "second" / "best.pt").iteration == 6
+
+
+def test_a_signal_in_the_second_stage_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lumen.train.loop.fit_brightness", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    assert trainer(tiny_recipe(), tmp_path).fit() == signal.SIGINT
+
+
 def test_resume_refuses_what_it_cannot_go_on_from(tmp_path: Path) -> None:
     trainer(tiny_recipe(), tmp_path).fit()
     with pytest.raises(UsageError, match="optimiser state"):
