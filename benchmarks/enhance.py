@@ -116,24 +116,33 @@ def convolution_ratio(side: int = 512, rounds: int = 5) -> tuple[float, float]:
     return statistics.median(times["model"]) / megapixels, statistics.median(times["stack"]) / megapixels
 
 
+def measure(folder: Path, megapixels: float, windows: list[str], rounds: int) -> list[dict[str, Any]]:
+    """Enhance one picture with each window size, in turns; return medians of the times and the largest memory."""
+    source = folder / "large.png"
+    generate(source, megapixels)
+    runs: dict[str, list[dict[str, Any]]] = {window: [] for window in windows}
+    for _ in range(rounds):
+        for window in windows:
+            runs[window].append(enhance(source, folder / window, "--tile", window, "--existing", "overwrite"))
+    rows = []
+    for window in windows:
+        levels, share = difference(folder / windows[0] / source.name, folder / window / source.name)
+        medians = {key: statistics.median(run[key] for run in runs[window]) for key in ("seconds", "cpu")}
+        peak = max(run["peak_kib"] for run in runs[window])
+        rows.append({"window": window, **medians, "peak_kib": peak, "levels": levels, "share": share})
+    return rows
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megapixels", type=float, default=24.0)
     parser.add_argument("--windows", nargs="+", default=["auto", "512", "1536"], help="values for --tile")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "large.png"
-        generate(source, args.megapixels)
-        results = []
-        for window in args.windows:
-            out = Path(folder) / window
-            row = {"window": window, **enhance(source, out, "--tile", window)}
-            results.append(out / source.name)
-            row["levels"], row["share"] = difference(results[0], results[-1])
-            rows.append(row)
+        rows = measure(Path(folder), args.megapixels, args.windows, args.rounds)
     model, stack = convolution_ratio()
     if args.json:
         print(
