@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,8 @@ def _progress(state: State, *, as_json: bool) -> Iterator[Callable[[int, int, Pa
     from lumen.pairing import Problem
 
     console = log_console(state)
-    with console.status("loading") as status:
+    status = console.status("loading")
+    with status if state.verbosity >= 0 else nullcontext():
 
         def show(done: int, total: int, result: PairResult) -> None:
             if as_json:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 
 
 def picture(seed: int, top: int, size: tuple[int, int] = (24, 32)) -> NDArray[np.uint8]:
@@ -124,3 +127,27 @@ def test_an_unwritable_folder_ends_with_6(pairs: Path, fake_model: Path, lumen_c
     (pairs / "kept").write_text("in the way")
     done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, "--save", "kept", cwd=pairs)
     assert done.returncode == 6
+
+
+@pytest.mark.parametrize(("flags", "spins"), [((), True), (("-q",), False)])
+def test_the_spinner_is_silent_with_q(pairs: Path, flags: tuple[str, ...], spins: bool) -> None:
+    pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
+    command = [sys.executable, "-m", "lumen", *flags, "eval", "--gt", "high", "low", "--as-is"]
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=environment, cwd=pairs) as process:
+        os.close(theirs)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+    os.close(ours)
+    assert process.returncode == 0
+    assert (b"2/2" in shown) is spins
+
+
+def _read(terminal: int) -> bytes:
+    """Read what is there; on Linux the end of a pseudo-terminal is an error."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
