@@ -10,7 +10,13 @@ import click
 
 from lumen.cli.state import State, pass_state
 
-_LABELS = {"psnr_db": "PSNR dB", "ssim": "SSIM"}
+_LABELS = {
+    "psnr_db": "PSNR dB",
+    "ssim": "SSIM",
+    "gt_mean_psnr_db": "GT-mean PSNR",
+    "given_brightness_psnr_db": "brightness given PSNR",
+    "given_brightness_ssim": "brightness given SSIM",
+}
 
 
 @click.command("models")

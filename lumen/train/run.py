@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError, OutputError, UsageError
 from lumen.train.data import load_pairs, load_photos
 from lumen.train.distributed import join_world, leave_world
@@ -43,10 +44,11 @@ def train_run(
         0, or the number of the signal that ended the training.
 
     Raises:
-        UsageError: The run's folder holds a training already and `resume` is not given.
+        UsageError: The device is no device's name, or the run's folder holds a training and `resume` is not given.
         DeviceError: CUDA is asked for and not there.
         DataError: There is nothing to train on.
     """
+    RuntimeOptions(device=device, threads=threads)  # the same names are known everywhere
     last = run / "last.pt"
     if resume is None and last.exists():
         raise UsageError(f"{run} holds a training already; go on with --resume auto, or name another --out")
