@@ -165,6 +165,33 @@ def write_fake_onnx(
         "tail": np.array([-1, 1, 1, 1], np.int64),
         "pixels": np.array([1, 2, 3], np.int64),
     }
+    nodes, slow = _enhancing_nodes(radius, integer, burn), _slow_weights(burn)
+    t = spec.thumbnail_px
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "fake",
+        [
+            value("tiles", integer, ["n", "h", "w", 3]),
+            value("thumbnails", T.FLOAT, ["m", t, t, 3]),
+            value("ev", T.FLOAT, ["m"]),
+        ],
+        [value("enhanced", integer, ["n", "h", "w", 3]), value("brightness", T.FLOAT, ["m"])],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in (constants | slow).items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    helper.set_model_props(model, spec.to_metadata())
+    onnx.checker.check_model(model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def _enhancing_nodes(radius: int, integer: int, burn: int) -> list[Any]:
+    """Return the nodes from the three inputs to the two outputs; the constants are those of `write_fake_onnx`."""
+    from onnx import TensorProto as T
+    from onnx import helper
+
     node = helper.make_node
     nodes = [
         node("Cast", ["tiles"], ["float"], to=T.FLOAT),
@@ -178,9 +205,6 @@ def write_fake_onnx(
     ]
     last = "scaled"
     if burn:
-        constants["grow"] = np.zeros((32, 3, 3, 3), np.float32)
-        constants["keep"] = np.zeros((32, 32, 3, 3), np.float32)
-        constants["shrink"] = np.zeros((3, 32, 1, 1), np.float32)
         nodes.append(node("Conv", ["nchw", "grow"], ["b0"], pads=[1] * 4))
         nodes += [node("Conv", [f"b{i}", "keep"], [f"b{i + 1}"], pads=[1] * 4) for i in range(burn)]
         nodes += [node("Conv", [f"b{burn}", "shrink"], ["burnt"]), node("Add", ["scaled", "burnt"], ["sum"])]
@@ -194,22 +218,10 @@ def write_fake_onnx(
         node("Mul", ["level", "factor"], ["wished"]),
         node("Clip", ["wished", "zero", "one"], ["brightness"]),
     ]
-    t = spec.thumbnail_px
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes,
-        "fake",
-        [
-            value("tiles", integer, ["n", "h", "w", 3]),
-            value("thumbnails", T.FLOAT, ["m", t, t, 3]),
-            value("ev", T.FLOAT, ["m"]),
-        ],
-        [value("enhanced", integer, ["n", "h", "w", 3]), value("brightness", T.FLOAT, ["m"])],
-        [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    helper.set_model_props(model, spec.to_metadata())
-    onnx.checker.check_model(model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(model.SerializeToString())
-    return path
+    return nodes
+
+
+def _slow_weights(burn: int) -> dict[str, NDArray[np.float32]]:
+    """Return what the slow convolutions need, nothing without them."""
+    shapes = {"grow": (32, 3, 3, 3), "keep": (32, 32, 3, 3), "shrink": (3, 32, 1, 1)} if burn else {}
+    return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}

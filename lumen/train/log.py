@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
+from lumen.imaging.atomic import write_atomically
 from lumen.train.validate import PAIR_METRICS, PHOTO_METRICS
 
 COLUMNS = ("iteration", "loss", "crops_per_s", *PAIR_METRICS, *PHOTO_METRICS)
@@ -40,12 +41,11 @@ class MetricsLog:
             return
         with self.path.open(newline="") as file:
             kept = [row for row in csv.DictReader(file) if int(row["iteration"]) <= iteration]
-        temporary = self.path.with_suffix(".csv.tmp")
-        with temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(kept)
-        os.replace(temporary, self.path)
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, COLUMNS)
+        writer.writeheader()
+        writer.writerows(kept)
+        write_atomically(self.path, table.getvalue().encode())
 
     def _append(self, row: Mapping[str, float]) -> None:
         fresh = not self.path.exists()

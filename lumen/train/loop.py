@@ -239,13 +239,17 @@ class Trainer:
         if not self.world.leads:
             return
         score = selection_score(metrics)
-        self.facts["validation"] = metrics
-        self.log.validation(self.iteration, metrics)
-        self.on_event({"kind": "validation", "iteration": self.iteration, "best": score > self.best, **metrics})
+        self._record(metrics, best=score > self.best)
         if score > self.best:
             self.best = score
             self.save("best.pt", with_optimizer=False)
         self.save("last.pt", with_optimizer=True)
+
+    def _record(self, metrics: Mapping[str, float], *, best: bool) -> None:
+        """Keep the scores of a validation, and tell them."""
+        self.facts["validation"] = dict(metrics)
+        self.log.validation(self.iteration, metrics)
+        self.on_event({"kind": "validation", "iteration": self.iteration, "best": best, **metrics})
 
     def _fit_brightness(self) -> None:
         """Second stage, on the best weights: `best.pt` is written again with the fitted head.
@@ -264,9 +268,7 @@ class Trainer:
         fit_brightness(head, self.sampler, self.recipe.brightness, self.recipe.seed)
         alone = World(device=self.world.device)
         metrics = validate(self.ema, self.split.val_pairs, self.split.val_photos, alone)
-        self.facts["validation"] = metrics
-        self.log.validation(self.iteration, metrics)
-        self.on_event({"kind": "validation", "iteration": self.iteration, "best": True, **metrics})
+        self._record(metrics, best=True)
         self.save("best.pt", with_optimizer=False, iteration=iteration)
 
     def save(self, name: str, *, with_optimizer: bool, iteration: int | None = None) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from lumen.config import RuntimeOptions
-from lumen.errors import DeviceError, OutputError, UsageError
+from lumen.errors import DeviceError, UsageError
+from lumen.imaging.atomic import make_folder, write_atomically
 from lumen.train.data import load_pairs, load_photos
 from lumen.train.distributed import join_world, leave_world
 from lumen.train.loop import Trainer
@@ -75,8 +76,5 @@ def prepare_folder(run: Path, recipe: Recipe) -> None:
     Raises:
         OutputError: The folder cannot be written.
     """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        (run / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot write the run's folder {run}: {error.strerror}") from error
+    make_folder(run)
+    write_atomically(run / "recipe.json", (json.dumps(recipe.to_dict(), indent=2) + "\n").encode())
