@@ -11,6 +11,7 @@ from lumen.errors import UsageError
 
 DEFAULT_MODEL = "lumen-s"
 EV_LIMIT = 4.0
+QUALITY_PASSES = (1, 4, 8)
 
 Existing = Literal["skip", "update", "overwrite", "error"]
 
@@ -43,6 +44,10 @@ class EnhanceOptions:
 
     Attributes:
         ev: Exposure in stops relative to the model's own choice, within ±4.
+        strength: How far to go from the input to the enhanced picture, 0 to 1: 0 keeps every pixel, 1 is the model's
+            result.
+        quality_passes: Runs of the model per window, 1, 4 or 8: the result is the mean over the picture mirrored (4)
+            and also transposed (8), turned back.
         tile_px: Largest side of a window in pixels; None chooses by free memory.
         max_memory_bytes: Working memory of one inference; None takes 0.6 of what is free.
         quality: JPEG, WebP quality 1 to 100.
@@ -50,6 +55,8 @@ class EnhanceOptions:
     """
 
     ev: float = 0.0
+    strength: float = 1.0
+    quality_passes: int = 1
     tile_px: int | None = None
     max_memory_bytes: int | None = None
     quality: int = 95
@@ -58,6 +65,10 @@ class EnhanceOptions:
     def __post_init__(self) -> None:
         if not math.isfinite(self.ev) or abs(self.ev) > EV_LIMIT:
             raise UsageError(f"expected --ev between -{EV_LIMIT:g} and +{EV_LIMIT:g} stops, got {self.ev:g}")
+        if not 0 <= self.strength <= 1:  # also refuses NaN
+            raise UsageError(f"expected --strength from 0 to 1, got {self.strength:g}")
+        if self.quality_passes not in QUALITY_PASSES:
+            raise UsageError(f"expected --quality-passes 1, 4 or 8, got {self.quality_passes}")
         if self.tile_px is not None and self.tile_px < 64:
             raise UsageError(f"expected --tile auto or at least 64 pixels, got {self.tile_px}")
         if self.max_memory_bytes is not None and self.max_memory_bytes < 1:

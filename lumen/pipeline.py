@@ -2,7 +2,7 @@
 
 ::
 
-    read_picture -> area_thumbnail + plan_tiles -> cut -> model.run -> paste -> write_picture
+    read_picture -> area_thumbnail + plan_tiles -> cut -> model.run -> blend -> paste -> write_picture
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lumen.config import EnhanceOptions
 from lumen.errors import EncodeError, OutOfMemoryError, UsageError
 from lumen.imaging.codec import SUFFIXES, Picture, read_picture, write_picture
 from lumen.imaging.exif import without_thumbnail
 from lumen.imaging.thumbnail import area_thumbnail
-from lumen.imaging.tiling import cut, paste, plan_tiles
+from lumen.imaging.tiling import Tile, TilePlan, cut, paste, plan_tiles
 from lumen.runtime.memory import CPU_WINDOW_PX, GPU_WINDOW_PX, MIN_WINDOW_PX, window_side_px
-from lumen.runtime.model import Model, Models, Pixels
+from lumen.runtime.model import Floats, Model, Models, Pixels
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +63,8 @@ def enhance_picture(
     Args:
         picture: uint8 or uint16 pixels [H, W, 3] of any size.
         models: The 8-bit and 16-bit twins; the picture's depth decides.
-        options: Exposure and memory.
-        progress: Called with the fraction done, in (0, 1], after each window.
+        options: Exposure, strength, passes and memory.
+        progress: Called with the fraction done, in (0, 1], after each run of the model.
 
     Raises:
         OutOfMemoryError: Even the smallest window does not fit in memory.
@@ -157,9 +160,12 @@ def _side_by_memory(model: Model, asked_bytes: int | None) -> int:
 
 
 def _enhance_pixels(pixels: Pixels, model: Model, options: EnhanceOptions, progress: Progress) -> Pixels:
+    if options.strength == 0:
+        progress(1.0)
+        return pixels.copy()
     spec = model.spec
     height, width = pixels.shape[:2]
-    thumbnail = area_thumbnail(pixels, spec.thumbnail_px)[None]  # [1, t, t, 3]
+    thumbnail = area_thumbnail(pixels, spec.thumbnail_px)  # [t, t, 3]
     ev = np.array([options.ev], np.float32)
     result = np.empty_like(pixels)
     rows_done = 0  # cores above stay valid when the window shrinks: its size never changes the result
@@ -176,15 +182,73 @@ def _enhance_pixels(pixels: Pixels, model: Model, options: EnhanceOptions, progr
             for tile in plan.tiles:
                 if tile.y1 <= rows_done:
                     continue
-                window = cut(pixels, plan, tile)[None]  # [1, h, w, 3]
-                paste(result, plan, tile, model.run(window, thumbnail, ev)[0])
+                window = cut(pixels, plan, tile)  # [h, w, 3]
+                step = partial(_step, progress, plan, tile)
+                enhanced = _run_passes(model, window, thumbnail, ev, options.quality_passes, step)
+                paste(result, plan, tile, _blend(window, enhanced, options.strength))
                 if tile.x1 == width:
                     rows_done = tile.y1
-                progress((tile.y0 * width + (tile.y1 - tile.y0) * tile.x1) / (height * width))
         except OutOfMemoryError:
             if not _shrink(model, max(plan.window_h, plan.window_w)):
                 raise
     return result
+
+
+def _run_passes(model: Model, window: Pixels, thumbnail: Floats, ev: Floats, passes: int, progress: Progress) -> Pixels:
+    """Return the mean, to the nearest level, of what the model makes of a window in its first `passes` turns.
+
+    The thumbnail is turned with the window, as if the whole padded picture were turned. The sides of that picture are
+    multiples of `align`, and so are origin and sides of every window: a turned window starts on such a multiple again,
+    and tiles stay exact.
+
+    Args:
+        model: What is run, one turn at a time.
+        window: `spec.sample` [h, w, 3].
+        thumbnail: float32 [t, t, 3] of the whole picture.
+        ev: float32 [1].
+        passes: 1, 4 or 8.
+        progress: Called with the share of the passes done, in (0, 1], after each.
+    """
+
+    def run(turn: int) -> Pixels:
+        tiles, thumbnails = (np.ascontiguousarray(_turned(array, turn))[None] for array in (window, thumbnail))
+        enhanced = _turned_back(model.run(tiles, thumbnails, ev)[0], turn)
+        progress((turn + 1) / passes)
+        return enhanced
+
+    if passes == 1:
+        return run(0)
+    total = np.zeros(window.shape, np.float32)  # exact: 8 * 65535 < 2**24
+    for turn in range(passes):
+        total += run(turn)
+    total /= passes
+    return np.rint(total, out=total).astype(window.dtype)
+
+
+def _turned(array: NDArray[Any], turn: int) -> NDArray[Any]:
+    """Return a view of [h, w, 3]: bit 0 of `turn` mirrors left and right, bit 1 up and down, then bit 2 transposes."""
+    mirrored = array[:: -1 if turn & 2 else 1, :: -1 if turn & 1 else 1]
+    return mirrored.swapaxes(0, 1) if turn & 4 else mirrored
+
+
+def _turned_back(array: NDArray[Any], turn: int) -> NDArray[Any]:
+    """Undo `_turned`."""
+    mirrored = array.swapaxes(0, 1) if turn & 4 else array
+    return mirrored[:: -1 if turn & 2 else 1, :: -1 if turn & 1 else 1]
+
+
+def _blend(window: Pixels, enhanced: Pixels, strength: float) -> Pixels:
+    """Return the levels that lie `strength`, in (0, 1], of the way from a window to its result, to the nearest."""
+    if strength == 1:
+        return enhanced
+    before = window.astype(np.float32)
+    return np.rint(before + np.float32(strength) * (enhanced - before)).astype(window.dtype)
+
+
+def _step(progress: Progress, plan: TilePlan, tile: Tile, share: float) -> None:
+    """Tell how much of the picture is done when all tiles before `tile`, and a share of it, are."""
+    done_px = tile.y0 * plan.width + (tile.y1 - tile.y0) * (tile.x0 + (tile.x1 - tile.x0) * share)
+    progress(done_px / (plan.height * plan.width))
 
 
 def _shrink(model: Model, failed_px: int) -> bool:

@@ -9,7 +9,7 @@ import click
 
 from lumen.cli.params import device_option, model_option, parse_amount, parse_tile
 from lumen.cli.state import State, pass_state
-from lumen.config import BatchOptions, EnhanceOptions, Existing, RuntimeOptions
+from lumen.config import QUALITY_PASSES, BatchOptions, EnhanceOptions, Existing, RuntimeOptions
 
 
 @click.command("enhance")
@@ -32,6 +32,20 @@ from lumen.config import BatchOptions, EnhanceOptions, Existing, RuntimeOptions
     default=0.0,
     show_default=True,
     help="Brighter (+) or darker (-) than the automatic choice, in stops.",
+)
+@click.option(
+    "--strength",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="How much of the change is made: 0 keeps the input, 1 is the full result.",
+)
+@click.option(
+    "--quality-passes",
+    type=click.Choice(QUALITY_PASSES),
+    default=1,
+    show_default=True,
+    help="Mean of so many runs on the picture mirrored and turned: as many times slower.",
 )
 @device_option
 @click.option(
@@ -83,6 +97,8 @@ def command(
     runtime = RuntimeOptions(model=options["model"], device=options["device"])
     enhancing = EnhanceOptions(
         ev=options["ev"],
+        strength=options["strength"],
+        quality_passes=options["quality_passes"],
         tile_px=options["tile"],
         max_memory_bytes=options["max_memory"],
         quality=options["quality"],

@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.imaging.codec import Picture, read_picture, write_picture
 from lumen.locking import lock_folder
+from lumen.pipeline import enhance_picture
+from lumen.runtime.session import ModelSet
 from lumen.spec import SampleType
 from tests.fakes import write_fake_onnx
 
@@ -155,6 +158,36 @@ def test_output_options_reach_the_result(photos: Path, models: Path) -> None:
     best = Path("out/a-lit.jpg").stat().st_size
     run(command("enhance", "in/a.jpg", "-o", "out", "--quality", "30", model=models / "fast.onnx"))
     assert Path("out/a.jpg").stat().st_size < best
+
+
+def test_strength_and_passes_reach_the_result(photos: Path, models: Path) -> None:
+    line = command("enhance", "in/b.png", "-o", "half", "--strength", "0.5", model=models / "fast.onnx")
+    assert run(line)[0] == 0
+    source = read_picture(photos / "b.png")
+    assert np.array_equal(read_picture(Path("half/b.png")).pixels, np.rint(source.pixels * 1.5))
+    # The tiny model knows no direction; the bundled one does.
+    assert run(command("enhance", "in/b.png", "-o", "mean", "--quality-passes", "8", "--device", "cpu"))[0] == 0
+    bundled, found = ModelSet(RuntimeOptions(device="cpu")), read_picture(Path("mean/b.png")).pixels
+    asked = enhance_picture(source, bundled, EnhanceOptions(quality_passes=8)).pixels
+    assert np.abs(found.astype(int) - asked).max() <= 1
+    assert np.any(enhance_picture(source, bundled).pixels != asked)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--strength", "1.5", "expected --strength from 0 to 1, got 1.5"),
+        ("--strength", "-0.1", "expected --strength from 0 to 1, got -0.1"),
+        ("--strength", "nan", "expected --strength from 0 to 1, got nan"),
+        ("--strength", "much", "'much' is not a valid float"),
+        ("--quality-passes", "3", "'3' is not one of '1', '4', '8'"),
+    ],
+)
+def test_wrong_strength_and_passes_are_exit_2(photos: Path, option: str, value: str, message: str) -> None:
+    code, out, err = run(command("enhance", "in", "-o", "out", option, value))
+    assert (code, out, Path("out").exists()) == (2, "", False)
+    assert message in err
+    assert "Traceback" not in err
 
 
 def test_limits_are_told(photos: Path, models: Path) -> None:
