@@ -24,10 +24,12 @@ class ContextEncoder(nn.Module):
     Args:
         code: Length of the code.
         width: Channels of the first convolution; each further one doubles them, up to four times this.
+        dropout: Share of what is pooled that is dropped in training.
     """
 
-    def __init__(self, code: int, width: int = 16) -> None:
+    def __init__(self, code: int, width: int = 16, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         widths = [6, width, 2 * width, 4 * width, 4 * width]
         self.convs = nn.ModuleList(
             nn.Conv2d(widths[i], widths[i + 1], 3, stride=2, padding=1) for i in range(len(widths) - 1)
@@ -40,7 +42,7 @@ class ContextEncoder(nn.Module):
         for conv in self.convs:
             x = F.relu(conv(x))
         pooled = torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
-        code: Tensor = self.project(pooled)
+        code: Tensor = self.project(self.dropout(pooled))
         return code
 
 

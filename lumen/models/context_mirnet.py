@@ -38,6 +38,7 @@ class ContextMIRNet(Network):
         spatial: Whether the dual attention units have spatial attention.
         neighbours: How many streams up and down a stream reads in the exchange.
         thumbnail_px: Side of the square thumbnail, a multiple of 16, at least 32.
+        dropout: Share of the context dropped in training.
 
     Raises:
         ValueError: A value is out of range.
@@ -52,6 +53,7 @@ class ContextMIRNet(Network):
         spatial: bool = False,
         neighbours: int = 1,
         thumbnail_px: int = 128,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if not 2 <= len(widths) <= 4 or any(width < 8 or width % 8 for width in widths):
@@ -69,8 +71,9 @@ class ContextMIRNet(Network):
             "spatial": spatial,
             "neighbours": neighbours,
             "thumbnail_px": thumbnail_px,
+            "dropout": dropout,
         }
-        self.context = ContextEncoder(code)
+        self.context = ContextEncoder(code, dropout=dropout)
         self.stem = nn.Conv2d(24, widths[0], 3, padding=1)
         self.body = RRG(widths, blocks, code, spatial=spatial, neighbours=neighbours)
         self.head = nn.Conv2d(widths[0], 24, 3, padding=1)

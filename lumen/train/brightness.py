@@ -21,7 +21,15 @@ HUBER_DELTA = 0.2  # log levels: a fifth of the brightness
 
 def thumbnail_bank(sampler: Sampler, config: BrightnessConfig) -> tuple[Tensor, Tensor]:
     """Draw thumbnails float32 [samples, 3, t, t] in [0, 1], and the mean level [samples] of each wanted picture."""
-    shares = replace(sampler.config, pairs=config.pairs, synthetic=config.synthetic, identity=config.identity)
+    shares = replace(
+        sampler.config,
+        pairs=config.pairs,
+        synthetic=config.synthetic,
+        identity=config.identity,
+        night=0.0,
+        saturation=0.0,
+        mixup=0.0,
+    )
     source = Sampler(sampler.pairs, sampler.photos, shares, thumbnail_px=sampler.thumbnail_px, seed=sampler.seed)
     drawn = [source.whole(BANK_ITERATION, place) for place in range(config.samples)]
     thumbnails = torch.from_numpy(np.stack([thumbnail for thumbnail, _ in drawn]))

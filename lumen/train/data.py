@@ -18,9 +18,13 @@ from lumen.errors import DataError, PictureError
 from lumen.imaging.codec import SUFFIXES, displayed_8bit, read_picture
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.train.recipe import DataConfig
-from lumen.train.synthetic import darken
+from lumen.train.synthetic import darken, night, saturate
 
 Pixels = NDArray[np.uint8]
+
+PAIRS, DARKENED, GOOD, NIGHT = range(4)  # the kinds of samples
+MIXUP_BETA = (1.2, 1.2)
+SATURATION = (0.1, 0.3)  # mean and spread of the log of the factor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,19 +138,36 @@ class Sampler:
     ) -> None:
         self.pairs, self.photos, self.config = pairs, photos, config
         self.thumbnail_px, self.seed = thumbnail_px, seed
-        shares = [config.pairs if pairs else 0.0, *((config.synthetic, config.identity) if photos else (0.0, 0.0))]
+        self.good = [*photos, *(Example(name=e.name, low=e.high, high=e.high) for e in pairs)]
+        shares = [
+            config.pairs if pairs else 0.0,
+            *((config.synthetic, config.identity) if photos else (0.0, 0.0)),
+            config.night if self.good else 0.0,
+        ]
         if sum(shares) <= 0:
             raise DataError("expected pairs or photographs to train on, found neither; check --data and --synthetic")
         self.thresholds = np.cumsum(shares) / sum(shares)
+        needed = [("crop_px", config.crop_px)]
+        if config.large_after < 1:
+            needed.append(("large_crop_px", config.large_crop_px))
         for example in (*pairs, *photos):
-            if min(example.low.shape[:2]) < config.crop_px:
-                raise DataError(f"{example.name}: expected both sides to be at least data.crop_px={config.crop_px}")
+            for label, size in needed:
+                if min(example.low.shape[:2]) < size:
+                    raise DataError(f"{example.name}: expected both sides to be at least data.{label}={size}")
 
-    def draw(self, iteration: int, place: int) -> Sample:
-        """Return the sample at a place of the batch of an iteration."""
+    def draw(self, iteration: int, place: int, crop_px: int | None = None) -> Sample:
+        """Return the sample at a place of the batch of an iteration; `crop_px` stands in for the configuration's."""
+        size = crop_px or self.config.crop_px
         rng = self._rng(iteration, place)
-        low, high = self._picture(rng)
-        size = self.config.crop_px
+        kind = self._kind(rng)
+        sample = self._sample(rng, kind, size)
+        if rng.random() < self.config.mixup:
+            sample = blend(sample, self._sample(rng, kind, size), float(rng.beta(*MIXUP_BETA)))
+        return sample
+
+    def _sample(self, rng: np.random.Generator, kind: int, size: int) -> Sample:
+        """Draw a crop of a picture of a kind, turned and mirrored at random."""
+        low, high = self._picture(rng, kind, size)
         top, left = (int(rng.integers(side - size + 1)) for side in low.shape[:2])
         turn, flip = int(rng.integers(4)), bool(rng.integers(2))
 
@@ -162,24 +183,49 @@ class Sampler:
         return Sample(low=crop(low), high=crop(high), thumbnail=thumbnail, brightness=float(high.mean()) / 255)
 
     def whole(self, iteration: int, place: int) -> tuple[NDArray[np.float32], float]:
-        """Return the thumbnail [t, t, 3] in [0, 1] of a dark picture or frame, and the level of the good one."""
-        low, high = self._picture(self._rng(iteration, place))
-        return area_thumbnail(low, self.thumbnail_px), float(high.mean()) / 255
+        """Return the thumbnail [t, t, 3] in [0, 1] of a dark picture or frame, and the level of the good one.
+
+        Half of them are mirrored left and right, half up and down.
+        """
+        rng = self._rng(iteration, place)
+        low, high = self._picture(rng, self._kind(rng), self.config.crop_px)
+        rows, columns = (slice(None, None, int(step)) for step in rng.choice((1, -1), 2))
+        return area_thumbnail(low, self.thumbnail_px)[rows, columns], float(high.mean()) / 255
 
     def _rng(self, iteration: int, place: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, iteration, place])
 
-    def _picture(self, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
-        """Draw a source, a picture and a frame of it; return the dark and the good picture."""
-        source = int(np.searchsorted(self.thresholds, rng.random(), side="right"))
-        examples = self.pairs if source == 0 else self.photos
+    def _kind(self, rng: np.random.Generator) -> int:
+        """Draw one of PAIRS, DARKENED, GOOD and NIGHT by their shares."""
+        return int(np.searchsorted(self.thresholds, rng.random(), side="right"))
+
+    def _picture(self, rng: np.random.Generator, kind: int, least_px: int) -> tuple[Pixels, Pixels]:
+        """Draw a picture of a kind and a frame of at least `least_px` a side; return the dark and the good picture."""
+        examples = (self.pairs, self.photos, self.photos, self.good)[kind]
         example = examples[int(rng.integers(len(examples)))]
         low, high = example.low, example.high
         if rng.random() < self.config.framing:
             height, width = low.shape[:2]
-            rows, columns = (max(self.config.crop_px, int(side * rng.uniform(0.6, 1))) for side in (height, width))
+            rows, columns = (max(least_px, int(side * rng.uniform(0.6, 1))) for side in (height, width))
             top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
             low, high = (p[top : top + rows, left : left + columns] for p in (low, high))
-        if source == 1:
-            low = darken(high, rng, self.config.exposure_ev)
-        return low, high
+        if kind in (PAIRS, GOOD):
+            return low, high
+        if rng.random() < self.config.saturation:
+            high = saturate(high, float(np.exp(rng.normal(*SATURATION))))
+        return (darken(high, rng, self.config.exposure_ev) if kind == DARKENED else night(high, rng)), high
+
+
+def blend(a: Sample, b: Sample, share: float) -> Sample:
+    """Return share of a plus the rest of b, as if both pictures had been taken on one frame.
+
+    Reference:
+        Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018.
+    """
+    part, rest = np.float32(share), np.float32(1 - share)
+    return Sample(
+        low=part * a.low + rest * b.low,
+        high=part * a.high + rest * b.high,
+        thumbnail=part * a.thumbnail + rest * b.thumbnail,
+        brightness=share * a.brightness + (1 - share) * b.brightness,
+    )

@@ -125,8 +125,9 @@ class Trainer:
         world: World,
         on_event: Callable[[Event], None],
     ) -> None:
-        if recipe.data.batch % world.size:
-            raise UsageError(f"expected data.batch={recipe.data.batch} to divide over {world.size} processes")
+        for label, batch in (("batch", recipe.data.batch), ("large_batch", recipe.data.large_batch)):
+            if batch % world.size and (label == "batch" or recipe.data.large_after < 1):
+                raise UsageError(f"expected data.{label}={batch} to divide over {world.size} processes")
         self.recipe, self.run, self.world, self.on_event = recipe, run, world, on_event
         torch.manual_seed(recipe.seed)
         network = build_network(recipe.network.architecture, **recipe.network.hyperparameters)
@@ -135,12 +136,9 @@ class Trainer:
         self.trained = [p for name, p in self.network.named_parameters() if not name.startswith("exposure.")]
         self.optimizer = torch.optim.AdamW(parameter_groups(self.trained, recipe.optimizer.weight_decay))
         self.split = split_by_scene(pairs, photos, recipe)
-        self.sampler = Sampler(
-            self.split.train_pairs,
-            self.split.train_photos,
-            recipe.data,
-            thumbnail_px=network.thumbnail_px,
-            seed=recipe.seed,
+        self.sampler, self.joined = (
+            Sampler(*examples, recipe.data, thumbnail_px=network.thumbnail_px, seed=recipe.seed)
+            for examples in ((self.split.train_pairs, self.split.train_photos), (pairs, photos))
         )
         self.iteration, self.best = 0, -math.inf
         self.facts: dict[str, Any] = {"data": self.split.facts(), "validation": {}, "torch": str(torch.__version__)}
@@ -181,20 +179,29 @@ class Trainer:
                 loss, stopping = self.step(batch, bool(stop()))
                 self.iteration += 1
                 self._report_step(loss, time.perf_counter() - start)
-                if self.iteration % self.recipe.validation.every == 0 or self.iteration == config.iterations:
+                if self._validates(self.iteration):
                     self._validate()
+                elif self.iteration % self.recipe.validation.every == 0 or self.iteration == config.iterations:
+                    self.save("last.pt", with_optimizer=True)
                 if stopping:
                     self.save("last.pt", with_optimizer=True)
                     return stop() or signal.SIGTERM
-            if self.recipe.brightness.iterations:
-                self._fit_brightness()
+            self._finish()
             return stop()
+
+    def _validates(self, iteration: int) -> bool:
+        """Whether the weights are scored: on the beat and at the end, as long as the held-out pictures are unseen."""
+        if iteration > self.recipe.joining:
+            return False
+        return iteration % self.recipe.validation.every == 0 or iteration == self.recipe.joining
 
     def batch(self, iteration: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draw this process's share: low, high [n, 3, c, c], thumbnails [n, 3, t, t], brightness [n], all float32."""
-        share = self.recipe.data.batch // self.world.size
+        crop_px, batch = self.recipe.crops(iteration)
+        share = batch // self.world.size
         first = self.world.rank * share
-        samples = [self.sampler.draw(iteration, place) for place in range(first, first + share)]
+        sampler = self.sampler if iteration < self.recipe.joining else self.joined
+        samples = [sampler.draw(iteration, place, crop_px) for place in range(first, first + share)]
 
         def stack(name: str) -> Tensor:
             return torch.stack([torch.from_numpy(getattr(s, name)) for s in samples]).permute(0, 3, 1, 2)
@@ -228,7 +235,7 @@ class Trainer:
 
     def _report_step(self, loss: float, seconds: float) -> None:
         if self.world.leads:
-            rate = self.recipe.data.batch / seconds
+            rate = self.recipe.crops(self.iteration - 1)[1] / seconds
             step = {"iteration": self.iteration, "loss": loss, "crops_per_s": rate}
             self.on_event({"kind": "step", "of": self.recipe.optimizer.iterations, **step})
             self.log.step(step)
@@ -243,6 +250,9 @@ class Trainer:
         if score > self.best:
             self.best = score
             self.save("best.pt", with_optimizer=False)
+        if self.iteration == self.recipe.joining < self.recipe.optimizer.iterations:
+            self._fit_brightness(self.sampler)
+            self._score_alone()
         self.save("last.pt", with_optimizer=True)
 
     def _record(self, metrics: Mapping[str, float], *, best: bool) -> None:
@@ -251,25 +261,38 @@ class Trainer:
         self.log.validation(self.iteration, metrics)
         self.on_event({"kind": "validation", "iteration": self.iteration, "best": best, **metrics})
 
-    def _fit_brightness(self) -> None:
-        """Second stage, on the best weights: `best.pt` is written again with the fitted head.
+    def _finish(self) -> None:
+        """Write `best.pt` as it is released: with a fitted brightness head.
 
-        A run that went on from another folder's checkpoint and found nothing better takes its present weights.
+        Where the held-out pictures joined, it holds the last weights, and the scores of the moment before. A run that
+        went on from another folder's checkpoint and found nothing better takes its present weights.
         """
-        head = self.ema.get_submodule("exposure")
-        if not self.world.leads or not isinstance(head, BrightnessHead):
+        if not self.world.leads:
             return
         iteration = self.iteration
-        if (self.run / "best.pt").exists():
-            checkpoint = load_checkpoint(self.run / "best.pt")
-            self.ema.load_state_dict(dict(checkpoint.ema))
-            iteration = checkpoint.iteration
-        self.on_event({"kind": "stage", "stage": "brightness", "of": self.recipe.brightness.iterations})
-        fit_brightness(head, self.sampler, self.recipe.brightness, self.recipe.seed)
+        if self.recipe.joining < self.recipe.optimizer.iterations:
+            self._fit_brightness(self.joined)
+            self.save("best.pt", with_optimizer=False)
+        elif self.recipe.brightness.iterations and isinstance(self.ema.get_submodule("exposure"), BrightnessHead):
+            if (self.run / "best.pt").exists():
+                checkpoint = load_checkpoint(self.run / "best.pt")
+                self.ema.load_state_dict(dict(checkpoint.ema))
+                iteration = checkpoint.iteration
+            self._fit_brightness(self.sampler)
+            self._score_alone()
+            self.save("best.pt", with_optimizer=False, iteration=iteration)
+
+    def _fit_brightness(self, sampler: Sampler) -> None:
+        """Fit the head of the averaged weights; a second stage, in the leading process alone."""
+        head = self.ema.get_submodule("exposure")
+        if self.recipe.brightness.iterations and isinstance(head, BrightnessHead):
+            self.on_event({"kind": "stage", "stage": "brightness", "of": self.recipe.brightness.iterations})
+            fit_brightness(head, sampler, self.recipe.brightness, self.recipe.seed)
+
+    def _score_alone(self) -> None:
+        """Score the averaged weights in this process, and keep the scores."""
         alone = World(device=self.world.device)
-        metrics = validate(self.ema, self.split.val_pairs, self.split.val_photos, alone)
-        self._record(metrics, best=True)
-        self.save("best.pt", with_optimizer=False, iteration=iteration)
+        self._record(validate(self.ema, self.split.val_pairs, self.split.val_photos, alone), best=True)
 
     def save(self, name: str, *, with_optimizer: bool, iteration: int | None = None) -> None:
         """Write a checkpoint into the run's folder (leading process only)."""

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lumen.errors import DataError
-from lumen.train.data import Example, Sampler, load_pairs, load_photos
+from lumen.train.data import Example, Sample, Sampler, blend, load_pairs, load_photos
 from lumen.train.recipe import DataConfig
 from lumen.train.scenes import group_scenes, split_scenes
 from tests.unit.train.helpers import darker, scene, write_pairs
@@ -97,6 +97,43 @@ def test_shares_decide_what_is_drawn() -> None:
     darkened = [sampler(pairs=0, synthetic=1, identity=0).draw(0, place) for place in range(10)]
     assert np.mean([s.low.mean() / s.high.mean() for s in darkened]) < 0.8
     assert all(s.brightness == pytest.approx(s.high.mean(), abs=0.35) for s in darkened)
+
+
+def test_night_darkens_photographs_and_the_good_pictures_of_pairs() -> None:
+    samples = [sampler(pairs=0, synthetic=0, identity=0, night=1).draw(0, place) for place in range(30)]
+    assert np.median([s.low.mean() / s.high.mean() for s in samples]) < 0.3
+    targets = [scene(i) for i in (0, 1, 2, 10, 11, 12)]
+    for sample in samples[:10]:
+        crop = np.round(sample.high * 255).astype(np.uint8)
+        assert any(found_in(crop, target) for target in targets)
+
+
+def found_in(crop: np.ndarray, picture: np.ndarray) -> bool:
+    """Whether a crop, turned or mirrored, is a part of a picture."""
+    windows = np.lib.stride_tricks.sliding_window_view(picture, crop.shape)[:, :, 0]
+    turned = [np.rot90(side, turn) for side in (crop, crop[:, ::-1]) for turn in range(4)]
+    return any((windows == view).all(axis=(2, 3, 4)).any() for view in turned)
+
+
+def test_mixup_blends_two_samples_of_a_kind() -> None:
+    plain, mixed = (
+        [sampler(synthetic=0, identity=0, mixup=share).draw(0, place) for place in range(10)] for share in (0.0, 1.0)
+    )
+    assert all(not np.array_equal(a.high, b.high) for a, b in zip(plain, mixed, strict=True))
+    assert all(np.abs(s.high * 0.1 - s.low).max() < 1.01 / 255 for s in mixed)  # as in every pair
+    a, b = (
+        Sample(low=p, high=p + 2, thumbnail=p + 4, brightness=v)
+        for p, v in ((np.ones(1, np.float32), 0.2), (np.zeros(1, np.float32), 0.6))
+    )
+    both = blend(a, b, 0.25)
+    assert (both.low[0], both.high[0], both.thumbnail[0]) == (0.25, 2.25, 4.25)
+    assert both.brightness == pytest.approx(0.5)
+
+
+def test_frames_for_the_brightness_are_mirrored() -> None:
+    source = sampler(synthetic=0, identity=0, framing=0)
+    thumbnails = {source.whole(0, place)[0].tobytes() for place in range(60)}
+    assert len(thumbnails) == 3 * 4
 
 
 def test_too_small_pictures_are_named() -> None:

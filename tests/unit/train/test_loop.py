@@ -87,6 +87,55 @@ def test_resume_is_bit_equal(tmp_path: Path, amp: str) -> None:
     assert all(torch.equal(whole.ema[name], parts.ema[name]) for name in whole.ema)
 
 
+def test_held_out_pictures_join_at_the_end(tmp_path: Path) -> None:
+    events: list[Mapping[str, Any]] = []
+    run = trainer(tiny_recipe(validation={"every": 2, "until": 0.5}), tmp_path, events)
+    drawn: dict[int, set[str]] = {}
+    for name in ("sampler", "joined"):
+        source = getattr(run, name)
+        drawn[len(source.pairs)] = {example.name for example in (*source.pairs, *source.photos)}
+    run.fit()
+    held_out = {example.name for example in (*run.split.val_pairs, *run.split.val_photos)}
+    assert len(held_out) == 3
+    assert drawn[4] & held_out == set() and drawn[6] >= held_out
+    assert [event["iteration"] for event in events if event["kind"] == "validation"] == [2, 3, 3]
+    best, last = load_checkpoint(tmp_path / "best.pt"), load_checkpoint(tmp_path / "last.pt")
+    assert best.iteration == last.iteration == 6
+    body = [name for name in best.ema if not name.startswith("exposure.")]
+    assert all(torch.equal(best.ema[name], last.ema[name]) for name in body)
+    assert any(not torch.equal(best.ema[name], last.ema[name]) for name in best.ema)  # the head has seen them too
+    with (tmp_path / "metrics.csv").open() as file:
+        scores = [float(row["psnr"]) for row in csv.DictReader(file) if row["psnr"]]
+    assert best.facts["validation"]["psnr"] == pytest.approx(scores[-1], rel=1e-4)
+
+
+def test_joining_resumes_bit_equal(tmp_path: Path) -> None:
+    recipe = tiny_recipe(data={"large_after": 0.4, "large_crop_px": 32, "large_batch": 2}, validation={"until": 0.5})
+    trainer(recipe, tmp_path / "whole").fit()
+    first = trainer(recipe, tmp_path / "parts")
+    step = first.step
+
+    def stop_at_four(batch: Any, stop: bool) -> tuple[float, bool]:
+        return step(batch, False)[0], first.iteration == 3
+
+    first.step = stop_at_four  # type: ignore[method-assign]
+    first.fit()
+    second = trainer(recipe, tmp_path / "parts")
+    second.resume(tmp_path / "parts" / "last.pt")
+    assert second.iteration == 4
+    second.fit()
+    whole, parts = (load_checkpoint(tmp_path / name / "best.pt") for name in ("whole", "parts"))
+    assert all(torch.equal(whole.ema[name], parts.ema[name]) for name in whole.ema)
+    assert whole.facts["validation"] == parts.facts["validation"]
+
+
+def test_crops_grow(tmp_path: Path) -> None:
+    run = trainer(tiny_recipe(data={"large_after": 0.5, "large_crop_px": 32, "large_batch": 2}), tmp_path)
+    assert [tuple(run.batch(iteration)[0].shape) for iteration in (2, 3)] == [(4, 3, 16, 16), (2, 3, 32, 32)]
+    with pytest.raises(DataError, match=r"expected both sides to be at least data\.large_crop_px=56"):
+        trainer(tiny_recipe(data={"large_after": 0.5, "large_crop_px": 56}), tmp_path)
+
+
 def test_resume_cuts_the_metrics_back(tmp_path: Path) -> None:
     recipe = tiny_recipe(brightness={"iterations": 0})
     trainer(recipe, tmp_path).fit()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from lumen.imaging.color import linear_to_srgb, srgb_to_linear
-from lumen.train.synthetic import darken, encode_srgb
+from lumen.train.synthetic import NIGHT_NOISE, darken, encode_srgb, night, saturate
 from tests.unit.train.helpers import scene
 
 
@@ -34,3 +35,24 @@ def test_darker_means_noisier() -> None:
         return float(np.mean(np.array(noise) / np.maximum(means, 1)))
 
     assert relative_noise(6.0) > 1.5 * relative_noise(0.0)
+
+
+def test_night_is_drawn_as_measured() -> None:
+    flat = np.full((48, 48, 3), 124, np.uint8)  # linear light 0.2
+    nights = [night(flat, np.random.default_rng(seed)).astype(np.float64) for seed in range(200)]
+    light = srgb_to_linear(np.array([n.mean(axis=(0, 1)) for n in nights]) / 255)
+    stops = np.log2(light[:, 1].clip(1e-5) / 0.2)
+    assert -6.2 < np.median(stops) < -4.8
+    cast = np.log(light[:, [0, 2]].clip(1e-5) / light[:, 1:2].clip(1e-5))[stops > -5.5]
+    assert np.all(cast.std(axis=0) > 0.1)
+    visible = [n for n in nights if n.mean() > 15]  # less light is cut off at 0
+    assert np.median([n.std(axis=(0, 1)) for n in visible], axis=0) == pytest.approx(np.array(NIGHT_NOISE), rel=0.15)
+    assert np.array_equal(nights[7], night(flat, np.random.default_rng(7)))
+
+
+def test_saturation_keeps_grey_and_scales_colours() -> None:
+    grey, colour = np.full((2, 2, 3), 90, np.uint8), np.array([[[100, 120, 140]]], np.uint8)
+    assert np.array_equal(saturate(grey, 3.0), grey)
+    assert saturate(colour, 2.0).tolist() == [[[80, 120, 160]]]
+    assert saturate(colour, 0.0).tolist() == [[[120, 120, 120]]]
+    assert saturate(np.array([[[0, 120, 240]]], np.uint8), 2.0).tolist() == [[[0, 120, 255]]]
