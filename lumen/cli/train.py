@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 @click.option("--resume", metavar="auto|FILE", help="Go on from the run's last checkpoint, or from a file.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(min=0), default=0, help="CPU threads per process; 0: torch decides.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Processes that draw batches; about one per core feeds a GPU.",
+)
 def command(
     data: Path | None,
     photos: tuple[Path, ...],
@@ -37,6 +44,7 @@ def command(
     resume: str | None,
     device: str,
     threads: int,
+    workers: int,
 ) -> None:
     """Train a network on pairs of dark and good pictures.
 
@@ -55,7 +63,15 @@ def command(
     recipe: Recipe = load_recipe(recipe_name, overrides)
     with training_view() as show:
         stopped = train_run(
-            recipe, data=data, photos=photos, run=run, resume=resume, device=device, threads=threads, on_event=show
+            recipe,
+            data=data,
+            photos=photos,
+            run=run,
+            resume=resume,
+            device=device,
+            threads=threads,
+            workers=workers,
+            on_event=show,
         )
     if stopped:
         raise SystemExit(128 + stopped)

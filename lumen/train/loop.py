@@ -7,15 +7,16 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from lumen.errors import DataError, UsageError
 from lumen.models import Network, build_network
@@ -31,6 +32,7 @@ from lumen.train.scenes import group_scenes, split_scenes
 from lumen.train.validate import validate
 
 Event = Mapping[str, Any]
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,7 @@ class Trainer:
         run: Folder for checkpoints and metrics; made when missing.
         world: This process among all.
         on_event: Called in the leading process with `{"kind": "step" | "validation" | "stage", ...}`.
+        workers: Processes that draw batches ahead; 0 draws them in a thread. The batches are the same.
     """
 
     def __init__(
@@ -124,11 +127,12 @@ class Trainer:
         *,
         world: World,
         on_event: Callable[[Event], None],
+        workers: int = 0,
     ) -> None:
         for label, batch in (("batch", recipe.data.batch), ("large_batch", recipe.data.large_batch)):
             if batch % world.size and (label == "batch" or recipe.data.large_after < 1):
                 raise UsageError(f"expected data.{label}={batch} to divide over {world.size} processes")
-        self.recipe, self.run, self.world, self.on_event = recipe, run, world, on_event
+        self.recipe, self.run, self.world, self.on_event, self.workers = recipe, run, world, on_event, workers
         torch.manual_seed(recipe.seed)
         network = build_network(recipe.network.architecture, **recipe.network.hyperparameters)
         self.network = network.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -171,11 +175,9 @@ class Trainer:
             0, or the number of the signal that ended the training; the last state is saved in either case.
         """
         config = self.recipe.optimizer
-        with stop_requests() as stop, ThreadPoolExecutor(1) as prefetch:
-            upcoming = prefetch.submit(self.batch, self.iteration)
-            while self.iteration < config.iterations:
-                start = time.perf_counter()
-                batch, upcoming = upcoming.result(), prefetch.submit(self.batch, self.iteration + 1)
+        with stop_requests() as stop, closing(self._batches()) as batches:
+            start = time.perf_counter()
+            for batch in batches:
                 loss, stopping = self.step(batch, bool(stop()))
                 self.iteration += 1
                 self._report_step(loss, time.perf_counter() - start)
@@ -186,6 +188,7 @@ class Trainer:
                 if stopping:
                     self.save("last.pt", with_optimizer=True)
                     return stop() or signal.SIGTERM
+                start = time.perf_counter()
             self._finish()
             return stop()
 
@@ -195,7 +198,22 @@ class Trainer:
             return False
         return iteration % self.recipe.validation.every == 0 or iteration == self.recipe.joining
 
-    def batch(self, iteration: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _batches(self) -> Generator[Batch]:
+        """Yield the batches of the iterations still to come, drawn ahead."""
+        coming = range(self.iteration, self.recipe.optimizer.iterations)
+        if self.workers:
+            pin = self.world.device.type == "cuda"
+            yield from DataLoader(
+                _Batches(self), batch_size=None, sampler=coming, num_workers=self.workers, pin_memory=pin
+            )
+            return
+        with ThreadPoolExecutor(1) as prefetch:
+            upcoming = prefetch.submit(self.batch, self.iteration)
+            for iteration in coming:
+                batch, upcoming = upcoming.result(), prefetch.submit(self.batch, iteration + 1)
+                yield batch
+
+    def batch(self, iteration: int) -> Batch:
         """Draw this process's share: low, high [n, 3, c, c], thumbnails [n, 3, t, t], brightness [n], all float32."""
         crop_px, batch = self.recipe.crops(iteration)
         share = batch // self.world.size
@@ -307,6 +325,16 @@ class Trainer:
                 facts=self.facts,
             )
             save_checkpoint(checkpoint, self.run / name)
+
+
+class _Batches(Dataset[Batch]):
+    """What the worker processes of a trainer draw from, by iteration."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.batch = trainer.batch
+
+    def __getitem__(self, iteration: int) -> Batch:
+        return self.batch(iteration)
 
 
 def parameter_groups(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ def train_run(
     resume: str | None,
     device: str,
     threads: int,
+    workers: int = 0,
     on_event: Callable[[Mapping[str, Any]], None],
 ) -> int:
     """Train by a recipe.
@@ -39,6 +40,7 @@ def train_run(
         resume: `auto` (the run's `last.pt` if there is one), a checkpoint's path, or None for a new run.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         threads: CPU threads of this process; 0 leaves torch's choice.
+        workers: Processes that draw batches ahead; 0 draws them in a thread.
         on_event: Receives progress in the leading process.
 
     Returns:
@@ -62,7 +64,7 @@ def train_run(
         pairs = load_pairs(data, recipe.data.exclude) if data else []
         if world.leads:
             prepare_folder(run, recipe)
-        trainer = Trainer(recipe, pairs, load_photos(photos), run, world=world, on_event=on_event)
+        trainer = Trainer(recipe, pairs, load_photos(photos), run, world=world, on_event=on_event, workers=workers)
         if resume and (resume != "auto" or last.exists()):
             trainer.resume(last if resume == "auto" else Path(resume))
         return trainer.fit()

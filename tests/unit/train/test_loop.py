@@ -129,6 +129,15 @@ def test_joining_resumes_bit_equal(tmp_path: Path) -> None:
     assert whole.facts["validation"] == parts.facts["validation"]
 
 
+def test_workers_draw_the_same_batches(tmp_path: Path) -> None:
+    runs = [trainer(tiny_recipe(brightness={"iterations": 0}), tmp_path / str(workers)) for workers in (0, 2)]
+    runs[1].workers = 2
+    for run in runs:
+        run.fit()
+    first, second = (run.network.state_dict() for run in runs)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_crops_grow(tmp_path: Path) -> None:
     run = trainer(tiny_recipe(data={"large_after": 0.5, "large_crop_px": 32, "large_batch": 2}), tmp_path)
     assert [tuple(run.batch(iteration)[0].shape) for iteration in (2, 3)] == [(4, 3, 16, 16), (2, 3, 32, 32)]
