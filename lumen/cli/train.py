@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--recipe", "recipe_name", default="lumen-s", show_default=True, help="Bundled recipe or TOML file.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value: optimizer.rate=1e-4.")
 @click.option("--resume", metavar="auto|FILE", help="Go on from the run's last checkpoint, or from a file.")
+@click.option("--init", type=click.Path(path_type=Path), metavar="FILE", help="Start from a checkpoint's weights.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(min=0), default=0, help="CPU threads per process; 0: torch decides.")
 @click.option(
@@ -42,6 +43,7 @@ def command(
     recipe_name: str,
     overrides: tuple[str, ...],
     resume: str | None,
+    init: Path | None,
     device: str,
     threads: int,
     workers: int,
@@ -68,6 +70,7 @@ def command(
             photos=photos,
             run=run,
             resume=resume,
+            init=init,
             device=device,
             threads=threads,
             workers=workers,

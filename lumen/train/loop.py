@@ -158,8 +158,7 @@ class Trainer:
         checkpoint = load_checkpoint(path)
         if checkpoint.optimizer is None:
             raise UsageError(f"expected a checkpoint with optimiser state (last.pt), got {path}")
-        if from_dict(checkpoint.recipe).network != self.recipe.network:
-            raise UsageError(f"{path} holds another network than recipe {self.recipe.name!r}; use its own recipe")
+        self._check_network(checkpoint.recipe, path)
         self.network.load_state_dict(dict(checkpoint.weights))
         self.ema.load_state_dict(dict(checkpoint.ema))
         self.optimizer.load_state_dict(dict(checkpoint.optimizer))
@@ -167,6 +166,22 @@ class Trainer:
         self.facts["validation"] = dict(checkpoint.facts.get("validation", {}))
         if self.world.leads:
             self.log.truncate(self.iteration)
+
+    def begin_from(self, path: Path) -> None:
+        """Start a new training from the averaged weights of a checkpoint (fine-tuning).
+
+        Raises:
+            ModelError: The file is no checkpoint.
+            UsageError: It holds another network.
+        """
+        checkpoint = load_checkpoint(path)
+        self._check_network(checkpoint.recipe, path)
+        self.network.load_state_dict(dict(checkpoint.ema))
+        self.ema.load_state_dict(dict(checkpoint.ema))
+
+    def _check_network(self, recipe: Mapping[str, Any], path: Path) -> None:
+        if from_dict(recipe).network != self.recipe.network:
+            raise UsageError(f"{path} holds another network than recipe {self.recipe.name!r}; use its own recipe")
 
     def fit(self) -> int:
         """Train to the end of the recipe, or until a signal.

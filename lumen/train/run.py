@@ -25,6 +25,7 @@ def train_run(
     photos: Sequence[Path],
     run: Path,
     resume: str | None,
+    init: Path | None = None,
     device: str,
     threads: int,
     workers: int = 0,
@@ -38,6 +39,7 @@ def train_run(
         photos: Folders of well-lit photographs.
         run: Folder of the run.
         resume: `auto` (the run's `last.pt` if there is one), a checkpoint's path, or None for a new run.
+        init: A checkpoint whose weights a new run starts from; a run that is resumed has its own.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         threads: CPU threads of this process; 0 leaves torch's choice.
         workers: Processes that draw batches ahead; 0 draws them in a thread.
@@ -67,6 +69,8 @@ def train_run(
         trainer = Trainer(recipe, pairs, load_photos(photos), run, world=world, on_event=on_event, workers=workers)
         if resume and (resume != "auto" or last.exists()):
             trainer.resume(last if resume == "auto" else Path(resume))
+        elif init:
+            trainer.begin_from(init)
         return trainer.fit()
     finally:
         leave_world(world)

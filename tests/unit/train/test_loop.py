@@ -170,6 +170,20 @@ def test_a_signal_in_the_second_stage_is_told(tmp_path: Path, monkeypatch: pytes
     assert trainer(tiny_recipe(), tmp_path).fit() == signal.SIGINT
 
 
+def test_a_run_begins_from_the_weights_of_another(tmp_path: Path) -> None:
+    recipe = tiny_recipe(brightness={"iterations": 0})
+    trainer(recipe, tmp_path / "first").fit()
+    given = load_checkpoint(tmp_path / "first" / "last.pt").ema
+    second = trainer(recipe, tmp_path / "second")
+    second.begin_from(tmp_path / "first" / "last.pt")
+    assert second.iteration == 0
+    for weights in (second.network.state_dict(), second.ema.state_dict()):
+        assert all(torch.equal(weights[name], value) for name, value in given.items())
+    other = tiny_recipe(network={"hyperparameters": {"widths": [8, 24], "blocks": 1, "code": 8, "thumbnail_px": 32}})
+    with pytest.raises(UsageError, match="another network"):
+        trainer(other, tmp_path / "third").begin_from(tmp_path / "first" / "last.pt")
+
+
 def test_resume_refuses_what_it_cannot_go_on_from(tmp_path: Path) -> None:
     trainer(tiny_recipe(), tmp_path).fit()
     with pytest.raises(UsageError, match="optimiser state"):
