@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from lumen.errors import DataError, UsageError
 from lumen.models import Network, build_network
 from lumen.models.context import BrightnessHead
+from lumen.models.widen import widened
 from lumen.train.brightness import fit_brightness
 from lumen.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lumen.train.data import Example, Sampler
@@ -158,7 +159,8 @@ class Trainer:
         checkpoint = load_checkpoint(path)
         if checkpoint.optimizer is None:
             raise UsageError(f"expected a checkpoint with optimiser state (last.pt), got {path}")
-        self._check_network(checkpoint.recipe, path)
+        if from_dict(checkpoint.recipe).network != self.recipe.network:
+            raise UsageError(f"{path} holds another network than recipe {self.recipe.name!r}; use its own recipe")
         self.network.load_state_dict(dict(checkpoint.weights))
         self.ema.load_state_dict(dict(checkpoint.ema))
         self.optimizer.load_state_dict(dict(checkpoint.optimizer))
@@ -168,20 +170,19 @@ class Trainer:
             self.log.truncate(self.iteration)
 
     def begin_from(self, path: Path) -> None:
-        """Start a new training from the averaged weights of a checkpoint (fine-tuning).
+        """Start a new training from the averaged weights of a checkpoint: fine-tuning, or a wider network.
 
         Raises:
             ModelError: The file is no checkpoint.
-            UsageError: It holds another network.
+            UsageError: It holds a network of other blocks, or one whose widths do not divide this one's.
         """
         checkpoint = load_checkpoint(path)
-        self._check_network(checkpoint.recipe, path)
-        self.network.load_state_dict(dict(checkpoint.ema))
-        self.ema.load_state_dict(dict(checkpoint.ema))
-
-    def _check_network(self, recipe: Mapping[str, Any], path: Path) -> None:
-        if from_dict(recipe).network != self.recipe.network:
-            raise UsageError(f"{path} holds another network than recipe {self.recipe.name!r}; use its own recipe")
+        try:
+            weights = widened(checkpoint.ema, self.network, self.recipe.seed)
+        except ValueError as error:
+            raise UsageError(f"{path} holds another network than recipe {self.recipe.name!r}: {error}") from error
+        self.network.load_state_dict(weights)
+        self.ema.load_state_dict(weights)
 
     def fit(self) -> int:
         """Train to the end of the recipe, or until a signal.

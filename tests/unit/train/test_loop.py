@@ -182,6 +182,11 @@ def test_a_run_begins_from_the_weights_of_another(tmp_path: Path) -> None:
     other = tiny_recipe(network={"hyperparameters": {"widths": [8, 24], "blocks": 1, "code": 8, "thumbnail_px": 32}})
     with pytest.raises(UsageError, match="another network"):
         trainer(other, tmp_path / "third").begin_from(tmp_path / "first" / "last.pt")
+    wider = tiny_recipe(network={"hyperparameters": {"widths": [16, 32], "blocks": 1, "code": 8, "thumbnail_px": 32}})
+    third = trainer(wider, tmp_path / "third")
+    third.begin_from(tmp_path / "first" / "last.pt")
+    results = [enhance_whole(run.ema.eval(), PAIRS[0].low, 0.5).astype(int) for run in (second, third)]
+    assert np.abs(results[0] - results[1]).max() <= 1
 
 
 def test_resume_refuses_what_it_cannot_go_on_from(tmp_path: Path) -> None:
