@@ -147,27 +147,23 @@ class Sampler:
         if sum(shares) <= 0:
             raise DataError("expected pairs or photographs to train on, found neither; check --data and --synthetic")
         self.thresholds = np.cumsum(shares) / sum(shares)
-        needed = [("crop_px", config.crop_px)]
-        if config.large_after < 1:
-            needed.append(("large_crop_px", config.large_crop_px))
         for example in (*pairs, *photos):
-            for label, size in needed:
-                if min(example.low.shape[:2]) < size:
-                    raise DataError(f"{example.name}: expected both sides to be at least data.{label}={size}")
+            if min(example.low.shape[:2]) < config.crop_px:
+                raise DataError(f"{example.name}: expected both sides to be at least data.crop_px={config.crop_px}")
 
-    def draw(self, iteration: int, place: int, crop_px: int | None = None) -> Sample:
-        """Return the sample at a place of the batch of an iteration; `crop_px` stands in for the configuration's."""
-        size = crop_px or self.config.crop_px
+    def draw(self, iteration: int, place: int) -> Sample:
+        """Return the sample at a place of the batch of an iteration."""
         rng = self._rng(iteration, place)
         kind = self._kind(rng)
-        sample = self._sample(rng, kind, size)
+        sample = self._sample(rng, kind)
         if rng.random() < self.config.mixup:
-            sample = blend(sample, self._sample(rng, kind, size), float(rng.beta(*MIXUP_BETA)))
+            sample = blend(sample, self._sample(rng, kind), float(rng.beta(*MIXUP_BETA)))
         return sample
 
-    def _sample(self, rng: np.random.Generator, kind: int, size: int) -> Sample:
+    def _sample(self, rng: np.random.Generator, kind: int) -> Sample:
         """Draw a crop of a picture of a kind, turned and mirrored at random."""
-        low, high = self._picture(rng, kind, size)
+        low, high = self._picture(rng, kind)
+        size = self.config.crop_px
         top, left = (int(rng.integers(side - size + 1)) for side in low.shape[:2])
         turn, flip = int(rng.integers(4)), bool(rng.integers(2))
 
@@ -188,7 +184,7 @@ class Sampler:
         Half of them are mirrored left and right, half up and down.
         """
         rng = self._rng(iteration, place)
-        low, high = self._picture(rng, self._kind(rng), self.config.crop_px)
+        low, high = self._picture(rng, self._kind(rng))
         rows, columns = (slice(None, None, int(step)) for step in rng.choice((1, -1), 2))
         return area_thumbnail(low, self.thumbnail_px)[rows, columns], float(high.mean()) / 255
 
@@ -199,14 +195,14 @@ class Sampler:
         """Draw one of PAIRS, DARKENED, GOOD and NIGHT by their shares."""
         return int(np.searchsorted(self.thresholds, rng.random(), side="right"))
 
-    def _picture(self, rng: np.random.Generator, kind: int, least_px: int) -> tuple[Pixels, Pixels]:
-        """Draw a picture of a kind and a frame of at least `least_px` a side; return the dark and the good picture."""
+    def _picture(self, rng: np.random.Generator, kind: int) -> tuple[Pixels, Pixels]:
+        """Draw a picture of a kind and a frame of it; return the dark and the good picture."""
         examples = (self.pairs, self.photos, self.photos, self.good)[kind]
         example = examples[int(rng.integers(len(examples)))]
         low, high = example.low, example.high
         if rng.random() < self.config.framing:
             height, width = low.shape[:2]
-            rows, columns = (max(least_px, int(side * rng.uniform(0.6, 1))) for side in (height, width))
+            rows, columns = (max(self.config.crop_px, int(side * rng.uniform(0.6, 1))) for side in (height, width))
             top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
             low, high = (p[top : top + rows, left : left + columns] for p in (low, high))
         if kind in (PAIRS, GOOD):

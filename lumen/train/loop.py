@@ -130,9 +130,8 @@ class Trainer:
         on_event: Callable[[Event], None],
         workers: int = 0,
     ) -> None:
-        for label, batch in (("batch", recipe.data.batch), ("large_batch", recipe.data.large_batch)):
-            if batch % world.size and (label == "batch" or recipe.data.large_after < 1):
-                raise UsageError(f"expected data.{label}={batch} to divide over {world.size} processes")
+        if recipe.data.batch % world.size:
+            raise UsageError(f"expected data.batch={recipe.data.batch} to divide over {world.size} processes")
         self.recipe, self.run, self.world, self.on_event, self.workers = recipe, run, world, on_event, workers
         torch.manual_seed(recipe.seed)
         network = build_network(recipe.network.architecture, **recipe.network.hyperparameters)
@@ -231,11 +230,10 @@ class Trainer:
 
     def batch(self, iteration: int) -> Batch:
         """Draw this process's share: low, high [n, 3, c, c], thumbnails [n, 3, t, t], brightness [n], all float32."""
-        crop_px, batch = self.recipe.crops(iteration)
-        share = batch // self.world.size
+        share = self.recipe.data.batch // self.world.size
         first = self.world.rank * share
         sampler = self.sampler if iteration < self.recipe.joining else self.joined
-        samples = [sampler.draw(iteration, place, crop_px) for place in range(first, first + share)]
+        samples = [sampler.draw(iteration, place) for place in range(first, first + share)]
 
         def stack(name: str) -> Tensor:
             return torch.stack([torch.from_numpy(getattr(s, name)) for s in samples]).permute(0, 3, 1, 2)
@@ -269,7 +267,7 @@ class Trainer:
 
     def _report_step(self, loss: float, seconds: float) -> None:
         if self.world.leads:
-            rate = self.recipe.crops(self.iteration - 1)[1] / seconds
+            rate = self.recipe.data.batch / seconds
             step = {"iteration": self.iteration, "loss": loss, "crops_per_s": rate}
             self.on_event({"kind": "step", "of": self.recipe.optimizer.iterations, **step})
             self.log.step(step)

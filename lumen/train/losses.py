@@ -6,7 +6,6 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from lumen.train.recipe import LossConfig
 
@@ -52,18 +51,9 @@ def ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
     return 1 - (luminance * structure).mean()
 
 
-def chroma(x: Tensor) -> Tensor:
-    """Return float [N, 3, H, W], each pixel without its grey level."""
-    return x - x.mean(dim=1, keepdim=True)
-
-
 def restoration_loss(prediction: Tensor, target: Tensor, config: LossConfig) -> Tensor:
     """Return the weighted sum of the terms, a scalar."""
     loss = config.charbonnier * charbonnier(prediction, target)
     if config.ssim:
         loss = loss + config.ssim * ssim_loss(prediction, target)
-    if config.chroma:
-        loss = loss + config.chroma * charbonnier(chroma(prediction), chroma(target))
-    if config.coarse:
-        loss = loss + config.coarse * charbonnier(F.avg_pool2d(prediction, 8), F.avg_pool2d(target, 8))
     return loss

@@ -28,9 +28,6 @@ class DataConfig:
     Attributes:
         crop_px: Side of the square crops.
         batch: Crops per iteration, over all processes.
-        large_after: Share of the iterations after which crops are large: what lies near a crop's border lacks the
-            surroundings it has in a whole picture, and large crops have less border.
-        large_crop_px, large_batch: Side and number of the large crops.
         pairs, synthetic, identity: Relative shares of real pairs, of darkened ordinary photographs, and of well-lit
             photographs that must come out as they went in. Only pairs are used when no photographs are given.
         night: Relative share of photographs and good pictures of the pairs, darkened as LOL's cameras do.
@@ -43,9 +40,6 @@ class DataConfig:
 
     crop_px: int = 128
     batch: int = 16
-    large_after: float = 1.0
-    large_crop_px: int = 256
-    large_batch: int = 4
     pairs: float = 0.5
     synthetic: float = 0.3
     identity: float = 0.2
@@ -64,14 +58,10 @@ class LossConfig:
     Attributes:
         charbonnier: `mean(sqrt(d^2 + 1e-6))`, levels in [0, 1].
         ssim: `1 - SSIM`.
-        chroma: Charbonnier distance of the colours: of what remains of a pixel without its grey level.
-        coarse: Charbonnier distance of the means of 8x8 pixels.
     """
 
     charbonnier: float = 1.0
     ssim: float = 0.0
-    chroma: float = 0.0
-    coarse: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,8 +147,6 @@ class Recipe:
         for label, value in (
             ("data.batch", self.data.batch),
             ("data.crop_px", self.data.crop_px),
-            ("data.large_batch", self.data.large_batch),
-            ("data.large_crop_px", self.data.large_crop_px),
             ("optimizer.iterations", self.optimizer.iterations),
             ("validation.every", self.validation.every),
             ("validation.pairs", self.validation.pairs),
@@ -167,12 +155,6 @@ class Recipe:
                 raise UsageError(f"recipe {self.name!r}: expected {label} of at least 1, got {value}")
         if self.optimizer.amp not in ("bf16", "off"):
             raise UsageError(f"recipe {self.name!r}: expected optimizer.amp bf16 or off, got {self.optimizer.amp!r}")
-
-    def crops(self, iteration: int) -> tuple[int, int]:
-        """Return side and number of the crops of an iteration, over all processes."""
-        if iteration < self.data.large_after * self.optimizer.iterations:
-            return self.data.crop_px, self.data.batch
-        return self.data.large_crop_px, self.data.large_batch
 
     @property
     def joining(self) -> int:

@@ -110,7 +110,7 @@ def test_held_out_pictures_join_at_the_end(tmp_path: Path) -> None:
 
 
 def test_joining_resumes_bit_equal(tmp_path: Path) -> None:
-    recipe = tiny_recipe(data={"large_after": 0.4, "large_crop_px": 32, "large_batch": 2}, validation={"until": 0.5})
+    recipe = tiny_recipe(validation={"until": 0.5})
     trainer(recipe, tmp_path / "whole").fit()
     first = trainer(recipe, tmp_path / "parts")
     step = first.step
@@ -136,13 +136,6 @@ def test_workers_draw_the_same_batches(tmp_path: Path) -> None:
         run.fit()
     first, second = (run.network.state_dict() for run in runs)
     assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def test_crops_grow(tmp_path: Path) -> None:
-    run = trainer(tiny_recipe(data={"large_after": 0.5, "large_crop_px": 32, "large_batch": 2}), tmp_path)
-    assert [tuple(run.batch(iteration)[0].shape) for iteration in (2, 3)] == [(4, 3, 16, 16), (2, 3, 32, 32)]
-    with pytest.raises(DataError, match=r"expected both sides to be at least data\.large_crop_px=56"):
-        trainer(tiny_recipe(data={"large_after": 0.5, "large_crop_px": 56}), tmp_path)
 
 
 def test_resume_cuts_the_metrics_back(tmp_path: Path) -> None:
