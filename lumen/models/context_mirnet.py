@@ -47,8 +47,8 @@ class ContextMIRNet(Network):
     def __init__(
         self,
         *,
-        widths: Sequence[int] = (16, 48, 96),
-        blocks: int = 3,
+        widths: Sequence[int] = (32, 48, 96),
+        blocks: int = 2,
         code: int = 64,
         spatial: bool = False,
         neighbours: int = 1,

@@ -113,9 +113,8 @@ def test_the_controls_are_caught(model: OnnxModel) -> None:
     assert share(exact) == 0 and share(exact, beyond=0) < 1e-4
     assert share(run_plan(pixels, model, plan_for(pixels, model, 192, halo_px=0))) > 1e-3
     assert share(run_plan(pixels, model, plan, own_context=True)) > 1e-2
-    moved = replace(plan, tiles=tuple(replace(tile, y=max(0, tile.y - 4)) for tile in plan.tiles))
-    assert share(run_plan(pixels, model, moved)) > 1e-4
-    assert share(run_plan(pixels, model, moved), beyond=0) > 1e-2
+    moved = replace(plan, tiles=tuple(replace(tile, y=max(0, tile.y - 3)) for tile in plan.tiles))
+    assert share(run_plan(pixels, model, moved)) > 1e-2
 
 
 def test_sixteen_bits_go_through_at_their_depth(models: ModelSet) -> None:
