@@ -51,7 +51,8 @@ def command(
     """Train a network on pairs of dark and good pictures.
 
     A part of the scenes is held out for validation. RUN receives metrics.csv, recipe.json, last.pt (to resume) and
-    best.pt (to export). SIGINT and SIGTERM save and stop. Start it under torchrun to use several processes.
+    best.pt (to export); where the held-out scenes join at the end, validated.pt is the state that was scored. SIGINT
+    and SIGTERM save and stop. Start it under torchrun to use several processes.
     """
     if data is None and not photos:
         raise UsageError("expected --data DIR, --synthetic DIR or both")

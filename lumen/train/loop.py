@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import signal
 import threading
@@ -31,6 +32,8 @@ from lumen.train.losses import restoration_loss
 from lumen.train.recipe import OptimizerConfig, Recipe, from_dict
 from lumen.train.scenes import group_scenes, split_scenes
 from lumen.train.validate import validate
+
+log = logging.getLogger(__name__)
 
 Event = Mapping[str, Any]
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -176,6 +179,8 @@ class Trainer:
             UsageError: It holds a network of other blocks, or one whose widths do not divide this one's.
         """
         checkpoint = load_checkpoint(path)
+        if checkpoint.facts.get("held_out_joined") and self.split.val_pairs:
+            log.warning("%s has seen the held-out pictures: their scores will be too good; take validated.pt", path)
         try:
             weights = widened(checkpoint.ema, self.network, self.recipe.seed)
         except ValueError as error:
@@ -285,6 +290,7 @@ class Trainer:
         if self.iteration == self.recipe.joining < self.recipe.optimizer.iterations:
             self._fit_brightness(self.sampler)
             self._score_alone()
+            self.save("validated.pt", with_optimizer=False)
         self.save("last.pt", with_optimizer=True)
 
     def _record(self, metrics: Mapping[str, float], *, best: bool) -> None:
@@ -296,7 +302,8 @@ class Trainer:
     def _finish(self) -> None:
         """Write `best.pt` as it is released: with a fitted brightness head.
 
-        Where the held-out pictures joined, it holds the last weights, and the scores of the moment before. A run that
+        Where the held-out pictures joined, it holds the last weights, and the scores of the moment before, whose
+        weights are in `validated.pt`. A run that
         went on from another folder's checkpoint and found nothing better takes its present weights.
         """
         if not self.world.leads:
@@ -304,6 +311,7 @@ class Trainer:
         iteration = self.iteration
         if self.recipe.joining < self.recipe.optimizer.iterations:
             self._fit_brightness(self.joined)
+            self.facts["held_out_joined"] = True
             self.save("best.pt", with_optimizer=False)
         elif self.recipe.brightness.iterations and isinstance(self.ema.get_submodule("exposure"), BrightnessHead):
             if (self.run / "best.pt").exists():

@@ -107,6 +107,18 @@ def test_held_out_pictures_join_at_the_end(tmp_path: Path) -> None:
     with (tmp_path / "metrics.csv").open() as file:
         scores = [float(row["psnr"]) for row in csv.DictReader(file) if row["psnr"]]
     assert best.facts["validation"]["psnr"] == pytest.approx(scores[-1], rel=1e-4)
+    assert load_checkpoint(tmp_path / "validated.pt").iteration == 3
+
+
+def test_beginning_from_weights_that_saw_the_held_out_pictures_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = tiny_recipe(validation={"until": 0.5})
+    trainer(recipe, tmp_path / "first").fit()
+    trainer(recipe, tmp_path / "second").begin_from(tmp_path / "first" / "validated.pt")
+    assert not caplog.records
+    trainer(recipe, tmp_path / "third").begin_from(tmp_path / "first" / "best.pt")
+    assert "has seen the held-out pictures" in caplog.text
 
 
 def test_joining_resumes_bit_equal(tmp_path: Path) -> None:
