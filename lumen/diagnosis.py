@@ -78,11 +78,13 @@ def _check_cuda() -> Check:
         return Check(name="cuda", status="no", detail=why_no_cuda())
     models = bundled_models()
     if models:
+        devices = [f"cuda:{index}" for index in range(count)]
         try:
-            device = open_model(RuntimeOptions(model=models[0].name, device="cuda")).device
+            for device in devices:
+                open_model(RuntimeOptions(model=models[0].name, device=device))
         except LumenError as error:
             return Check(name="cuda", status="warning", detail=str(error))
-        return Check(name="cuda", status="ok", detail=f"{count} devices, a model runs on {device}")
+        return Check(name="cuda", status="ok", detail=f"a model runs on {', '.join(devices)}")
     # Without a model to open, loading the libraries is the best there is to try.
     if missing_cuda_library() is not None:
         return Check(name="cuda", status="warning", detail=why_no_cuda())
@@ -115,13 +117,21 @@ def _check_model(name: str, sample: SampleType) -> Check:
 
 def _check_formats() -> Iterator[Check]:
     try:
-        from lumen.imaging.codec import SUFFIXES
+        from lumen.imaging.avif import why_unavailable
+        from lumen.imaging.formats import STORABLE
     except ImportError as error:
         detail = f"the picture libraries cannot be loaded ({error}); install lumen again"
         yield Check(name="formats", status="broken", detail=detail)
         return
-    for kind in dict.fromkeys(SUFFIXES.values()):
-        yield _check_format(kind, next(suffix for suffix, other in SUFFIXES.items() if other == kind))
+    for kind, storage in STORABLE.items():
+        if kind == "heif" and (extra := _check_extra("heif", "pillow_heif")).status == "no":
+            yield extra
+        elif kind == "avif" and (reason := why_unavailable()):
+            yield Check(name=kind, status="warning", detail=reason)
+        else:
+            yield _check_format(kind, storage.suffix)
+    yield Check(name="gif", status="ok", detail="reads; results are stored as PNG")
+    yield _check_extra("raw", "rawpy")
 
 
 def _check_format(kind: str, suffix: str) -> Check:

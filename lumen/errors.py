@@ -8,6 +8,7 @@
     │   ├── DecodeError               the file is damaged or not a picture
     │   ├── UnsupportedError          a sound picture of a kind lumen does not handle
     │   ├── EncodeError               the result cannot be stored in the asked format
+    │   ├── NotFiniteError            the model gave NaN or infinity, and no sound result
     │   └── OutOfMemoryError          too little memory even for the smallest window
     ├── DataError                  3  pairs missing, sizes that differ, an empty data set
     ├── NothingToDoError           4  no input matched
@@ -69,6 +70,10 @@ class UnsupportedError(PictureError):
 
 class EncodeError(PictureError):
     """The result cannot be stored in the asked format."""
+
+
+class NotFiniteError(PictureError):
+    """The model gave NaN or infinity for a part of the picture; nothing is written."""
 
 
 class OutOfMemoryError(PictureError):

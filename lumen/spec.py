@@ -8,9 +8,10 @@ A model is one ONNX file with one contract::
     ->
     enhanced    uint8   [N, H, W, 3]
     brightness  float32 [M]            mean sRGB level in [0, 1] the output aims at (after `ev`)
+    finite      bool    [N]            whether a tile came out without NaN and infinity; older files lack it
 
-`uint16` replaces `uint8` in the 16-bit twin. The facts below are stored in the file's `metadata_props`, so the
-runtime needs neither torch nor the code of the network.
+`uint16` replaces `uint8` in the 16-bit twin. `finite` is there because integers cannot show that a number was none. The
+facts below are stored in the file's `metadata_props`, so the runtime needs neither torch nor the code of the network.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from lumen.errors import ModelError
 
 CONTRACT = 1
 PREFIX = "lumen."
+LATER = frozenset({"precision"})  # facts that files from before them may lack
 
 SampleType = Literal["uint8", "uint16"]
+Precision = Literal["fp32", "fp16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,7 @@ class ModelSpec:
         parameters: Number of trained values.
         weights_sha256: Digest of the checkpoint's weights.
         training: Data, recipe and measured scores, for people; JSON values only.
+        precision: Of the weights and the costly part of the computation; `fp16` files are for 8-bit pictures.
     """
 
     name: str
@@ -62,6 +66,7 @@ class ModelSpec:
     weights_sha256: str
     training: Mapping[str, Any] = field(default_factory=dict)
     contract: int = CONTRACT
+    precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         if self.contract != CONTRACT:
@@ -97,8 +102,9 @@ class ModelSpec:
         """
         if PREFIX + "contract" not in metadata:
             raise ModelError("this ONNX file carries no lumen metadata; make one with `lumen export-onnx`")
+        names = [f.name for f in fields(cls) if f.name not in LATER or PREFIX + f.name in metadata]
         try:
-            return cls(**{f.name: json.loads(metadata[PREFIX + f.name]) for f in fields(cls)})
+            return cls(**{name: json.loads(metadata[PREFIX + name]) for name in names})
         except KeyError as error:
             raise ModelError(f"the model's metadata lacks {error}; export it again") from error
         except (json.JSONDecodeError, TypeError) as error:

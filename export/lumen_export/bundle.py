@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from lumen.runtime.weights import DATA, INDEX
+from lumen.runtime.weights import DATA, HALF, INDEX
 from lumen_export.export import SAMPLES, twin_path
 
 
@@ -21,7 +21,7 @@ def bundle(folder: Path = DATA) -> Path:
     models = [
         {"name": path.stem, "files": {sample: describe_file(twin_path(path, sample)) for sample in SAMPLES}}
         for path in sorted(folder.glob("*.onnx"))
-        if not path.stem.endswith(".u16")
+        if not path.stem.endswith((".u16", HALF))
     ]
     index = folder / INDEX
     index.write_text(json.dumps({"models": models}, indent=2) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from torch.export import Dim
 
 from lumen.models import Network
 from lumen.spec import SampleType
+from lumen_export.lint import tile_nodes
 from lumen_export.wrapper import TileModel
 
 OPSET = 20
@@ -42,7 +43,7 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
             verbose=False,
             opset_version=OPSET,
             input_names=["tiles", "thumbnails", "ev"],
-            output_names=["enhanced", "brightness"],
+            output_names=["enhanced", "brightness", "finite"],
             dynamic_shapes=(
                 {0: batch, 1: network.align * rows, 2: network.align * columns},
                 {0: batch},
@@ -57,7 +58,13 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
 
 
 def _free_thumbnails(model: onnx.ModelProto) -> None:
-    """Name the number of thumbnails apart from the number of tiles: one picture's thumbnail serves all its tiles."""
-    for value in (*model.graph.input, *model.graph.output):
-        if value.name in ("thumbnails", "ev", "brightness"):
-            value.type.tensor_type.shape.dim[0].dim_param = "m"
+    """Name the number of thumbnails apart from the number of tiles: one picture's thumbnail serves all its tiles.
+
+    Also between input and output: onnxruntime puts values of one described shape into one buffer.
+    """
+    per_tile = {"tiles"}.union(*(node.output for node in tile_nodes(model)))
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        if value.name not in per_tile:
+            for size in value.type.tensor_type.shape.dim:
+                if size.dim_param == "n":
+                    size.dim_param = "m"

@@ -1,4 +1,4 @@
-"""From a checkpoint to the two ONNX files of a model, checked before they stand under their names."""
+"""From a checkpoint to the ONNX files of a model, checked before they stand under their names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import onnx
 from lumen.errors import ModelError, OutputError, UsageError
 from lumen.models import Network
 from lumen.models.cost import count_macs, count_parameters
-from lumen.spec import ModelSpec, SampleType
+from lumen.runtime.weights import half_of
+from lumen.spec import ModelSpec, Precision, SampleType
 from lumen.train.checkpoint import Checkpoint, load_checkpoint
 from lumen_export.convert import to_onnx
 from lumen_export.halo import calibrate_halo
@@ -26,13 +27,17 @@ from lumen_export.verify import Agreement, compare
 COST_SIDE_PX = 1024
 SAMPLES: tuple[SampleType, ...] = ("uint8", "uint16")
 
+Variant = tuple[SampleType, Precision]
+IN_FULL: tuple[Variant, ...] = tuple((sample, "fp32") for sample in SAMPLES)
+HALF: Variant = ("uint8", "fp16")  # the 11 bits of a half-precision number are too few for 16-bit pictures
+
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
     """What an export gave.
 
     Attributes:
-        files: The written files, 8-bit first.
+        files: The written files: 8-bit, 16-bit, then half precision where it was asked for.
         spec: Facts stored in the 8-bit file.
         agreements: Differences between torch and onnxruntime; empty when not checked.
     """
@@ -42,8 +47,10 @@ class Exported:
     agreements: tuple[Agreement, ...]
 
 
-def twin_path(path: Path, sample: SampleType) -> Path:
-    """Return where a sample type's file goes: `M.onnx`, and `M.u16.onnx` beside it."""
+def twin_path(path: Path, sample: SampleType, precision: Precision = "fp32") -> Path:
+    """Return where a file goes: `M.onnx`, and beside it `M.u16.onnx` and, in half precision, `M.fp16.onnx`."""
+    if precision == "fp16":
+        return half_of(path)
     return path if sample == "uint8" else path.with_name(f"{path.stem}.u16{path.suffix}")
 
 
@@ -89,6 +96,7 @@ def export_checkpoint(
     name: str | None = None,
     scores: Mapping[str, Any] | None = None,
     check: bool = True,
+    precision: Precision = "fp32",
 ) -> Exported:
     """Write `out` and its 16-bit twin.
 
@@ -98,14 +106,16 @@ def export_checkpoint(
         name: Name stored in the files; the stem of `out` by default.
         scores: Measured scores stored in the files, JSON values.
         check: Whether torch and onnxruntime are compared first.
+        precision: `fp16` adds an 8-bit file in half precision; the others are there for what it cannot hold.
 
     Raises:
-        UsageError: `out` does not end in `.onnx`.
+        UsageError: `out` does not end in `.onnx`, or ends in `.fp16.onnx`.
         ModelError: The checkpoint is damaged, the graph is not safe in tiles, or the results differ.
         OutputError: The files cannot be written.
     """
-    if out.suffix != ".onnx":
-        raise UsageError(f"expected -o to end in .onnx, got {out}")
+    if out.suffix != ".onnx" or out == half_of(out):
+        raise UsageError(f"expected -o to name the fp32 file, ending in .onnx but not in .fp16.onnx, got {out}")
+    variants = (*IN_FULL, HALF) if precision == "fp16" else IN_FULL
     checkpoint = load_checkpoint(checkpoint_path)
     network = checkpoint.network()
     spec = describe(checkpoint, network, name or out.stem, scores or {})
@@ -113,17 +123,26 @@ def export_checkpoint(
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
             agreements = []
-            for sample in SAMPLES:
-                temporary = Path(folder) / twin_path(out, sample).name
-                spec = write_model(network, replace(spec, sample=sample), temporary)
+            for sample, kind in variants:
+                temporary = Path(folder) / twin_path(out, sample, kind).name
+                spec = write_model(_in(kind, checkpoint), replace(spec, sample=sample, precision=kind), temporary)
                 if check:
-                    agreements.append(compare(network, temporary, sample))
-            for sample in SAMPLES:
-                os.replace(Path(folder) / twin_path(out, sample).name, twin_path(out, sample))
+                    agreements.append(compare(network, temporary, sample, precision=kind))
+            files = tuple(twin_path(out, sample, kind) for sample, kind in variants)
+            for file in files:
+                os.replace(Path(folder) / file.name, file)
+            if HALF not in variants:  # one of an earlier export would not belong to these
+                half_of(out).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {out}: {error.strerror}") from error
-    files = tuple(twin_path(out, sample) for sample in SAMPLES)
-    return Exported(files=files, spec=replace(spec, sample="uint8"), agreements=tuple(agreements))
+    return Exported(files=files, spec=replace(spec, sample="uint8", precision="fp32"), agreements=tuple(agreements))
+
+
+def _in(precision: Precision, checkpoint: Checkpoint) -> Network:
+    network = checkpoint.network()
+    if precision == "fp16":
+        network.halve()
+    return network
 
 
 def write_model(network: Network, spec: ModelSpec, path: Path) -> ModelSpec:

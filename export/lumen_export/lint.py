@@ -22,8 +22,20 @@ def tile_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     return nodes
 
 
+def _makers_of(model: onnx.ModelProto, output: str) -> set[str]:
+    """Return the first output of every node that `output` is computed from; nodes stand in the order they run in."""
+    needed, makers = {output}, set()
+    for node in reversed(model.graph.node):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            makers.add(node.output[0])
+    return makers
+
+
 def lint(model: onnx.ModelProto) -> list[str]:
     """Name everything in the graph that would make a tile differ from the whole picture.
+
+    What only tells whether a tile is finite may look at all of it.
 
     Args:
         model: A graph as `lumen_export.convert.to_onnx` makes it.
@@ -36,7 +48,10 @@ def lint(model: onnx.ModelProto) -> list[str]:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
             constants[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
     faults = []
+    makers = _makers_of(model, "enhanced")
     for node in tile_nodes(model):
+        if node.output[0] not in makers:
+            continue
         if node.op_type in GLOBAL_OPERATORS:
             faults.append(f"{node.op_type} {node.name!r} pools over the whole tile")
         elif node.op_type in REDUCTIONS:

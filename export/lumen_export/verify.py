@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from lumen.errors import ModelError
 from lumen.models import Network
-from lumen.spec import SampleType
+from lumen.spec import Precision, SampleType
 from lumen_export.convert import TORCH_SAMPLES
 from lumen_export.wrapper import TileModel
 
 LIMIT_LEVELS: dict[SampleType, int] = {"uint8": 1, "uint16": 2}
+HALF_LIMIT_LEVELS = 2  # of 8 bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +26,14 @@ class Agreement:
 
     Attributes:
         sample: Integer type compared.
+        precision: Of the file.
         tiles: Number of tiles compared.
         worst_levels: Largest difference, in steps of the integer type.
         differing: Share of the samples that differ at all.
     """
 
     sample: SampleType
+    precision: Precision
     tiles: int
     worst_levels: int
     differing: float
@@ -53,32 +56,39 @@ def random_tiles(
     return drawn
 
 
-def compare(network: Network, path: Path, sample: SampleType, count: int = 20) -> Agreement:
-    """Run torch and onnxruntime on the same tiles.
+def compare(
+    network: Network, path: Path, sample: SampleType, count: int = 20, *, precision: Precision = "fp32"
+) -> Agreement:
+    """Run torch, in fp32, and onnxruntime on the same tiles.
 
     Raises:
-        ModelError: They differ by more than 1 level of 8 bits, or 2 of 16.
+        ModelError: They differ by more than 1 level of 8 bits (2 where the file is in half precision), or 2 of 16; or
+            the file gives NaN or infinity.
     """
     model = TileModel(network, TORCH_SAMPLES[sample]).eval()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    worst, differing, total = 0, 0, 0
+    worst, differing, total, lost = 0, 0, 0, 0
     rng = np.random.default_rng(1)
     for tiles, thumbnails in random_tiles(network, sample, count):
         ev = rng.uniform(-1, 1, len(thumbnails)).astype(np.float32)
-        enhanced, _ = session.run(None, {"tiles": tiles, "thumbnails": thumbnails, "ev": ev})
+        enhanced, _, finite = session.run(None, {"tiles": tiles, "thumbnails": thumbnails, "ev": ev})
         with torch.no_grad():
-            expected, _ = model(torch.from_numpy(tiles), torch.from_numpy(thumbnails), torch.from_numpy(ev))
+            expected, *_ = model(torch.from_numpy(tiles), torch.from_numpy(thumbnails), torch.from_numpy(ev))
         difference = np.abs(enhanced.astype(np.int64) - expected.numpy().astype(np.int64))
-        worst, differing, total = (
+        worst, differing, total, lost = (
             max(worst, int(difference.max())),
             differing + int((difference > 0).sum()),
             total + difference.size,
+            lost + int(not finite.all()),
         )
-    if worst > LIMIT_LEVELS[sample]:
+    limit = HALF_LIMIT_LEVELS if precision == "fp16" else LIMIT_LEVELS[sample]
+    if lost:
+        raise ModelError(f"the {precision} file gives NaN or infinity for {lost} of {count} tiles; it is not written")
+    if worst > limit:
         raise ModelError(
-            f"onnxruntime and torch differ by {worst} levels of {sample}, at most {LIMIT_LEVELS[sample]} expected; "
+            f"onnxruntime ({precision}) and torch differ by {worst} levels of {sample}, at most {limit} expected; "
             "the file is not written"
         )
-    return Agreement(sample=sample, tiles=count, worst_levels=worst, differing=differing / total)
+    return Agreement(sample=sample, precision=precision, tiles=count, worst_levels=worst, differing=differing / total)

@@ -40,11 +40,15 @@ class TileModel(nn.Module):
         self.sample = sample
         self.levels = float(torch.iinfo(sample).max)
 
-    def forward(self, tiles: Tensor, thumbnails: Tensor, ev: Tensor) -> tuple[Tensor, Tensor]:
-        """Return enhanced [N, H, W, 3] of the tiles' type and brightness float [M]; inputs as in `lumen.spec`."""
+    def forward(self, tiles: Tensor, thumbnails: Tensor, ev: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return enhanced [N, H, W, 3] of the tiles' type, brightness float [M] and finite bool [N].
+
+        Inputs as in `lumen.spec`.
+        """
         x = tiles.to(torch.float32).permute(0, 3, 1, 2) / self.levels
         thumbnail = thumbnails.permute(0, 3, 1, 2)
         brightness = shift_exposure(self.network.brightness(thumbnail), ev)
         y = self.network.restore(x, thumbnail, brightness)
+        finite = torch.isfinite(y.mean(dim=(1, 2, 3)))  # one number that is none makes the mean none
         y = torch.round(y.clamp(0, 1) * self.levels).permute(0, 2, 3, 1)
-        return y.to(torch.int32).to(self.sample), brightness
+        return y.to(torch.int32).to(self.sample), brightness, finite

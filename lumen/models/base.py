@@ -48,6 +48,14 @@ class Network(nn.Module):
             float [N, 3, H, W], nominally in [0, 1], not clamped.
         """
 
+    @abstractmethod
+    def halve(self) -> None:
+        """Turn the costly part of `restore` to float16 for good.
+
+        Inputs, outputs and all that only reads the thumbnail stay float32: it is cheap, and sums of many pixels and
+        steep curves need the range.
+        """
+
     def forward(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:
         """Same as `restore`."""
         return self.restore(tiles, thumbnails, brightness)

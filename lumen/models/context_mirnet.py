@@ -95,10 +95,16 @@ class ContextMIRNet(Network):
         with torch.no_grad():
             u = solve_curve(thumbnails, brightness)
         base = apply_curve(tiles, u)
-        x = F.pixel_unshuffle(torch.cat([tiles, base], dim=1), 2)
-        x = self.head(self.body(F.relu(self.stem(x)), code))
+        dtype = self.stem.weight.dtype  # float16 once halved
+        x = F.pixel_unshuffle(torch.cat([tiles, base], dim=1), 2).to(dtype)
+        x = self.head(self.body(F.relu(self.stem(x)), code.to(dtype)))
         gain, offset = F.pixel_shuffle(x.to(base.dtype), 2).chunk(2, dim=1)
         return base * (1 + gain) + offset
+
+    def halve(self) -> None:
+        """Turn stem, body and head to float16; context, curve and the last sum stay float32."""
+        for part in (self.stem, self.body, self.head):
+            part.half()
 
 
 def _bias(layer: nn.Conv2d) -> Tensor:

@@ -32,7 +32,12 @@ class Model(Protocol):
     """Largest window side that memory has proved to allow; None while it was never short."""
 
     def run(self, tiles: Pixels, thumbnails: Floats, ev: Floats) -> Pixels:
-        """Enhance tiles [N, H, W, 3] as `lumen.spec` says; `OutOfMemoryError` when memory is short."""
+        """Enhance tiles [N, H, W, 3] as `lumen.spec` says.
+
+        Raises:
+            OutOfMemoryError: Memory was short.
+            NotFiniteError: The result is NaN or infinity.
+        """
 
     def brightness(self, thumbnail: Floats, ev: float = 0.0) -> float:
         """Return the mean sRGB level in [0, 1] the output aims at for a thumbnail [t, t, 3]."""

@@ -19,6 +19,8 @@ from pathlib import Path
 from lumen.errors import ModelError
 from lumen.spec import SampleType
 
+HALF = ".fp16"
+
 DATA = Path(__file__).resolve().parents[1] / "data"
 INDEX = "models.json"
 
@@ -72,8 +74,8 @@ def find_model(name_or_path: str, sample: SampleType = "uint8") -> Path:
     """Return the ONNX file of a model for a sample type.
 
     Args:
-        name_or_path: Name of a bundled model, or path of an 8-bit ONNX file whose 16-bit twin stands beside it
-            (`M.onnx` and `M.u16.onnx`).
+        name_or_path: Name of a bundled model, or path of an 8-bit ONNX file (`M.onnx`, or `M.fp16.onnx` in half
+            precision) whose 16-bit twin `M.u16.onnx` stands beside it.
         sample: Which of the two.
 
     Raises:
@@ -88,10 +90,21 @@ def find_model(name_or_path: str, sample: SampleType = "uint8") -> Path:
         raise ModelError(f"there is no model {name_or_path!r}: expected the path of an .onnx file or a name ({names})")
     if sample == "uint8":
         return path
-    twin = path.with_name(path.stem + ".u16" + path.suffix)
+    full = full_of(path)
+    twin = full.with_name(full.stem + ".u16" + full.suffix)
     if not twin.is_file():
         raise ModelError(f"16-bit pictures need {twin.name} beside {path}; `lumen export-onnx` writes both")
     return twin
+
+
+def half_of(path: Path) -> Path:
+    """Return where the half-precision file of an 8-bit model is: `M.fp16.onnx` for `M.onnx`, and for itself."""
+    return full_of(path).with_name(full_of(path).stem + HALF + path.suffix)
+
+
+def full_of(path: Path) -> Path:
+    """Return where the fp32 file of an 8-bit model is: `M.onnx` for `M.fp16.onnx`, and for itself."""
+    return path.with_name(path.stem.removesuffix(HALF) + path.suffix)
 
 
 def _bundled_file(model: BundledModel, sample: SampleType) -> Path:

@@ -53,7 +53,7 @@ def train_run(
         DeviceError: CUDA is asked for and not there.
         DataError: There is nothing to train on.
     """
-    RuntimeOptions(device=device, threads=threads)  # the same names are known everywhere
+    RuntimeOptions(device=device, threads=threads).require_one_device()  # the same names are known everywhere
     last = run / "last.pt"
     if resume is None and last.exists():
         raise UsageError(f"{run} holds a training already; go on with --resume auto, or name another --out")

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from lumen import diagnosis
+from lumen.config import RuntimeOptions
 from lumen.diagnosis import Check, diagnose
-from lumen.errors import EncodeError
+from lumen.errors import DeviceError, EncodeError
 from lumen.imaging import codec
 from lumen.imaging.codec import SUFFIXES
 from lumen.runtime import weights
+from tests.fakes import FakeModel
 
 
 def find(name: str) -> Check:
@@ -39,6 +41,23 @@ def test_a_device_without_its_libraries_is_a_warning(tmp_path: Path, monkeypatch
     monkeypatch.setattr(diagnosis, "missing_cuda_library", lambda: "libcudnn.so.9")
     monkeypatch.setattr(diagnosis, "why_no_cuda", lambda: "libcudnn.so.9 cannot be loaded")
     assert find("cuda") == Check(name="cuda", status="warning", detail="libcudnn.so.9 cannot be loaded")
+
+
+def test_every_device_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def opened(options: RuntimeOptions, sample: str = "uint8") -> FakeModel:
+        if options.device == "cuda:2":
+            raise DeviceError("cuda:2 cannot be used: out of memory")
+        tried.append(options.device)
+        return FakeModel()
+
+    monkeypatch.setattr(diagnosis, "open_model", opened)
+    monkeypatch.setattr(diagnosis, "cuda_device_count", lambda: 2)
+    assert find("cuda") == Check(name="cuda", status="ok", detail="a model runs on cuda:0, cuda:1")
+    monkeypatch.setattr(diagnosis, "cuda_device_count", lambda: 3)
+    assert find("cuda") == Check(name="cuda", status="warning", detail="cuda:2 cannot be used: out of memory")
+    assert tried == ["cuda:0", "cuda:1"] * 2
 
 
 def test_a_format_that_fails_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,3 +116,17 @@ def test_wrong_hyperparameters_are_named(wrong: dict[str, object], message: str)
 def test_unknown_architectures_are_refused_with_the_list() -> None:
     with pytest.raises(UsageError, match="context-mirnet"):
         build_network("resnet")
+
+
+@torch.no_grad()
+def test_a_halved_network_computes_nearly_the_same_in_and_out_of_fp32() -> None:
+    network = random_network(**SMALL)
+    whole = picture(64, 96)
+    thumbnail, brightness = thumbnail_of(whole, network), torch.tensor([0.4])
+    full = network(whole, thumbnail, brightness)
+    network.halve()
+    half = network(whole, thumbnail, brightness)
+    kinds = {name.partition(".")[0]: value.dtype for name, value in network.named_parameters()}
+    assert {name for name, kind in kinds.items() if kind is torch.float16} == {"stem", "body", "head"}
+    assert half.dtype is torch.float32
+    assert 0 < float((half - full).abs().max()) * 255 < 1

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lumen.config import RuntimeOptions
-from lumen.errors import DeviceError, ModelError, OutOfMemoryError
+from lumen.errors import DeviceError, ModelError, OutOfMemoryError, UsageError
 from lumen.runtime import session as module
-from lumen.runtime.session import ModelSet, OnnxModel, choose_device, open_model, read_spec
+from lumen.runtime.session import ModelSet, OnnxModel, choose_device, model_sets, open_model, read_spec
 from lumen.spec import SampleType
 from tests.fakes import FakeModel, fake_spec, write_fake_onnx
 
@@ -49,6 +49,43 @@ def test_the_set_opens_each_twin_once(path: Path) -> None:
     models = ModelSet(cpu(path))
     assert models.for_sample("uint16").spec.sample == "uint16"
     assert models.for_sample("uint8") is models.for_sample("uint8")
+
+
+class Watched:
+    """A session whose runs are remembered by the memory they are to give back."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.given_back: list[str] = []
+
+    def run(self, names: Any, feeds: Any, options: Any = None, /) -> Any:
+        key = "memory.enable_memory_arena_shrinkage"
+        self.given_back.append("" if options is None else options.get_run_config_entry(key))
+        return self._session.run(names, feeds, options)
+
+
+def test_only_the_twin_that_works_keeps_memory(path: Path) -> None:
+    models = ModelSet(cpu(path))
+    model = models.for_sample("uint8")
+    session = Watched(model._session)
+    model._session = session
+    models.for_sample("uint16")
+    assert session.given_back == []  # it has none yet
+    assert models.for_sample("uint8").run(TILES, THUMBNAIL, EV).shape == TILES.shape
+    for _ in range(2):
+        models.for_sample("uint16")
+    assert session.given_back == ["", "cpu:0"]
+    models.for_sample("uint8").run(TILES, THUMBNAIL, EV)
+    assert session.given_back == ["", "cpu:0", ""]
+
+
+def test_a_session_that_fails_while_it_rests_is_no_error(path: Path) -> None:
+    models = ModelSet(cpu(path))
+    model = models.for_sample("uint8")
+    model._session = FaultySession(native("broken"))
+    with pytest.raises(ModelError):
+        model.run(TILES, THUMBNAIL, EV)
+    assert models.for_sample("uint16").spec.sample == "uint16"
 
 
 def test_spec_is_read_from_the_file(path: Path) -> None:
@@ -119,6 +156,15 @@ def test_other_native_errors_become_one_line() -> None:
         model.run(TILES, THUMBNAIL, EV)
 
 
+def test_memory_that_is_short_for_a_new_session_is_told_apart(path: Path) -> None:
+    def connect() -> Any:
+        raise DeviceError("cuda:0 cannot be used: CUDA failure 2: out of memory")
+
+    model = OnnxModel(fake_spec(), "cuda:0", connect)
+    with pytest.raises(OutOfMemoryError, match="72x64"):
+        model.run(TILES, THUMBNAIL, EV)
+
+
 def test_budget_is_asked_once_so_that_the_own_arena_does_not_shrink_it(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([1000, 10])
     monkeypatch.setattr(module, "free_ram_bytes", lambda: next(answers))
@@ -169,6 +215,7 @@ def test_cuda_by_name_fails_loudly_when_it_falls_back(
         open_model(RuntimeOptions(model=str(path), device="cuda"))
     name, facts = silent_fallback.asked[0][0]
     assert (name, facts["device_id"], facts["cudnn_conv_algo_search"]) == (module.CUDA, 0, "HEURISTIC")
+    assert facts["use_tf32"] == 0
     assert capsys.readouterr().out == ""  # stdout carries results only
 
 
@@ -202,3 +249,86 @@ def test_without_a_device_auto_is_the_cpu_without_a_word(
     assert not caplog.records
     with pytest.raises(DeviceError, match="cuda:3 cannot be used: no NVIDIA device"):
         choose_device("cuda:3")
+
+
+class OnDevice:
+    """A session that says it runs on an NVIDIA device."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def get_providers(self) -> list[str]:
+        return [module.CUDA, module.CPU]
+
+
+class WorkingRuntime(Runtime):
+    """A machine where CUDA works."""
+
+    def InferenceSession(self, *args: Any, providers: list[Any], **options: Any) -> Any:  # noqa: N802
+        session = super().InferenceSession(*args, providers=providers, **options)
+        return OnDevice(session) if len(providers) > 1 else session
+
+
+@pytest.fixture
+def two_devices(monkeypatch: pytest.MonkeyPatch) -> WorkingRuntime:
+    """A machine with two NVIDIA devices."""
+    import onnxruntime
+
+    runtime = WorkingRuntime(onnxruntime)
+    monkeypatch.setattr(module, "_onnxruntime", lambda: runtime)
+    monkeypatch.setattr(module, "cuda_device_count", lambda: 2)
+    return runtime
+
+
+def test_each_device_gets_models_of_its_own(two_devices: WorkingRuntime, path: Path) -> None:
+    sets = model_sets(RuntimeOptions(model=str(path), device="cuda:1,0"))
+    models = [each.for_sample("uint8") for each in sets]
+    assert [model.device for model in models] == ["cuda:1", "cuda:0"]
+    assert [providers[0][1]["device_id"] for providers in two_devices.asked] == [1, 0]
+    assert models[0].run(TILES, THUMBNAIL, EV).shape == TILES.shape
+
+
+def test_one_missing_device_of_several_is_an_error(
+    two_devices: WorkingRuntime, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "why_no_cuda", lambda index: f"there is no device {index}, the driver shows 2")
+    first, second = model_sets(RuntimeOptions(model=str(path), device="cuda:0,7"))
+    assert first.for_sample("uint8").device == "cuda:0"
+    with pytest.raises(DeviceError, match="cuda:7 cannot be used: there is no device 7"):
+        second.for_sample("uint8")
+
+
+def test_auto_takes_the_first_device(two_devices: WorkingRuntime, path: Path) -> None:
+    (models,) = model_sets(RuntimeOptions(model=str(path)))
+    assert models.for_sample("uint8").device == "cuda:0"
+
+
+def test_what_only_one_device_can_do_refuses_several(path: Path) -> None:
+    options = RuntimeOptions(model=str(path), device="cuda:0,1")
+    for make in (ModelSet, open_model):
+        with pytest.raises(UsageError, match=r"one device, got 'cuda:0,1'"):
+            make(options)
+
+
+def test_the_libraries_are_loaded_once(
+    two_devices: WorkingRuntime, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[None] = []
+    monkeypatch.setattr(Runtime, "preload_dlls", lambda _: loads.append(None))
+    for models in model_sets(RuntimeOptions(model=str(path), device="cuda:0,1")):
+        models.for_sample("uint8")
+        models.for_sample("uint16")
+    assert len(loads) == 1
+
+
+def test_auto_says_once_for_both_twins_why_it_is_the_cpu(
+    silent_fallback: Runtime, path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("lumen"), "propagate", True)
+    models = ModelSet(RuntimeOptions(model=str(path)))
+    with caplog.at_level(logging.WARNING, "lumen"):
+        assert [models.for_sample(sample).device for sample in ("uint8", "uint16")] == ["cpu", "cpu"]
+    assert len(caplog.records) == 1
