@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,3 +22,17 @@ def require_extra(extra: str) -> Iterator[None]:
         raise MissingExtraError(
             f"this command needs {error.name}; install it with: pip install 'lumen-enhance[{extra}]'"
         ) from error
+
+
+def is_installed(module: str) -> bool:
+    """Tell whether an optional package is there, without importing it."""
+    return importlib.util.find_spec(module) is not None
+
+
+def hint(what: str, package: str, extra: str, otherwise: str) -> str:
+    """Return the line for a file that only an extra can handle.
+
+    >>> hint("HEIF", "pillow-heif", "heif", "save it as JPEG")
+    "HEIF needs pillow-heif; install it with: pip install 'lumen-enhance[heif]', or save it as JPEG"
+    """
+    return f"{what} needs {package}; install it with: pip install 'lumen-enhance[{extra}]', or {otherwise}"

@@ -6,22 +6,37 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
+import threading
 from pathlib import Path
 
 from lumen.errors import DiskFullError, LumenError, OutputError, PictureError
 
 TEMP_SUFFIX = ".lumen-tmp"
 
+_unfinished: set[Path] = set()  # hidden files of this process: known, so that it can end without leaving any
+_guard = threading.Lock()
+
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_COARSEST_NS = 2_000_000_000  # FAT counts in steps of two seconds
 _NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # the fault of one name: others may well be written
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(
+    path: Path, data: bytes, *, tag: str = "", like: Path | None = None, modified_ns: int | None = None
+) -> None:
     """Write a file so that its final name never stands for a part of it, not even after a crash or a power cut.
 
-    The bytes go to a hidden file in the same folder, are flushed to the disk, and take the final name in one step. The
-    file's mode follows the umask. On any exception the hidden file is removed; only a killed process leaves one,
-    recognisable by `TEMP_SUFFIX`.
+    The bytes go to a hidden file in the same folder, are flushed to the disk, and take the final name in one step. On
+    any exception the hidden file is removed; only a killed process leaves one, which `remove_leftovers` finds.
+
+    Args:
+        path: Where; an existing file is replaced.
+        data: What it will hold.
+        tag: Put into the name of the hidden file, where several processes write into one folder.
+        like: A file whose permissions, owner and extended attributes the new one takes, as far as the system lets it;
+            without it the mode follows the umask.
+        modified_ns: The time of its last change that the file shall show; by default it is now.
 
     Raises:
         DiskFullError: No space is left, or the user's quota is used up.
@@ -29,28 +44,92 @@ def write_atomically(path: Path, data: bytes) -> None:
         OutputError: The file cannot be written for another reason.
     """
     # The name does not contain the final one, which may already be as long as the file system allows.
-    temporary = path.with_name(f".{secrets.token_hex(8)}{TEMP_SUFFIX}")
+    temporary = path.with_name(f".{secrets.token_hex(8)}{tag}{TEMP_SUFFIX}")
     try:
         try:
-            _write_through(temporary, data)
+            with _guard:
+                _unfinished.add(temporary)
+            _write_through(temporary, data, like, modified_ns)
             temporary.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-        _flush_folder(path.parent)
+        finally:
+            _unfinished.discard(temporary)
+        flush_folder(path.parent)
     except OSError as error:
         raise output_error(path, error) from error
 
 
-def _write_through(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
+def remove_leftovers(folder: Path, tag: str = "") -> None:
+    """Remove the hidden files that killed processes left half-written in a folder.
+
+    Args:
+        folder: Where to look, not deeper; nobody else may be writing there under the same tag.
+        tag: Only those of `write_atomically` with this tag; by default all.
+    """
+    with contextlib.suppress(OSError):  # a folder whose name is too long cannot even be looked at
+        for entry in list(os.scandir(folder)):
+            if entry.name.startswith(".") and entry.name.endswith(tag + TEMP_SUFFIX):
+                with contextlib.suppress(OSError):
+                    Path(entry.path).unlink()
+
+
+def discard_unfinished() -> None:
+    """Remove what this process is writing now, and let nothing more be begun: for a process about to end at once."""
+    _guard.acquire()
+    for temporary in tuple(_unfinished):
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _write_through(path: Path, data: bytes, like: Path | None, modified_ns: int | None) -> None:
+    # What was private must not be readable by others for as long as the writing takes.
+    with open(path, "xb", opener=None if like is None else _private) as file:
         file.write(data)
+        if like is not None:
+            _take_over(like, path)
         file.flush()
+        if modified_ns is not None:
+            _set_time(path, modified_ns)
         os.fsync(file.fileno())
 
 
-def _flush_folder(folder: Path) -> None:
+def _set_time(path: Path, modified_ns: int) -> None:
+    """Let a file show when it was changed; never earlier than asked, where the disk knows full seconds only."""
+    with contextlib.suppress(OSError, OverflowError):
+        os.utime(path, ns=(modified_ns, modified_ns))
+        if path.stat().st_mtime_ns < modified_ns:
+            later = modified_ns + _COARSEST_NS
+            os.utime(path, ns=(later, later))
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _take_over(like: Path, path: Path) -> None:
+    """Give a file the owner, the extended attributes and the mode of another, as far as the system lets it."""
+    facts = like.stat()
+    if hasattr(os, "chown"):
+        with contextlib.suppress(OSError):  # only root may give files away
+            os.chown(path, facts.st_uid, facts.st_gid)
+    if hasattr(os, "listxattr"):
+        for name in _attributes(like):
+            with contextlib.suppress(OSError):
+                os.setxattr(path, name, os.getxattr(like, name))
+    path.chmod(stat.S_IMODE(facts.st_mode))
+
+
+def _attributes(path: Path) -> list[str]:
+    try:
+        return os.listxattr(path)
+    except OSError:  # a file system without them
+        return []
+
+
+def flush_folder(folder: Path) -> None:
     """Make the new name durable where the system lets folders be flushed."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -10,20 +10,20 @@ from __future__ import annotations
 import stat
 import struct
 import zlib
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lumen.config import Subsampling
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
-from lumen.imaging import exif, png, raster, tiff
+from lumen.imaging import avif, exif, heif, holding, icc, png, raster, raw, tiff, webp
 from lumen.imaging.atomic import TEMP_SUFFIX, write_atomically
-from lumen.imaging.picture import Format, Metadata, Picture, check_size
+from lumen.imaging.formats import SUFFIXES, Format, format_of, result_suffix, stored_as
+from lumen.imaging.picture import Chroma, Metadata, Picture, check_size, first_of, to_8bit
 
 __all__ = [
     "MAX_PIXELS",
@@ -32,28 +32,15 @@ __all__ = [
     "Format",
     "Metadata",
     "Picture",
+    "decode_picture",
     "displayed_8bit",
     "encode_picture",
     "read_picture",
+    "result_suffix",
     "write_picture",
 ]
 
 MAX_PIXELS = 512_000_000
-
-SUFFIXES: Final[Mapping[str, Format]] = MappingProxyType(
-    {
-        ".jpg": "jpeg",
-        ".jpeg": "jpeg",
-        ".jpe": "jpeg",
-        ".jfif": "jpeg",
-        ".png": "png",
-        ".webp": "webp",
-        ".tif": "tiff",
-        ".tiff": "tiff",
-        ".bmp": "bmp",
-    }
-)
-"""Lower-case suffixes of the files that folders are searched for, and the format written under each."""
 
 # What decoders raise at damaged files. MemoryError and errors of our own are not among them.
 _DAMAGE = (
@@ -68,58 +55,124 @@ _DAMAGE = (
     EOFError,
     struct.error,
     zlib.error,
+    Image.DecompressionBombError,  # a frame of a GIF beyond the picture; the size of pictures is checked here
+)
+
+# First bytes of files: (offset, bytes, format). HEIF and AVIF are told apart by their brands.
+_MAGIC: tuple[tuple[int, bytes, Format], ...] = (
+    (0, b"\xff\xd8\xff", "jpeg"),
+    (0, png.SIGNATURE, "png"),
+    (8, b"WEBP", "webp"),
+    (8, b"CR\x02", "raw"),
+    (6, b"HEAPCCDR", "raw"),
+    (0, b"II*\0", "tiff"),
+    (0, b"MM\0*", "tiff"),
+    (0, b"II+\0", "tiff"),
+    (0, b"MM\0+", "tiff"),
+    (0, b"BM", "bmp"),
+    (0, b"GIF87a", "gif"),
+    (0, b"GIF89a", "gif"),
+    (4, b"ftypcrx ", "raw"),
+    (0, b"IIU\0", "raw"),
+    (0, b"IIRO", "raw"),
+    (0, b"IIRS", "raw"),
+    (0, b"MMOR", "raw"),
+    (0, b"FUJIFILM", "raw"),
+    (0, b"FOVb", "raw"),
+    (0, b"\0MRM", "raw"),
+)
+_AVIF_BRANDS, _HEIF_BRANDS = (
+    (b"avif", b"avis"),
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
 )
 
 # Kinds people may well have, told apart from rubbish so that the message can help: (offset, first bytes, what it is).
 _FOREIGN = (
-    (0, b"GIF8", "GIF; save it as PNG"),
     (0, b"8BPS", "Photoshop; save it as a 16-bit TIFF"),
-    (4, b"ftypheic", "HEIF; save it as JPEG"),
-    (4, b"ftypheix", "HEIF; save it as JPEG"),
-    (4, b"ftypmif1", "HEIF; save it as JPEG"),
-    (4, b"ftypavif", "AVIF; save it as PNG"),
-    (4, b"ftypcrx", "camera raw data; export it as a 16-bit TIFF"),
-    (0, b"IIU\0", "camera raw data; export it as a 16-bit TIFF"),
-    (0, b"IIRO", "camera raw data; export it as a 16-bit TIFF"),
-    (0, b"FUJIFILM", "camera raw data; export it as a 16-bit TIFF"),
     (4, b"jP  \r\n", "JPEG 2000; save it as PNG"),
     (0, b"\xff\x4f\xff\x51", "JPEG 2000; save it as PNG"),
     (0, b"\xff\x0a", "JPEG XL; save it as PNG"),
     (4, b"JXL \r\n", "JPEG XL; save it as PNG"),
     (0, b"v/1\x01", "OpenEXR; save it as a 16-bit TIFF"),
+    (0, b"%PDF", "PDF; save its picture as PNG"),
+    (4, b"ftypisom", "a video; save a frame as PNG"),
+    (4, b"ftypmp4", "a video; save a frame as PNG"),
+    (4, b"ftypqt  ", "a video; save a frame as PNG"),
 )
+_READ = "JPEG, PNG, WebP, TIFF, BMP, AVIF, HEIF, GIF or camera raw data"
 
-_JPEG_EXIF_BYTES, _JPEG_XMP_BYTES, _JPEG_ICC_BYTES = 65_527, 65_502, 255 * 65_519
-_LABELS = {"exif": "EXIF", "icc": "ICC profile", "xmp": "XMP", "dpi": "resolution"}
+_FULL_CHROMA_QUALITY = 90
 
 
-def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Decode a JPEG, PNG, WebP, TIFF or BMP file completely; the name's suffix does not matter.
+def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS, first_frame: bool = False) -> Picture:
+    """Decode a picture file completely; what it holds decides, not its name.
 
-    Errors give the reason alone; whoever handles many files names the file. Grey, palette, 1-bit and transparent files
-    are accepted, PNG and TIFF with 16 bits a sample at full depth.
+    Errors give the reason alone; whoever handles many files names the file. Grey, palette, CMYK, 1-bit and transparent
+    files are accepted; PNG, TIFF, AVIF, HEIF and camera raw data at their full depth.
+
+    Args:
+        path: The file.
+        max_pixels: Larger pictures are refused before memory is taken for them.
+        first_frame: Take the first picture of animations and files of several pages, which are refused otherwise.
 
     Raises:
         DecodeError: The file cannot be read, is empty, truncated, damaged, or no picture.
-        UnsupportedError: CMYK, floats, animations, several pages, other formats, more than `max_pixels` pixels.
+        UnsupportedError: Floats, animations, several pages, other formats, a missing extra, more than `max_pixels`
+            pixels.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise DecodeError("expected a file, got a folder, pipe or device")
         with path.open("rb") as stream:
-            kind = _recognise(stream.read(32))
-            return _decode(stream, kind, max_pixels)
+            return decode_picture(stream, max_pixels=max_pixels, first_frame=first_frame, named=format_of(path))
     except OSError as error:
         raise DecodeError(f"cannot read the file: {error.strerror or error}") from error
 
 
-def write_picture(picture: Picture, path: Path, *, quality: int = 95, kind: Format | None = None) -> tuple[str, ...]:
+def decode_picture(
+    stream: BinaryIO, *, max_pixels: int = MAX_PIXELS, first_frame: bool = False, named: Format | None = None
+) -> Picture:
+    """Decode the picture in a seekable stream, as `read_picture` does with a file.
+
+    Args:
+        stream: From its start on.
+        max_pixels: Larger pictures are refused before memory is taken for them.
+        first_frame: Take the first picture of several.
+        named: What the file's name promises. Only for camera raw data it matters: many such files are TIFF files
+            whose first page is a preview.
+
+    Raises:
+        DecodeError: As `read_picture`.
+        UnsupportedError: As `read_picture`.
+    """
+    stream.seek(0)
+    kind = _recognise(stream.read(64))
+    if kind == "tiff" and named == "raw":
+        kind = "raw"
+    try:
+        picture = _decode(stream, kind, max_pixels, first=first_frame)
+    except _DAMAGE as error:
+        raise DecodeError(f"the {kind} file is damaged or truncated: {_line(error)}") from error
+    return replace(picture, notes=(*picture.notes, *_faults(picture.metadata)))
+
+
+def write_picture(
+    picture: Picture,
+    path: Path,
+    *,
+    quality: int = 95,
+    subsampling: Subsampling = "auto",
+    allow_8bit: bool = False,
+    kind: Format | None = None,
+) -> tuple[str, ...]:
     """Encode a picture and put it in its place in one step (see `write_atomically`). The folder must exist.
 
     Args:
         picture: What to store.
         path: Where; an existing file is replaced.
-        quality: 1 to 100, for JPEG and WebP.
+        quality: 1 to 100, for JPEG, WebP, AVIF and HEIC.
+        subsampling: How finely JPEG, AVIF and HEIC store colours.
+        allow_8bit: Store 16-bit pictures also in formats of 8 bits.
         kind: Format; by default that of the path's suffix, or the picture's own where the suffix is unknown.
 
     Returns:
@@ -131,30 +184,37 @@ def write_picture(picture: Picture, path: Path, *, quality: int = 95, kind: Form
         DiskFullError: No space is left.
         OutputError: The file cannot be written.
     """
-    kind = kind or SUFFIXES.get(path.suffix.lower(), picture.format)
-    data, warnings = encode_picture(picture, kind, quality=quality)
+    kind = kind or format_of(path) or stored_as(picture.format)
+    data, warnings = encode_picture(picture, kind, quality=quality, subsampling=subsampling, allow_8bit=allow_8bit)
     write_atomically(path, data)
     return warnings
 
 
-def encode_picture(picture: Picture, kind: Format, *, quality: int = 95) -> tuple[bytes, tuple[str, ...]]:
+def encode_picture(
+    picture: Picture,
+    kind: Format,
+    *,
+    quality: int = 95,
+    subsampling: Subsampling = "auto",
+    allow_8bit: bool = False,
+) -> tuple[bytes, tuple[str, ...]]:
     """Return the bytes of a file, and a warning for each kind of metadata that could not be kept.
+
+    The arguments are those of `write_picture`.
 
     Raises:
         EncodeError: The format cannot hold the picture: its depth, transparency or size.
     """
-    if picture.sample == "uint16" and kind not in ("png", "tiff"):
-        raise EncodeError(f"expected 8-bit pixels for {kind}, got 16-bit ones; write .png or .tif instead")
-    if picture.alpha is not None and kind in ("jpeg", "bmp"):
-        raise EncodeError(f"{kind} cannot hold transparency; write .png, .webp or .tif instead")
-    fitted, warnings = _fitted(picture, kind)
+    holding.check_storable(picture, kind, allow_8bit=allow_8bit)
+    fitted, warnings = holding.fitted(_in_depth(picture, kind), kind)
+    chroma = _chroma(picture, kind, quality, subsampling)
     try:
-        data, more = _encode(fitted, kind, quality)
+        data, more = _encode(fitted, kind, quality, chroma)
     except _DAMAGE as error:
         # Metadata never costs a picture: once more without it, but displayed the same way.
         bare = Metadata(exif=exif.orientation_only(exif.orientation(fitted.metadata.exif)))
         try:
-            data, more = _encode(replace(fitted, metadata=bare), kind, quality)
+            data, more = _encode(replace(fitted, metadata=bare), kind, quality, chroma)
         except _DAMAGE as final:
             raise EncodeError(
                 f"cannot store {picture.width}x{picture.height} pixels as {kind}: {_line(final)}"
@@ -166,86 +226,100 @@ def encode_picture(picture: Picture, kind: Format, *, quality: int = 95) -> tupl
 def displayed_8bit(picture: Picture) -> NDArray[np.uint8]:
     """Return the pixels uint8 [H, W, 3] as they are displayed: turned by the EXIF orientation, rounded to 8 bits."""
     pixels = picture.turned(exif.orientation(picture.metadata.exif)).pixels
-    if pixels.dtype == np.uint8:
-        return np.asarray(pixels, np.uint8)
-    return np.asarray((pixels.astype(np.uint32) + 128) // 257, np.uint8)
+    return np.asarray(to_8bit(pixels), np.uint8)
 
 
 def _recognise(head: bytes) -> Format:
     if not head:
         raise DecodeError("the file is empty")
-    if head.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if head.startswith(png.SIGNATURE):
-        return "png"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "webp"
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "tiff"
-    if head.startswith(b"BM"):
-        return "bmp"
+    for offset, magic, kind in _MAGIC:
+        if head[offset:].startswith(magic):
+            return kind
+    if head[4:8] == b"ftyp":
+        brands = {head[at : at + 4] for at in (8, *range(16, min(64, int.from_bytes(head[:4], "big")), 4))}
+        if brands.intersection(_AVIF_BRANDS):
+            return "avif"
+        if brands.intersection(_HEIF_BRANDS):
+            return "heif"
     for offset, magic, name in _FOREIGN:
         if head[offset:].startswith(magic):
-            raise UnsupportedError(f"expected JPEG, PNG, WebP, TIFF or BMP, got {name}")
-    raise DecodeError("expected JPEG, PNG, WebP, TIFF or BMP, got a file of another or damaged kind")
+            raise UnsupportedError(f"expected {_READ}, got {name}")
+    raise DecodeError(f"expected {_READ}, got a file of another or damaged kind")
 
 
-def _decode(stream: BinaryIO, kind: Format, max_pixels: int) -> Picture:
-    try:
-        if kind == "tiff":
-            return tiff.decode(stream, max_pixels)
-        if kind == "png":
-            return _decode_png(stream, max_pixels)
-        return raster.decode(stream, kind, max_pixels)
-    except Image.DecompressionBombError as error:
-        raise UnsupportedError(f"expected a WebP of less than 179 megapixels: {_line(error)}") from error
-    except _DAMAGE as error:
-        raise DecodeError(f"the {kind} file is damaged or truncated: {_line(error)}") from error
-
-
-def _decode_png(stream: BinaryIO, max_pixels: int) -> Picture:
-    header = png.read_header(stream)
-    if header.frames > 1:
-        raise UnsupportedError(f"expected one picture, got an animation of {header.frames} frames")
-    if header.depth < 16:
+def _decode(stream: BinaryIO, kind: Format, max_pixels: int, *, first: bool) -> Picture:
+    if kind == "raw":
+        return raw.decode(stream, max_pixels)
+    if kind == "tiff":
         try:
-            return raster.decode(stream, "png", max_pixels, header.metadata)
-        except ValueError:
-            # Pillow refuses profiles and texts above 1 MB, which are read by now: metadata never costs a picture.
-            return raster.decode(png.only_pixels(stream), "png", max_pixels, header.metadata)
+            return tiff.decode(stream, max_pixels, first=first)
+        except tiff.CameraRawError:
+            return raw.decode(stream, max_pixels)
+    if kind == "png":
+        return _decode_png(stream, max_pixels, first=first)
+    for name, decoder in (("webp", webp.decode), ("avif", avif.decode), ("heif", heif.decode)):
+        if kind == name:
+            return decoder(stream, max_pixels, first=first)
+    return raster.decode(stream, kind, max_pixels, first=first)
+
+
+def _decode_png(stream: BinaryIO, max_pixels: int, *, first: bool) -> Picture:
+    header = png.read_header(stream)
     check_size(header.width, header.height, max_pixels)
-    return png.decode_deep(stream, header)
+    png.check_samples(header)
+    notes = (*first_of(header.frames, "an animation of {} frames", first=first), *header.notes)
+    if header.depth == 16:
+        png.check_sides(header)
+        return replace(png.decode_deep(stream, header), notes=notes)
+    try:
+        found = raster.decode(stream, "png", max_pixels, header.metadata, first=True)
+    except (ValueError, SyntaxError):
+        # Pillow refuses profiles and texts above 1 MB, and damaged ones: metadata never costs a picture.
+        found = raster.decode(png.only_pixels(stream), "png", max_pixels, header.metadata, first=True)
+    return replace(found, notes=notes)
 
 
-def _encode(picture: Picture, kind: Format, quality: int) -> tuple[bytes, list[str]]:
+def _faults(metadata: Metadata) -> list[str]:
+    """Return a line for each kind of metadata that is carried although no program will understand it."""
+    faults = []
+    if metadata.icc and not icc.is_sound(metadata.icc):
+        faults.append("the colour profile is malformed; it is carried as it is")
+    if metadata.exif and not exif.is_sound(metadata.exif):
+        faults.append("the EXIF block is malformed; it is carried as it is where the format lets it")
+    return faults
+
+
+def _encode(picture: Picture, kind: Format, quality: int, chroma: Chroma) -> tuple[bytes, list[str]]:
     if kind == "tiff":
         return tiff.encode(picture)
     if kind == "png":
         return png.encode(picture), []
-    return raster.encode(picture, kind, quality), []
+    if kind == "webp":
+        return webp.encode(picture, quality), []
+    if kind == "avif":
+        return avif.encode(picture, quality, chroma), []
+    if kind == "heif":
+        return heif.encode(picture, quality, chroma), []
+    return raster.encode(picture, kind, quality, chroma), []
 
 
-def _fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
-    """Return the picture with the metadata the format can hold, turned upright if it cannot hold the orientation."""
-    metadata, lost = picture.metadata, dict.fromkeys(_LABELS, "")
-    if kind == "bmp":
-        lost = {"exif": "bmp cannot hold it", "icc": "bmp cannot hold it", "xmp": "bmp cannot hold it", "dpi": ""}
-    elif kind == "jpeg":
-        lost["exif"] = "it is too long for jpeg" if len(metadata.exif or b"") > _JPEG_EXIF_BYTES else ""
-        lost["icc"] = "it is too long for jpeg" if len(metadata.icc or b"") > _JPEG_ICC_BYTES else ""
-        lost["xmp"] = "it is too long for jpeg" if len(metadata.xmp or b"") > _JPEG_XMP_BYTES else ""
-    elif kind == "webp":
-        lost["icc"] = "webp has no grey" if picture.gray and (metadata.icc or b"")[16:20] == b"GRAY" else ""
-        lost["dpi"] = "" if metadata.exif else "webp cannot hold it"
-    gone = [name for name, reason in lost.items() if reason and getattr(metadata, name) is not None]
-    warnings = [f"the {_LABELS[name]} was left out: {lost[name]}" for name in gone]
-    kept = replace(metadata, **dict.fromkeys(gone))
-    turn = exif.orientation(metadata.exif)
-    if "exif" in gone and kind == "bmp":
-        return replace(picture, metadata=kept).turned(turn), warnings
-    if "exif" in gone:
-        kept = replace(kept, exif=exif.orientation_only(turn))
-    return replace(picture, metadata=kept), warnings
+def _in_depth(picture: Picture, kind: Format) -> Picture:
+    """Return the picture in the depth that the format stores it in."""
+    if picture.sample == "uint8" or holding.keeps_depth(picture, kind):
+        return picture
+    alpha = None if picture.alpha is None else to_8bit(picture.alpha)
+    return replace(picture, pixels=to_8bit(picture.pixels), alpha=alpha, bits=None)
+
+
+def _chroma(picture: Picture, kind: Format, quality: int, subsampling: Subsampling) -> Chroma:
+    if subsampling == "444":
+        return "4:4:4"
+    if subsampling == "420":
+        return "4:2:0"
+    if subsampling == "keep" and picture.chroma is not None:
+        return picture.chroma
+    # Many devices show HEIC files of full colour resolution in software only, or not at all.
+    return "4:4:4" if quality >= _FULL_CHROMA_QUALITY and kind != "heif" else "4:2:0"
 
 
 def _line(error: BaseException) -> str:

@@ -15,20 +15,26 @@ from typing import BinaryIO, Literal
 
 ORIENTATION = 0x0112
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
-XMP, ICC = 700, 34675
-# What a TIFF file's own directory says about the picture rather than about its storage: description, make, model,
-# orientation, software, date, artist, host, rating, copyright and the five XP... texts.
-DESCRIPTIVE = frozenset([270, 271, 272, 274, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)])
+XMP, ICC, IPTC, PHOTOSHOP = 700, 34675, 33723, 34377
+# What a TIFF file's own directory says about the picture rather than about its storage: names of document and page,
+# description, make, model, orientation, software, date, artist, host, rating, copyright, the five XP... texts, and
+# where on earth the picture lies (GeoTIFF, GDAL).
+_TEXTS = (269, 270, 271, 272, 274, 285, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096))
+_PLACE = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
+DESCRIPTIVE = frozenset([*_TEXTS, *_PLACE])
 
 ByteOrder = Literal["<", ">"]
 
 _PREFIX = b"Exif\0\0"
 _MARKS = (b"II*\0", b"MM\0*")
 _STRIPS, _THUMBNAIL, _THUMBNAIL_BYTES = 0x0111, 0x0201, 0x0202
+_RESOLUTIONS, _UNIT = (0x011A, 0x011B), 0x0128
+_PER_INCH = {2: 1.0, 3: 2.54}  # inch, centimetre
 _POINTERS = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
 _SHORT, _LONG = 3, 4
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_MAX_VALUE = 1 << 26
+_MAX_VALUE, _MAX_VALUES = 1 << 26, 1 << 27  # bytes of one tag, and of all: many may claim the same place
+_MOST_ENTRIES, _DEEPEST = 4096, 8
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,36 @@ def orientation(exif: bytes | None) -> int:
     return value if 1 <= value <= 8 else 1
 
 
+def upright(exif: bytes | None) -> bytes | None:
+    """Return the block with an orientation of 1, for pixels that were turned; as it is where it has none."""
+    found = _orientation_at(exif)
+    if exif is None or found is None:
+        return exif
+    return exif[:found] + struct.pack(byte_order(exif) + "H", 1) + exif[found + 2 :]
+
+
+def resolution(exif: bytes | None) -> tuple[float, float] | None:
+    """Return the pixels per inch, horizontal and vertical, that a block says; None when absent or malformed."""
+    try:
+        found, order = parse_block(exif or b""), byte_order(exif or b"")
+        unit = struct.unpack_from(order + "H", _bytes_of(found, _UNIT) or struct.pack(order + "H", 2))[0]
+        x, y = (struct.unpack(order + "II", _bytes_of(found, tag)) for tag in _RESOLUTIONS)
+        per_inch = _PER_INCH[unit]
+        pair = (x[0] / x[1] * per_inch, y[0] / y[1] * per_inch)
+    except (ValueError, EOFError, struct.error, ArithmeticError, KeyError):
+        return None
+    return pair if min(pair) > 0 else None
+
+
+def is_sound(exif: bytes) -> bool:
+    """Tell whether a block can be read to its end: its header, its directories, and the values they point to."""
+    try:
+        parse_block(exif)
+    except (ValueError, EOFError):
+        return False
+    return exif[:4] in _MARKS
+
+
 def without_thumbnail(exif: bytes | None) -> bytes | None:
     """Return the block without its thumbnail, for pixels that changed; as it is when there is none or it is malformed.
 
@@ -118,12 +154,13 @@ def orientation_only(value: int) -> bytes | None:
     return build_block({ORIENTATION: Entry(_SHORT, 1, struct.pack("<H", value))}, "<")
 
 
-def read_directory(stream: BinaryIO, wanted: frozenset[int] | None = None) -> Directory:
+def read_directory(stream: BinaryIO, wanted: frozenset[int] | None = None, *, lenient: bool = False) -> Directory:
     """Read the first directory of a TIFF file or EXIF block, and the EXIF and GPS directories below it.
 
     Args:
         stream: Seekable; its start is the byte-order mark. Values are returned in the file's own byte order.
         wanted: Tags to return, besides pointers to directories; None returns all.
+        lenient: Leave out single tags that are malformed, and those that point to a malformed directory.
 
     Raises:
         ValueError: The structure is malformed.
@@ -133,7 +170,13 @@ def read_directory(stream: BinaryIO, wanted: frozenset[int] | None = None) -> Di
     head = stream.read(16).ljust(16, b"\0")
     layout = _Layout(byte_order(head), head[2:4] in (b"+\0", b"\0+"))
     (first,) = layout.offset.unpack_from(head, 8 if layout.big else 4)
-    return _read(stream, layout, first, wanted, frozenset())
+    return _Reader(stream, layout, lenient).directory(first, wanted)
+
+
+def picture_tags(directory: Directory) -> Directory:
+    """Return what describes the picture; tags about storage belong to the file they came from."""
+    kept = DESCRIPTIVE | {EXIF_IFD, GPS_IFD}
+    return {tag: entry for tag, entry in directory.items() if tag in kept}
 
 
 def parse_block(exif: bytes) -> Directory:
@@ -165,35 +208,54 @@ def build_directory(directory: Directory, order: ByteOrder, base: int) -> bytes:
     return struct.pack(order + "H", len(entries)) + b"".join(entries) + b"\0\0\0\0" + tail
 
 
-def _read(
-    stream: BinaryIO, layout: _Layout, at: int, wanted: frozenset[int] | None, parents: frozenset[int]
-) -> Directory:
-    if at in parents:
-        raise ValueError("its directories form a loop")
-    (count,) = layout.count.unpack(_bytes_at(stream, at, layout.count.size))
-    if count > 4096:
-        raise ValueError(f"a directory claims {count} entries")
-    table = _bytes_at(stream, at + layout.count.size, layout.entry.size * count)
-    directory: Directory = {}
-    for tag, kind, length, inline in layout.entry.iter_unpack(table):
-        if tag in _POINTERS:
-            (below,) = struct.unpack_from(layout.order + ("Q" if kind in (16, 18) else "I"), inline)
-            directory[tag] = Entry(_LONG, 1, _read(stream, layout, below, None, parents | {at}))
-        elif wanted is None or tag in wanted:
-            directory[tag] = Entry(kind, length, _value(stream, layout, kind, length, inline))
-        elif (size := _SIZES.get(kind, 0) * length) > len(inline):
-            # Not needed here, but its absence tells that the file was cut off.
-            _bytes_at(stream, layout.offset.unpack(inline)[0] + size - 1, 1)
-    return directory
+class _Reader:
+    """Reads directories: each place once, and no more than a sound file has, as a damaged one may claim any amount."""
 
+    def __init__(self, stream: BinaryIO, layout: _Layout, lenient: bool) -> None:
+        self._stream, self._layout, self._lenient = stream, layout, lenient
+        self._seen: set[int] = set()
+        self._left = _MAX_VALUES
 
-def _value(stream: BinaryIO, layout: _Layout, kind: int, length: int, inline: bytes) -> bytes:
-    size = _SIZES.get(kind, 0) * length
-    if not size or size > _MAX_VALUE:
-        raise ValueError(f"a tag has type {kind} and {length} values")
-    if size <= len(inline):
-        return inline[:size]
-    return _bytes_at(stream, layout.offset.unpack(inline)[0], size)
+    def directory(self, at: int, wanted: frozenset[int] | None, depth: int = 0) -> Directory:
+        if at in self._seen or depth > _DEEPEST:
+            raise ValueError("its directories form a loop, share a place or lie too deep")
+        self._seen.add(at)
+        layout = self._layout
+        (count,) = layout.count.unpack(_bytes_at(self._stream, at, layout.count.size))
+        if count > _MOST_ENTRIES:
+            raise ValueError(f"a directory claims {count} entries")
+        table = _bytes_at(self._stream, at + layout.count.size, layout.entry.size * count)
+        found: Directory = {}
+        for tag, kind, length, inline in layout.entry.iter_unpack(table):
+            try:
+                if tag in _POINTERS:
+                    found[tag] = Entry(_LONG, 1, self.directory(self._below(kind, inline), None, depth + 1))
+                elif wanted is None or tag in wanted:
+                    found[tag] = Entry(kind, length, self._value(kind, length, inline))
+                elif (size := _SIZES.get(kind, 0) * length) > len(inline):
+                    # Not needed here, but its absence tells that the file was cut off.
+                    _bytes_at(self._stream, layout.offset.unpack(inline)[0] + size - 1, 1)
+            except ValueError:
+                if not self._lenient:
+                    raise
+        return found
+
+    def _below(self, kind: int, inline: bytes) -> int:
+        wide = kind in (16, 18)
+        if wide and not self._layout.big:
+            raise ValueError(f"a pointer to a directory has type {kind}")
+        return int(struct.unpack_from(self._layout.order + ("Q" if wide else "I"), inline)[0])
+
+    def _value(self, kind: int, length: int, inline: bytes) -> bytes:
+        size = _SIZES.get(kind, 0) * length
+        if not size or size > _MAX_VALUE:
+            raise ValueError(f"a tag has type {kind} and {length} values")
+        if size <= len(inline):
+            return inline[:size]
+        self._left -= size
+        if self._left < 0:
+            raise ValueError("its tags have more values than there is room for")
+        return _bytes_at(self._stream, self._layout.offset.unpack(inline)[0], size)
 
 
 def _bytes_at(stream: BinaryIO, at: int, size: int) -> bytes:
@@ -204,6 +266,11 @@ def _bytes_at(stream: BinaryIO, at: int, size: int) -> bytes:
     return value
 
 
+def _bytes_of(directory: Directory, tag: int) -> bytes:
+    value = directory[tag].value if tag in directory else b""
+    return value if isinstance(value, bytes) else b""
+
+
 def _orientation_at(exif: bytes | None) -> int | None:
     """Return where the orientation's value lies in the block; None when absent or malformed."""
     try:
@@ -211,10 +278,11 @@ def _orientation_at(exif: bytes | None) -> int | None:
             return None
         order = byte_order(exif)
         (first,) = struct.unpack_from(order + "I", exif, 4)
-        for *entry, at in _entries(exif, order, first):
-            if entry == [ORIENTATION, _SHORT, 1]:
-                struct.unpack_from(order + "H", exif, at)
-                return at
+        for tag, kind, count, at in _entries(exif, order, first):
+            if tag == ORIENTATION and kind in (_SHORT, _LONG) and count == 1:
+                found = at + 2 if kind == _LONG and order == ">" else at  # the low half of a long one
+                struct.unpack_from(order + "H", exif, found)
+                return found
     except struct.error:
         return None
     return None

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lumen.errors import UnsupportedError
+from lumen.imaging.formats import Format
 from lumen.spec import SampleType
 
-Format = Literal["jpeg", "png", "webp", "tiff", "bmp"]
+Chroma = Literal["4:4:4", "4:2:2", "4:2:0"]
 Samples = npt.NDArray[np.integer[Any]]
 
 _STRIP_ROWS = 256
@@ -34,6 +35,23 @@ _TURNS: Final[Mapping[int, Callable[[Samples], Samples]]] = MappingProxyType(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Extra:
+    """A piece of metadata that only files of one format hold.
+
+    Attributes:
+        format: That format.
+        kind: How the format names it: the type of a PNG chunk, `APP1` of a JPEG.
+        data: Its content.
+        label: What it is, for people: `text`, `colour description`, `long XMP`.
+    """
+
+    format: Format
+    kind: bytes
+    data: bytes
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metadata:
     """What a file says about its picture, as stored.
 
@@ -42,12 +60,18 @@ class Metadata:
         icc: An ICC profile.
         xmp: An XMP packet.
         dpi: Pixels per inch, horizontal and vertical.
+        iptc: Photoshop resources (`8BIM`...), one of which holds the IPTC fields.
+        comment: A text without a form of its own, as JPEG and GIF files hold.
+        extras: What only the file's own format holds.
     """
 
     exif: bytes | None = None
     icc: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    iptc: bytes | None = None
+    comment: bytes | None = None
+    extras: tuple[Extra, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,6 +84,10 @@ class Picture:
         gray: The file held one channel (three equal ones in `pixels`); it is stored so again.
         metadata: EXIF, ICC, XMP and resolution.
         format: What the file really was, whatever its name said.
+        bits: 10 or 12 where the file held so many a sample, which fill the range of uint16 here; else None.
+        lossless: The file was a WebP that keeps every level; as a WebP it is stored so again.
+        chroma: How finely a JPEG held colours; None for other files.
+        notes: What could not be taken from the file as it was, one line each.
     """
 
     pixels: Samples
@@ -67,6 +95,10 @@ class Picture:
     gray: bool = False
     metadata: Metadata = Metadata()
     format: Format
+    bits: int | None = None
+    lossless: bool = False
+    chroma: Chroma | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha
@@ -91,7 +123,7 @@ class Picture:
         return int(self.pixels.shape[1])
 
     @classmethod
-    def from_channels(cls, samples: Samples, *, kind: Format, metadata: Metadata) -> Picture:
+    def from_channels(cls, samples: Samples, *, kind: Format, metadata: Metadata, **facts: Any) -> Picture:
         """Make a picture of decoded samples `[H, W]` or `[H, W, 1 to 4]`: grey, grey + alpha, RGB or RGB + alpha."""
         planes = samples[..., np.newaxis] if samples.ndim == 2 else samples
         count = planes.shape[2]
@@ -103,6 +135,7 @@ class Picture:
             gray=gray,
             metadata=metadata,
             format=kind,
+            **facts,
         )
 
     def to_channels(self) -> Samples:
@@ -130,6 +163,46 @@ def gray_of(pixels: Samples) -> Samples:
     for y in range(0, len(gray), _STRIP_ROWS):  # the 32-bit products of a whole picture would take six times its memory
         gray[y : y + _STRIP_ROWS] = (pixels[y : y + _STRIP_ROWS] @ weights + 500) // 1000
     return gray
+
+
+def first_of(count: int, what: str, *, first: bool) -> tuple[str, ...]:
+    """Refuse a file that holds several pictures, unless the first of them was asked for.
+
+    Args:
+        count: How many there are.
+        what: What the file is, with `{}` for their number, such as `an animation of {} frames`.
+        first: Take the first one.
+
+    Returns:
+        A note that the others were left out; none where there are none.
+
+    Raises:
+        UnsupportedError: There are several, and `first` is not set.
+    """
+    if count <= 1:
+        return ()
+    if not first:
+        raise UnsupportedError(f"expected one picture, got {what.format(count)}; take the first with --frames first")
+    return (f"only the first picture was taken of {what.format(count)}",)
+
+
+def unmultiplied(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Divide the colours of `[H, W, C]` by the opacity in the last channel that was multiplied into them, in place."""
+    top = int(np.iinfo(samples.dtype).max)
+    for row in samples:
+        alpha = np.maximum(row[:, -1:].astype(np.uint64), 1)
+        row[:, :-1] = np.minimum((row[:, :-1] * np.uint64(top) + alpha // 2) // alpha, top)
+    return samples
+
+
+def to_8bit(samples: Samples) -> Samples:
+    """Return 16-bit samples rounded to 8 bits; 8-bit ones as they are."""
+    if samples.dtype == np.uint8:
+        return samples
+    rounded = np.empty(samples.shape, np.uint8)
+    for y in range(0, len(samples), _STRIP_ROWS):
+        rounded[y : y + _STRIP_ROWS] = (samples[y : y + _STRIP_ROWS].astype(np.uint32) + 128) // 257
+    return rounded
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK_VALUES = 4_000_000  # float32 values held at a time, so that memory does not grow with the picture
+CHUNK_VALUES = 1_000_000  # float32 values held at a time, so that memory does not grow with the picture
 
 
-def area_weights(length: int, size: int) -> NDArray[np.float32]:
-    """Return float32 [size, length]: row i averages the part of the axis that output pixel i covers; rows sum to 1."""
+Band = tuple[int, NDArray[np.float32]]
+
+
+def area_bands(length: int, size: int) -> list[Band]:
+    """Return for each output pixel where the part of the axis that it covers begins, and its weights, which sum to 1.
+
+    Nearly all weights of a whole axis are zero. As products of whole matrices the means would take ten times longer,
+    hold gigabytes for a panorama, and the threads of a BLAS would stand in the way of those that run the model.
+    """
     edges = np.arange(size + 1) * (length / size)
-    start, stop = edges[:-1, None], edges[1:, None]
-    left = np.arange(length)[None, :]
-    overlap = np.clip(np.minimum(stop, left + 1) - np.maximum(start, left), 0, None)
-    weights: NDArray[np.float32] = (overlap / overlap.sum(axis=1, keepdims=True)).astype(np.float32)
-    return weights
+    return [_band(float(start), float(stop), length) for start, stop in pairwise(edges)]
 
 
-def area_thumbnail(pixels: NDArray[np.integer], size: int) -> NDArray[np.float32]:
+def area_thumbnail(
+    pixels: NDArray[np.integer[Any]],
+    size: int,
+    seen: Callable[[NDArray[np.integer[Any]]], NDArray[np.integer[Any]]] | None = None,
+) -> NDArray[np.float32]:
     """Average a whole picture over the areas of a square thumbnail, whatever its aspect.
 
     An area mean keeps what a very dark picture has left: its 8-bit average would round to a few levels.
@@ -26,19 +38,47 @@ def area_thumbnail(pixels: NDArray[np.integer], size: int) -> NDArray[np.float32
     Args:
         pixels: uint8 or uint16 [H, W, 3].
         size: Side of the thumbnail in pixels.
+        seen: Turns pixels into those that are averaged, strip by strip; by default they are as they are.
 
     Returns:
         float32 [size, size, 3] in [0, 1].
     """
     height, width = pixels.shape[:2]
-    rows, columns = area_weights(height, size), area_weights(width, size)
-    step = max(1, min(size, CHUNK_VALUES * size // max(1, height * width * 3)))
+    rows, columns = area_bands(height, size), area_bands(width, size)
+    together = max(1, CHUNK_VALUES // (width * 3))
     out = np.empty((size, size, 3), np.float32)
-    for first in range(0, size, step):
-        part = rows[first : first + step]
-        used = np.flatnonzero(part.any(axis=0))
-        top, bottom = int(used[0]), int(used[-1]) + 1
-        strip = pixels[top:bottom].reshape(bottom - top, width * 3).astype(np.float32)
-        averaged = (part[:, top:bottom] @ strip).reshape(len(part), width, 3)
-        out[first : first + step] = np.einsum("tw,hwc->htc", columns, averaged, optimize=True)
-    return out / np.float32(np.iinfo(pixels.dtype).max)
+    for first in range(0, size, together):
+        part = rows[first : first + together]
+        means = np.stack([_mean_of_rows(pixels, *band, seen) for band in part])  # [rows, W, 3]
+        for column, (left, weights) in enumerate(columns):
+            means_used = means[:, left : left + len(weights)]
+            out[first : first + together, column] = np.einsum("w,hwc->hc", weights, means_used)
+    top_level = np.iinfo((pixels if seen is None else seen(pixels[:1])).dtype).max
+    return out / np.float32(top_level)
+
+
+def _band(start: float, stop: float, length: int) -> Band:
+    first = int(start)
+    left = np.arange(first, min(math.ceil(stop), length))
+    overlap = np.clip(np.minimum(stop, left + 1) - np.maximum(start, left), 0, None)
+    used = np.flatnonzero(overlap)
+    overlap = overlap[used[0] : used[-1] + 1]
+    return first + int(used[0]), (overlap / overlap.sum()).astype(np.float32)
+
+
+def _mean_of_rows(
+    pixels: NDArray[np.integer[Any]],
+    top: int,
+    weights: NDArray[np.float32],
+    seen: Callable[[NDArray[np.integer[Any]]], NDArray[np.integer[Any]]] | None,
+) -> NDArray[np.float32]:
+    """Return the weighted mean of some rows of a picture, float32 [W, 3]."""
+    width = pixels.shape[1]
+    step = max(1, CHUNK_VALUES // (width * 3))
+    mean = np.zeros(width * 3, np.float32)
+    for first in range(0, len(weights), step):
+        part = weights[first : first + step]
+        strip = pixels[top + first : top + first + len(part)]
+        strip = strip if seen is None else seen(strip)
+        mean += np.einsum("r,rk->k", part, strip.reshape(len(part), width * 3).astype(np.float32))
+    return mean.reshape(width, 3)

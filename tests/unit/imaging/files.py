@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,8 @@ def put(folder: Path, name: str, data: bytes) -> Path:
     return path
 
 
-KINDS: tuple[Format, ...] = ("jpeg", "png", "webp", "tiff", "bmp")
+HEIF: tuple[Format, ...] = ("heif",) if find_spec("pillow_heif") else ()
+KINDS: tuple[Format, ...] = ("jpeg", "png", "webp", "tiff", "bmp", "avif", *HEIF)
 RGB = Image.fromarray(ramp())
 SOUND: dict[str, Callable[[], bytes]] = {
     "baseline.jpg": lambda: saved(RGB, "JPEG", quality=95),
@@ -123,6 +125,8 @@ SOUND: dict[str, Callable[[], bytes]] = {
     "deep.tif": lambda: tiff(ramp(dtype=np.uint16)),
     "lzw.tif": lambda: tiff(ramp(dtype=np.uint16), compression="lzw", predictor=True),
     "jpeg.tif": lambda: tiff(ramp(64, 64), compression="jpeg"),
+    "rgb.gif": lambda: saved(RGB.quantize(200), "GIF"),
+    "rgb.avif": lambda: saved(RGB, "AVIF", quality=95),
     "pillow.tif": lambda: saved(RGB, "TIFF", compression="tiff_adobe_deflate"),
 }
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from lumen.errors import DiskFullError, OutputError, PictureError
 from lumen.imaging import atomic
-from lumen.imaging.atomic import TEMP_SUFFIX, write_atomically
+from lumen.imaging.atomic import TEMP_SUFFIX, discard_unfinished, remove_leftovers, write_atomically
 
 
 def test_the_final_name_appears_in_one_step_and_from_the_same_folder(
@@ -113,3 +114,116 @@ def test_a_name_the_file_system_cannot_hold_is_that_files_fault(tmp_path: Path) 
     with pytest.raises(OutputError):
         atomic.make_folder(Path("/proc/none"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_can_take_over_what_another_was(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.write_bytes(b"private")
+    old.chmod(0o640)
+    attributes = hasattr(os, "setxattr")
+    try:
+        os.setxattr(old, "user.rating", b"5")
+    except (AttributeError, OSError):
+        attributes = False
+    write_atomically(old, b"newer", like=old)
+    assert (old.read_bytes(), old.stat().st_mode & 0o777) == (b"newer", 0o640)
+    assert not attributes or os.getxattr(old, "user.rating") == b"5"
+    if os.geteuid() == 0:
+        os.chown(old, 12345, 54321)
+        write_atomically(old, b"newest", like=old)
+        assert (old.stat().st_uid, old.stat().st_gid) == (12345, 54321)
+
+
+def test_what_was_private_is_never_open_to_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.write_bytes(b"private")
+    old.chmod(0o600)
+    modes = []
+    real = os.fsync
+
+    def sync(handle: int) -> None:
+        modes.append(os.fstat(handle).st_mode & 0o077)
+        real(handle)
+
+    def look(_: object, path: Path) -> None:
+        modes.append(path.stat().st_mode & 0o077)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(atomic, "_take_over", look)
+    write_atomically(old, b"newer", like=old)
+    assert modes[:2] == [0, 0]
+
+
+def test_what_cannot_be_taken_over_does_not_matter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.write_bytes(b"x")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    for name in ("chown", "listxattr"):
+        monkeypatch.setattr(os, name, refuse, raising=False)
+    write_atomically(old, b"newer", like=old)
+    assert old.read_bytes() == b"newer"
+
+
+def test_leftovers_are_removed_by_their_tag(tmp_path: Path) -> None:
+    names = [f".a{TEMP_SUFFIX}", f".b.1of2{TEMP_SUFFIX}", f".c.2of2{TEMP_SUFFIX}", f"mine{TEMP_SUFFIX}", ".hidden"]
+    for name in names:
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path, ".1of2")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({*names} - {names[1]})
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", f"mine{TEMP_SUFFIX}"]
+    remove_leftovers(tmp_path / ("x" * 300))
+
+
+def test_a_process_that_ends_at_once_leaves_nothing_half_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+    real = os.fsync
+
+    def sync(handle: int) -> None:
+        begun.set()
+        go.wait(10)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    guard = threading.Lock()
+    monkeypatch.setattr(atomic, "_guard", guard)
+    failed: list[OutputError] = []
+
+    def write() -> None:
+        try:
+            write_atomically(tmp_path / "a", b"x")
+        except OutputError as error:
+            failed.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert begun.wait(10)
+    assert len(list(tmp_path.iterdir())) == 1
+    discard_unfinished()
+    assert list(tmp_path.iterdir()) == []
+    assert guard.locked()  # nothing more can be begun
+    go.set()
+    writer.join()
+    assert failed
+
+
+def test_a_file_shows_the_time_it_was_given(tmp_path: Path) -> None:
+    moment = 1_234_567_890_123_456_789
+    write_atomically(tmp_path / "a", b"x", modified_ns=moment)
+    assert (tmp_path / "a").stat().st_mtime_ns == moment
+    write_atomically(tmp_path / "a", b"y")
+    assert (tmp_path / "a").stat().st_mtime_ns > moment
+
+
+def test_on_disks_that_count_full_seconds_a_file_is_never_older(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    real, moment = os.utime, 1_234_567_890_123_456_789
+    monkeypatch.setattr(os, "utime", lambda path, ns: real(path, ns=(ns[0], ns[1] // 2_000_000_000 * 2_000_000_000)))
+    write_atomically(tmp_path / "a", b"x", modified_ns=moment)
+    assert moment <= (tmp_path / "a").stat().st_mtime_ns <= moment + 2_000_000_000

@@ -17,6 +17,7 @@ from PIL import Image
 
 from lumen.errors import DiskFullError, OutputError
 from lumen.imaging.codec import SUFFIXES, encode_picture, read_picture, write_picture
+from lumen.imaging.formats import STORABLE
 from tests.unit.imaging.files import RGB, SOUND, XMP, deep_png, exif, icc, picture, put, ramp, saved, tags, tiff
 
 
@@ -35,7 +36,7 @@ def test_every_sound_file_reads_as_another_decoder_reads_it(name: str, tmp_path:
             np.testing.assert_array_equal(found.pixels, np.asarray(image.convert("RGB")))
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(suffix for suffix, kind in SUFFIXES.items() if kind in STORABLE))
 def test_round_trip_of_8_bit_rgb(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"out{suffix}"
     assert write_picture(picture(), path) == ()

@@ -19,7 +19,7 @@ from tests.unit.imaging.files import KINDS, RGB, SOUND, XMP, exif, icc, picture,
 @pytest.mark.parametrize("name", sorted(SOUND))
 @pytest.mark.parametrize("left", [0.02, 0.3, 0.5, 0.9, 0.99, -3, -1])
 def test_every_truncated_file_is_a_decode_error(name: str, left: float, tmp_path: Path) -> None:
-    data = SOUND[name]()
+    data = SOUND[name]().removesuffix(b"\0;")  # a GIF without these end marks has lost nothing
     cut = len(data) + int(left) if left < 0 else int(len(data) * left)
     with pytest.raises(DecodeError):
         read_picture(put(tmp_path, name, data[:cut]))
@@ -60,18 +60,19 @@ def two_frames(kind: str) -> bytes:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (saved(RGB.convert("CMYK"), "JPEG"), "CMYK"),
-        (saved(RGB.convert("CMYK"), "TIFF"), "SEPARATED"),
+        (saved(RGB.convert("LAB"), "TIFF"), "LAB"),
         (two_frames("PNG"), "animation of 2 frames"),
         (two_frames("WEBP"), "animation of 2 frames"),
         (two_frames("TIFF"), "2 pages"),
-        (saved(RGB, "GIF"), "GIF"),
+        (two_frames("GIF"), "animation of 2 frames"),
+        (two_frames("AVIF"), "animation of 2 frames"),
         (tiff(ramp().astype(np.float32)), "IEEEFP"),
         (tiff(ramp(dtype=np.uint16).astype(np.uint32)), "32 "),
-        (tiff(ramp(channels=1), photometric=32803, extratags=[(50706, 1, 4, (1, 4, 0, 0), True)]), "camera raw"),
-        (tiff(ramp(8, 8), subfiletype=1), "camera raw"),
+        (tiff(ramp(8, 8), subfiletype=1), "camera raw data that LibRaw knows"),
         (tiff(ramp(channels=5), photometric="rgb", planarconfig="contig"), "3 or 4 channels"),
-        (b"\0\0\0\x18ftypheic" + b"\0" * 40, "HEIF"),
+        (b"\0\0\0\x18jP  \r\n" + b"\0" * 40, "JPEG 2000"),
+        (b"\0\0\0\x18ftypisom" + b"\0" * 40, "a video"),
+        (b"8BPS" + b"\0" * 40, "Photoshop"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -90,13 +91,10 @@ def test_the_size_limit_is_ours(name: str, tmp_path: Path) -> None:
 
 
 def test_pillows_own_limit_does_not_matter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    paths = [put(tmp_path, name, SOUND[name]()) for name in ("baseline.jpg", "rgb.png", "raw.tif", "rgb.bmp")]
-    webp = put(tmp_path, "a.webp", SOUND["lossy.webp"]())
+    paths = [put(tmp_path, name, SOUND[name]()) for name in sorted(SOUND)]
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     for path in paths:
         read_picture(path)
-    with pytest.raises(UnsupportedError, match="WebP of less than 179"):  # its decoder asks before we can
-        read_picture(webp)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".bmp"])
@@ -106,7 +104,7 @@ def test_depth_is_never_lowered_silently(suffix: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
+@pytest.mark.parametrize("suffix", [".jpg"])
 def test_transparency_is_never_dropped_silently(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(EncodeError, match="cannot hold transparency"):
         write_picture(picture(4), tmp_path / f"a{suffix}")

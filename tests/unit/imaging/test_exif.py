@@ -13,6 +13,7 @@ from PIL.ExifTags import IFD
 from lumen.imaging.exif import (
     EXIF_IFD,
     ORIENTATION,
+    ByteOrder,
     Entry,
     build_block,
     byte_order,
@@ -20,6 +21,7 @@ from lumen.imaging.exif import (
     orientation_only,
     parse_block,
     read_directory,
+    upright,
     with_prefix,
     without_prefix,
     without_thumbnail,
@@ -40,6 +42,14 @@ def test_orientation_is_found(value: int) -> None:
 def test_no_orientation_is_the_first(block: bytes | None) -> None:
     assert orientation(block) == 1
     assert without_thumbnail(block) == block
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_an_orientation_of_four_bytes_is_one_too(order: ByteOrder) -> None:
+    block = build_block({ORIENTATION: Entry(4, 1, struct.pack(order + "I", 6))}, order)
+    assert tags(block)["orientation"] == 6
+    assert orientation(block) == 6
+    assert tags(upright(block))["orientation"] == orientation(upright(block)) == 1
 
 
 @pytest.mark.parametrize("value", [0, 9, 65535])

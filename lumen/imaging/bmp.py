@@ -1,0 +1,43 @@
+"""BMP files: transparency, which Pillow reads and cannot write, and colour profiles, which it passes over."""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+import numpy as np
+
+from lumen.imaging.picture import Picture
+
+_FILE_HEADER, _V4_HEADER = 14, 108
+_V5_HEADER, _EMBEDDED = 124, b"DEBM"  # "MBED", the last byte first
+_BITFIELDS = 3
+_MASKS = (0x00FF0000, 0x0000FF00, 0x000000FF, 0xFF000000)  # red, green, blue, alpha
+_INCHES_PER_METRE = 39.3701
+
+
+def encode_with_alpha(picture: Picture) -> bytes:
+    """Return an 8-bit picture with alpha as a 32-bit file whose header (version 4) says where the alpha is."""
+    height, width = picture.height, picture.width
+    rows = np.empty((height, width, 4), np.uint8)
+    rows[..., :3] = picture.pixels[::-1, :, ::-1]  # bottom row first, blue first
+    rows[..., 3] = 255 if picture.alpha is None else picture.alpha[::-1]
+    start = _FILE_HEADER + _V4_HEADER
+    per_metre = [round(value * _INCHES_PER_METRE) for value in picture.metadata.dpi or (0, 0)]
+    header = struct.pack("<2sIHHI", b"BM", start + rows.nbytes, 0, 0, start)
+    header += struct.pack("<IiiHHIIiiII", _V4_HEADER, width, height, 1, 32, _BITFIELDS, rows.nbytes, *per_metre, 0, 0)
+    header += struct.pack("<4I", *_MASKS) + b"BGRs"  # "sRGB", the last byte first
+    return header.ljust(start, b"\0") + rows.tobytes()
+
+
+def embedded_profile(stream: BinaryIO) -> bytes | None:
+    """Return the colour profile that a file whose header is of version 5 holds; None where it holds none."""
+    stream.seek(0)
+    header = stream.read(_FILE_HEADER + _V5_HEADER)
+    if len(header) < _FILE_HEADER + _V5_HEADER or struct.unpack_from("<I", header, _FILE_HEADER)[0] < _V5_HEADER:
+        return None
+    start, size = struct.unpack_from("<II", header, _FILE_HEADER + 112)
+    if header[_FILE_HEADER + 56 : _FILE_HEADER + 60] != _EMBEDDED:
+        return None
+    stream.seek(_FILE_HEADER + start)
+    return stream.read(size) or None

@@ -1,0 +1,64 @@
+"""Before and after in one picture, for looking at: reduced, upright, of 8 bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from lumen.imaging import exif
+from lumen.imaging.codec import encode_picture
+from lumen.imaging.picture import Metadata, Picture, Samples, to_8bit
+
+SIDE_PX = 1600
+_QUALITY = 90
+_GAP_PX = 8
+_WHITE, _BACKDROP = 255, 128
+_WIDE = 2  # wider pictures stand above each other
+
+
+def preview(picture: Picture, side_px: int = SIDE_PX) -> npt.NDArray[np.uint8]:
+    """Return a picture as it is displayed, uint8 [h, w, 3], no side longer than `side_px`; on grey if transparent."""
+    factor = -(-max(picture.height, picture.width) // side_px)
+    turn = exif.orientation(picture.metadata.exif)
+    pixels = _reduced(picture.pixels, factor)
+    if picture.alpha is not None:
+        opacity = _reduced(picture.alpha[..., np.newaxis], factor).astype(np.float32) / 255
+        pixels = np.rint(pixels * opacity + _BACKDROP * (1 - opacity)).astype(np.uint8)
+    shown = Picture(pixels=pixels, format=picture.format).turned(turn)
+    return np.asarray(shown.pixels, np.uint8)
+
+
+def comparison(before: npt.NDArray[np.uint8], after: Picture) -> bytes:
+    """Return a JPEG file with what `preview` gave on the left and the result on the right; wide ones are stacked.
+
+    Args:
+        before: uint8 [h, w, 3], of the picture that `after` was made of.
+        after: The result; its colour profile holds for both.
+
+    Raises:
+        EncodeError: The sides are too long for a JPEG, which they are not with the usual `side_px`.
+    """
+    height, width = before.shape[:2]
+    stacked = width > _WIDE * height
+    gap = np.full((_GAP_PX, width, 3) if stacked else (height, _GAP_PX, 3), _WHITE, np.uint8)
+    joined = np.concatenate([before, gap, preview(after)], axis=0 if stacked else 1)
+    metadata = Metadata(icc=after.metadata.icc)
+    return encode_picture(
+        Picture(pixels=joined, gray=after.gray, metadata=metadata, format="jpeg"), "jpeg", quality=_QUALITY
+    )[0]
+
+
+def _reduced(samples: Samples, factor: int) -> npt.NDArray[np.uint8]:
+    """Return 8-bit means over squares of `factor` pixels (fewer at the far edges) of [H, W, C]."""
+    if factor == 1:
+        return np.asarray(to_8bit(samples), np.uint8)
+    height, width = samples.shape[:2]
+    columns = np.arange(0, width, factor)
+    counts = np.diff(np.append(columns, width))[:, np.newaxis]
+    rows = []
+    for y in range(0, height, factor):
+        strip = to_8bit(samples[y : y + factor])
+        sums = np.add.reduceat(strip.sum(axis=0, dtype=np.uint64), columns, axis=0)
+        area = counts * len(strip)
+        rows.append((sums + area // 2) // area)
+    return np.stack(rows).astype(np.uint8)
