@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Protocol, TypeVar
+from threading import Event
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lumen.config import BatchOptions, EnhanceOptions
-from lumen.errors import LumenError, OutputError
-from lumen.imaging.atomic import TEMP_SUFFIX, make_folder
-from lumen.imaging.codec import Picture, read_picture
-from lumen.locking import lock_folder
-from lumen.pipeline import enhance_picture, window_px, write_result
+from lumen.conveyor import Conveyor, Stages
+from lumen.destinations import Stamp, destination_of, stamp_of
+from lumen.errors import LumenError, OutOfMemoryError, OutputError, PictureError, UsageError
+from lumen.imaging.codec import Picture
+from lumen.imaging.comparison import comparison, preview
+from lumen.pipeline import encode_result, enhance_picture, read_source, window_px
 from lumen.report import Outcome, Report
-from lumen.runtime.model import Models
-from lumen.sources import Job, Plan, refuse_existing, skip_reason
+from lumen.runlog import RunLog
+from lumen.runtime.model import Model, Models
+from lumen.sources import Job, Plan, comparison_of
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+HELPERS_PER_GPU = 4  # a GPU is faster than one thread that packs PNG files
+RECORDED_INPUTS = 100
 
 
 class Listener(Protocol):
@@ -34,10 +41,13 @@ class Listener(Protocol):
         """Work begins on that many files."""
 
     def progressed(self, job: Job, fraction: float) -> None:
-        """A part of one picture, in (0, 1], is enhanced."""
+        """A part of one picture, in [0, 1], is enhanced; told again and again."""
 
     def finished(self, outcome: Outcome) -> None:
         """One file is done, skipped, failed or planned."""
+
+    def stopping(self) -> None:
+        """The run ends after the files in work, as it was asked to."""
 
 
 @dataclass(kw_only=True)
@@ -46,28 +56,58 @@ class _Item:
 
     job: Job
     picture: Picture
+    stamp: Stamp
     seconds: float
+    before: NDArray[np.uint8] | None = None  # reduced, for the comparison
+
+
+class _StoppedError(Exception):
+    """A picture was left unfinished on purpose."""
 
 
 class Batch:
     """One run over many files. `report` is right at any time, also after an interruption."""
 
     def __init__(
-        self, plan: Plan, models: Models, enhance: EnhanceOptions, options: BatchOptions, listener: Listener
+        self,
+        plan: Plan,
+        models: Models | Sequence[Models],
+        enhance: EnhanceOptions,
+        options: BatchOptions,
+        listener: Listener,
     ) -> None:
-        """Prepare a run; nothing is touched yet."""
+        """Prepare a run; nothing is touched yet.
+
+        Args:
+            plan: What to do.
+            models: The twins of a model, or several such pairs that each work on pictures of their own.
+            enhance: What is done to each picture.
+            options: Where results go.
+            listener: Told what happens.
+
+        Raises:
+            UsageError: The options would lose what the inputs hold.
+        """
+        if options.in_place and enhance.frames == "first":
+            raise UsageError("expected --frames first with --out: in place the other pictures of a file would be lost")
         self.report = Report(total=len(plan.jobs) + len(plan.failures))
         self._plan = plan
-        self._models = models
+        self._models = tuple(models) if isinstance(models, Sequence) else (models,)
         self._enhance = enhance
         self._options = options
         self._listener = listener
+        self._destination = destination_of(options)
+        self._log: RunLog | None = None
+        self._fractions: dict[Job, float] = {}
+        self._leave = Event()
+        # A plain flag: signal handlers interrupt each other, and the lock inside an event would never be free again.
+        self._asked_to_stop = self._told = self._at_once = False
 
     def run(self) -> Report:
         """Enhance every file that has no result yet.
 
-        A file that fails is recorded and the others go on. On an interruption the picture that is being written is
-        finished, the rest is left for the next run.
+        A file that fails is recorded and the others go on. On an exception such as KeyboardInterrupt the pictures that
+        are being written are finished, the rest is left for the next run.
 
         Raises:
             OutputError: The output cannot be written; the run stops.
@@ -77,16 +117,21 @@ class Batch:
         """
         started = time.monotonic()
         try:
-            with lock_folder(self._options.output):
+            with self._destination.held(self._plan.jobs):
+                self._log = RunLog(self._plan.home, self._asked())
                 pending = self._pending()
-                _remove_leftovers({job.target.parent for job in pending})
-                if pending and not self._stopping:
-                    # Open the model before the first file: a model that is missing is not the file's fault.
-                    window_px(self._models.for_sample("uint8"), self._enhance)
+                if pending and not self._ending:
+                    # Open the models before the first file: one that is missing is not the file's fault.
+                    models = [each.for_sample("uint8") for each in self._models]
+                    for model in models:
+                        window_px(model, self._enhance)
+                    self._log.model(_facts(models))
                     self._listener.started(len(pending))
-                    self._work(pending)
+                    self._work(pending, _helpers(models))
         finally:
             self.report.seconds = time.monotonic() - started
+            if self._log is not None:
+                self._log.close(self.report)
         return self.report
 
     def dry_run(self) -> Report:
@@ -95,112 +140,154 @@ class Batch:
             self._finish(Outcome(source=job.source, target=job.target, status="planned"))
         return self.report
 
+    def stop(self, *, at_once: bool = False) -> None:
+        """Let `run` return after the files in work; may be called from other threads and from signal handlers.
+
+        Args:
+            at_once: Only make the exception that is about to be raised into `run` wait for nothing; the process must
+                end with `lumen.imaging.atomic.discard_unfinished` and `os._exit`.
+        """
+        self._at_once |= at_once
+        self._asked_to_stop = True
+
     @property
-    def _stopping(self) -> bool:
-        return self._options.fail_fast and bool(self.report.failures)
+    def stopped(self) -> bool:
+        """Whether files are left because of `stop`."""
+        return self._asked_to_stop and self.report.left > 0
+
+    @property
+    def _ending(self) -> bool:
+        return self._asked_to_stop or (self._options.fail_fast and bool(self.report.failures))
 
     def _pending(self) -> list[Job]:
         """Report what cannot or need not be done, and return the rest."""
         if self._options.existing == "error":
-            refuse_existing(self._plan.jobs)
+            self._destination.refuse_existing(self._plan.jobs)
         for outcome in self._plan.failures:
             self._finish(outcome)
         pending = []
         for job in self._plan.jobs:
-            reason = skip_reason(job, self._options.existing)
+            reason = self._destination.skip_reason(job)
             if reason is None:
                 pending.append(job)
             else:
                 self._finish(Outcome(source=job.source, target=job.target, status="skipped", reason=reason))
         return pending
 
-    def _work(self, pending: Sequence[Job]) -> None:
-        writing: tuple[Job, Future[Outcome]] | None = None
-        with ThreadPoolExecutor(1, "decode") as decoder, ThreadPoolExecutor(1, "encode") as encoder:
-            try:
-                for item in self._decoded(pending, decoder):
-                    enhanced = self._attempt(item.job, partial(self._improve, item)) is not None
-                    last, writing = writing, None
-                    self._settle(last)
-                    if enhanced:
-                        writing = (item.job, encoder.submit(self._write, item))
-            finally:
-                self._settle(writing)
+    def _work(self, pending: Sequence[Job], helpers: int) -> None:
+        stages = Stages(
+            read=self._read,
+            improve=[partial(self._improve, models) for models in self._models],
+            write=self._write,
+            size=_size,
+            short_of_memory=(MemoryError, OutOfMemoryError),
+        )
+        line = Conveyor(pending, stages, helpers=helpers)
+        try:
+            for ended in line.run():
+                if ended is not None:
+                    self._settle(*ended)
+                if self._ending:
+                    line.drain()
+                self._tell()
+        finally:
+            self._leave.set()
+            for job, ending in line.close(at_once=self._at_once):
+                with suppress(OutputError):  # what stopped the run is being raised already
+                    self._settle(job, ending)
 
-    def _decoded(self, pending: Sequence[Job], decoder: ThreadPoolExecutor) -> Iterator[_Item]:
-        """Yield every picture that can be decoded, and decode one ahead."""
-        ahead = decoder.submit(self._read, pending[0])
-        for job, following in zip(pending, [*pending[1:], None], strict=True):
-            if self._stopping:
-                return
-            current = ahead
-            if following is not None:
-                ahead = decoder.submit(self._read, following)
-            item = self._attempt(job, current.result)
-            if item is not None:
-                yield item
-
-    def _settle(self, writing: tuple[Job, Future[Outcome]] | None) -> None:
-        """Wait until a picture is on disk, and report it."""
-        if writing is None:
+    def _settle(self, job: Job, ending: Outcome | Exception) -> None:
+        """Report a file; a failure becomes its outcome, only an output that cannot be written stops the run."""
+        self._fractions.pop(job, None)
+        if isinstance(ending, Outcome):
+            self._finish(ending)
             return
-        job, future = writing
-        try:
-            wait([future])
-        finally:  # an interruption while waiting does not undo what is being written: it is waited for and reported
-            outcome = self._attempt(job, future.result)
-            if outcome is not None:
-                self._finish(outcome)
-
-    def _attempt(self, job: Job, step: Callable[[], T]) -> T | None:
-        """Run one step of one file; a failure becomes the file's outcome, only a bad output stops the run."""
-        try:
-            return step()
-        except Exception as error:
-            log.debug("%s failed", job.source, exc_info=error)
-            self._finish(Outcome(source=job.source, target=job.target, status="failed", reason=_reason(error)))
-            if isinstance(error, OutputError):
-                raise
-            return None
+        log.debug("%s failed", job.source, exc_info=ending)
+        self._finish(Outcome(source=job.source, target=job.target, status="failed", reason=_reason(ending)))
+        if isinstance(ending, OutputError):
+            raise ending
 
     def _finish(self, outcome: Outcome) -> None:
         self.report.add(outcome)
+        if self._log is not None:
+            self._log.add(outcome)
         self._listener.finished(outcome)
+
+    def _tell(self) -> None:
+        for job, fraction in tuple(self._fractions.items()):
+            self._listener.progressed(job, fraction)
+        if self._asked_to_stop and not self._told:
+            self._told = True
+            self._listener.stopping()
 
     def _read(self, job: Job) -> _Item:
         started = time.monotonic()
-        picture = read_picture(job.source, max_pixels=self._enhance.max_pixels)
-        return _Item(job=job, picture=picture, seconds=time.monotonic() - started)
+        stamp = stamp_of(job.source)
+        picture = read_source(job.source, self._enhance, job.target)
+        return _Item(job=job, picture=picture, stamp=stamp, seconds=time.monotonic() - started)
 
-    def _improve(self, item: _Item) -> _Item:
+    def _improve(self, models: Models, item: _Item) -> _Item:
+        def progress(fraction: float) -> None:
+            if self._leave.is_set():
+                raise _StoppedError
+            self._fractions[item.job] = fraction
+
         started = time.monotonic()
-        progress = partial(self._listener.progressed, item.job)
-        item.picture = enhance_picture(item.picture, self._models, self._enhance, progress)
+        progress(0.0)
+        item.before = preview(item.picture) if self._options.compare else None
+        item.picture = enhance_picture(item.picture, models, self._enhance, progress)
         item.seconds += time.monotonic() - started
         return item
 
     def _write(self, item: _Item) -> Outcome:
         started = time.monotonic()
-        target, picture = item.job.target, item.picture
-        make_folder(target.parent)
-        warnings = write_result(picture, item.job.source, target, quality=self._enhance.quality)
+        job, picture = item.job, item.picture
+        data, warnings = encode_result(picture, job.source, job.target, self._enhance)
+        # The comparison comes first: where a result is there, nothing is missing.
+        warnings = (*warnings, *self._compare(item))
+        needless = self._destination.put(job, data, item.stamp)
+        if needless is not None:
+            return Outcome(source=job.source, target=job.target, status="skipped", reason=needless)
         return Outcome(
-            source=item.job.source,
-            target=target,
+            source=job.source,
+            target=job.target,
             status="done",
             seconds=item.seconds + time.monotonic() - started,
             megapixels=picture.width * picture.height / 1e6,
             warnings=warnings,
         )
 
+    def _compare(self, item: _Item) -> tuple[str, ...]:
+        """Write the comparison, if one is asked for; one that cannot be had is a warning."""
+        if item.before is None:
+            return ()
+        try:
+            data = comparison(item.before, item.picture)
+            self._destination.put(comparison_of(item.job), data, item.stamp)
+        except PictureError as error:
+            return (f"there is no comparison: {error}",)
+        return ()
 
-def _remove_leftovers(folders: Iterable[Path]) -> None:
-    """Remove what a killed run left half-written; the lock says that nobody is writing here now."""
-    for folder in folders:
-        with suppress(OSError):  # a folder whose name is too long cannot even be looked at
-            for leftover in folder.glob(f".*{TEMP_SUFFIX}"):
-                with suppress(OSError):
-                    leftover.unlink()
+    def _asked(self) -> Mapping[str, Any]:
+        inputs = self._plan.inputs
+        options = {"batch": dataclasses.asdict(self._options), "enhance": dataclasses.asdict(self._enhance)}
+        return {"inputs": inputs[:RECORDED_INPUTS], "of_inputs": len(inputs), "files": self.report.total, **options}
+
+
+def _size(item: _Item) -> int:
+    return item.picture.pixels.nbytes
+
+
+def _helpers(models: Sequence[Model]) -> int:
+    """Return how many threads read, and how many write: where the CPU runs the model it has nothing to spare."""
+    gpus = sum(model.device != "cpu" for model in models)
+    return max(1, min(HELPERS_PER_GPU * gpus, (os.cpu_count() or 1) // 4))
+
+
+def _facts(models: Sequence[Model]) -> Mapping[str, Any]:
+    spec = models[0].spec
+    facts = {name: getattr(spec, name) for name in ("name", "architecture", "precision", "weights_sha256")}
+    return {**facts, "devices": [model.device for model in models]}
 
 
 def _reason(error: Exception) -> str:

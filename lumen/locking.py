@@ -1,4 +1,4 @@
-"""One run at a time in an output folder."""
+"""One run at a time in an output folder, or several that each take a share of the files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,41 +23,66 @@ log = logging.getLogger(__name__)
 STATE = ".lumen"
 
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+_POLL_S = 0.05
 
 
 @contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold `folder/.lumen/lock` for the length of a `with` block; the folder is made when missing.
+def lock_folder(folder: Path, *, shard: tuple[int, int] = (1, 1), wait_s: float = 0.0) -> Iterator[None]:
+    """Hold a folder for the length of a `with` block; the folder is made when missing.
 
-    The system gives the lock back when the process ends, however it ends; the file stays, as removing it would race.
+    A run of its own holds `folder/.lumen/lock` alone. A shard shares that lock with other shards, and holds one of its
+    own alone: shards may work side by side, on several machines too, the same shard may not.
+
+    The system gives a lock back when the process ends, however it ends; the files stay, as removing them would race.
+
+    Args:
+        folder: What is held.
+        shard: `(i, n)` of n shards; `(1, 1)` stands for all.
+        wait_s: How long to wait for others before giving up.
 
     Raises:
         LockedError: Another process holds it.
         OutputError: The folder cannot be written (`DiskFullError` where that is why).
     """
-    path = folder / STATE / "lock"
+    index, count = shard
+    with _hold(folder, "lock", shared=count > 1, wait_s=wait_s):
+        if count == 1:
+            yield
+        else:
+            with _hold(folder, f"lock-{index}of{count}", shared=False, wait_s=wait_s):
+                yield
+
+
+@contextmanager
+def _hold(folder: Path, name: str, *, shared: bool, wait_s: float) -> Iterator[None]:
+    path = folder / STATE / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         kind = DiskFullError if error.errno == errno.ENOSPC else OutputError
-        raise kind(f"cannot write to the output folder {folder}: {error.strerror}; choose another --out") from error
+        raise kind(f"cannot write to the folder {folder}: {error.strerror}; choose another --out") from error
     try:
-        _acquire(handle, folder)
+        deadline = time.monotonic() + wait_s
+        while not _acquire(handle, folder, shared=shared):
+            if time.monotonic() >= deadline:
+                raise LockedError(f"another lumen run works on {folder}; wait until it has ended, or choose another")
+            time.sleep(_POLL_S)
         yield
     finally:
         os.close(handle)
 
 
-def _acquire(handle: int, folder: Path) -> None:
+def _acquire(handle: int, folder: Path, *, shared: bool) -> bool:
+    """Try to lock a file; return False when another process holds it."""
     try:
         if sys.platform == "win32":
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            if not shared:  # there are no shared locks: beside shards, a run of its own is not noticed there
+                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in _HELD:
-            raise LockedError(
-                f"another lumen run works on {folder}; wait until it has ended or choose another --out"
-            ) from error
+            return False
         log.warning("%s is on a file system without locks; run one lumen at a time there", folder)
+    return True

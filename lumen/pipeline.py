@@ -2,7 +2,7 @@
 
 ::
 
-    read_picture -> area_thumbnail + plan_tiles -> cut -> model.run -> blend -> paste -> write_picture
+    read_picture -> area_thumbnail + plan_tiles -> cut -> model.run -> blend -> paste -> encode_result
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumen.config import EnhanceOptions
-from lumen.errors import EncodeError, OutOfMemoryError, UsageError
-from lumen.imaging.codec import SUFFIXES, Picture, read_picture, write_picture
+from lumen.errors import EncodeError, ModelError, OutOfMemoryError, UsageError
+from lumen.imaging.atomic import write_atomically
+from lumen.imaging.codec import Format, Picture, encode_picture, read_picture
 from lumen.imaging.exif import without_thumbnail
+from lumen.imaging.formats import format_of, stored_as
+from lumen.imaging.holding import check_storable, stripped
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.imaging.tiling import Tile, TilePlan, cut, paste, plan_tiles
+from lumen.imaging.tone import Tone, tone_of
 from lumen.runtime.memory import CPU_WINDOW_PX, GPU_WINDOW_PX, MIN_WINDOW_PX, window_side_px
 from lumen.runtime.model import Floats, Model, Models, Pixels
 
@@ -62,7 +66,8 @@ def enhance_picture(
 
     Args:
         picture: uint8 or uint16 pixels [H, W, 3] of any size.
-        models: The 8-bit and 16-bit twins; the picture's depth decides.
+        models: The 8-bit and 16-bit twins; the picture's depth decides, and its colour space: where that has another
+            tone curve than sRGB (see `lumen.imaging.tone`), the 16-bit one is needed for both.
         options: Exposure, strength, passes and memory.
         progress: Called with the fraction done, in (0, 1], after each run of the model.
 
@@ -71,10 +76,17 @@ def enhance_picture(
         UsageError: The asked window or memory is too small for the model.
     """
     options = options or EnhanceOptions()
-    model = models.for_sample(picture.sample)
-    pixels = _enhance_pixels(picture.pixels, model, options, progress or _ignore)
+    model, tone = _model_for(picture, models)
+    pixels = _enhance_pixels(picture.pixels, model, options, progress or _ignore, tone)
     metadata = replace(picture.metadata, exif=without_thumbnail(picture.metadata.exif))
     return replace(picture, pixels=pixels, metadata=metadata)
+
+
+def chosen_brightness(picture: Picture, models: Models) -> float:
+    """Return the mean sRGB level in [0, 1] that the model aims at by itself."""
+    model, tone = _model_for(picture, models)
+    seen = None if tone is None else tone.seen
+    return model.brightness(area_thumbnail(picture.pixels, model.spec.thumbnail_px, seen))
 
 
 def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOptions | None = None) -> FileResult:
@@ -89,8 +101,10 @@ def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOpt
     if target.exists() and target.samefile(source):
         raise UsageError(f"expected another file than the input {source} as the result")
     started = time.monotonic()
-    picture = read_picture(source, max_pixels=options.max_pixels)
-    warnings = write_result(enhance_picture(picture, models, options), source, target, quality=options.quality)
+    modified_ns = source.stat().st_mtime_ns if source.exists() else None
+    picture = read_source(source, options, target)
+    data, warnings = encode_result(enhance_picture(picture, models, options), source, target, options)
+    write_atomically(target, data, modified_ns=modified_ns)
     return FileResult(
         source=source,
         target=target,
@@ -101,28 +115,62 @@ def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOpt
     )
 
 
-def write_result(picture: Picture, source: Path, target: Path, *, quality: int) -> tuple[str, ...]:
-    """Write what was made of `source`, in the format that the target is named after.
+def read_source(source: Path, options: EnhanceOptions, target: Path | None = None) -> Picture:
+    """Decode one input as the options ask for.
+
+    Args:
+        source: The file.
+        options: What is read of it.
+        target: Where the result will go; what its format cannot hold is refused here, before any work is done.
+
+    Raises:
+        PictureError: The source cannot be decoded, is of a kind that the options do not allow, or cannot be stored.
+    """
+    picture = read_picture(source, max_pixels=options.max_pixels, first_frame=options.frames == "first")
+    if target is not None:
+        _result_kind(picture, source, target, options)
+    return picture
+
+
+def encode_result(
+    picture: Picture, source: Path, target: Path, options: EnhanceOptions
+) -> tuple[bytes, tuple[str, ...]]:
+    """Return the file that was made of `source`, in the format that the target is named after.
 
     Where the name never said what the file is (a transparent PNG called .jpg) and its format cannot hold the picture,
     the result is what the source is, under the same suffix.
 
     Returns:
-        A warning for that, and for each kind of metadata that could not be kept.
+        The bytes of the file; a warning for that, for what could not be taken from the source, and for each kind of
+        metadata that could not be kept.
 
     Raises:
         EncodeError: The format cannot hold the picture.
-        PictureError: The file system cannot hold the name.
-        OutputError: The target cannot be written.
     """
+    kind, why = _result_kind(picture, source, target, options)
+    if options.metadata == "strip":
+        picture = stripped(picture)
+    data, warnings = encode_picture(
+        picture, kind, quality=options.quality, subsampling=options.subsampling, allow_8bit=options.allow_8bit
+    )
+    return data, (*why, *picture.notes, *warnings)
+
+
+def _result_kind(
+    picture: Picture, source: Path, target: Path, options: EnhanceOptions
+) -> tuple[Format, tuple[str, ...]]:
+    """Return the format that a result is stored in, and a line where that is not what the target's name says."""
+    named, own = format_of(target), stored_as(picture.format)
+    if named is None:
+        named = own
     try:
-        return write_picture(picture, target, quality=quality)
+        check_storable(picture, named, allow_8bit=options.allow_8bit)
     except EncodeError as error:
-        suffix = target.suffix.lower()
-        if suffix != source.suffix.lower() or SUFFIXES.get(suffix, picture.format) == picture.format:
+        if target.suffix.lower() != source.suffix.lower() or own == named or own != picture.format:
             raise
-        why = f"the result is a {picture.format} file, as the input is whatever its name says: {error}"
-        return (why, *write_picture(picture, target, quality=quality, kind=picture.format))
+        check_storable(picture, own, allow_8bit=options.allow_8bit)
+        return own, (f"the result is a {own} file, as the input is whatever its name says: {error}",)
+    return named, ()
 
 
 def window_px(model: Model, options: EnhanceOptions) -> int:
@@ -159,13 +207,26 @@ def _side_by_memory(model: Model, asked_bytes: int | None) -> int:
     return max(least, window_side_px(budget, model.spec.bytes_per_px, largest_px=largest))
 
 
-def _enhance_pixels(pixels: Pixels, model: Model, options: EnhanceOptions, progress: Progress) -> Pixels:
+def _model_for(picture: Picture, models: Models) -> tuple[Model, Tone | None]:
+    """Return the model for a picture, and how its levels become sRGB's where they are not."""
+    tone = tone_of(picture.metadata, picture.pixels.dtype)
+    if tone is not None:
+        try:
+            return models.for_sample("uint16"), tone  # in 8 bits the dark levels of other curves would fall together
+        except ModelError as error:
+            log.warning("the picture's colour space is taken for sRGB, as the 16-bit model is missing: %s", error)
+    return models.for_sample(picture.sample), None
+
+
+def _enhance_pixels(
+    pixels: Pixels, model: Model, options: EnhanceOptions, progress: Progress, tone: Tone | None = None
+) -> Pixels:
     if options.strength == 0:
         progress(1.0)
         return pixels.copy()
     spec = model.spec
     height, width = pixels.shape[:2]
-    thumbnail = area_thumbnail(pixels, spec.thumbnail_px)  # [t, t, 3]
+    thumbnail = area_thumbnail(pixels, spec.thumbnail_px, None if tone is None else tone.seen)  # [t, t, 3]
     ev = np.array([options.ev], np.float32)
     result = np.empty_like(pixels)
     rows_done = 0  # cores above stay valid when the window shrinks: its size never changes the result
@@ -184,7 +245,9 @@ def _enhance_pixels(pixels: Pixels, model: Model, options: EnhanceOptions, progr
                     continue
                 window = cut(pixels, plan, tile)  # [h, w, 3]
                 step = partial(_step, progress, plan, tile)
-                enhanced = _run_passes(model, window, thumbnail, ev, options.quality_passes, step)
+                seen = window if tone is None else tone.seen(window)
+                enhanced = _run_passes(model, seen, thumbnail, ev, options.quality_passes, step)
+                enhanced = enhanced if tone is None else tone.stored(enhanced, window)
                 paste(result, plan, tile, _blend(window, enhanced, options.strength))
                 if tile.x1 == width:
                     rows_done = tile.y1

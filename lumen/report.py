@@ -72,9 +72,12 @@ class Report:
 
     @property
     def exit_code(self) -> Exit:
-        """0 all done or skipped, 3 some failed, 4 all failed or there was nothing."""
+        """0 all done or skipped, 3 some failed, 4 all failed.
+
+        A run of no files at all is one shard of few files: where nothing is found, no run begins.
+        """
         failed = self.counts["failed"]
-        if self.total == 0 or failed == self.total:
+        if failed and failed == self.total:
             return Exit.ALL_FAILED
         return Exit.SOME_FAILED if failed else Exit.OK
 

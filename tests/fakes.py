@@ -133,6 +133,7 @@ def write_fake_onnx(
     gain: float = 2.0,
     radius: int = 1,
     burn: int = 0,
+    swell: float = 0.0,
     **spec_changes: Any,
 ) -> Path:
     """Write a real ONNX model that follows the contract, and return its path.
@@ -143,6 +144,8 @@ def write_fake_onnx(
         gain: Factor on every sample.
         radius: Each sample is averaged over `2 * radius + 1` squared neighbours.
         burn: Extra 32-channel 3x3 convolutions whose result is multiplied by zero: makes a run slow.
+        swell: When not 0, results are multiplied by it and divided again, in half precision where `precision="fp16"`
+            says so, and the graph has the output `finite`: what does not fit on the way comes out as infinity.
         **spec_changes: Facts that replace those of `fake_spec`.
     """
     import onnx
@@ -165,9 +168,14 @@ def write_fake_onnx(
         "tail": np.array([-1, 1, 1, 1], np.int64),
         "pixels": np.array([1, 2, 3], np.int64),
     }
+    if swell:
+        constants["swell"] = np.float32(swell)
     nodes, slow = _enhancing_nodes(radius, integer, burn), _slow_weights(burn)
+    if swell:
+        nodes = _swelling_nodes(nodes, T.FLOAT16 if spec.precision == "fp16" else T.FLOAT)
     t = spec.thumbnail_px
     value = helper.make_tensor_value_info
+    outputs = [value("enhanced", integer, ["n", "h", "w", 3]), value("brightness", T.FLOAT, ["m"])]
     graph = helper.make_graph(
         nodes,
         "fake",
@@ -176,7 +184,7 @@ def write_fake_onnx(
             value("thumbnails", T.FLOAT, ["m", t, t, 3]),
             value("ev", T.FLOAT, ["m"]),
         ],
-        [value("enhanced", integer, ["n", "h", "w", 3]), value("brightness", T.FLOAT, ["m"])],
+        [*outputs, *([value("finite", T.BOOL, ["n"])] if swell else [])],
         [numpy_helper.from_array(np.asarray(array), name) for name, array in (constants | slow).items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
@@ -219,6 +227,26 @@ def _enhancing_nodes(radius: int, integer: int, burn: int) -> list[Any]:
         node("Clip", ["wished", "zero", "one"], ["brightness"]),
     ]
     return nodes
+
+
+def _swelling_nodes(nodes: list[Any], kind: int) -> list[Any]:
+    """Return the nodes with a detour before the rounding, through numbers of ONNX type `kind`."""
+    from onnx import TensorProto as T
+    from onnx import helper
+
+    node = helper.make_node
+    rounding = next(index for index, each in enumerate(nodes) if each.op_type == "Round")
+    last = nodes[rounding].input[0]
+    detour = [
+        node("Mul", [last, "swell"], ["swollen"]),
+        node("Cast", ["swollen"], ["narrow"], to=kind),
+        node("Cast", ["narrow"], ["wide"], to=T.FLOAT),
+        node("Div", ["wide", "swell"], ["back"]),
+        node("ReduceMean", ["back", "pixels"], ["mean_of_tile"], keepdims=0),
+        node("IsInf", ["mean_of_tile"], ["infinite"]),
+        node("Not", ["infinite"], ["finite"]),
+    ]
+    return [*nodes[:rounding], *detour, node("Round", ["back"], ["whole"]), *nodes[rounding + 1 :]]
 
 
 def _slow_weights(burn: int) -> dict[str, NDArray[np.float32]]:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from lumen.cli.state import State
-from lumen.report import Outcome, Report, printable
-
-if TYPE_CHECKING:
-    from lumen.sources import Job
+from lumen.errors import OutputError
+from lumen.report import printable
 
 PLAIN_WIDTH = 200  # off a terminal nothing wraps: a pipe has no width
 
@@ -104,104 +102,17 @@ def print_check(state: State, name: str, status: str, detail: str) -> None:
 
 
 def print_json(values: Mapping[str, Any]) -> None:
-    """Print one JSON object as one line on stdout, at once."""
-    click.echo(json.dumps(values))
+    """Print one JSON object as one line on stdout, at once.
 
-
-class SpeedColumn(ProgressColumn):
-    """Megapixels per second since the start of the task."""
-
-    def render(self, task: Task) -> Text:
-        """Return the speed, nothing before the first picture is done."""
-        megapixels = float(task.fields.get("megapixels", 0.0))
-        return Text(f"{megapixels / task.elapsed:.2f} MP/s" if megapixels and task.elapsed else "")
-
-
-class CountColumn(ProgressColumn):
-    """Whole files: the bar itself moves by parts of one."""
-
-    def render(self, task: Task) -> Text:
-        """Return `done/all`."""
-        return Text(f"{task.fields.get('files', 0)}/{int(task.total or 0)} files")
-
-
-class BatchView:
-    """Shows a batch: a live bar on a terminal, plain lines elsewhere, JSON lines on stdout when asked."""
-
-    def __init__(self, state: State, *, as_json: bool = False) -> None:
-        """Prepare; nothing is drawn before the work begins."""
-        self._console = log_console(state)
-        self._quiet = state.verbosity < 0
-        self._verbose = state.verbosity > 0
-        self._json = as_json
-        self._live = self._console.is_terminal and not self._quiet
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            CountColumn(),
-            SpeedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._live,
-        )
-        self._task = self._progress.add_task("", total=0, visible=False)
-        self._pending = 0
-        self._files = 0
-        self._megapixels = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def started(self, pending: int) -> None:
-        """Draw the bar."""
-        self._pending, self._files = pending, 0  # files that failed before the work began are not among the pending
-        self._progress.reset(self._task, total=pending, visible=True, files=0)
-        self._progress.start()
-
-    def progressed(self, job: Job, fraction: float) -> None:
-        """Move the bar by a part of one file."""
-        if self._live:
-            name = Text(printable(job.source.name))
-            name.truncate(32, overflow="ellipsis")
-            self._progress.update(self._task, description=name.plain, completed=self._files + fraction)
-
-    def finished(self, outcome: Outcome) -> None:
-        """Write what there is to say about one file."""
-        if self._json:
-            print_json(outcome.as_dict())
-        if outcome.status in ("done", "failed"):
-            self._files += 1
-            self._megapixels += outcome.megapixels
-            self._progress.update(self._task, completed=self._files, files=self._files, megapixels=self._megapixels)
-        name = printable(outcome.source)
-        if outcome.status == "failed":
-            self._console.print(f"failed: {name}: {printable(outcome.reason)}", style="red")
-        elif not self._quiet:
-            self._say(outcome, name)
-        for warning in outcome.warnings:
-            logging.getLogger("lumen").warning("%s: %s", name, printable(warning))
-
-    def _say(self, outcome: Outcome, name: str) -> None:
-        line = f"{name} -> {printable(outcome.target)}"
-        if outcome.status == "planned" and not self._json:
-            self._console.print(line)
-        elif outcome.status == "skipped" and self._verbose:
-            self._console.print(f"skipped: {name}: {outcome.reason}")
-        elif outcome.status == "done" and (self._verbose or not (self._live or self._json)):
-            size = f"{outcome.megapixels:.2f} MP, {outcome.seconds:.2f} s"
-            self._console.print(f"[{self._files}/{self._pending}] {line} ({size})")
-
-    def summarize(self, report: Report) -> None:
-        """Write the last line."""
-        self._progress.stop()
-        if not self._quiet and not 0 < report.total == report.left:  # stopped before the first file: the error says why
-            self._console.print(report.summary(), style="red" if report.failures else "green")
+    Raises:
+        OutputError: Whoever read stdout has gone.
+    """
+    try:
+        click.echo(json.dumps(values))
+    except BrokenPipeError as error:
+        # What is left in the buffer must not fail once more at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError("stdout was closed by the program that read it") from error
 
 
 def note(text: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lumen.errors import UsageError
+from lumen.spec import Precision
 
 
 @click.command()
@@ -19,8 +20,17 @@ from lumen.errors import UsageError
     type=click.Path(path_type=Path),
     help='Measured scores to store, JSON: {"LOL eval15": {"psnr_db": 1.0}}.',
 )
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="fp16 adds M.fp16.onnx, in half precision, for 8-bit pictures on GPUs.",
+)
 @click.option("--check/--no-check", default=True, show_default=True, help="Compare torch with onnxruntime first.")
-def command(checkpoint: Path, out: Path, name: str | None, scores: Path | None, check: bool) -> None:
+def command(
+    checkpoint: Path, out: Path, name: str | None, scores: Path | None, precision: Precision, check: bool
+) -> None:
     """Export a CHECKPOINT of `lumen train` to ONNX.
 
     Writes OUT for 8-bit pictures and its twin (M.u16.onnx) for 16-bit ones. Nothing is written unless the graph is
@@ -31,7 +41,9 @@ def command(checkpoint: Path, out: Path, name: str | None, scores: Path | None, 
 
     with require_extra("train"):
         from lumen_export.export import export_checkpoint
-    exported = export_checkpoint(checkpoint, out, name=name, scores=_read_scores(scores), check=check)
+    exported = export_checkpoint(
+        checkpoint, out, name=name, scores=_read_scores(scores), check=check, precision=precision
+    )
     spec = exported.spec
     note(
         f"{spec.name}: {spec.parameters:,} parameters, {spec.gmacs_per_mp:.1f} GMACs per megapixel, "
@@ -39,8 +51,8 @@ def command(checkpoint: Path, out: Path, name: str | None, scores: Path | None, 
     )
     for agreement in exported.agreements:
         note(
-            f"onnxruntime against torch, {agreement.sample}: at most {agreement.worst_levels} level(s), "
-            f"{agreement.differing:.2e} of the samples differ ({agreement.tiles} tiles)"
+            f"onnxruntime against torch, {agreement.sample}, {agreement.precision}: at most {agreement.worst_levels} "
+            f"level(s), {agreement.differing:.2e} of the samples differ ({agreement.tiles} tiles)"
         )
     for file in exported.files:
         note(f"wrote {file} ({file.stat().st_size / 1e6:.2f} MB)")

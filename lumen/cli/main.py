@@ -5,13 +5,15 @@ Commands are imported when they run, never for `lumen --help`: their short help 
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 
 import click
@@ -22,12 +24,16 @@ from lumen.errors import Exit, LumenError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "enhance": ("lumen.cli.enhance:command", "Enhance dark pictures: files and folders."),
+    "watch": ("lumen.cli.watch:command", "Enhance every picture that arrives in a folder, once."),
     "eval": ("lumen.cli.eval:command", "Score a model on pairs of dark and well-lit pictures."),
     "train": ("lumen.cli.train:command", "Train a network on pairs of pictures."),
     "export-onnx": ("lumen.cli.export_onnx:command", "Turn a checkpoint into an ONNX model, and check it."),
     "models": ("lumen.cli.models:command", "List the bundled models with size, cost and scores."),
     "doctor": ("lumen.cli.doctor:command", "Tell which devices, models and formats work here, and why not."),
 }
+
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EBADF}  # stdout, which may be a file on a full disk, or closed
 
 
 class LazyGroup(click.Group):
@@ -43,6 +49,8 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
+        known = {parameter.name for parameter in command.params}
+        command.params += [option for option in _global_options() if option.name not in known]
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -51,21 +59,44 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, short) for name, (_, short) in COMMANDS.items()])
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _apply(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    """Take a global option into account, wherever on the command line it stands."""
+    state = ctx.ensure_object(State)
+    if not value:
+        return
+    if option.name == "no_color":
+        state.color = False
+    else:
+        wanted = 1 if option.name == "verbose" else -1
+        if state.verbosity == -wanted:
+            raise click.UsageError("expected -v or -q, got both", ctx)
+        state.verbosity = wanted
+    from lumen.cli.console import start_logging
+
+    start_logging(state)
+
+
+def _global_options() -> list[click.Option]:
+    """Return the options that stand before or after the command; `_apply` does what they say."""
+    helps = {
+        ("-v", "--verbose"): "Say more, with tracebacks of errors.",
+        ("-q", "--quiet"): "Say nothing but errors.",
+        ("--no-color",): "Write without colours.",
+    }
+    return [
+        click.Option(names, is_flag=True, expose_value=False, callback=_apply, help=text)
+        for names, text in helps.items()
+    ]
+
+
+@click.command(cls=LazyGroup, params=_global_options(), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lumen")
-@click.option("-v", "--verbose", is_flag=True, help="Say more, with tracebacks of errors.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-@click.option("--no-color", is_flag=True, help="Write without colours.")
 @pass_state
-def cli(state: State, /, verbose: bool, quiet: bool, no_color: bool) -> None:
+def cli(state: State, /) -> None:
     """Make dark pictures good.
 
     lumen enhance PHOTOS -o OUT is all most people need.
     """
-    if verbose and quiet:
-        raise click.UsageError("expected -v or -q, got both")
-    state.verbosity = int(verbose) - int(quiet)
-    state.color = not no_color
     from lumen.cli.console import start_logging
 
     start_logging(state)
@@ -74,6 +105,7 @@ def cli(state: State, /, verbose: bool, quiet: bool, no_color: bool) -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every expected error becomes one line on stderr."""
     state = State()
+    _open_streams()
     with _process_settings():
         return _run(args, state)
 
@@ -91,8 +123,23 @@ def _run(args: Sequence[str] | None, state: State) -> int:
         click.echo("lumen: interrupted", err=True)
         return Exit.SIGINT
     except Exception as error:  # noqa: BLE001
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+            with suppress(OSError):  # what is left in the buffer must not fail once more at the exit
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return _fail(f"the output cannot be written: {error.strerror}", Exit.OUTPUT, state)
         hint = "" if state.verbosity > 0 else "; run `lumen -v ...` for the traceback"
         return _fail(f"internal error, {type(error).__name__}: {error}{hint}", Exit.INTERNAL, state)
+
+
+def _open_streams() -> None:
+    """Put something in the place of standard streams that are closed.
+
+    The next file would be given the number of one, and what a native library prints would land in a picture. Nothing
+    can be read from stdin then, stderr takes what it gets, and writing to stdout is an error.
+    """
+    for name, flags, mode in (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8", closefd=False))
 
 
 @contextmanager

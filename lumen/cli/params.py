@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import click
 
-from lumen.config import DEFAULT_MODEL
+from lumen.config import DEFAULT_MODEL, PrecisionChoice
 
 model_option = click.option(
     "-m",
@@ -17,6 +18,20 @@ model_option = click.option(
 )
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where the model runs."
+)
+devices_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda[:N,M]",
+    help="Where the model runs; several GPUs share the pictures.",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(get_args(PrecisionChoice)),
+    default="auto",
+    show_default=True,
+    help="fp16 takes the model's half-precision file, auto does on a GPU if there is one.",
 )
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
@@ -44,3 +59,11 @@ def parse_tile(text: str) -> int | None:
     if not text.isdecimal():
         raise click.BadParameter(f"expected auto or a number of pixels, got {text!r}")
     return int(text)
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Return the two numbers of `I/N`; that they fit together is checked by `BatchOptions`."""
+    match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", text)
+    if match is None:
+        raise click.BadParameter(f"expected I/N such as 1/4, got {text!r}")
+    return int(match[1]), int(match[2])

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import sys
 import threading
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from lumen import batch as module
+from lumen import conveyor, destinations
 from lumen.batch import Batch
 from lumen.config import BatchOptions, EnhanceOptions
-from lumen.errors import DiskFullError, Exit, LockedError, ModelError, UsageError
+from lumen.errors import DiskFullError, Exit, LockedError, ModelError, OutOfMemoryError, UsageError
+from lumen.imaging.atomic import write_atomically
 from lumen.imaging.codec import Picture, read_picture, write_picture
 from lumen.locking import lock_folder
+from lumen.pipeline import read_source
 from lumen.report import Outcome
 from lumen.sources import Job, Plan, plan_jobs
 from tests.fakes import FakeModels
@@ -26,6 +32,7 @@ class Ear:
         self.pending = 0
         self.outcomes: list[Outcome] = []
         self.fractions: list[float] = []
+        self.stops = 0
 
     def started(self, pending: int) -> None:
         self.pending = pending
@@ -35,6 +42,9 @@ class Ear:
 
     def finished(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
+
+    def stopping(self) -> None:
+        self.stops += 1
 
     def statuses(self) -> dict[str, str]:
         return {outcome.source.name: outcome.status for outcome in self.outcomes}
@@ -137,19 +147,22 @@ def test_an_internal_error_is_one_files_failure(pictures: Path) -> None:
 
 
 def test_a_full_disk_stops_the_run(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(picture: Picture, _source: Path, target: Path, *, quality: int) -> tuple[str, ...]:
-        if target.name == "b.png":
+    def write(path: Path, data: bytes, **options: Any) -> None:
+        if path.name == "b.png":
             raise DiskFullError("no space left")
-        return write_picture(picture, target, quality=quality)
+        write_atomically(path, data, **options)
 
-    monkeypatch.setattr(module, "write_result", write)
+    monkeypatch.setattr(destinations, "write_atomically", write)
     ear = Ear()
     run = make(pictures, ear)
     with pytest.raises(DiskFullError):
         run.run()
     assert ear.statuses()["b.png"] == "failed"
-    assert run.report.left >= 2
+    assert run.report.left >= 1
     assert "e.png" not in results(pictures)
+    monkeypatch.undo()
+    assert make(pictures, Ear()).run().exit_code == Exit.OK
+    assert len(results(pictures)) == 6
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
@@ -170,17 +183,108 @@ def test_an_interruption_finishes_what_is_being_written(pictures: Path, error: t
 def test_an_interruption_while_waiting_reports_what_was_written(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(_: object) -> None:
-        raise KeyboardInterrupt
+    written = threading.Event()
 
-    monkeypatch.setattr(module, "wait", interrupted)
+    def interrupted(running: list[Future[Any]], *_: object) -> tuple[set[Future[Any]], set[Future[Any]]]:
+        if written.is_set():
+            raise KeyboardInterrupt
+        return wait(running, return_when=FIRST_COMPLETED)
+
+    def write(path: Path, data: bytes, **options: Any) -> None:
+        written.set()
+        threading.Event().wait(0.05)
+        write_atomically(path, data, **options)
+
+    monkeypatch.setattr(destinations, "write_atomically", write)
+    monkeypatch.setattr(conveyor, "wait", interrupted)
     ear = Ear()
     run = make(pictures, ear)
     with pytest.raises(KeyboardInterrupt):
         run.run()
-    assert results(pictures) == [".lumen", "a.png"]
-    assert ear.statuses() == {"a.png": "done"}
-    assert run.report.left == 4
+    assert "a.png" in results(pictures)
+    assert ear.statuses()["a.png"] == "done"
+    assert run.report.left >= 2
+
+
+def test_a_stop_finishes_the_file_in_work(pictures: Path) -> None:
+    ear = Ear()
+
+    def fault(tiles: NDArray[Any]) -> None:
+        if tiles.max() == 20:
+            run.stop()
+
+    run = make(pictures, ear, FakeModels(fault=fault))
+    report = run.run()
+    assert ear.statuses() == {"a.png": "done", "b.png": "done"}
+    assert (run.stopped, ear.stops, report.left) == (True, 1, 3)
+    assert not any(path.name.endswith(".lumen-tmp") for path in (pictures.parent / "out").iterdir())
+
+
+def test_a_stop_may_come_in_the_middle_of_a_stop(pictures: Path) -> None:
+    """As a second signal does, between any two lines of what the first one is running."""
+    run = make(pictures, Ear())
+
+    def trace(_frame: Any, event: str, _: Any) -> Any:
+        if event == "line":
+            run.stop(at_once=True)
+        return trace
+
+    def press() -> None:
+        sys.settrace(trace)
+        run.stop()
+
+    thread = threading.Thread(target=press, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_a_stop_before_the_work_does_nothing(pictures: Path) -> None:
+    models = FakeModels()
+    run = make(pictures, Ear(), models)
+    run.stop()
+    assert run.run().left == 5
+    assert models.opened == {}
+
+
+def test_memory_that_is_short_beside_others_is_enough_alone(pictures: Path) -> None:
+    seen: list[int] = []
+
+    def fault(tiles: NDArray[Any]) -> None:
+        seen.append(int(tiles.max()))
+        if seen.count(20) == 1 and tiles.max() == 20:
+            raise MemoryError
+
+    report = make(pictures, Ear(), FakeModels(fault=fault)).run()
+    assert report.counts["done"] == 5
+    assert seen.count(20) == 2
+
+
+def test_memory_that_is_never_enough_fails_that_file_only(pictures: Path) -> None:
+    def fault(tiles: NDArray[Any]) -> None:
+        if tiles.max() in (20, 50):
+            raise OutOfMemoryError("not enough memory")
+
+    ear = Ear()
+    assert make(pictures, ear, FakeModels(fault=fault)).run().counts["failed"] == 2
+    assert [name for name, status in ear.statuses().items() if status == "failed"] == ["b.png", "e.png"]
+
+
+def test_several_models_work_side_by_side(pictures: Path) -> None:
+    both = threading.Barrier(2, timeout=10)
+    met: list[int] = []
+
+    def fault(tiles: NDArray[Any]) -> None:
+        if not met or both.n_waiting:
+            both.wait()
+            met.append(1)
+
+    sets = [FakeModels(gain=2.0, fault=fault), FakeModels(gain=2.0, fault=fault)]
+    batching = BatchOptions(output=pictures.parent / "out")
+    report = Batch(plan_jobs([pictures], batching), sets, EnhanceOptions(), batching, Ear()).run()
+    assert report.counts["done"] == 5
+    assert len(met) >= 2
+    assert all(each.opened["uint8"].shapes for each in sets)
 
 
 def test_a_path_that_gets_too_long_fails_alone(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,16 +345,118 @@ def test_at_most_one_picture_is_decoded_ahead(pictures: Path, monkeypatch: pytes
     ahead: list[int] = []
     lock = threading.Lock()
 
-    def read(path: Path, *, max_pixels: int) -> Picture:
+    def read(path: Path, options: EnhanceOptions, target: Path) -> Picture:
         with lock:
             decoded.append(path.name)
-        return read_picture(path, max_pixels=max_pixels)
+        return read_source(path, options, target)
 
     def fault(tiles: NDArray[Any]) -> None:
         threading.Event().wait(0.05)
         with lock:
             ahead.append(len(decoded) - len(ahead))
 
-    monkeypatch.setattr(module, "read_picture", read)
+    monkeypatch.setattr(module, "read_source", read)
     make(pictures, Ear(), FakeModels(fault=fault)).run()
     assert ahead == [2, 2, 2, 2, 1]
+
+
+def record(folder: Path) -> list[dict[str, Any]]:
+    (path,) = (folder / ".lumen" / "runs").iterdir()
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_the_run_is_recorded(pictures: Path) -> None:
+    (pictures / "c.png").write_bytes(b"")
+    report = make(pictures, Ear(), exclude=("d*",)).run()
+    first, model, *files, last = record(pictures.parent / "out")
+    assert first["run"]["inputs"] == [str(pictures)]
+    assert first["run"]["batch"]["exclude"] == ["d*"]
+    assert first["run"]["enhance"]["ev"] == 0
+    assert {"lumen", "python", "numpy"} <= first["versions"].keys()
+    assert (model["model"]["name"], model["model"]["weights_sha256"]) == ("fake", "0" * 64)
+    assert {Path(file["source"]).name: file["status"] for file in files} == {
+        "a.png": "done",
+        "b.png": "done",
+        "c.png": "failed",
+        "e.png": "done",
+    }
+    assert (last["counts"], last["left"]) == (report.counts, 0)
+
+
+def test_an_empty_share_is_no_failure(pictures: Path) -> None:
+    shares = [make(pictures, Ear(), shard=(index, 50)).run() for index in range(1, 51)]
+    assert sum(share.counts["done"] for share in shares) == 5
+    assert {share.exit_code for share in shares} == {Exit.OK}
+
+
+def in_place(folder: Path, **options: Any) -> tuple[Batch, Ear]:
+    batching = BatchOptions(in_place=True, **options)
+    ear = Ear()
+    plan = plan_jobs([folder], batching)
+    return Batch(plan, FakeModels(gain=3.5), EnhanceOptions(), batching, ear), ear
+
+
+def test_pictures_are_replaced_once(pictures: Path) -> None:
+    before = read_picture(pictures / "a.png").pixels
+    (pictures / "a.png").chmod(0o640)
+    assert in_place(pictures)[0].run().counts["done"] == 5
+    assert np.array_equal(read_picture(pictures / "a.png").pixels, before * 3.5)
+    assert (pictures / "a.png").stat().st_mode & 0o777 == 0o640
+    second, ear = in_place(pictures)
+    assert second.run().counts["skipped"] == 5
+    assert {outcome.reason for outcome in ear.outcomes} == {"it was enhanced in place before"}
+    assert np.array_equal(read_picture(pictures / "a.png").pixels, before * 3.5)
+    assert sorted(path.name for path in pictures.iterdir()) == [".lumen", *(f"{name}.png" for name in "abcde")]
+    in_place(pictures, existing="overwrite")[0].run()
+    assert np.array_equal(read_picture(pictures / "a.png").pixels, np.rint(before * 12.25))
+    with pytest.raises(UsageError, match="never enhanced in place"):
+        in_place(pictures, existing="error")[0].run()
+
+
+def test_in_place_an_original_outlives_every_failure(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path.name: path.read_bytes() for path in pictures.iterdir()}
+
+    def full(*_: object, **__: object) -> None:
+        raise DiskFullError("no space left")
+
+    monkeypatch.setattr(destinations, "write_atomically", full)
+    with pytest.raises(DiskFullError):
+        in_place(pictures)[0].run()
+    assert {path.name: path.read_bytes() for path in pictures.glob("*.png")} == before
+    monkeypatch.undo()
+    again, ear = in_place(pictures)
+    again.run()  # what was noted but not written is not taken for done
+    assert [(each.status, each.reason) for each in ear.outcomes] == [("done", "")] * 5
+
+
+def test_in_place_a_picture_that_changes_meanwhile_is_left_alone(pictures: Path) -> None:
+    mine = Picture(pixels=np.full((20, 30, 3), 99, np.uint8), format="png")
+
+    def fault(tiles: NDArray[Any]) -> None:
+        if tiles.max() == 30:
+            write_picture(mine, pictures / "c.png")
+
+    batch, _ = in_place(pictures)
+    batch._models = (FakeModels(gain=3.5, fault=fault),)
+    batch.run()
+    (failure,) = batch.report.failures
+    assert (failure.source.name, failure.reason) == ("c.png", "the file changed while it was worked on; run again")
+    assert read_picture(pictures / "c.png").pixels.max() == 99
+    assert in_place(pictures)[0].run().counts == {"done": 1, "skipped": 4, "failed": 0, "planned": 0}
+
+
+def test_in_place_two_runs_at_once_enhance_no_picture_twice(pictures: Path) -> None:
+    before = {path.name: read_picture(path).pixels for path in pictures.iterdir()}
+    other = in_place(pictures)[0]
+
+    def fault(tiles: NDArray[Any]) -> None:
+        if tiles.max() == 10 and not other.report.counts["done"]:
+            other.run()
+
+    batch, _ = in_place(pictures)
+    batch._models = (FakeModels(gain=3.5, fault=fault),)
+    batch.run()
+    for name, pixels in before.items():
+        assert np.array_equal(read_picture(pictures / name).pixels, pixels * 3.5)
+    assert other.report.counts["done"] == 5
+    assert batch.report.counts["done"] == 0

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lumen.config import BatchOptions, Existing
+from lumen import sources
+from lumen.config import BatchOptions, Existing, OutputFormat
 from lumen.errors import NothingToDoError, UsageError
-from lumen.sources import Job, Plan, plan_jobs, refuse_existing, skip_reason
+from lumen.sources import Job, Plan, plan_jobs, refuse_existing, result_name, shard_of, skip_reason
 
 
 @pytest.fixture
@@ -120,6 +122,21 @@ def test_links_to_a_parent_do_not_loop(folder: Path) -> None:
     assert targets == ["out/B.JPG", "out/a.jpg", "out/a.png", "out/sub/c.webp", "out/sub/there/e.jpg"]
 
 
+def test_a_link_changes_no_place_of_what_is_really_there(folder: Path) -> None:
+    touch("elsewhere/d.jpg", "in/.store/e.jpg")
+    before = pairs(plan("in", recursive=True))
+    Path("in/a-link").symlink_to("sub")  # comes before `sub` by name
+    assert pairs(plan("in", recursive=True)) == before
+    Path("in/away").symlink_to(Path("elsewhere").resolve())
+    Path("in/again").symlink_to(Path("elsewhere").resolve())
+    Path("in/shown").symlink_to(".store")
+    assert pairs(plan("in", recursive=True))[len(before) :] == [
+        ("in/again/d.jpg", "out/again/d.jpg"),
+        ("in/shown/e.jpg", "out/shown/e.jpg"),
+    ]
+    assert pairs(plan("in")) == before[:-1]
+
+
 def test_pipes_are_left_out_and_broken_links_are_not(folder: Path) -> None:
     os.mkfifo("in/pipe.jpg")
     Path("in/broken.jpg").symlink_to("nowhere.jpg")
@@ -204,3 +221,187 @@ def test_the_policy_error_names_a_result(folder: Path) -> None:
     touch("out/a.png")
     with pytest.raises(UsageError, match=r"1 exist, such as out/a\.png"):
         refuse_existing(plan("in").jobs)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "kind", "expected"),
+    [
+        ("a.JPG", "", "same", "a.JPG"),
+        ("a.jpg", "-lit", "png", "a-lit.png"),
+        ("a.JPEG", "", "jpg", "a.JPEG"),
+        ("a.tif", "", "tiff", "a.tif"),
+        ("a.png", "", "tiff", "a.tiff"),
+        ("a.tar.gz", "-lit", "same", "a.tar-lit.gz"),
+        ("IMG.1", "", "png", "IMG.1.png"),
+        ("photo", "", "png", "photo.png"),
+    ],
+)
+def test_names_of_results(name: str, suffix: str, kind: OutputFormat, expected: str) -> None:
+    assert result_name(Path(name), suffix, kind) == expected
+
+
+def test_another_format_that_makes_two_results_one_is_refused(folder: Path) -> None:
+    options = BatchOptions(output=Path("out"), format="png")
+    with pytest.raises(UsageError, match=r"in/a\.jpg and in/a\.png would both become out/a\.png"):
+        plan_jobs([Path("in")], options)
+
+
+def test_names_that_differ_in_case_collide_where_the_disk_ignores_case(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch("in/b.jpg")
+    assert len(plan("in").jobs) == 4
+    monkeypatch.setattr(sources, "_ignores_case", lambda _: True)
+    with pytest.raises(UsageError, match="would both become"):
+        plan("in")
+
+
+def test_an_input_is_known_where_the_disk_ignores_case(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch("other/b.jpg", "in/B-lit.JPG")
+    assert len(plan("other/b.jpg", "in/B-lit.JPG", out="in", suffix="-lit").jobs) == 2
+    monkeypatch.setattr(sources, "_ignores_case", lambda _: True)
+    with pytest.raises(UsageError, match=r"would overwrite the input in/B-lit\.JPG"):
+        plan("other/b.jpg", "in/B-lit.JPG", out="in", suffix="-lit")
+
+
+def test_an_input_is_known_by_every_way_to_its_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch("mounted/a.jpg")
+    assert len(plan("in/a.jpg", out="mounted").jobs) == 1
+    facts, real = Path("in").stat(), Path.stat
+
+    def stat(path: Path, **options: Any) -> os.stat_result:
+        return facts if path.name == "mounted" else real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    with pytest.raises(UsageError, match=r"would overwrite the input in/a\.jpg"):
+        plan("in/a.jpg", out="mounted")
+    assert len(plan("in/a.jpg", out="mounted", suffix="-lit").jobs) == 1
+
+
+def test_this_disk_tells_cases_apart(folder: Path) -> None:
+    for output in ("out", "in", "in/sub/deep/er"):
+        assert sources._ignores_case(Path(output)) is Path("IN").exists()
+
+
+def shard(index: int, count: int) -> list[tuple[str, str]]:
+    options = BatchOptions(output=Path("out"), recursive=True, shard=(index, count))
+    return pairs(plan_jobs([Path("in")], options))
+
+
+def test_shards_are_disjoint_and_complete(folder: Path) -> None:
+    touch(*(f"in/many/{index}.jpg" for index in range(100)))
+    everything = pairs(plan("in", recursive=True))
+    for count in (1, 2, 7):
+        shares = [shard(index, count) for index in range(1, count + 1)]
+        assert sorted(pair for share in shares for pair in share) == sorted(everything)
+        assert all(len(share) > 100 / count / 2 for share in shares)
+
+
+def test_shards_are_the_same_on_every_machine() -> None:
+    # Values that must never change: machines with different versions share one run.
+    assert [shard_of(Path(name), 8) for name in ("a.jpg", "sub/a.jpg", "b.jpg", "caf\u00e9.jpg")] == [3, 7, 3, 1]
+    assert shard_of(Path("cafe\u0301.jpg"), 8) == shard_of(Path("caf\u00e9.jpg"), 8)
+    assert shard_of(Path(os.fsdecode(b"\xff.jpg")), 8) in range(1, 9)
+
+
+def test_every_shard_sees_the_faults_of_the_whole(folder: Path) -> None:
+    touch("other/a.jpg")
+    for index in (1, 2):
+        with pytest.raises(UsageError, match="would both become"):
+            plan_jobs([Path("in"), Path("other")], BatchOptions(output=Path("out"), shard=(index, 2)))
+
+
+def test_a_failure_of_the_plan_belongs_to_one_shard(folder: Path) -> None:
+    touch(f"in/{'x' * 251}.jpg")
+    plans = [
+        plan_jobs([Path("in")], BatchOptions(output=Path("out"), suffix="-lit", shard=(index, 3)))
+        for index in (1, 2, 3)
+    ]
+    assert sum(len(each.failures) for each in plans) == 1
+    assert sum(len(each.jobs) for each in plans) == 3
+
+
+def test_a_listed_file_that_is_not_there_fails_alone(folder: Path) -> None:
+    listed = [Path("in/a.jpg"), Path("in/lost.jpg"), Path("x" * 300)]
+    found = plan_jobs([], BatchOptions(output=Path("out")), listed=listed)
+    assert pairs(found) == [("in/a.jpg", "out/in/a.jpg")]
+    assert [(str(each.source), each.reason) for each in found.failures] == [
+        ("in/lost.jpg", "there is no such file"),
+        ("x" * 300, "there is no such file"),
+    ]
+
+
+def test_an_empty_list_is_nothing_to_do(folder: Path) -> None:
+    with pytest.raises(NothingToDoError, match="in an empty list"):
+        plan_jobs([], BatchOptions(output=Path("out")))
+    with pytest.raises(NothingToDoError, match="that --include and --exclude let through"):
+        plan_jobs([Path("in")], BatchOptions(output=Path("out"), include=("*.webp",)))
+
+
+def in_place(*inputs: str) -> Plan:
+    return plan_jobs([Path(name) for name in inputs], BatchOptions(in_place=True, recursive=True))
+
+
+def test_in_place_a_file_is_its_own_result(folder: Path) -> None:
+    found = in_place("in", "in/sub")
+    assert [str(job.source) for job in found.jobs] == ["in/B.JPG", "in/a.jpg", "in/a.png", "in/sub/c.webp"]
+    assert all(job.target == job.source for job in found.jobs)
+    assert found.home == Path("in").resolve()
+
+
+def test_in_place_a_link_that_is_named_leads_to_its_file_once(folder: Path) -> None:
+    Path("link.jpg").symlink_to("in/a.jpg")
+    (job,) = in_place("link.jpg", "in/a.jpg").jobs
+    assert job.target == Path("in/a.jpg").resolve()
+
+
+def test_in_place_read_only_files_are_failures(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "a.jpg" and real(path, mode))
+    (failure,) = in_place("in").failures
+    assert (str(failure.source), failure.reason) == ("in/a.jpg", "the file is read-only")
+
+
+def test_in_place_the_pictures_of_read_only_folders_are_failures(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "sub" and real(path, mode))
+    found = in_place("in")
+    assert [(str(each.source), each.reason) for each in found.failures] == [
+        ("in/sub/c.webp", "its folder is read-only")
+    ]
+    assert len(found.jobs) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "expected --out DIR for the results, or --in-place"),
+        ({"output": Path("out"), "in_place": True}, "expected --out or --in-place, got both"),
+        ({"in_place": True, "suffix": "-lit"}, "without --suffix and --format"),
+        ({"in_place": True, "format": "png"}, "without --suffix and --format"),
+        ({"output": Path("out"), "shard": (0, 2)}, "I from 1 to N, got 0/2"),
+        ({"output": Path("out"), "shard": (3, 2)}, "I from 1 to N, got 3/2"),
+        ({"output": Path("out"), "include": ("",)}, "a pattern after --include"),
+    ],
+)
+def test_options_that_contradict_each_other(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        BatchOptions(**options)
+
+
+def test_the_longest_names_get_their_place(folder: Path) -> None:
+    longest = "ä" * 125 + "x.jpg"  # 255 bytes
+    touch(f"in/{longest}")
+    (job,) = (job for job in plan("in").jobs if job.source.name == longest)
+    assert job.target.name == longest
+    found = plan_jobs([Path("in", longest)], BatchOptions(output=Path("out"), format="avif"))
+    assert ["256 bytes" in failure.reason for failure in found.failures] == [True]
+
+
+def test_a_link_to_itself_fails_by_name_and_folders_of_links_end(folder: Path) -> None:
+    Path("in/self.jpg").symlink_to("self.jpg")
+    Path("in/sub/one").symlink_to("two")
+    Path("in/sub/two").symlink_to("one")
+    Path("in/sub/here").symlink_to(".")
+    sources_found = [source for source, _ in pairs(plan("in", recursive=True))]
+    assert sources_found == ["in/B.JPG", "in/a.jpg", "in/a.png", "in/self.jpg", "in/sub/c.webp"]

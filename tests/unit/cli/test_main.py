@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from lumen import __version__
 from lumen.cli import main as module
 from lumen.cli.main import COMMANDS, cli, main
+from lumen.cli.state import State, pass_state
 from lumen.errors import DeviceError, Exit, LumenError
 
 HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "rich", "tifffile", "imagecodecs")
@@ -45,10 +47,32 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == f"lumen, version {__version__}"
 
 
-@pytest.mark.parametrize("arguments", [["enhanse"], ["-v", "-q", "models"], ["models", "--nonsense"], ["enhance", "a"]])
+@pytest.mark.parametrize("arguments", [["enhanse"], ["-v", "-q", "models"], ["models", "--nonsense"], ["eval", "a"]])
 def test_wrong_usage_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == Exit.USAGE
     assert "Error: " in capsys.readouterr().err
+
+
+def test_an_output_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["enhance", "a"]) == Exit.USAGE
+    assert capsys.readouterr().err == "lumen: expected --out DIR for the results, or --in-place to replace the inputs\n"
+
+
+@pytest.mark.parametrize("arguments", [["-q", "models"], ["models", "-q"]])
+def test_global_options_stand_before_or_after_the_command(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    heard: list[State] = []
+
+    @click.command()
+    @pass_state
+    def command(state: State) -> None:
+        heard.append(state)
+
+    monkeypatch.setitem(sys.modules, "lumen.cli.models", SimpleNamespace(command=command))
+    assert main([*arguments, "--no-color"]) == Exit.OK
+    assert (heard[0].verbosity, heard[0].color) == (-1, False)
+    assert main([*arguments, "-v"]) == Exit.USAGE
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:

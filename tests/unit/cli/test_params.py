@@ -3,7 +3,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from lumen.cli.params import parse_amount, parse_tile
+from lumen.cli.params import parse_amount, parse_shard, parse_tile
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,10 @@ def test_tiles() -> None:
     assert parse_tile(" 256 ") == 256
     with pytest.raises(click.BadParameter, match="expected auto or a number"):
         parse_tile("-3")
+
+
+def test_shards() -> None:
+    assert parse_shard(" 2/14 ") == (2, 14)
+    for text in ("", "2", "a/b", "-1/2", "1/2/3", "1.5/2"):
+        with pytest.raises(click.BadParameter, match="expected I/N"):
+            parse_shard(text)

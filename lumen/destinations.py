@@ -1,0 +1,168 @@
+"""Where results go: into a folder of their own, or in the place of the pictures they were made of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from lumen.config import BatchOptions
+from lumen.errors import LockedError, OutputError, PictureError, UsageError
+from lumen.imaging.atomic import TEMP_SUFFIX, make_folder, remove_leftovers, write_atomically
+from lumen.journal import Journal, digest_of
+from lumen.locking import lock_folder
+from lumen.report import printable
+from lumen.sources import Job, refuse_existing, skip_reason
+
+WAIT_S = 60.0  # in place a folder is held for the length of one write
+JOURNALS = 8  # that many are kept in memory
+
+Stamp = tuple[int, int, int]
+
+
+class Destination(Protocol):
+    """Takes results, and knows which are there."""
+
+    def held(self, jobs: Sequence[Job]) -> AbstractContextManager[None]:
+        """Keep others away for the length of a `with` block, and remove what a killed run left.
+
+        Raises:
+            LockedError: Another run works there.
+            OutputError: The folder cannot be written.
+        """
+
+    def refuse_existing(self, jobs: Sequence[Job]) -> None:
+        """Raise `UsageError` when any result is there already (the policy `error`)."""
+
+    def skip_reason(self, job: Job) -> str | None:
+        """Return why a job needs no work, or None when it does."""
+
+    def put(self, job: Job, data: bytes, stamp: Stamp) -> str | None:
+        """Write the file that a picture became.
+
+        Args:
+            job: What was enhanced.
+            data: The file.
+            stamp: `stamp_of` the source from before it was read.
+
+        Returns:
+            None, or why it is not needed any more.
+
+        Raises:
+            PictureError: This result has no place.
+            OutputError: Nothing can be written.
+        """
+
+
+def destination_of(options: BatchOptions) -> Destination:
+    """Return where the results go that the options ask for."""
+    return InPlace(options) if options.output is None else OutputFolder(options, options.output)
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Return what changes when somebody writes a file, zeros when it cannot be looked at: its reader will say why."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return facts.st_size, facts.st_mtime_ns, facts.st_ino
+
+
+class OutputFolder:
+    """A folder that mirrors the inputs."""
+
+    def __init__(self, options: BatchOptions, folder: Path) -> None:
+        """Take the policy for existing results, and the share of this run."""
+        self._options = options
+        self._folder = folder
+        index, count = options.shard
+        # Shards write into the same folders side by side: each removes only what it left itself.
+        self._tag = "" if count == 1 else f".{index}of{count}"
+
+    @contextmanager
+    def held(self, jobs: Sequence[Job]) -> Iterator[None]:
+        """Lock the folder and remove what a killed run left."""
+        with lock_folder(self._folder, shard=self._options.shard):
+            for folder in {job.target.parent for job in jobs}:
+                remove_leftovers(folder, self._tag)
+            yield
+
+    def refuse_existing(self, jobs: Sequence[Job]) -> None:
+        """Refuse to begin when a result is there."""
+        refuse_existing(jobs)
+
+    def skip_reason(self, job: Job) -> str | None:
+        """Return whether a result is there, and new enough."""
+        return skip_reason(job, self._options.existing)
+
+    def put(self, job: Job, data: bytes, stamp: Stamp) -> None:
+        """Write a result; it shows the source's time, by which photographs are sorted."""
+        make_folder(job.target.parent)
+        write_atomically(job.target, data, tag=self._tag, modified_ns=stamp[1])
+
+
+class InPlace:
+    """The places of the inputs themselves. An original is there until its result is, whole and on the disk."""
+
+    def __init__(self, options: BatchOptions) -> None:
+        """Take the policy for pictures that were enhanced before."""
+        self._existing = options.existing
+        self._journal = lru_cache(JOURNALS)(Journal)
+
+    @contextmanager
+    def held(self, jobs: Sequence[Job]) -> Iterator[None]:
+        """Remove what a killed run left; nothing is kept locked, as many folders take part."""
+        for folder in {job.target.parent for job in jobs}:
+            if _has_leftovers(folder):
+                with suppress(LockedError, OutputError), lock_folder(folder):
+                    remove_leftovers(folder)
+        yield
+
+    def refuse_existing(self, jobs: Sequence[Job]) -> None:
+        """Refuse to begin when a picture was enhanced before."""
+        for job in jobs:
+            with suppress(OSError):
+                if self._journal(job.target.parent).verdict(job.target) != "new":
+                    raise UsageError(
+                        f"expected pictures that were never enhanced in place, got {printable(job.source)}; "
+                        "use --existing skip, update or overwrite"
+                    )
+
+    def skip_reason(self, job: Job) -> str | None:
+        """Return whether a picture was enhanced before."""
+        if self._existing == "overwrite":
+            return None
+        try:
+            verdict = self._journal(job.target.parent).verdict(job.target)
+        except OSError:  # the reader will say why
+            return None
+        if verdict == "changed" and self._existing == "skip":
+            return "it was enhanced in place and has changed since; --existing update enhances it again"
+        return "it was enhanced in place before" if verdict == "enhanced" else None
+
+    def put(self, job: Job, data: bytes, stamp: Stamp) -> str | None:
+        """Replace a picture, unless somebody has changed it since it was read."""
+        path = job.target
+        with lock_folder(path.parent, wait_s=WAIT_S):
+            journal = self._journal(path.parent)
+            journal.refresh()
+            before = digest_of(path)
+            if stamp_of(path) != stamp:
+                raise PictureError("the file changed while it was worked on; run again")
+            if self._existing != "overwrite" and journal.verdict_of(path.name, before) == "enhanced":
+                return "it was enhanced in place by another run"
+            journal.note(path.name, before, data)
+            write_atomically(path, data, like=path, modified_ns=stamp[1])
+            with suppress(OSError, OutputError):  # it only saves time
+                journal.seal(path)
+        return None
+
+
+def _has_leftovers(folder: Path) -> bool:
+    try:
+        return any(entry.name.endswith(TEMP_SUFFIX) for entry in os.scandir(folder))
+    except OSError:
+        return False

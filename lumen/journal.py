@@ -1,0 +1,169 @@
+"""What was enhanced in place: no picture may be enhanced twice, whatever happens between two runs.
+
+Every folder remembers its own pictures in `.lumen/in-place.jsonl`, so that it makes no difference from where they are
+reached. An entry is on the disk before the picture is replaced. It holds the digests of the file before and after:
+after a crash between the two steps they tell which of both is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from lumen.imaging.atomic import make_folder, output_error
+from lumen.locking import STATE
+
+NAME = "in-place.jsonl"
+
+Verdict = Literal["new", "enhanced", "changed"]
+Seal = tuple[int, ...]
+
+
+@dataclass(kw_only=True)
+class _Entry:
+    """One picture: the digests of what was enhanced under its name, and what the last result looks like on the disk."""
+
+    originals: set[str]
+    seal: Seal | None = None
+
+
+class Journal:
+    """Which pictures of one folder were enhanced in place.
+
+    `note` and `seal` are for who holds the folder (`lumen.locking.lock_folder`); looking needs no lock.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read what the folder remembers.
+
+        Raises:
+            OutputError: The journal is there and cannot be read.
+        """
+        self.path = folder / STATE / NAME
+        self._entries: dict[str, _Entry] = {}
+        self._results: set[str] = set()  # digests of all there ever were
+        self._sizes: set[int] = set()
+        self._stamp: tuple[int, int] | None = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read what others have written since.
+
+        Raises:
+            OutputError: The journal is there and cannot be read.
+        """
+        if self._stamp != self._stamp_now():
+            self._entries, self._results, self._sizes = {}, set(), set()
+            self._read()
+
+    def verdict(self, path: Path) -> Verdict:
+        """Tell what a picture of the folder is.
+
+        Returns:
+            `new` when it was never enhanced, or is again what it once was before; `enhanced` when it is what came out,
+            under this name or another; `changed` when it was enhanced and is something else now.
+
+        Raises:
+            OSError: The picture cannot be read.
+        """
+        entry = self._entries.get(path.name)
+        facts = path.stat()
+        if entry is not None and entry.seal == _seal_of(facts):
+            return "enhanced"
+        if entry is None and facts.st_size not in self._sizes:
+            return "new"  # told without reading it
+        return self.verdict_of(path.name, digest_of(path))
+
+    def verdict_of(self, name: str, digest: str) -> Verdict:
+        """Do as `verdict` for a name and the digest of its content."""
+        entry = self._entries.get(name)
+        if digest in self._results:
+            return "enhanced"
+        return "new" if entry is None or digest in entry.originals else "changed"
+
+    def note(self, name: str, before: str, data: bytes) -> None:
+        """Write down, before it happens, that a picture is replaced by `data`.
+
+        Raises:
+            OutputError: The journal cannot be written.
+        """
+        after = hashlib.sha256(data).hexdigest()
+        self._append({"name": name, "before": before, "after": after, "size": len(data)}, durable=True)
+
+    def seal(self, path: Path) -> None:
+        """Remember size and times of a picture that has just been replaced: the next run need not read it."""
+        self._append({"name": path.name, "seal": _seal_of(path.stat())}, durable=False)
+
+    def _append(self, line: dict[str, Any], *, durable: bool) -> None:
+        try:
+            make_folder(self.path.parent)
+            with self.path.open("ab+") as file:
+                # What a killed process left of a line must not spoil this one.
+                file.write((b"" if _ends_a_line(file) else b"\n") + json.dumps(line).encode() + b"\n")
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise output_error(self.path, error) from error
+        self._take(line)
+        self._stamp = self._stamp_now()
+
+    def _stamp_now(self) -> tuple[int, int] | None:
+        try:
+            facts = self.path.stat()
+        except OSError:
+            return None
+        return facts.st_size, facts.st_mtime_ns
+
+    def _read(self) -> None:
+        self._stamp = self._stamp_now()
+        try:
+            with self.path.open("rb") as file:
+                for line in file:
+                    with suppress(ValueError, LookupError, TypeError):  # half a line, of a process that was killed
+                        self._take(json.loads(line))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise output_error(self.path, error) from error
+
+    def _take(self, line: dict[str, Any]) -> None:
+        if "seal" in line:
+            self._entries[line["name"]].seal = tuple(map(int, line["seal"]))
+        else:
+            name, before, after, size = line["name"], line["before"], line["after"], int(line["size"])
+            known = self._entries.get(name, _Entry(originals=set()))
+            self._entries[name] = _Entry(originals=known.originals | {before})
+            self._results.add(after)
+            self._sizes.add(size)
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hex.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _seal_of(facts: os.stat_result) -> Seal:
+    """Return what no other content has without being read.
+
+    Results show the time of their picture, and uncompressed ones have its size too: only the time at which the system
+    itself saw a change tells an original that was put back.
+    """
+    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
+
+def _ends_a_line(file: BinaryIO) -> bool:
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"

@@ -1,0 +1,121 @@
+"""The record of a run: what was asked, by which lumen, with which model, and what became of every file.
+
+It stands in `.lumen/runs/` of the output folder, one file per run, in JSON lines. It is for people who ask later; lumen
+itself never reads it, so a record that cannot be written is a warning, never a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lumen import __version__
+from lumen.locking import STATE
+from lumen.report import Outcome, Report
+
+log = logging.getLogger(__name__)
+
+FOLDER = "runs"
+RUN_BYTES = 8 << 20  # then only failures are written down
+FAILURE_BYTES = 16 << 20  # then nothing but the end
+KEPT_BYTES = 64 << 20
+KEPT_RUNS = 200
+
+_PACKAGES = ("numpy", "pillow", "imagecodecs", "tifffile", "onnxruntime-gpu", "onnxruntime")
+
+
+class RunLog:
+    """Writes one record. Files that were skipped are counted at the end, not named: a rerun would name them all."""
+
+    def __init__(self, home: Path, asked: Mapping[str, Any]) -> None:
+        """Begin a record.
+
+        Args:
+            home: The folder whose `.lumen/runs` it goes to.
+            asked: Options and inputs, as JSON values.
+        """
+        self._file: BinaryIO | None = None
+        self._bytes = 0
+        self._left_out = 0
+        folder = home / STATE / FOLDER
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _forget_old(folder)
+            name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.jsonl"
+            self._file = (folder / name).open("xb")
+        except OSError as error:
+            self._give_up(error)
+        self._write({"run": dict(asked), "started": _now(), "versions": versions()})
+
+    def model(self, facts: Mapping[str, Any]) -> None:
+        """Write down which model works."""
+        self._write({"model": dict(facts)})
+
+    def add(self, outcome: Outcome) -> None:
+        """Write down what became of one file."""
+        limit = FAILURE_BYTES if outcome.status == "failed" else RUN_BYTES
+        if outcome.status == "skipped":
+            return
+        if self._bytes > limit:
+            self._left_out += 1
+        else:
+            self._write(outcome.as_dict())
+
+    def close(self, report: Report) -> None:
+        """Write the counts and end the record."""
+        facts = {"seconds": round(report.seconds, 3), "left": report.left, "not_named_here": self._left_out}
+        self._write({"ended": _now(), "counts": report.counts, **facts})
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        if self._file is None:
+            return
+        data = json.dumps(line, default=str).encode() + b"\n"
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:
+            self._give_up(error)
+        self._bytes += len(data)
+
+    def _give_up(self, error: OSError) -> None:
+        log.warning("the record of this run cannot be written: %s", error.strerror or error)
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+        self._file = None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of lumen, Python and the packages that make results, and the system."""
+    found = {"lumen": __version__, "python": platform.python_version(), "system": platform.platform()}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _forget_old(folder: Path) -> None:
+    """Remove the oldest records beyond what is kept; the names sort by time."""
+    records = sorted(folder.glob("*.jsonl"), reverse=True)
+    total = 0
+    for index, record in enumerate(records):
+        with suppress(OSError):
+            total += record.stat().st_size
+            if index >= KEPT_RUNS or total > KEPT_BYTES:
+                record.unlink()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

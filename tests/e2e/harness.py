@@ -1,0 +1,55 @@
+"""Runs `lumen enhance` as users do: in its own process, on files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumen.imaging.codec import Picture, write_picture
+from lumen.spec import SampleType
+from tests.conftest import ROOT
+
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "NO_COLOR": "1",
+    "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "export")]),
+}
+
+
+def save(path: Path, sample: SampleType = "uint8", size: tuple[int, int] = (40, 60)) -> None:
+    """Write a dark ramp, (rows, columns) large, that is the same in no two pictures of different size."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ramp = np.linspace(0, np.iinfo(sample).max // 4, size[0] * size[1]).reshape(size)
+    pixels = np.repeat(ramp[..., np.newaxis], 3, axis=2).astype(sample)
+    write_picture(Picture(pixels=pixels, format="png"), path)
+
+
+def command(*arguments: object, model: Path | None = None) -> list[str]:
+    """Return the command line; with a model it is an `enhance`."""
+    line = [sys.executable, "-m", "lumen", *map(str, arguments)]
+    return line if model is None else [*line, "--model", str(model)]
+
+
+def start(line: list[str], **arguments: Any) -> subprocess.Popen[str]:
+    """Start a command; its stdout and stderr are read as text."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(line, text=True, errors="surrogateescape", env=ENVIRONMENT, **(pipes | arguments))
+
+
+def run(line: list[str], **arguments: Any) -> tuple[int, str, str]:
+    """Run a command and return its exit code, stdout and stderr."""
+    with start(line, **arguments) as process:
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def tree(folder: str | Path = "out") -> list[str]:
+    """Return all files below a folder but for the records of runs, sorted."""
+    files = (path.relative_to(folder) for path in Path(folder).rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if path.parent != Path(".lumen/runs"))

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lumen.config import BatchOptions
+from lumen.errors import UsageError
+from lumen.finding import Selection, find_pictures, place_of_listed, split_list
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with pictures (by name only) in `in`."""
+    monkeypatch.chdir(tmp_path)
+    touch("in/a.jpg", "in/B.JPG", "in/sub/c.png", "in/sub/thumbs/c.png", "in/thumbs/a.jpg", "in/thumbs-of-mine.jpg")
+    return tmp_path
+
+
+def touch(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def found(*inputs: str, listed: tuple[str, ...] = (), out: str = "out", **options: tuple[str, ...]) -> list[str]:
+    choice = BatchOptions(output=Path(out), recursive=True, **options)  # type: ignore[arg-type]
+
+    def never(error: OSError) -> None:
+        raise error
+
+    pictures = find_pictures([Path(name) for name in inputs], [Path(name) for name in listed], choice, never)
+    return [picture.relative.as_posix() for picture in pictures]
+
+
+def test_without_patterns_everything_is_taken(folder: Path) -> None:
+    assert found("in") == ["B.JPG", "a.jpg", "thumbs-of-mine.jpg", "sub/c.png", "sub/thumbs/c.png", "thumbs/a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("include", "names"),
+    [
+        (("*.jpg",), ["B.JPG", "a.jpg", "thumbs-of-mine.jpg", "thumbs/a.jpg"]),  # in every folder, in any case
+        (("a.*",), ["a.jpg", "thumbs/a.jpg"]),  # the name alone
+        (("sub/*",), ["sub/c.png", "sub/thumbs/c.png"]),  # the path
+        (("b.jpg", "*/c.png"), ["B.JPG", "sub/c.png", "sub/thumbs/c.png"]),  # any of them
+        (("[ab].jp?",), ["B.JPG", "a.jpg", "thumbs/a.jpg"]),
+        (("in/*",), []),  # below the given folder
+    ],
+)
+def test_include_narrows(folder: Path, include: tuple[str, ...], names: list[str]) -> None:
+    assert found("in", include=include) == names
+
+
+@pytest.mark.parametrize(
+    ("exclude", "names"),
+    [
+        (("thumbs",), ["B.JPG", "a.jpg", "thumbs-of-mine.jpg", "sub/c.png"]),  # whole folders, wherever they are
+        (("thumbs/",), ["B.JPG", "a.jpg", "thumbs-of-mine.jpg", "sub/c.png"]),
+        (("sub/thumbs", "*-of-*"), ["B.JPG", "a.jpg", "sub/c.png", "thumbs/a.jpg"]),
+        (("*",), []),
+    ],
+)
+def test_exclude_leaves_out_files_and_folders(folder: Path, exclude: tuple[str, ...], names: list[str]) -> None:
+    assert found("in", exclude=exclude) == names
+
+
+def test_exclude_wins(folder: Path) -> None:
+    assert found("in", include=("*.jpg",), exclude=("a*",)) == ["B.JPG", "thumbs-of-mine.jpg"]
+
+
+def test_patterns_hold_for_single_files_and_lists_too(folder: Path) -> None:
+    assert found("in/a.jpg", "in/B.JPG", exclude=("b*",)) == ["a.jpg"]
+    assert found(listed=("in/a.jpg", "in/sub/c.png"), exclude=("in/sub/*",)) == ["in/a.jpg"]
+    assert found(listed=("in/sub", "in/a.jpg"), exclude=("sub",)) == ["in/a.jpg"]
+
+
+def test_patterns_match_names_with_newlines_and_no_utf8(folder: Path) -> None:
+    odd = os.fsdecode(b"new\nline\xff.jpg")
+    selection = Selection(include=["new*.jpg"])
+    assert selection.takes(Path(odd))
+    assert selection.takes(Path("sub", odd))
+    assert not selection.takes(Path("x", "a.jpg"))
+
+
+def test_an_excluded_folder_is_not_entered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("thumbs"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert "sub/c.png" in found("in", exclude=("thumbs",))
+    with pytest.raises(PermissionError):
+        found("in")
+
+
+def test_files_of_a_list_keep_their_path(folder: Path, tmp_path: Path) -> None:
+    assert found(listed=("in/sub/c.png", "./in/../in/a.jpg", str(tmp_path / "in/B.JPG"))) == [
+        "in/sub/c.png",
+        "in/a.jpg",
+        "in/B.JPG",
+    ]
+    assert place_of_listed(Path("/mnt/disk/a.jpg")) == Path("mnt/disk/a.jpg")
+    assert place_of_listed(Path("../a.jpg")) == (tmp_path.parent / "a.jpg").relative_to("/")
+
+
+def test_folders_of_a_list_are_searched(folder: Path) -> None:
+    assert found(listed=("in/sub",)) == ["in/sub/c.png", "in/sub/thumbs/c.png"]
+
+
+def test_results_of_the_last_run_in_a_list_are_left_out(folder: Path) -> None:
+    touch("in/out/a.jpg")
+    assert found(listed=("in/a.jpg", "in/out/a.jpg"), out="in/out") == ["in/a.jpg"]
+
+
+def test_in_place_links_are_not_followed(folder: Path) -> None:
+    touch("elsewhere/e.jpg")
+    Path("in/sub/there").symlink_to(Path("elsewhere").absolute())
+    Path("in/link.jpg").symlink_to(Path("elsewhere/e.jpg").absolute())
+
+    def never(error: OSError) -> None:
+        raise error
+
+    pictures = find_pictures([Path("in")], [], BatchOptions(in_place=True, recursive=True), never)
+    names = {picture.relative.as_posix() for picture in pictures}
+    assert "a.jpg" in names
+    assert names.isdisjoint({"link.jpg", "sub/there/e.jpg"})
+    assert {"link.jpg", "sub/there/e.jpg"} <= set(found("in"))
+
+
+def test_lists_have_lines_or_nuls() -> None:
+    assert split_list(b"a.jpg\n\n b c.jpg\r\n\xff.jpg", null=False) == [
+        Path("a.jpg"),
+        Path(" b c.jpg"),
+        Path(os.fsdecode(b"\xff.jpg")),
+    ]
+    assert split_list(b"a.jpg\0new\nline.jpg\0", null=True) == [Path("a.jpg"), Path("new\nline.jpg")]
+    assert split_list(b"\xef\xbb\xbfa.jpg\n", null=False) == [Path("a.jpg")]
+    assert split_list(b"", null=True) == split_list(b"\n", null=False) == []
+
+
+@pytest.mark.parametrize(("data", "null"), [(b"a.jpg\0b.jpg\0", False), (b"a.jpg\nb.jpg\n", True)])
+def test_lists_of_the_other_kind_are_refused(data: bytes, null: bool) -> None:
+    with pytest.raises(UsageError, match="--null"):
+        split_list(data, null=null)

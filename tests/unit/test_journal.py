@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from lumen import journal as module
+from lumen.errors import OutputError
+from lumen.journal import Journal, digest_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(f"original {name}".encode())
+    return tmp_path
+
+
+def enhance(path: Path, result: bytes) -> None:
+    """Do what a run does with one picture."""
+    journal = Journal(path.parent)
+    journal.note(path.name, digest_of(path), result)
+    path.write_bytes(result)
+    journal.seal(path)
+
+
+def verdict(path: Path) -> str:
+    return Journal(path.parent).verdict(path)
+
+
+def test_only_what_was_enhanced_is_known(folder: Path) -> None:
+    assert verdict(folder / "a.jpg") == "new"
+    enhance(folder / "a.jpg", b"result")
+    assert [verdict(folder / name) for name in ("a.jpg", "b.jpg")] == ["enhanced", "new"]
+
+
+def test_what_is_sealed_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    enhance(folder / "a.jpg", b"result")
+
+    def never(_: Path) -> str:
+        raise AssertionError
+
+    monkeypatch.setattr(module, "digest_of", never)
+    assert [verdict(folder / name) for name in ("a.jpg", "b.jpg")] == ["enhanced", "new"]
+
+
+def test_a_copy_under_another_time_or_name_is_recognised(folder: Path) -> None:
+    enhance(folder / "a.jpg", b"result")
+    os.utime(folder / "a.jpg", (1, 1))
+    (folder / "renamed.jpg").write_bytes(b"result")
+    assert [verdict(folder / name) for name in ("a.jpg", "renamed.jpg")] == ["enhanced", "enhanced"]
+
+
+def test_a_crash_before_the_replacement_leaves_the_picture_new_and_after_it_enhanced(folder: Path) -> None:
+    path = folder / "a.jpg"
+    Journal(folder).note(path.name, digest_of(path), b"result")
+    assert verdict(path) == "new"
+    path.write_bytes(b"result")
+    assert verdict(path) == "enhanced"
+
+
+def test_an_original_that_came_back_is_new_and_other_content_is_changed(folder: Path) -> None:
+    path = folder / "a.jpg"
+    original = path.read_bytes()
+    enhance(path, b"result")
+    path.write_bytes(original)
+    assert verdict(path) == "new"
+    path.write_bytes(b"edited")
+    assert verdict(path) == "changed"
+
+
+def test_an_original_of_the_same_size_and_time_is_new(folder: Path) -> None:
+    path = folder / "a.bmp"
+    path.write_bytes(b"original")
+    os.utime(path, (5, 5))
+    Journal(folder).note(path.name, digest_of(path), b"enhanced")
+    path.write_bytes(b"enhanced")
+    os.utime(path, (5, 5))
+    Journal(folder).seal(path)
+    assert verdict(path) == "enhanced"
+    path.write_bytes(b"original")
+    os.utime(path, (5, 5))
+    assert verdict(path) == "new"
+
+
+def test_the_first_original_is_known_after_every_round(folder: Path) -> None:
+    path = folder / "a.jpg"
+    original = path.read_bytes()
+    enhance(path, b"first")
+    enhance(path, b"second")
+    path.write_bytes(original)
+    assert verdict(path) == "new"
+
+
+def test_every_result_there_ever_was_is_known(folder: Path) -> None:
+    path = folder / "a.jpg"
+    enhance(path, b"first")
+    enhance(path, b"second")
+    path.write_bytes(b"first")
+    assert verdict(path) == "enhanced"
+
+
+@pytest.mark.parametrize(
+    "torn", [b"", b'{"name": "b.jpg", "bef', b"\xff\xfe", b"5", b'{"seal": 1}', b'{"seal": [1, 2]}']
+)
+def test_half_a_line_spoils_no_other(folder: Path, torn: bytes) -> None:
+    enhance(folder / "a.jpg", b"result")
+    with Journal(folder).path.open("ab") as file:
+        file.write(torn)
+    enhance(folder / "b.jpg", b"other")
+    assert [verdict(folder / name) for name in ("a.jpg", "b.jpg")] == ["enhanced", "enhanced"]
+
+
+def test_names_of_all_kinds_are_kept(folder: Path) -> None:
+    path = folder / os.fsdecode(b"new\nline \xff.jpg")
+    path.write_bytes(b"original")
+    enhance(path, b"result")
+    assert verdict(path) == "enhanced"
+    assert len(Journal(folder).path.read_bytes().splitlines()) == 2
+
+
+def test_what_others_write_is_seen(folder: Path) -> None:
+    journal = Journal(folder)
+    enhance(folder / "a.jpg", b"result")
+    assert journal.verdict_of("a.jpg", digest_of(folder / "a.jpg")) == "new"
+    journal.refresh()
+    assert journal.verdict(folder / "a.jpg") == "enhanced"
+
+
+def test_a_journal_that_cannot_be_used_is_an_output_error(folder: Path) -> None:
+    path = Journal(folder).path
+    path.mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"in-place\.jsonl"):
+        Journal(folder)
+
+
+def test_the_journal_is_json_lines(folder: Path) -> None:
+    enhance(folder / "a.jpg", b"result")
+    note, seal = map(json.loads, Journal(folder).path.read_text().splitlines())
+    assert note.keys() == {"name", "before", "after", "size"}
+    facts = (folder / "a.jpg").stat()
+    assert seal["seal"] == [6, facts.st_mtime_ns, facts.st_ctime_ns]
