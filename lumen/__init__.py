@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lumen.config import EnhanceOptions as EnhanceOptions
     from lumen.config import RuntimeOptions as RuntimeOptions
+    from lumen.enhancer import Enhancer as Enhancer
     from lumen.evaluation import evaluate as evaluate
     from lumen.imaging.codec import Picture as Picture
     from lumen.imaging.codec import read_picture as read_picture
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "EnhanceOptions": "lumen.config",
+    "Enhancer": "lumen.enhancer",
     "ModelSet": "lumen.runtime.session",
     "OnnxModel": "lumen.runtime.session",
     "Picture": "lumen.imaging.codec",
@@ -38,6 +40,7 @@ _LAZY = {
 
 __all__ = [
     "EnhanceOptions",
+    "Enhancer",
     "ModelSet",
     "OnnxModel",
     "Picture",

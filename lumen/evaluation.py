@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 from lumen.config import EV_LIMIT, EnhanceOptions
 from lumen.errors import DataError, Exit, PictureError, UsageError
 from lumen.imaging.atomic import make_folder
-from lumen.imaging.codec import Picture, displayed_8bit, read_picture, write_picture
+from lumen.imaging.codec import Picture, displayed_8bit, write_picture
 from lumen.imaging.color import srgb_to_linear
 from lumen.imaging.metrics import gt_mean, psnr, ssim
-from lumen.imaging.thumbnail import area_thumbnail
-from lumen.pairing import Pair, Problem, find_pairs
-from lumen.pipeline import enhance_picture
+from lumen.pairing import Pair, Problem, Result, find_pairs, pair_results
+from lumen.pipeline import chosen_brightness, enhance_picture, read_source
 from lumen.runtime.model import Models
 
 INPUT, OUTPUT, GT_MEAN, MATCHED = "input", "output", "gt_mean", "match_brightness"
@@ -42,6 +41,7 @@ PROTOCOL = (
     "picture's own value, PSNR without pictures that equal their reference"
 )
 PROTOCOL_AS_IS = "output is the file as it is"
+PROTOCOL_WRITTEN = "output is the result file as it stands on the disk, with the loss of its format"
 PROTOCOL_GT_MEAN = (
     f"{GT_MEAN}: the output scaled to the reference's mean grey level, never to be set beside plain scores"
 )
@@ -157,6 +157,7 @@ class EvalReport:
 
 
 PairResult = PictureScores | Problem
+Progress = Callable[[int, int, PairResult], None]
 
 
 def score(candidate: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Score:
@@ -182,13 +183,16 @@ def matching_ev(asked: float, automatic: float) -> float:
     return float(np.clip(np.log2(light[0] / light[1]), -EV_LIMIT, EV_LIMIT))
 
 
-def score_pairs(pairs: Sequence[Pair], models: Models | None, options: EvalOptions) -> Iterator[PairResult]:
+def score_pairs(
+    pairs: Sequence[Pair], models: Models | None, options: EvalOptions, reading: EnhanceOptions | None = None
+) -> Iterator[PairResult]:
     """Score pairs one after the other, in order.
 
     Args:
         pairs: What to score.
-        models: The twins of the model; None only with `options.as_is`.
+        models: The twins of the model; None only with `options.as_is`, or where the pairs hold results.
         options: What to score.
+        reading: How the pictures are read; None for the defaults.
 
     Yields:
         The scores of each pair, or the problem with it.
@@ -197,10 +201,11 @@ def score_pairs(pairs: Sequence[Pair], models: Models | None, options: EvalOptio
         UnavailableError: The model cannot be loaded or run.
         OutputError: `options.save` cannot be written.
     """
+    reading = reading or EnhanceOptions()
     workers = min(MAX_WORKERS, os.cpu_count() or 1)
     waiting: deque[tuple[int, Future[PairResult]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="lumen-eval") as pool:
-        for pair, loaded in _load_ahead(pool, pairs):
+        for pair, loaded in _load_ahead(pool, pairs, reading):
             size = 0 if isinstance(loaded, Problem) else loaded.low.height * loaded.low.width
             while waiting and (len(waiting) >= workers or sum(px for px, _ in waiting) + size > MAX_WAITING_PX):
                 yield waiting.popleft()[1].result()
@@ -217,7 +222,7 @@ def evaluate(
     models: Models | None,
     options: EvalOptions | None = None,
     *,
-    progress: Callable[[int, int, PairResult], None] | None = None,
+    progress: Progress | None = None,
 ) -> EvalReport:
     """Score a folder (or a file) against its references.
 
@@ -239,15 +244,41 @@ def evaluate(
         raise UsageError("expected models, or as_is=True to score the files themselves")
     _check_save(options.save, low, reference)
     pairs, problems = find_pairs(low, reference)
-    results: list[PairResult] = []
-    for result in chain(problems, score_pairs(pairs, models, options)):
-        results.append(result)
+    results = chain(problems, score_pairs(pairs, models, options))
+    return _report(results, len(pairs) + len(problems), protocol(models, options), progress)
+
+
+def evaluate_results(
+    results: Sequence[Result],
+    reference: Path,
+    reading: EnhanceOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> EvalReport:
+    """Score what was made of pictures, beside the pictures themselves, against a folder of references.
+
+    Args:
+        results: Pictures and the files they became.
+        reference: What they should look like; what is in there beyond is left alone.
+        reading: How the pictures are read; None for the defaults.
+        progress: As for `evaluate`.
+    """
+    pairs, problems = pair_results(results, reference)
+    scored = chain(problems, score_pairs(pairs, None, EvalOptions(as_is=True), reading))
+    return _report(scored, len(pairs) + len(problems), f"{PROTOCOL}; {PROTOCOL_WRITTEN}", progress)
+
+
+def _report(results: Iterable[PairResult], total: int, protocol: str, progress: Progress | None) -> EvalReport:
+    """Collect results, telling each."""
+    found: list[PairResult] = []
+    for result in results:
+        found.append(result)
         if progress is not None:
-            progress(len(results), len(pairs) + len(problems), result)
+            progress(len(found), total, result)
     return EvalReport(
-        pictures=tuple(result for result in results if isinstance(result, PictureScores)),
-        problems=tuple(result for result in results if isinstance(result, Problem)),
-        protocol=protocol(models, options),
+        pictures=tuple(result for result in found if isinstance(result, PictureScores)),
+        problems=tuple(result for result in found if isinstance(result, Problem)),
+        protocol=protocol,
     )
 
 
@@ -268,11 +299,12 @@ def protocol(models: Models | None, options: EvalOptions) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Loaded:
-    """A pair from disk: the picture for the model, and both as they are scored."""
+    """A pair from disk: the picture for the model, and all as they are scored."""
 
     low: Picture
     pixels: NDArray[np.uint8]
     reference: NDArray[np.uint8]
+    result: NDArray[np.uint8] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,11 +318,13 @@ class _Job:
     ev: float | None = None
 
 
-def _load_ahead(pool: ThreadPoolExecutor, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, _Loaded | Problem]]:
+def _load_ahead(
+    pool: ThreadPoolExecutor, pairs: Sequence[Pair], reading: EnhanceOptions
+) -> Iterator[tuple[Pair, _Loaded | Problem]]:
     """Yield the pairs in order, the next one being loaded meanwhile."""
     loading: deque[tuple[Pair, Future[_Loaded | Problem]]] = deque()
     for pair in pairs:
-        loading.append((pair, pool.submit(_load, pair)))
+        loading.append((pair, pool.submit(_load, pair, reading)))
         if len(loading) > 1:
             first, future = loading.popleft()
             yield first, future.result()
@@ -298,18 +332,23 @@ def _load_ahead(pool: ThreadPoolExecutor, pairs: Sequence[Pair]) -> Iterator[tup
         yield last, future.result()
 
 
-def _load(pair: Pair) -> _Loaded | Problem:
+def _load(pair: Pair, reading: EnhanceOptions) -> _Loaded | Problem:
     try:
-        low = read_picture(pair.low)
-        pixels, reference = displayed_8bit(low), displayed_8bit(read_picture(pair.reference))
-        if pixels.shape != reference.shape:
-            raise DataError(f"expected one size, got {_size(pixels)} and a reference of {_size(reference)}")
+        low = read_source(pair.low, reading)
+        pixels, reference = displayed_8bit(low), displayed_8bit(read_source(pair.reference, reading))
+        result = None if pair.result is None else displayed_8bit(read_source(pair.result, reading))
+        for each in (pixels, result):
+            if each is not None and each.shape != reference.shape:
+                raise DataError(f"expected one size, got {_size(each)} and a reference of {_size(reference)}")
     except (PictureError, DataError) as error:
         return Problem(name=pair.name, reason=str(error))
-    return _Loaded(low=low, pixels=pixels, reference=reference)
+    return _Loaded(low=low, pixels=pixels, reference=reference, result=result)
 
 
 def _enhance(pair: Pair, loaded: _Loaded, models: Models | None, options: EvalOptions) -> _Job | Problem:
+    if loaded.result is not None:
+        candidates = {INPUT: loaded.pixels, OUTPUT: loaded.result}
+        return _Job(pair=pair, reference=loaded.reference, candidates=candidates)
     if models is None or options.as_is:
         return _Job(pair=pair, reference=loaded.reference, candidates={OUTPUT: loaded.pixels})
     try:
@@ -317,17 +356,12 @@ def _enhance(pair: Pair, loaded: _Loaded, models: Models | None, options: EvalOp
         candidates = {INPUT: loaded.pixels, OUTPUT: displayed_8bit(enhanced)}
         ev = None
         if options.match_brightness:
-            ev = _matching_ev_of(loaded, models)
+            asked = float(loaded.reference.mean()) / 255.0
+            ev = matching_ev(asked, automatic=chosen_brightness(loaded.low, models))
             candidates[MATCHED] = displayed_8bit(enhance_picture(loaded.low, models, EnhanceOptions(ev=ev)))
     except PictureError as error:
         return Problem(name=pair.name, reason=str(error))
     return _Job(pair=pair, reference=loaded.reference, candidates=candidates, enhanced=enhanced, ev=ev)
-
-
-def _matching_ev_of(loaded: _Loaded, models: Models) -> float:
-    model = models.for_sample(loaded.low.sample)
-    thumbnail = area_thumbnail(loaded.low.pixels, model.spec.thumbnail_px)
-    return matching_ev(asked=float(loaded.reference.mean()) / 255.0, automatic=model.brightness(thumbnail))
 
 
 def _finish(job: _Job | Problem, options: EvalOptions) -> PairResult:

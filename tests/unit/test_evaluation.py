@@ -6,7 +6,7 @@ import json
 import math
 import threading
 import time
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import imagecodecs
 import numpy as np
@@ -16,6 +16,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lumen import evaluation
+from lumen.config import EnhanceOptions
 from lumen.errors import Exit, OutputError, UsageError
 from lumen.evaluation import (
     GT_MEAN,
@@ -28,12 +29,13 @@ from lumen.evaluation import (
     PictureScores,
     Score,
     evaluate,
+    evaluate_results,
     matching_ev,
     score,
     score_pairs,
 )
 from lumen.imaging.color import srgb_to_linear
-from lumen.pairing import Pair, Problem, find_pairs
+from lumen.pairing import Pair, Problem, Result, find_pairs
 from tests.fakes import FakeModels
 
 
@@ -267,12 +269,12 @@ def test_few_pictures_wait_for_their_score(low: Path, high: Path, monkeypatch: p
     lock, alive, peak = threading.Lock(), 0, 0
     load, finish = evaluation._load, evaluation._finish
 
-    def counted_load(pair: Pair) -> evaluation._Loaded | Problem:
+    def counted_load(pair: Pair, reading: EnhanceOptions) -> evaluation._Loaded | Problem:
         nonlocal alive, peak
         with lock:
             alive += 1
             peak = max(peak, alive)
-        return load(pair)
+        return load(pair, reading)
 
     def slow_finish(job: evaluation._Job | Problem, options: EvalOptions) -> PairResult:
         nonlocal alive
@@ -313,3 +315,42 @@ def test_json_of_a_picture_carries_the_exposure_only_where_it_was_asked() -> Non
     assert plain.as_dict() == {"name": "a", "width": 2, "height": 1, "output": {"psnr": 30.0, "ssim": 0.9}}
     asked = PictureScores(name="a", width=2, height=1, scores={}, ev=0.5)
     assert asked.as_dict()["ev"] == 0.5
+
+
+@pytest.fixture
+def made(low: Path, tmp_path: Path) -> list[Result]:
+    """Three pictures and files they became: each sample doubled."""
+    for number, name in enumerate("abc", start=1):
+        save(low / f"{name}.png", noise(number, low=10, high=100))
+        save(tmp_path / "out" / f"{name}.tif", noise(number, low=10, high=100) * 2)
+    return [
+        Result(place=PurePath(f"{n}.tif"), low=low / f"{n}.png", result=tmp_path / "out" / f"{n}.tif") for n in "abc"
+    ]
+
+
+def test_results_score_as_the_model_that_made_them(low: Path, high: Path, made: list[Result]) -> None:
+    for number, name in enumerate("abc", start=4):
+        save(high / f"{name}.png", noise(number))
+    seen: list[tuple[int, int]] = []
+    found = evaluate_results(made, high, progress=lambda done, total, _: seen.append((done, total)))
+    expected = evaluate(low, high, FakeModels(gain=2.0))
+    assert found.pictures == expected.pictures
+    assert found.columns == (INPUT, OUTPUT)
+    assert found.protocol.startswith(evaluation.PROTOCOL)
+    assert "as it stands on the disk" in found.protocol
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_results_that_cannot_be_scored_are_listed(high: Path, made: list[Result]) -> None:
+    save(high / "a.png", noise(1))
+    save(high / "b.png", noise(1, size=(20, 20)))
+    made[0].result.write_bytes(b"no picture")
+    found = evaluate_results(made, high)
+    assert {problem.name for problem in found.problems} == {"a", "b", "c"}
+    assert found.exit_code is Exit.ALL_FAILED
+
+
+def test_results_are_read_under_the_options_of_their_run(high: Path, made: list[Result]) -> None:
+    save(high / "a.png", noise(1))
+    (problem,) = evaluate_results(made[:1], high, EnhanceOptions(max_pixels=100)).problems
+    assert "megapixels" in problem.reason

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
 from lumen.errors import NothingToDoError, UsageError
-from lumen.pairing import find_pairs
+from lumen.pairing import Result, find_pairs, pair_results
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -74,3 +74,27 @@ def test_no_common_name_is_nothing_to_do(tmp_path: Path) -> None:
     low, high = touch(tmp_path / "low", "low1.png", "low2.png"), touch(tmp_path / "high", "normal1.png")
     with pytest.raises(NothingToDoError, match=r"found 2 in .* and 1 in .* none in common"):
         find_pairs(low, high)
+
+
+def result(place: str, low: str = "low", made: str = "out") -> Result:
+    return Result(place=PurePath(place), low=Path(low, place), result=Path(made, place))
+
+
+def test_results_pair_with_references_of_their_place(tmp_path: Path) -> None:
+    high = touch(tmp_path / "high", "a.png", "X/b.tif", "never-asked-for.png")
+    pairs, problems = pair_results([result("x/B.webp"), result("a.jpg")], high)
+    assert problems == ()
+    assert [(pair.name, pair.low, pair.result, pair.reference) for pair in pairs] == [
+        ("a", Path("low/a.jpg"), Path("out/a.jpg"), high / "a.png"),
+        ("x/B", Path("low/x/B.webp"), Path("out/x/B.webp"), high / "X/b.tif"),
+    ]
+
+
+def test_results_without_one_reference_are_problems(tmp_path: Path) -> None:
+    high = touch(tmp_path / "high", "a.png", "b.png", "b.tif", "c.png")
+    pairs, problems = pair_results([result("b.jpg"), result("c.jpg"), result("c.png"), result("d.jpg")], high)
+    assert pairs == ()
+    assert [problem.name for problem in problems] == ["b", "c", "d"]
+    assert "found b.png, b.tif" in problems[0].reason
+    assert problems[1].reason == "expected one picture of this name in the results, found c.jpg, c.png"
+    assert problems[2].reason == f"expected a picture of this name in {high}, found none"

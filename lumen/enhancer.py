@@ -1,0 +1,229 @@
+"""Enhance from Python: one object that takes pictures in the forms people have them in."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, overload
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lumen.config import DEFAULT_MODEL, EnhanceOptions, PrecisionChoice, RuntimeOptions
+from lumen.imaging.codec import Metadata, Picture
+from lumen.imaging.exif import without_thumbnail
+from lumen.pipeline import enhance_picture, read_source
+from lumen.runtime.session import ModelSet
+
+Array = npt.NDArray[np.integer[Any]]
+
+# What images of PIL are brought to, by their modes.
+_OPAQUE = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB"}
+_TRANSPARENT = {"1": "LA", "L": "LA", "LA": "LA", "P": "RGBA", "PA": "RGBA", "RGB": "RGBA", "RGBA": "RGBA"}
+_DEEP = "I;16"
+_EXIF = b"Exif\0\0"
+
+_of_parents: list[ModelSet] = []  # what forked children must not touch
+
+
+class Enhancer:
+    """Makes dark pictures good, one call per picture.
+
+    A picture may be the path of a file, a `Picture`, an image of PIL, or an array of uint8 or uint16, RGB [H, W, 3] or
+    grey [H, W]. What comes back is of the same kind, size and depth; for a path it is a `Picture`, which
+    `lumen.write_picture` stores. The input is never changed.
+
+    Threads may share one object: their calls take turns at the model, which uses all cores or the whole GPU by itself.
+    A copy pickled into another process opens the model there. `close`, or a `with` block, gives the memory back.
+
+    >>> import numpy as np
+    >>> from lumen import Enhancer
+    >>> dark = np.full((48, 64, 3), 12, np.uint8)
+    >>> enhancer = Enhancer("lumen-s", device="cpu")
+    >>> good = enhancer(dark)
+    >>> good.shape, good.dtype
+    ((48, 64, 3), dtype('uint8'))
+    >>> bool(dark.mean() < good.mean() < enhancer(dark, ev=1.0).mean())
+    True
+    """
+
+    _models: ModelSet
+    _lock: threading.Lock
+    _process: int
+
+    def __init__(
+        self,
+        model: str | Path = DEFAULT_MODEL,
+        *,
+        device: str = "auto",
+        precision: PrecisionChoice = "auto",
+        threads: int = 0,
+    ) -> None:
+        """Open a model.
+
+        Args:
+            model: Name of a bundled model, or path of an ONNX file made by `lumen export-onnx`.
+            device: `auto`, `cpu`, `cuda` or `cuda:N`; one asked for by name is used, or an error says why not.
+            precision: `auto`, `fp32` or `fp16`, see `RuntimeOptions`.
+            threads: CPU threads; 0 takes all cores.
+
+        Raises:
+            UsageError: A value is none of those.
+            ModelError: There is no such model, or its file is damaged.
+            DeviceError: The device cannot be used; the message names the cause.
+        """
+        # Other processes may stand in other folders.
+        name = str(Path(model).absolute() if Path(model).suffix else model)
+        self._runtime = RuntimeOptions(model=name, device=device, precision=precision, threads=threads)
+        self._begin()
+        self._models.for_sample("uint8")
+
+    @property
+    def device(self) -> str:
+        """`cpu` or `cuda:N`: where the model really runs."""
+        self._after_fork()
+        return self._models.for_sample("uint8").device
+
+    @overload
+    def __call__(self, picture: Array, ev: float = 0.0, *, strength: float = 1.0, quality_passes: int = 1) -> Array: ...
+
+    @overload
+    def __call__(
+        self, picture: Image.Image, ev: float = 0.0, *, strength: float = 1.0, quality_passes: int = 1
+    ) -> Image.Image: ...
+
+    @overload
+    def __call__(
+        self,
+        picture: str | os.PathLike[str] | Picture,
+        ev: float = 0.0,
+        *,
+        strength: float = 1.0,
+        quality_passes: int = 1,
+    ) -> Picture: ...
+
+    def __call__(
+        self,
+        picture: str | os.PathLike[str] | Picture | Image.Image | Array,
+        ev: float = 0.0,
+        *,
+        strength: float = 1.0,
+        quality_passes: int = 1,
+    ) -> Picture | Image.Image | Array:
+        """Enhance one picture.
+
+        Args:
+            picture: Path, `Picture`, PIL image, or array uint8 or uint16, RGB [H, W, 3] or grey [H, W].
+            ev: Exposure in stops relative to the model's own choice, within ±4.
+            strength: 0 keeps the input, 1 is the full result.
+            quality_passes: 1, 4 or 8 runs, whose mean is the result.
+
+        Returns:
+            A new picture of the same kind; a `Picture` for a path. PIL images with a palette or one bit come back as
+            RGB, RGBA or grey.
+
+        Raises:
+            UsageError: A value is out of range.
+            TypeError: The picture is none of these kinds.
+            PictureError: The file cannot be decoded, or the picture cannot be enhanced.
+            ValueError: The array is no picture, such as one of floats; the message says what to do.
+        """
+        options = EnhanceOptions(ev=ev, strength=strength, quality_passes=quality_passes)
+        if isinstance(picture, Picture):
+            return self._enhance(picture, options)
+        if isinstance(picture, Image.Image):
+            return _to_image(self._enhance(_from_image(picture), options), picture)
+        if isinstance(picture, np.ndarray):
+            return self._enhance(_from_array(picture), options).to_channels()
+        if isinstance(picture, str | os.PathLike):
+            return self._enhance(read_source(Path(picture), options), options)
+        raise TypeError(
+            f"expected a path, a Picture, a PIL image or a numpy array, got {type(picture).__name__}; "
+            "numpy.asarray makes an array of most others"
+        )
+
+    def close(self) -> None:
+        """Give the memory of the model back; the next call opens it again."""
+        self._after_fork()
+        with self._lock:
+            self._models = ModelSet(self._runtime)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_runtime": self._runtime}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()
+
+    def __repr__(self) -> str:
+        return f"Enhancer({self._runtime.model!r}, device={self._runtime.device!r})"
+
+    def _begin(self) -> None:
+        self._models = ModelSet(self._runtime)
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def _after_fork(self) -> None:
+        """Start anew in a forked child: threads of the model, and of who held the lock, stayed in the parent.
+
+        The parent's model is kept, unused: its end would wait for those threads for ever.
+        """
+        if self._process != os.getpid():
+            _of_parents.append(self._models)
+            self._begin()
+
+    def _enhance(self, picture: Picture, options: EnhanceOptions) -> Picture:
+        self._after_fork()
+        with self._lock:
+            return enhance_picture(picture, self._models, options)
+
+
+def _from_array(array: npt.NDArray[Any]) -> Picture:
+    if array.dtype.kind == "f":
+        raise ValueError(
+            f"expected uint8 or uint16 levels, got {array.dtype}; for values in [0, 1] pass "
+            "(array.clip(0, 1) * 65535).round().astype(numpy.uint16)"
+        )
+    native = array.dtype.newbyteorder("=")
+    if native not in (np.uint8, np.uint16):
+        raise ValueError(f"expected uint8 or uint16 levels, got {array.dtype}; bring them to one of these types")
+    if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or not array.size:
+        raise ValueError(
+            f"expected an array [height, width, 3] in RGB or [height, width] in grey, got {list(array.shape)}; "
+            "keep other channels apart"
+        )
+    return Picture.from_channels(array.astype(native, copy=False), kind="png", metadata=Metadata())
+
+
+def _from_image(image: Image.Image) -> Picture:
+    modes = _TRANSPARENT if image.has_transparency_data else _OPAQUE
+    mode = image.mode if image.mode.startswith(_DEEP) else modes.get(image.mode)
+    if mode is None:
+        raise ValueError(
+            f"expected an image of mode {', '.join({**_OPAQUE, **_TRANSPARENT, _DEEP: _DEEP})}, got {image.mode}; "
+            "image.convert('RGB') makes one"
+        )
+    samples = np.asarray(image if mode == image.mode else image.convert(mode))
+    native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
+    return Picture.from_channels(native, kind="png", metadata=Metadata(icc=image.info.get("icc_profile")))
+
+
+def _to_image(picture: Picture, source: Image.Image) -> Image.Image:
+    """Return an image of PIL, with what the source says about itself but for the small dark preview in EXIF."""
+    image = Image.fromarray(picture.to_channels())
+    image.info = {name: value for name, value in source.info.items() if name != "transparency"}
+    exif = source.info.get("exif")
+    if isinstance(exif, bytes):
+        image.info["exif"] = _EXIF + (without_thumbnail(exif.removeprefix(_EXIF)) or b"")
+    return image
