@@ -1,0 +1,221 @@
+"""Decides what became of every file that left the workshop, and keeps what the surroundings do not let it finish."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable
+
+from lumen.errors import (
+    DecodeError,
+    DiskFullError,
+    LumenError,
+    MissingExtraError,
+    OutOfMemoryError,
+    OutputError,
+    PictureError,
+    UnavailableError,
+    UnsupportedError,
+)
+from lumen.watching.afterwards import Afterwards
+from lumen.watching.database import DamagedLedgerError
+from lumen.watching.depot import Depot
+from lumen.watching.ledger import Final
+from lumen.watching.telling import Teller
+from lumen.watching.versions import Clock
+from lumen.watching.watcher import Watcher
+from lumen.workshop import ChangedError, Ending, KnownError, LeftError, LostModelsError, Work, Workshop
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 2.0  # between two looks at the output folder
+FIRST_MEND_S, LONGEST_MEND_S = 1.0, 10.0
+LONGEST_RELAPSE_S = 300.0  # when work can go on, and cannot again at once, time after time
+
+
+class Desk:
+    """Brings ends into the ledger. For the thread of the watcher."""
+
+    def __init__(
+        self,
+        watcher: Watcher,
+        workshop: Workshop,
+        depot: Depot,
+        afterwards: Afterwards,
+        tell: Teller,
+        clock: Clock,
+    ) -> None:
+        """Take who works on the files, and where they end."""
+        self.held: list[Work] = []  # results that could not be written
+        self._unsettled: deque[Ending] = deque()  # ends that the ledger could not take
+        self._watcher = watcher
+        self._workshop = workshop
+        self._depot = depot
+        self._afterwards = afterwards
+        self._tell = tell
+        self._clock = clock
+        self._next_look = self._next_mend = self._paused_at = float("-inf")
+        self._mend_s = self._relapse_s = FIRST_MEND_S
+
+    def turn(self) -> None:
+        """Take what has ended, and look after the output and the inputs that are to be moved.
+
+        Raises:
+            DamagedLedgerError: The ledger cannot be used any more.
+            UnavailableError: The models cannot be used any more.
+        """
+        self.take(self._workshop.advance())
+        if "output" not in self._watcher.paused:
+            try:
+                if self._afterwards.work():
+                    self._watcher.inbox.ring()
+            except DamagedLedgerError:
+                raise
+            except OutputError as error:
+                self._pause(error)
+        self._look_around()
+
+    def take(self, endings: Iterable[Ending]) -> None:
+        """Bring ends into the ledger; those that it cannot take now are kept for the next time."""
+        self._unsettled.extend(endings)
+        while self._unsettled:
+            ending = self._unsettled.popleft()
+            try:
+                self._settle(*ending)
+            except DamagedLedgerError:
+                raise
+            except OutputError as error:
+                self._unsettled.appendleft(ending)
+                self._pause(error)
+                return
+
+    def _settle(self, work: Work, error: Exception | None) -> None:
+        settled = work.settled
+        if error is None:
+            self._done(work)
+        elif isinstance(error, KnownError):
+            self._watcher.adopt(settled, work.digest)
+        elif isinstance(error, LeftError | LostModelsError):
+            self._watcher.give_back([settled])
+            if isinstance(error.__cause__, UnavailableError):
+                raise error.__cause__
+        elif isinstance(error, OutputError) and work.stage == "write":
+            self._hold(work, error)
+        elif work.stage == "read" and not self._watcher.is_input_there():
+            self._watcher.give_back([settled])
+        elif work.stage == "read" and (isinstance(error, ChangedError) or _is_of_the_system(error)):
+            if not self._watcher.look_again(settled):
+                self._watcher.defer(settled, f"cannot read the file: {reason_of(error.__cause__ or error)}")
+        else:
+            self._fault(work, error)
+
+    def _done(self, work: Work) -> None:
+        settled = work.settled
+        self._finish(work, "done")
+        waited = max(0.0, self._clock.time() - settled.first_seen - work.seconds)
+        facts = {"seconds": round(work.seconds, 3), "waited_s": round(waited, 3), "megapixels": work.megapixels}
+        together = {"together": work.together} if work.together > 1 else {}
+        self._tell("done", path=settled.relative, **facts, **together)
+        for warning in work.warnings:
+            self._tell("note", "warning", path=settled.relative, message=warning)
+
+    def _fault(self, work: Work, error: Exception) -> None:
+        """Tell faults that may pass from those that stay."""
+        log.debug("%s failed", work.settled.path, exc_info=error)
+        reason = reason_of(error)
+        if isinstance(error, UnsupportedError | MissingExtraError):
+            self._fail(work, "unsupported", reason)
+            return
+        stays = isinstance(error, PictureError) and not isinstance(error, DecodeError | OutOfMemoryError)
+        is_incomplete = isinstance(error, DecodeError)
+        if stays or not self._watcher.try_again(work.settled, reason, is_incomplete=is_incomplete):
+            self._fail(work, "failed", reason)
+
+    def _fail(self, work: Work, status: Final, reason: str) -> None:
+        self._finish(work, status, reason)
+        self._tell(status, "error", path=work.settled.relative, attempts=work.settled.attempts + 1, reason=reason)
+
+    def _finish(self, work: Work, status: Final, reason: str = "") -> None:
+        self._watcher.finish(
+            work.settled,
+            status,
+            reason=reason,
+            seconds=work.seconds,
+            megapixels=work.megapixels,
+            digest=work.digest or None,
+            retire=self._afterwards.wants(status),
+        )
+
+    def _hold(self, work: Work, error: OutputError) -> None:
+        """Keep a result until it can be written; where only its own place is bad, it comes again later."""
+        if isinstance(error, DiskFullError) or self._is_output_faulty():
+            self.held.append(work)
+            self._pause(error)
+        else:
+            self._watcher.defer(work.settled, str(error))
+
+    def _is_output_faulty(self) -> bool:
+        try:
+            self._depot.probe()
+        except OutputError:
+            return True
+        return self._depot.is_other()
+
+    def _pause(self, error: OutputError) -> None:
+        if "output" not in self._watcher.paused:
+            now = self._clock.monotonic()
+            follows = now - self._paused_at < 2 * LONGEST_RELAPSE_S
+            self._relapse_s = min(2 * self._relapse_s, LONGEST_RELAPSE_S) if follows else FIRST_MEND_S
+            self._paused_at, self._mend_s = now, FIRST_MEND_S
+            self._next_mend = now + self._relapse_s
+        self._watcher.pause("output", str(error))
+
+    def _look_around(self) -> None:
+        """Pause where the disk is short or the folder has gone, and go on when all is well again."""
+        now = self._clock.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_S
+            if (shortage := self._depot.shortage()) is None:
+                self._watcher.resume("space")
+            else:
+                self._watcher.pause("space", shortage)
+            if self._depot.is_other():
+                self._pause(OutputError(f"the output folder {self._depot.folder} has gone, or was replaced"))
+        if "output" in self._watcher.paused and now >= self._next_mend:
+            self._mend(now)
+
+    def _mend(self, now: float) -> None:
+        """Try once more what could not be written, and go on when nothing of it is left."""
+        self._mend_s = min(2 * self._mend_s, LONGEST_MEND_S)
+        self._next_mend = now + self._mend_s
+        try:
+            self._depot.mend()
+        except DamagedLedgerError:
+            raise
+        except OutputError as error:
+            self._watcher.pause("output", str(error))
+            return
+        held, self.held = self.held, []
+        for work in held:
+            self._workshop.write_again(work)
+        self.take(())
+        if held or self._workshop.is_writing:
+            self._next_mend = now + FIRST_MEND_S  # to look how they fared
+        elif not self._unsettled:
+            self._watcher.resume("output")
+
+
+def _is_of_the_system(error: Exception) -> bool:
+    """Tell an error of the file system from those that decoders give the same type."""
+    return isinstance(error, OSError) and error.errno is not None
+
+
+def reason_of(error: BaseException) -> str:
+    """Return one line for people."""
+    if isinstance(error, LumenError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory for this picture"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"internal error, {type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -1,0 +1,83 @@
+"""Equal small pictures through the model in one run: what frames of a camera gain where many of them wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lumen.config import EnhanceOptions
+from lumen.imaging.codec import Picture
+from lumen.imaging.exif import without_thumbnail
+from lumen.imaging.thumbnail import area_thumbnail
+from lumen.imaging.tiling import TilePlan, cut, paste, plan_tiles
+from lumen.imaging.tone import tone_facts, tone_of
+from lumen.pipeline import window_px
+from lumen.runtime.model import Model, Models
+
+MOST_FRAMES = 16
+
+
+def are_alike(first: Picture, second: Picture) -> bool:
+    """Tell whether two pictures have the same size and depth, and levels of the same meaning."""
+    if first.pixels.shape != second.pixels.shape or first.sample != second.sample:
+        return False
+    return tone_facts(first.metadata) == tone_facts(second.metadata)
+
+
+def frames_per_run(picture: Picture, models: Models, options: EnhanceOptions) -> int:
+    """Return how many pictures like this one the model takes at once: as many as fill one window, at least one.
+
+    Raises:
+        UsageError: The asked window or memory is too small for the model.
+    """
+    plain = options.strength == 1 and options.quality_passes == 1
+    if not plain or tone_of(picture.metadata, picture.pixels.dtype) is not None:
+        return 1
+    model = models.for_sample(picture.sample)
+    side = window_px(model, options)
+    plan = _plan(picture, model, side)
+    if len(plan.tiles) > 1:
+        return 1
+    return max(1, min(MOST_FRAMES, side * side // (plan.window_h * plan.window_w)))
+
+
+def enhance_frames(pictures: Sequence[Picture], models: Models, options: EnhanceOptions) -> list[Picture]:
+    """Enhance pictures that are alike, at most `frames_per_run`, as `enhance_picture` does with each.
+
+    Args:
+        pictures: uint8 or uint16 pixels [H, W, 3], all of one size and depth, each within one window.
+        models: The 8-bit and 16-bit twins.
+        options: Exposure and memory.
+
+    Raises:
+        OutOfMemoryError: Memory is too short for so many.
+        NotFiniteError: One of them comes out as NaN or infinity.
+        ModelError: The model failed.
+    """
+    model = models.for_sample(pictures[0].sample)
+    plan = _plan(pictures[0], model, window_px(model, options))
+    (tile,) = plan.tiles
+    windows = np.stack([cut(picture.pixels, plan, tile) for picture in pictures])  # [N, h, w, 3]
+    thumbnails = np.stack([area_thumbnail(each.pixels, model.spec.thumbnail_px) for each in pictures])  # [N, t, t, 3]
+    enhanced = model.run(windows, thumbnails, np.full(len(pictures), options.ev, np.float32))
+    results = []
+    for picture, window in zip(pictures, enhanced, strict=True):
+        pixels = np.empty_like(picture.pixels)
+        paste(pixels, plan, tile, window)
+        metadata = replace(picture.metadata, exif=without_thumbnail(picture.metadata.exif))
+        results.append(replace(picture, pixels=pixels, metadata=metadata))
+    return results
+
+
+def _plan(picture: Picture, model: Model, side_px: int) -> TilePlan:
+    spec = model.spec
+    return plan_tiles(
+        picture.height,
+        picture.width,
+        align=spec.align,
+        halo_px=spec.halo_px,
+        edge_px=spec.edge_px,
+        max_window_px=side_px,
+    )

@@ -1,0 +1,201 @@
+"""The watching service: settled files in, results out, and afterwards what the operator wants done with the inputs.
+
+`Service.run` is one loop in one thread: it takes files from the watcher while the workshop has room, and has the desk
+write down what became of each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path, PurePath
+
+from lumen.config import EnhanceOptions, WatchOptions
+from lumen.desk import Desk
+from lumen.errors import Exit, OutputError, UnavailableError
+from lumen.pipeline import window_px
+from lumen.runtime.model import Models
+from lumen.sources import result_name
+from lumen.watching.afterwards import Afterwards
+from lumen.watching.depot import Depot
+from lumen.watching.layout import check_layout
+from lumen.watching.observing import Observe, observe
+from lumen.watching.telling import Listener, Teller
+from lumen.watching.tree import Tree
+from lumen.watching.versions import Clock, SystemClock
+from lumen.watching.watcher import Watcher
+from lumen.workshop import Ending, LeftError, Work, Workshop
+
+DRAIN_S = 16.0  # what is in work when the service is stopped may take so long; then pictures are left in the middle
+HURRY_S = 6.0
+TICK_S = 0.2
+HELPERS_PER_GPU = 4
+
+
+class Service:
+    """Watches one folder until it is stopped, or once.
+
+    Attributes:
+        hangs: Whether threads are left that do not end; the process must not wait for them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        models: Sequence[Models],
+        enhance: EnhanceOptions,
+        options: WatchOptions,
+        listener: Listener,
+        *,
+        begin: Observe = observe,
+        clock: Clock | None = None,
+    ) -> None:
+        """Prepare; nothing is touched yet.
+
+        Args:
+            folder: What is watched.
+            models: Sets of models that each work on pictures of their own.
+            enhance: What is done to each picture.
+            options: How it is watched, and where results go.
+            listener: Told what happens.
+            begin: Begins an observation.
+            clock: The clocks.
+
+        Raises:
+            UsageError: The folder is not there, or others lie so that something would be overwritten.
+        """
+        check_layout(folder, options)
+        self.hangs = False
+        self._models = models
+        self._enhance = enhance
+        self._options = options
+        self._tell = Teller(listener)
+        self._begin = begin
+        self._clock = clock or SystemClock()
+        own = [each for each in (options.output, options.archive, options.failed_dir) if each is not None]
+        self._tree = Tree(folder, without=own, ignore=options.ignore)
+        self._depot = Depot(options.output, options.min_free_bytes)
+        self._is_stopped = False
+        self._watcher: Watcher | None = None
+
+    def run(self) -> Exit:
+        """Watch.
+
+        Returns:
+            0 after `stop`; with `oneshot` 3 when some files failed, and 4 when all did.
+
+        Raises:
+            LockedError: Another run holds the output folder.
+            OutputError: It cannot be written at the start, or with `oneshot` later; or the ledger is damaged.
+            UnavailableError: The model or the device cannot be used, or not any more.
+            UsageError: The asked window or memory is too small.
+        """
+        with self._depot:
+            self._depot.clean()
+            # Before the first file: a model that is missing is not the file's fault.
+            opened = [models.for_sample("uint8") for models in self._models]
+            for model in opened:
+                window_px(model, self._enhance)
+            devices = [model.device for model in opened]
+            watcher = self._make_watcher()
+            workshop = Workshop(
+                self._models, self._enhance, self._tree.look, watcher.inbox.ring, helpers=_helpers(devices)
+            )
+            desk = self._make_desk(watcher, workshop)
+            self._tell(
+                "start",
+                input=str(self._tree.root),
+                output=str(self._options.output),
+                model=opened[0].spec.name,
+                device=",".join(devices),
+                waiting=self._depot.ledger.unfinished(),
+            )
+            watcher.note()
+            try:
+                for settled in watcher.files(lambda: workshop.room):
+                    if settled is None:
+                        desk.turn()
+                        self._refuse_to_wait(watcher)
+                    else:
+                        target = self._options.output / self._place(settled.relative)
+                        workshop.begin(Work(settled=settled, target=target))
+            finally:
+                self._drain(watcher, workshop, desk)
+        if not self._options.oneshot or self._is_stopped:
+            return Exit.OK
+        failed = watcher.counts["failed"] + watcher.counts["unsupported"] + watcher.deferred
+        if failed:
+            return Exit.SOME_FAILED if watcher.counts["done"] else Exit.ALL_FAILED
+        return Exit.OK
+
+    def stop(self) -> None:
+        """Let `run` finish what is in work and end; may be called from other threads and from signal handlers."""
+        self._is_stopped = True
+        if self._watcher is not None:
+            self._watcher.stop()
+
+    def _make_watcher(self) -> Watcher:
+        self._watcher = watcher = Watcher(
+            self._tree,
+            self._depot.ledger,
+            self._options,
+            self._place,
+            self._tell,
+            begin=self._begin,
+            clock=self._clock,
+        )
+        if self._is_stopped:  # meanwhile
+            watcher.stop()
+        return watcher
+
+    def _make_desk(self, watcher: Watcher, workshop: Workshop) -> Desk:
+        afterwards = Afterwards(self._tree, self._depot.ledger, self._options, self._tell, self._clock)
+        return Desk(watcher, workshop, self._depot, afterwards, self._tell, self._clock)
+
+    def _refuse_to_wait(self, watcher: Watcher) -> None:
+        """End a run that is to end by itself, where it would wait for somebody to mend something."""
+        if self._options.oneshot and watcher.paused and not self._is_stopped:
+            reason = "; ".join(watcher.paused.values())
+            raise UnavailableError(reason) if "input" in watcher.paused else OutputError(reason)
+
+    def _place(self, relative: str) -> str:
+        """Return the path of a file's result below the output folder."""
+        path = PurePath(relative)
+        return str(path.with_name(result_name(path, self._options.suffix, self._options.format)))
+
+    def _drain(self, watcher: Watcher, workshop: Workshop, desk: Desk) -> None:
+        """Finish what is in work, within the time that systems give a service to end; the rest waits in the ledger."""
+        _take(desk, [(work, LeftError()) for work in workshop.leave()])
+        if workshop.inside:
+            self._tell("stopping", files=workshop.inside, message="finishing what is in work")
+        started = self._clock.monotonic()
+        while workshop.inside and (spent := self._clock.monotonic() - started) < DRAIN_S + HURRY_S:
+            if spent > DRAIN_S:
+                workshop.hurry()
+            watcher.inbox.wait(TICK_S)
+            watcher.inbox.take()
+            _take(desk, workshop.advance())
+        left = [*desk.held, *workshop.close()]
+        self.hangs = workshop.inside > 0
+        with suppress(OutputError):
+            watcher.give_back([work.settled for work in left])
+        watcher.note("stopped")
+        self._tell("stop", **{status: watcher.counts[status] for status in ("done", "failed", "unsupported")})
+
+
+def _take(desk: Desk, endings: Sequence[Ending]) -> None:
+    """Have ends written down while the service ends already: models that are lost are told once."""
+    while True:
+        try:
+            desk.take(endings)
+        except UnavailableError:
+            endings = ()
+        else:
+            return
+
+
+def _helpers(devices: Sequence[str]) -> int:
+    """Return how many threads read, and how many write: where the CPU runs the model it has nothing to spare."""
+    gpus = sum(device != "cpu" for device in devices)
+    return max(1, min(HELPERS_PER_GPU * gpus, (os.cpu_count() or 1) // 4))

@@ -1,0 +1,106 @@
+"""The SQLite file of the ledger: its tables, how it is opened, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lumen.errors import DiskFullError, OutputError
+
+SCHEMA = 1
+BUSY_S = 1.0  # for which others may lock it; stopping must not take long even then
+CACHE_KIB = 256  # of the ledger in memory: by default SQLite takes more and more, up to 2 MiB
+LOG_PAGES = 256  # 1 MiB beside the ledger: the disk may be small
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS versions (
+    id INTEGER PRIMARY KEY,
+    path BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    interruptions INTEGER NOT NULL DEFAULT 0,
+    shy INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    first_seen REAL NOT NULL,
+    due REAL NOT NULL DEFAULT 0,
+    finished_at REAL,
+    seconds REAL NOT NULL DEFAULT 0,
+    megapixels REAL NOT NULL DEFAULT 0,
+    digest BLOB,
+    retire INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (path, size, mtime_ns, inode)
+);
+CREATE INDEX IF NOT EXISTS waiting ON versions (status, shy, mtime_ns) WHERE finished_at IS NULL;
+CREATE INDEX IF NOT EXISTS unfinished ON versions (path) WHERE finished_at IS NULL;
+CREATE INDEX IF NOT EXISTS finished ON versions (status, finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS retiring ON versions (id) WHERE retire = 1;
+CREATE TABLE IF NOT EXISTS results (target BLOB PRIMARY KEY, path BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+_FULL = {sqlite3.SQLITE_FULL}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class DamagedLedgerError(OutputError):
+    """The ledger is no ledger any more; a person must decide."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a ledger, and make it where there is none; transactions are the caller's.
+
+    Raises:
+        DamagedLedgerError: What is there is no ledger, or of a newer lumen.
+        OutputError: It cannot be written (`DiskFullError` where that is why).
+    """
+    with faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        try:
+            _prepare(database, path)
+        except BaseException:
+            database.close()
+            raise
+    return database
+
+
+@contextmanager
+def faults(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into errors that say what it means for the watcher."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGED:
+            raise DamagedLedgerError(
+                f"{path} is damaged ({error}); move it away and start again, with --skip-backlog where the files that "
+                "are there were enhanced before"
+            ) from error
+        if code in _FULL:
+            raise DiskFullError(f"no space left in {path.parent} for {path.name!r} ({error}); free some") from error
+        raise OutputError(f"cannot write {str(path)!r}: {error}") from error
+    except OSError as error:
+        raise OutputError(f"cannot write {str(path)!r}: {error.strerror}; choose another output folder") from error
+
+
+def _prepare(database: sqlite3.Connection, path: Path) -> None:
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR:
+            raise
+        database.execute("PRAGMA journal_mode = DELETE")  # some network file systems share no memory
+    # Killing the process loses nothing. A power cut may lose the last lines: files whose results are on the disk are
+    # then done again.
+    database.execute("PRAGMA synchronous = NORMAL")
+    database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+    (schema,) = database.execute("PRAGMA user_version").fetchone()
+    if schema > SCHEMA:
+        raise DamagedLedgerError(f"{path} was written by a newer lumen (format {schema}); use that one")
+    if schema < SCHEMA:
+        database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT")

@@ -1,0 +1,142 @@
+"""The output folder: held against other runs, with its ledger, and asked again and again whether it can be written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lumen.errors import OutputError
+from lumen.imaging.atomic import TEMP_SUFFIX, make_folder, output_error, remove_leftovers
+from lumen.locking import lock_folder
+from lumen.watching.ledger import Ledger
+
+MIN_FREE_BYTES = 1 << 30
+MIN_FREE_SHARE = 0.1  # of a disk for which that would be too much
+PROBE_BYTES = 4096
+HYSTERESIS = 1.05  # so that work does not stop and go at the limit
+
+
+class Depot:
+    """A `with` block during which the folder is held; `ledger` is open in it."""
+
+    ledger: Ledger
+
+    def __init__(self, folder: Path, min_free_bytes: int | None) -> None:
+        """Describe it; nothing is touched yet.
+
+        Args:
+            folder: Made when missing.
+            min_free_bytes: As in `lumen.config.WatchOptions`.
+        """
+        self.folder = folder
+        self._min_free_bytes = min_free_bytes
+        self._lock = ExitStack()
+        self._identity: tuple[int, int] | None = None
+        self._is_short = False
+
+    def __enter__(self) -> Self:
+        """Hold the folder.
+
+        Raises:
+            LockedError: Another run holds it.
+            OutputError: It cannot be written.
+        """
+        make_folder(self.folder)
+        with ExitStack() as stack:
+            stack.enter_context(lock_folder(self.folder))
+            self.ledger = Ledger(self.folder)
+            try:
+                self.probe()
+            except BaseException:
+                self.ledger.close()
+                raise
+            self._identity = _identity(self.ledger.path)
+            self._lock = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ledger.close()
+        self._lock.close()
+
+    def clean(self) -> None:
+        """Let what was in work when a process ended wait again, and remove what it left half-written."""
+        # In this order: when it is killed in between, the next one still knows where to look.
+        for folder in {self.folder, *((self.folder / target).parent for target in self.ledger.begun())}:
+            remove_leftovers(folder)
+        self.ledger.interrupted()
+
+    def probe(self) -> None:
+        """Make sure that a file can be written.
+
+        Raises:
+            OutputError: It cannot.
+        """
+        path = self.folder / f".probe{TEMP_SUFFIX}"
+        try:
+            with path.open("wb") as file:
+                file.write(bytes(PROBE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            fault = output_error(path, error)
+            raise fault if isinstance(fault, OutputError) else OutputError(str(fault)) from error
+        finally:
+            with suppress(OSError):
+                path.unlink()
+
+    def shortage(self) -> str | None:
+        """Return why the disk is too full, None where it is not."""
+        try:
+            usage = shutil.disk_usage(self.folder)
+        except OSError:
+            return None  # the writing will say why
+        least = self._min_free_bytes
+        if least is None:
+            least = min(MIN_FREE_BYTES, int(usage.total * MIN_FREE_SHARE))
+        self._is_short = usage.free < least * (HYSTERESIS if self._is_short else 1)
+        if not self._is_short:
+            return None
+        free, wanted = (f"{amount / 1e6:.0f} MB" for amount in (usage.free, least))
+        return f"{free} are free in {self.folder}, --min-free wants {wanted}"
+
+    def is_other(self) -> bool:
+        """Tell whether the folder is not the one that is held: unmounted, or replaced."""
+        return _identity(self.ledger.path) != self._identity
+
+    def mend(self) -> None:
+        """Make sure that results and ledger can be written, and begin anew with both where the folder came back.
+
+        Raises:
+            DamagedLedgerError: Another ledger stands there now.
+            OutputError: They cannot be written.
+        """
+        if self.is_other():
+            if _identity(self.ledger.path) is None:
+                raise OutputError(
+                    f"the output folder {self.folder} is not what it was: its ledger has gone; bring it back, or start "
+                    "lumen again"
+                )
+            self._lock.close()
+            self._lock.enter_context(lock_folder(self.folder))
+            self.ledger.reopen()
+            self._identity = _identity(self.ledger.path)
+        try:
+            self.ledger.touch()
+        except OutputError:
+            self.ledger.reopen()
+            self.ledger.touch()
+        self.probe()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino

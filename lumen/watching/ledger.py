@@ -1,0 +1,352 @@
+"""What became of every version of every file: an SQLite file that survives `kill -9`.
+
+A version stands in it from the moment it has settled: `ready`, `retry` (again later) and `working` have no
+`finished_at`; `done`, `failed`, `unsupported` and `skipped` are for ever. What waits, waits here and not in memory.
+For one thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lumen.locking import STATE
+from lumen.watching.database import DamagedLedgerError, connect, faults
+from lumen.watching.settling import Candidate
+from lumen.watching.versions import Version
+
+NAME = "watch.db"
+REASON_CHARACTERS = 500
+SHY_AFTER = 3  # interruptions, after which a file is suspected to end the process, and has its turn last
+
+Final = Literal["done", "failed", "unsupported", "skipped"]
+Status = Literal["ready", "retry", "working", "done", "failed", "unsupported", "skipped"]
+
+_SAME = "path = ? AND size = ? AND mtime_ns = ? AND inode = ?"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One version as it stands in the ledger."""
+
+    key: int
+    relative: str
+    version: Version
+    status: Status
+    attempts: int
+    interruptions: int
+    reason: str
+    first_seen: float
+    due: float
+    finished_at: float | None
+
+
+_COLUMNS = "id, path, size, mtime_ns, inode, status, attempts, interruptions, reason, first_seen, due, finished_at"
+
+
+class Ledger:
+    """The ledger of one output folder. Every method is one transaction: it holds, or it raises and nothing changed."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the ledger in `folder/.lumen/`, and make it when there is none.
+
+        Raises:
+            DamagedLedgerError: What is there is no ledger, or of a newer lumen.
+            OutputError: It cannot be written (`DiskFullError` where that is why).
+        """
+        self.path = folder / STATE / NAME
+        self._marks: set[str] = set()  # the last one written, and those of which nobody knows whether they were
+        self._database = connect(self.path)
+
+    def close(self) -> None:
+        """Close it; the log beside it is folded in."""
+        with suppress(sqlite3.Error):
+            self._database.close()
+
+    def reopen(self) -> None:
+        """Begin anew after the disk was away; raises as `__init__`, and where another ledger stands there now."""
+        self.close()
+        self._database = connect(self.path)
+        with self._reading():
+            found = self._database.execute("SELECT value FROM facts WHERE name = 'mark'").fetchone()
+        if self._marks and (found is None or json.loads(found[0]) not in self._marks):
+            self.close()
+            # Its rows are others: what is in work now must not be written into them.
+            raise DamagedLedgerError(
+                f"{self.path} was replaced by another ledger; start lumen again to go on with that"
+            )
+
+    # What was seen
+
+    def status_of(self, relative: str, version: Version) -> Status | None:
+        """Return what became of a version, None for one that is not known."""
+        with self._reading():
+            row = self._database.execute(
+                f"SELECT status FROM versions WHERE {_SAME}", (os.fsencode(relative), *version)
+            ).fetchone()
+        return None if row is None else row[0]
+
+    def add(self, settled: Mapping[str, Candidate], *, skipped_at: float | None = None) -> list[str]:
+        """Take in versions that have settled, as ready, in the place of earlier ones that were not begun.
+
+        Args:
+            settled: Versions by the path of their file.
+            skipped_at: When given, they are not wanted, and finished at once.
+
+        Returns:
+            The files of which an earlier version was dropped.
+        """
+        replaced = []
+        status = "ready" if skipped_at is None else "skipped"
+        with self._writing() as database:
+            for relative, candidate in settled.items():
+                path = os.fsencode(relative)
+                dropped = database.execute(
+                    "DELETE FROM versions WHERE path = ? AND finished_at IS NULL AND status <> 'working' "
+                    "AND (size, mtime_ns, inode) <> (?, ?, ?)",
+                    (path, *candidate.version),
+                )
+                replaced += [relative] if dropped.rowcount else []
+                database.execute(
+                    "INSERT INTO versions (path, size, mtime_ns, inode, status, first_seen, finished_at) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (path, *candidate.version, status, candidate.first_seen, skipped_at),
+                )
+        return replaced
+
+    def forget(self, keys: Sequence[int]) -> None:
+        """Take out versions that were replaced or removed before they were finished, or that are wanted after all."""
+        with self._writing() as database:
+            database.executemany("DELETE FROM versions WHERE id = ?", [(key,) for key in keys])
+
+    def forget_skipped(self, relative: str, version: Version, since: float) -> bool:
+        """Take out a version that was skipped since a moment; return whether there was one."""
+        with self._writing() as database:
+            dropped = database.execute(
+                f"DELETE FROM versions WHERE {_SAME} AND status = 'skipped' AND finished_at >= ?",
+                (os.fsencode(relative), *version, since),
+            )
+        return dropped.rowcount > 0
+
+    # Whose turn it is
+
+    def next(self, count: int, now: float, *, newest: bool, longest_wait_s: float) -> list[Row]:
+        """Return versions whose turn it is, the first first; those suspected to end the process come alone and last.
+
+        Args:
+            count: At most so many.
+            now: Seconds since 1970.
+            newest: Begin with the newest file instead of the oldest.
+            longest_wait_s: Longer no retry waits: a clock that was set back must not stop it.
+        """
+        order = f"ORDER BY mtime_ns {'DESC' if newest else 'ASC'}, id LIMIT ?"
+        ready = f"SELECT {_COLUMNS} FROM versions WHERE finished_at IS NULL AND status = 'ready' AND shy = ? {order}"
+        again = (
+            f"SELECT {_COLUMNS} FROM versions WHERE finished_at IS NULL AND status = 'retry' AND shy = ? "
+            f"AND (due <= ? OR due > ?) {order}"
+        )
+        with self._reading():
+            for shy, limit in ((0, count), (1, min(1, count))):
+                rows = self._database.execute(ready, (shy, limit)).fetchall()
+                rows += self._database.execute(again, (shy, now, now + longest_wait_s, limit)).fetchall()
+                if rows:
+                    found = sorted(map(_row, rows), key=lambda row: (row.version.mtime_ns, row.key), reverse=newest)
+                    return found[:limit]
+        return []
+
+    def next_due(self) -> float | None:
+        """Return when the next retry is due, in seconds since 1970."""
+        with self._reading():
+            found = self._database.execute(
+                "SELECT MIN(due) FROM versions WHERE finished_at IS NULL AND status = 'retry'"
+            ).fetchone()
+        return None if found is None else found[0]
+
+    def unfinished(self) -> int:
+        """Return how many versions wait or are in work."""
+        with self._reading():
+            return int(self._database.execute("SELECT COUNT(*) FROM versions WHERE finished_at IS NULL").fetchone()[0])
+
+    def twins(self, relative: str, version: Version) -> tuple[bytes, ...]:
+        """Return digests of finished versions under this name that differ in the inode alone."""
+        with self._reading():
+            rows = self._database.execute(
+                "SELECT digest FROM versions WHERE path = ? AND size = ? AND mtime_ns = ? AND inode <> ? "
+                "AND finished_at IS NOT NULL AND digest IS NOT NULL LIMIT 8",
+                (os.fsencode(relative), *version),
+            ).fetchall()
+        return tuple(row[0] for row in rows)
+
+    def begin(self, claims: Mapping[int, tuple[str, str]]) -> dict[int, str]:
+        """Mark versions as in work, on the disk before the work begins.
+
+        Args:
+            claims: By the key of a version, the path of its file and of its result.
+
+        Returns:
+            By the key, those left out because their result belongs to another file, which is named.
+        """
+        owned = {}
+        with self._writing() as database:
+            for key, (relative, target) in claims.items():
+                path = os.fsencode(relative)
+                database.execute("INSERT OR IGNORE INTO results VALUES (?, ?)", (os.fsencode(target), path))
+                (owner,) = database.execute(
+                    "SELECT path FROM results WHERE target = ?", (os.fsencode(target),)
+                ).fetchone()
+                if owner == path:
+                    database.execute("UPDATE versions SET status = 'working' WHERE id = ?", (key,))
+                else:
+                    owned[key] = os.fsdecode(owner)
+        return owned
+
+    # What became of it
+
+    def finish(
+        self,
+        key: int,
+        status: Final,
+        now: float,
+        *,
+        attempts: int,
+        reason: str = "",
+        seconds: float = 0.0,
+        megapixels: float = 0.0,
+        digest: bytes | None = None,
+        retire: bool = False,
+    ) -> None:
+        """Write down the end of a version; with `retire` its file has still to be moved or removed."""
+        with self._writing() as database:
+            database.execute(
+                "UPDATE versions SET status = ?, attempts = ?, reason = ?, finished_at = ?, seconds = ?, "
+                "megapixels = ?, digest = ?, retire = ? WHERE id = ?",
+                (status, attempts, _short(reason), now, seconds, megapixels, digest, int(retire), key),
+            )
+
+    def retry(self, key: int, due: float, *, attempts: int, reason: str) -> None:
+        """Have a version tried again later."""
+        with self._writing() as database:
+            database.execute(
+                "UPDATE versions SET status = 'retry', attempts = ?, reason = ?, due = ? WHERE id = ?",
+                (attempts, _short(reason), due, key),
+            )
+
+    def give_back(self, keys: Sequence[int]) -> None:
+        """Let versions wait again that were in work, as if nothing had been."""
+        with self._writing() as database:
+            database.executemany("UPDATE versions SET status = 'ready' WHERE id = ?", [(key,) for key in keys])
+
+    def adopt(self, key: int, digest: bytes) -> None:
+        """Give a finished version the inode of `key`, which proved to be the same file, and take that one out."""
+        with self._writing() as database:
+            path, size, mtime_ns, inode = database.execute(
+                "SELECT path, size, mtime_ns, inode FROM versions WHERE id = ?", (key,)
+            ).fetchone()
+            database.execute("DELETE FROM versions WHERE id = ?", (key,))
+            database.execute(
+                "UPDATE versions SET inode = ? WHERE id = (SELECT MAX(id) FROM versions WHERE path = ? AND size = ? "
+                "AND mtime_ns = ? AND digest = ? AND finished_at IS NOT NULL)",
+                (inode, path, size, mtime_ns, digest),
+            )
+
+    def begun(self) -> list[str]:
+        """Return the paths of the results of what is in work."""
+        with self._reading():
+            rows = self._database.execute(
+                "SELECT target FROM results WHERE path IN "
+                "(SELECT path FROM versions WHERE status = 'working' AND finished_at IS NULL)"
+            ).fetchall()
+        return [os.fsdecode(row[0]) for row in rows]
+
+    def interrupted(self) -> None:
+        """Let what was in work when a process ended wait again.
+
+        One that was in work time after time has its turn last and alone: it may be what ends the process.
+        """
+        with self._writing() as database:
+            database.execute(
+                "UPDATE versions SET status = 'ready', interruptions = interruptions + 1, "
+                "shy = interruptions + 1 >= ? WHERE status = 'working' AND finished_at IS NULL",
+                (SHY_AFTER,),
+            )
+
+    # Files that have still to be moved or removed
+
+    def to_retire(self, count: int, after: int) -> list[Row]:
+        """Return finished versions whose files have still to be moved or removed, by their keys from `after` on."""
+        with self._reading():
+            rows = self._database.execute(
+                f"SELECT {_COLUMNS} FROM versions WHERE retire = 1 AND id > ? ORDER BY id LIMIT ?", (after, count)
+            ).fetchall()
+        return [_row(row) for row in rows]
+
+    def retired(self, keys: Sequence[int]) -> None:
+        """Write down that files were moved or removed, or are to stay."""
+        with self._writing() as database:
+            database.executemany("UPDATE versions SET retire = 0 WHERE id = ?", [(key,) for key in keys])
+
+    # Facts about the watcher, and what the status is made of
+
+    def note(self, **facts: Any) -> None:
+        """Write down facts about the watcher, as JSON values."""
+        mark = secrets.token_hex(8)
+        self._marks.add(mark)
+        with self._writing() as database:
+            database.executemany(
+                "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                [(name, json.dumps(value)) for name, value in {**facts, "mark": mark}.items()],
+            )
+        self._marks = {mark}
+
+    def touch(self) -> None:
+        """Make sure that the ledger can be written; raises `OutputError` when it cannot."""
+        with self._writing() as database:
+            database.execute(
+                "INSERT INTO facts VALUES ('touches', '1') "
+                "ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
+            )
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with faults(self.path):
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with faults(self.path):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+                self._database.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # some faults have rolled it back already
+                    self._database.execute("ROLLBACK")
+                raise
+
+
+def _row(values: Sequence[Any]) -> Row:
+    key, path, size, mtime_ns, inode, status, attempts, interruptions, reason, first_seen, due, finished_at = values
+    return Row(
+        key=key,
+        relative=os.fsdecode(path),
+        version=Version(size, mtime_ns, inode),
+        status=status,
+        attempts=attempts,
+        interruptions=interruptions,
+        reason=reason,
+        first_seen=first_seen,
+        due=due,
+        finished_at=finished_at,
+    )
+
+
+def _short(reason: str) -> str:
+    """Return text that SQLite can store and that stays within reason."""
+    return reason[:REASON_CHARACTERS].encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,242 @@
+"""Looks for files: reads the notes, scans, and hands over to the ledger what has stood still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+
+from lumen.config import WatchOptions
+from lumen.watching.inbox import Inbox
+from lumen.watching.ledger import Ledger
+from lumen.watching.sentry import Sentry
+from lumen.watching.settling import Candidate, Settling
+from lumen.watching.telling import Teller
+from lumen.watching.tree import Found, Tree
+from lumen.watching.versions import Clock, Version
+
+SLICE_S = 0.1  # of a scan at a time: results are taken in between
+SETTLED_AT_ONCE = 1000
+SKIPPED_AT_ONCE = 1000
+FOLDERS = 1000
+ECHO_S = 1.0  # a new folder is looked into twice: files may come before it is watched
+OVERFLOW_LINE_S = 30.0
+UNREADABLE_LINE_S, UNREADABLE_LINES = 3600.0, 100
+
+
+class Scout:
+    """Knows what is looked at, and when next. It keeps nothing about files that have settled."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        ledger: Ledger,
+        options: WatchOptions,
+        *,
+        inbox: Inbox,
+        sentry: Sentry,
+        tell: Teller,
+        clock: Clock,
+    ) -> None:
+        """Prepare; nothing is looked at yet."""
+        self.scans = 0  # of everything, that came to their end
+        self._tree = tree
+        self._ledger = ledger
+        self._options = options
+        self._inbox = inbox
+        self._sentry = sentry
+        self._tell = tell
+        self._clock = clock
+        self._settling = Settling(options.settle_s)
+        self._walk: Iterator[Found] | None = None
+        self._is_full_walk = False
+        self._is_wanted = True
+        self._next_scan = 0.0
+        self._folders: set[str] = set()  # to look into now
+        self._echoes: dict[str, float] = {}  # to look into again, and when; the order is that of the times
+        self._inodes: set[int] = set()
+        self._unreadable: dict[str, float] = {}  # folders that cannot be listed, and when that was told
+        self._overflow_told = float("-inf")
+        self._skips = options.skip_backlog
+        self._skipped = 0
+        self._started_at = clock.time()
+
+    @property
+    def settling(self) -> int:
+        """How many files must still stand still."""
+        return len(self._settling)
+
+    @property
+    def has_seen_all(self) -> bool:
+        """Whether everything there was is in the ledger."""
+        waits = self._walk is not None or self._is_wanted or self._folders or self._echoes or self.settling
+        return self.scans > 0 and not waits
+
+    def look(self) -> None:
+        """Read the notes, scan for a moment, and let files settle.
+
+        Raises:
+            OSError: The watched folder cannot be listed.
+            OutputError: The ledger cannot be written.
+        """
+        self.hear()
+        self._scan()
+        self._settle()
+
+    def hear(self, *, look: bool = True) -> None:
+        """Read the notes; without `look` they only become the wish to scan everything, later."""
+        notes = self._inbox.take()
+        if notes.scan:
+            self._want_scan(notes.scan)
+        if not look:
+            self._is_wanted |= bool(notes.files or notes.folders)
+            return
+        for path in notes.folders:
+            relative = self._tree.relative(path)
+            if relative is not None and self._tree.wants_folder(relative):
+                self._note_folder(relative)
+        for path in notes.files:
+            relative = self._tree.relative(path)
+            if relative and self._tree.wants(relative):
+                with suppress(OSError):  # the next scan looks again
+                    self.see(relative, self._tree.look(relative), told=True)
+
+    def see(self, relative: str, version: Version | None, *, told: bool = False) -> None:
+        """Take in what a file is now.
+
+        Args:
+            relative: Its path below the watched folder.
+            version: What it is; None when it is not there.
+            told: An event told of it: it came or changed after the start.
+        """
+        if version is None:
+            self._settling.drop(relative)
+            return
+        if relative not in self._settling:
+            status = self._ledger.status_of(relative, version)
+            if status == "skipped" and told and self._ledger.forget_skipped(relative, version, self._started_at):
+                status = None  # it came while the backlog was skipped
+            if status is not None:
+                return
+        if not self._settling.see(relative, version, self._clock.monotonic(), self._clock.time()):
+            self._is_wanted = True
+
+    def want_scan(self) -> None:
+        """Have everything looked at soon."""
+        self._is_wanted = True
+
+    def break_off(self) -> None:
+        """End the scan under way; another one is made later."""
+        if self._walk is not None:
+            self._walk.close()  # type: ignore[attr-defined]
+            self._walk, self._is_wanted = None, True
+
+    def nap_s(self) -> float:
+        """Return after how many seconds there is something to look at, if nothing is told."""
+        times = [self._settling.next_due()]
+        if not self._settling.is_full:
+            if self._folders or self._walk is not None or self._is_wanted:
+                return 0.0
+            times += [self._next_scan, next(iter(self._echoes.values()), None)]
+        return max(0.0, min(time for time in times if time is not None) - self._clock.monotonic())
+
+    def _note_folder(self, relative: str) -> None:
+        if len(self._folders) >= FOLDERS or len(self._echoes) >= FOLDERS:
+            self._is_wanted = True
+        else:
+            self._folders.add(relative)
+
+    def _want_scan(self, reason: str) -> None:
+        self._is_wanted = True
+        if reason != "overflow":
+            self._tell("rescan", "debug", message=reason)
+            return
+        now = self._clock.monotonic()
+        if now > self._overflow_told + OVERFLOW_LINE_S:
+            self._tell("overflow", "warning", message="the system lost events; looking at everything instead")
+        self._overflow_told = now
+
+    def _scan(self) -> None:
+        """Look at files for a moment, or until too many of them have still to settle."""
+        now = self._clock.monotonic()
+        if self._walk is None:
+            self._begin_walk(now)
+        if self._walk is None:
+            return
+        skipped: dict[str, Candidate] = {}
+        while not self._settling.is_full and len(skipped) < SKIPPED_AT_ONCE:
+            found = next(self._walk, None)
+            if found is None:
+                self._walk = None
+                break
+            if not self._skips or not self._is_full_walk:
+                self.see(found.relative, found.version, told=not self._is_full_walk)
+            elif found.relative not in self._settling and not self._ledger.status_of(found.relative, found.version):
+                skipped[found.relative] = Candidate(version=found.version, since=now, first_seen=self._clock.time())
+            if self._clock.monotonic() > now + SLICE_S:
+                break
+        if skipped:
+            self._ledger.add(skipped, skipped_at=self._clock.time())
+            self._skipped += len(skipped)
+        if self._walk is None and self._is_full_walk:
+            self._end_scan()
+
+    def _begin_walk(self, now: float) -> None:
+        """Choose what is looked at next: everything, a folder that was told of, or one once more."""
+        self._is_full_walk = self._is_wanted or now >= self._next_scan
+        if self._is_full_walk:
+            self._is_wanted, below = False, ""
+            self._inodes = set()
+        elif self._folders:
+            below = self._folders.pop()
+            self._echoes.pop(below, None)
+            self._echoes[below] = now + ECHO_S
+        elif self._echoes and next(iter(self._echoes.values())) <= now:
+            below = next(iter(self._echoes))
+            del self._echoes[below]
+        else:
+            return
+        self._walk = self._tree.walk(below, self._cannot_list, self._inodes.add)
+
+    def _end_scan(self) -> None:
+        self.scans += 1
+        self._next_scan = self._clock.monotonic() + self._options.rescan_s
+        self._sentry.scanned(self._inodes)
+        self._inodes = set()
+        self._tell("scanned", "info" if self.scans == 1 else "debug", settling=len(self._settling))
+        if self._skips:
+            self._skips = False
+            self._tell("skipped", files=self._skipped, message="the backlog is left out")
+
+    def _settle(self) -> None:
+        """Hand over to the ledger what has stood still."""
+        now, wall = self._clock.monotonic(), self._clock.time()
+        ready: dict[str, Candidate] = {}
+        for relative, candidate in list(islice(self._settling.due(now), SETTLED_AT_ONCE)):
+            try:
+                version = self._tree.look(relative)
+            except OSError:  # the next scan looks again
+                version = None
+            if version is None:
+                self._settling.drop(relative)
+            elif version != candidate.version:
+                self._settling.see(relative, version, now, wall)
+            elif self._ledger.status_of(relative, version) is None:
+                ready[relative] = candidate
+            else:
+                self._settling.drop(relative)
+        if not ready:
+            return
+        replaced = self._ledger.add(ready)
+        for relative in ready:
+            self._settling.drop(relative)
+            self._tell("settled", "debug", path=relative)
+        for relative in replaced:
+            self._tell("replaced", "debug", path=relative, message="a newer version takes its place")
+
+    def _cannot_list(self, folder: str, error: OSError) -> None:
+        now = self._clock.monotonic()
+        self._unreadable = {name: told for name, told in self._unreadable.items() if told > now - UNREADABLE_LINE_S}
+        if folder not in self._unreadable and len(self._unreadable) < UNREADABLE_LINES:
+            self._unreadable[folder] = now
+            self._tell("unreadable", "warning", path=folder, reason=error.strerror or str(error))

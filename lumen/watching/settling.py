@@ -1,0 +1,71 @@
+"""Files that must stand still before anything is done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lumen.watching.versions import Version
+
+LIMIT = 8192
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A version of a file and when it was first seen, by the monotonic and by the wall clock."""
+
+    version: Version
+    since: float
+    first_seen: float
+
+
+class Settling:
+    """Remembers since when each file is what it is. Times are given by the caller; nothing is read from the disk."""
+
+    def __init__(self, settle_s: float, limit: int = LIMIT) -> None:
+        """Files settle when they have not changed for `settle_s`; more than `limit` are not taken."""
+        self._settle_s = settle_s
+        self._limit = limit
+        self._files: dict[str, Candidate] = {}  # the order is that of `since`, as a changed file goes to the end
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no other file is taken."""
+        return len(self._files) >= self._limit
+
+    def __contains__(self, relative: str) -> bool:
+        return relative in self._files
+
+    def see(self, relative: str, version: Version, now: float, wall: float) -> bool:
+        """Take in what a file is now; return False when there is no room for it."""
+        known = self._files.get(relative)
+        if known is not None and known.version == version:
+            return True
+        if known is None and self.is_full:
+            return False
+        self._files.pop(relative, None)
+        self._files[relative] = Candidate(version=version, since=now, first_seen=wall)
+        return True
+
+    def due(self, now: float) -> Iterator[tuple[str, Candidate]]:
+        """Yield the files that were last seen changing so long ago that they have settled, if they are unchanged."""
+        for relative, candidate in self._files.items():
+            if candidate.since + self._settle_s > now:
+                return
+            yield relative, candidate
+
+    def next_due(self) -> float | None:
+        """Return when the next file may have settled, None when there is none."""
+        first = next(iter(self._files.values()), None)
+        return None if first is None else first.since + self._settle_s
+
+    def drop(self, relative: str) -> None:
+        """Forget a file."""
+        self._files.pop(relative, None)
+
+    def clear(self) -> None:
+        """Forget all files."""
+        self._files.clear()

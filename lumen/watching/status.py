@@ -1,0 +1,180 @@
+"""What a ledger says to people who ask: counts, speed, what waits longest, the last errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sqlite3
+import stat
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lumen.errors import NothingToDoError, OutputError
+from lumen.locking import STATE
+from lumen.watching.ledger import NAME
+
+ERRORS = 10
+STATUSES = ("done", "failed", "unsupported", "skipped", "ready", "retry", "working")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """A version that failed, is of a kind lumen does not read, or waits to be tried again."""
+
+    path: str
+    status: str
+    reason: str
+    attempts: int
+    at: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """The version that has waited longest."""
+
+    path: str
+    status: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchStatus:
+    """A ledger at one moment.
+
+    Attributes:
+        state: What the watcher last said of itself: `watching`, `paused`, `stopping`, `stopped`; `ended` where it was
+            ended without being able to say so.
+        reason: Why it is paused.
+        facts: What else it wrote down: its folder, process, host, start, last scan, files that are settling.
+        counts: Versions by status.
+        done_per_minute: Over the last minute.
+        done_last_hour: Versions done in the last hour.
+        megapixels_last_hour: Their size.
+        oldest: What has waited longest, None when nothing waits.
+        errors: The last versions that failed or were of an unknown kind, the newest first.
+    """
+
+    state: str
+    reason: str
+    facts: dict[str, Any]
+    counts: dict[str, int]
+    done_per_minute: int
+    done_last_hour: int
+    megapixels_last_hour: float
+    oldest: Waiting | None
+    errors: tuple[Trouble, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def read_status(folder: Path, now: float) -> WatchStatus:
+    """Read the ledger of an output folder, while a watcher works on it or not; nothing is written.
+
+    Args:
+        folder: The output folder.
+        now: Seconds since 1970.
+
+    Raises:
+        NothingToDoError: There is no ledger.
+        OutputError: It cannot be read.
+    """
+    path = folder / STATE / NAME
+    try:
+        is_there = stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        is_there = False
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}") from error
+    if not is_there:
+        raise NothingToDoError(f"there is no ledger {path}; name the output folder of a `lumen watch`")
+    try:
+        with closing(_open(path)) as database:
+            return _read(database, now)
+    except sqlite3.Error as error:
+        raise OutputError(f"cannot read {path}: {error}") from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open for reading; in a folder that cannot be written, only a ledger nobody works on can be read."""
+    place = path.absolute().as_uri()
+    database = sqlite3.connect(f"{place}?mode=ro", uri=True, timeout=10)
+    try:
+        database.execute("SELECT COUNT(*) FROM facts").fetchone()
+    except sqlite3.OperationalError:
+        database.close()
+        return sqlite3.connect(f"{place}?mode=ro&immutable=1", uri=True)
+    return database
+
+
+def _read(database: sqlite3.Connection, now: float) -> WatchStatus:
+    facts = {name: json.loads(value) for name, value in database.execute("SELECT name, value FROM facts")}
+    counts = dict.fromkeys(STATUSES, 0)
+    for condition in ("IS NOT NULL", "IS NULL"):  # each is answered by its index alone
+        query = f"SELECT status, COUNT(*) FROM versions WHERE finished_at {condition} GROUP BY status"
+        for status, count in database.execute(query):
+            counts[status] = counts.get(status, 0) + count
+    per_minute, _ = _done_since(database, now - 60)
+    last_hour, megapixels = _done_since(database, now - 3600)
+    facts.pop("mark", None)
+    state, reason = str(facts.pop("state", "stopped")), str(facts.pop("reason", ""))
+    return WatchStatus(
+        state="ended" if state != "stopped" and _is_gone(facts) else state,
+        reason=reason,
+        facts=facts,
+        counts=counts,
+        done_per_minute=per_minute,
+        done_last_hour=last_hour,
+        megapixels_last_hour=round(megapixels, 3),
+        oldest=_oldest(database, now),
+        errors=_errors(database),
+    )
+
+
+def _done_since(database: sqlite3.Connection, since: float) -> tuple[int, float]:
+    query = (
+        "SELECT COUNT(*), TOTAL(megapixels) FROM versions "
+        "WHERE finished_at IS NOT NULL AND status = 'done' AND finished_at > ?"
+    )
+    count, megapixels = database.execute(query, (since,)).fetchone()
+    return int(count), float(megapixels)
+
+
+def _oldest(database: sqlite3.Connection, now: float) -> Waiting | None:
+    waiting = "SELECT path, status, reason, first_seen FROM versions WHERE finished_at IS NULL"
+    row = database.execute(f"{waiting} ORDER BY first_seen, id LIMIT 1").fetchone()
+    if row is None:
+        return None
+    path, status, reason, first_seen = row
+    return Waiting(path=os.fsdecode(path), status=status, reason=reason, seconds=round(max(0.0, now - first_seen), 3))
+
+
+def _errors(database: sqlite3.Connection) -> tuple[Trouble, ...]:
+    query = (
+        "SELECT path, status, reason, attempts, finished_at FROM versions "
+        "WHERE finished_at IS NOT NULL AND status = ? ORDER BY finished_at DESC LIMIT ?"
+    )
+    rows = [row for status in ("failed", "unsupported") for row in database.execute(query, (status, ERRORS))]
+    rows.sort(key=lambda row: -row[4])
+    return tuple(
+        Trouble(path=os.fsdecode(path), status=status, reason=reason, attempts=attempts, at=at)
+        for path, status, reason, attempts, at in rows[:ERRORS]
+    )
+
+
+def _is_gone(facts: dict[str, Any]) -> bool:
+    """Tell whether the watcher's process has ended, as far as this host can know."""
+    if os.name != "posix" or facts.get("host") != platform.node():
+        return False
+    try:
+        os.kill(int(facts["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, LookupError, ValueError):
+        return False
+    return False

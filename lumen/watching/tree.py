@@ -1,0 +1,188 @@
+"""The watched folder: which of its files are meant, and what they are now."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from lumen.finding import Selection
+from lumen.imaging.codec import SUFFIXES
+from lumen.watching.mounts import has_stable_inodes
+from lumen.watching.versions import Version
+
+# What network storages and systems keep in folders of their own, beside hidden ones.
+SYSTEM_FOLDERS = frozenset(
+    {"@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+)
+
+Identity = tuple[int, int]
+Unreadable = Callable[[str, OSError], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A file that is meant, by its path below the watched folder, and what it is now."""
+
+    relative: str
+    version: Version
+
+
+class Tree:
+    """Looks at files; it changes and remembers nothing but where the folder is.
+
+    Files that begin with a dot, files of unknown suffixes (`x.jpg.filepart`), links, and folders that begin with a dot
+    are not meant: that is what uploads are called while they last. Nor are the folders that lumen itself fills.
+    """
+
+    def __init__(self, root: Path, *, without: Iterable[Path] = (), ignore: Iterable[str] = ()) -> None:
+        """Describe a folder; `open` it before looking.
+
+        Args:
+            root: The folder, or a link to it.
+            without: Folders that are left out where they lie inside.
+            ignore: Patterns of files and folders that are left out, as `lumen.finding.Selection` matches them.
+        """
+        self.root = root.absolute()
+        self.real = str(self.root)
+        self.identity: Identity | None = None
+        self._without = [os.path.realpath(folder) for folder in without]
+        patterns = tuple(ignore)
+        self._selection = Selection(exclude=patterns) if patterns else None
+        self._excluded: set[str] = set()
+        self._use_inodes = True
+
+    def open(self) -> None:
+        """Find the folder as it is now.
+
+        Raises:
+            OSError: It is not there, or is no folder.
+        """
+        real = os.path.realpath(self.root)
+        identity = _identity(real)
+        os.scandir(real).close()  # a mount that has gone may still be seen, but not be listed
+        self.real, self.identity = real, identity
+        self._excluded = {os.path.relpath(folder, real) for folder in self._without if _inside(folder, real)}
+        self._use_inodes = has_stable_inodes(real)
+
+    def is_same(self) -> bool:
+        """Tell whether the folder is still the one that was opened.
+
+        Raises:
+            OSError: It is not there.
+        """
+        return _identity(os.path.realpath(self.root)) == self.identity
+
+    def path(self, relative: str) -> Path:
+        """Return where a file is."""
+        return Path(self.real, relative)
+
+    def relative(self, path: str) -> str | None:
+        """Return a path below the folder, None for one that lies elsewhere; the folder itself is empty."""
+        if path == self.real:
+            return ""
+        prefix = self.real.rstrip(os.sep) + os.sep
+        return path[len(prefix) :] if path.startswith(prefix) else None
+
+    def wants(self, relative: str) -> bool:
+        """Tell by its path whether a file is meant."""
+        folder, _, name = relative.rpartition(os.sep)
+        return self._wants_name(relative, name) and self.wants_folder(folder)
+
+    def wants_folder(self, relative: str) -> bool:
+        """Tell by its path whether a folder is looked into."""
+        while relative:
+            if not self.enters(relative):
+                return False
+            relative = relative.rpartition(os.sep)[0]
+        return True
+
+    def enters(self, relative: str) -> bool:
+        """Tell by its path whether a folder is looked into, those above it taken for granted."""
+        name = relative.rpartition(os.sep)[2]
+        if name.startswith(".") or name in SYSTEM_FOLDERS or relative in self._excluded:
+            return False
+        return self._selection is None or not self._selection.drops(PurePath(relative))
+
+    def look(self, relative: str) -> Version | None:
+        """Return what a file is now, None where no plain file is.
+
+        Raises:
+            OSError: The file system fails.
+        """
+        try:
+            facts = self.path(relative).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return self._version(facts) if stat.S_ISREG(facts.st_mode) else None
+
+    def walk(self, below: str, unreadable: Unreadable, entered: Callable[[int], None]) -> Iterator[Found]:
+        """Yield the files below a folder, at no more memory than the paths of folders not yet looked into.
+
+        Args:
+            below: Where to begin; empty for the whole.
+            unreadable: Told about folders that cannot be listed. For the watched folder itself the error is raised.
+            entered: Told the inode of each folder.
+        """
+        pending = [below]
+        while pending:
+            folder = pending.pop()
+            try:
+                path = self.path(folder)
+                with os.scandir(path) as entries:
+                    entered(path.stat().st_ino)
+                    for entry in entries:
+                        relative = f"{folder}{os.sep}{entry.name}" if folder else entry.name
+                        if _is_folder(entry):
+                            if self.enters(relative):
+                                pending.append(relative)
+                        elif self._wants_name(relative, entry.name) and (found := self._found(relative, entry)):
+                            yield found
+            except (FileNotFoundError, NotADirectoryError):
+                if not folder:
+                    raise
+            except OSError as error:
+                if not folder:
+                    raise
+                unreadable(folder, error)
+
+    def _wants_name(self, relative: str, name: str) -> bool:
+        stem, dot, suffix = name.rpartition(".")
+        if name.startswith(".") or not stem or dot + suffix.lower() not in SUFFIXES:
+            return False
+        return self._selection is None or not self._selection.drops(PurePath(relative))
+
+    def _found(self, relative: str, entry: os.DirEntry[str]) -> Found | None:
+        try:
+            facts = entry.stat(follow_symlinks=False)
+        except OSError:  # gone since the folder was listed; or damaged, and then the next scan looks again
+            return None
+        return Found(relative=relative, version=self._version(facts)) if stat.S_ISREG(facts.st_mode) else None
+
+    def _version(self, facts: os.stat_result) -> Version:
+        # SQLite has 63 bits: a broken clock says the year 2300, and some file systems number with all 64.
+        inode = (facts.st_ino + 2**63) % 2**64 - 2**63 if self._use_inodes else 0
+        mtime_ns = max(-(2**63), min(facts.st_mtime_ns, 2**63 - 1))
+        return Version(size=facts.st_size, mtime_ns=mtime_ns, inode=inode)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder; one damaged entry, which not even says that, must not hide those beside it."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _identity(path: str) -> Identity:
+    facts = Path(path).stat()
+    if not stat.S_ISDIR(facts.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    return facts.st_dev, facts.st_ino
+
+
+def _inside(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip(os.sep) + os.sep)

@@ -1,0 +1,63 @@
+"""What a file is at one moment, and the clocks by which it is judged."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+
+class Version(NamedTuple):
+    """What changes when somebody writes or replaces a file."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """A version of a file that has stood still, and whose turn it is.
+
+    Attributes:
+        key: Its row in the ledger.
+        path: Where it is.
+        relative: Its path below the watched folder.
+        version: What it was when it had settled.
+        attempts: How often it was tried before.
+        first_seen: When this version was first seen, in seconds since 1970.
+        reason: Why it was not finished the last time.
+        twins: Digests of finished versions under this name that differ in the inode alone: it may be one of them.
+    """
+
+    key: int
+    path: Path
+    relative: str
+    version: Version
+    attempts: int = 0
+    first_seen: float = 0.0
+    reason: str = ""
+    twins: tuple[bytes, ...] = ()
+
+
+class Clock(Protocol):
+    """Both clocks of the system; tests have their own."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump, for lengths of time."""
+
+    def time(self) -> float:
+        """Return seconds since 1970, for what must outlive the process."""
+
+
+class SystemClock:
+    """The real clocks."""
+
+    def monotonic(self) -> float:
+        """Return seconds since some moment."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """Return seconds since 1970."""
+        return time.time()

@@ -1,0 +1,377 @@
+"""The watcher: settled files out, each when its turn has come, and in the ledger what became of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from lumen.config import WatchOptions
+from lumen.errors import OutputError
+from lumen.watching.database import DamagedLedgerError
+from lumen.watching.inbox import Inbox
+from lumen.watching.ledger import SHY_AFTER, Final, Ledger, Row
+from lumen.watching.observing import Observe, observe
+from lumen.watching.scout import Scout
+from lumen.watching.sentry import CHECK_S, Sentry
+from lumen.watching.telling import Teller
+from lumen.watching.tree import Tree
+from lumen.watching.versions import Clock, Settled, SystemClock
+
+FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
+SHORTEST_DEFERRAL_S, LONGEST_DEFERRAL_S = 10.0, 600.0
+SHORTEST_NAP_S = 0.2  # where something is due that cannot be taken yet
+MOST_INTERRUPTIONS = 100  # a file that was in work each time so many processes ended is given up
+MOST_LINES = 10  # of one kind at once; then their number is told
+
+
+class Watcher:
+    """Yields settled files, and writes down what became of them. For one thread, but for `stop`.
+
+    Attributes:
+        inbox: Takes the notes.
+        ledger: Of the output folder.
+        paused: Why nothing is begun, by what asked for it.
+        counts: How many files ended as what since the start.
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        ledger: Ledger,
+        options: WatchOptions,
+        place: Callable[[str], str],
+        tell: Teller,
+        *,
+        inbox: Inbox | None = None,
+        begin: Observe = observe,
+        clock: Clock | None = None,
+    ) -> None:
+        """Prepare; nothing is looked at yet.
+
+        Args:
+            tree: The watched folder.
+            ledger: The ledger of the output folder.
+            options: How it is watched.
+            place: Returns the path of a result below the output folder for that of its file below the watched one.
+            tell: Told what happens.
+            inbox: Takes the notes; who works on files may ring it.
+            begin: Begins an observation.
+            clock: The clocks.
+        """
+        self.inbox = inbox or Inbox()
+        self.ledger = ledger
+        self.paused: dict[str, str] = {}
+        self._tree = tree
+        self._options = options
+        self._place = place
+        self._tell = tell
+        self._clock = clock or SystemClock()
+        self._sentry = Sentry(tree, self.inbox, options.backend, tell, begin=begin, clock=self._clock)
+        self._scout = Scout(tree, ledger, options, inbox=self.inbox, sentry=self._sentry, tell=tell, clock=self._clock)
+        self.counts: Counter[str] = Counter()
+        self._working: dict[int, Row] = {}
+        self._deferred: set[int] = set()  # with `oneshot` alone: it ends without them
+        self._is_stopped = False
+        self._scans_noted = 0
+        self._started_at = self._clock.time()
+
+    def files(self, room: Callable[[], int]) -> Iterator[Settled | None]:
+        """Yield files whose turn it is, and None whenever there are no more for now; then wait for the next.
+
+        It ends after `stop`, and with `oneshot` when everything that is there is finished.
+
+        Args:
+            room: Returns how many files can be taken now.
+
+        Raises:
+            DamagedLedgerError: The ledger cannot be used any more.
+        """
+        try:
+            while not self._is_stopped:
+                taken: list[Settled] = []
+                nap = CHECK_S
+                with self._pausing():
+                    self._look()
+                    count = 0 if self.paused or self._is_stopped else room()
+                    taken = self._take(count) if count > 0 else []
+                yield from taken
+                yield None
+                with self._pausing():
+                    if self._options.oneshot and self._is_over():
+                        return
+                    nap = self._nap_s(has_room=room() > 0)
+                self.inbox.wait(nap)
+        finally:
+            self._scout.break_off()
+            self._sentry.stop()
+
+    def stop(self) -> None:
+        """Let `files` end; may be called from other threads and from signal handlers."""
+        self._is_stopped = True
+        self.inbox.ring()
+
+    # Pausing
+
+    def pause(self, key: str, reason: str) -> None:
+        """Let nothing be begun until `resume` is called for the same key."""
+        is_news = key not in self.paused
+        self.paused[key] = reason
+        if is_news:
+            self._scout.break_off()
+            self._tell("paused", "warning", reason=reason)
+            self.note()
+
+    def resume(self, key: str) -> None:
+        """End a pause."""
+        if self.paused.pop(key, None) is not None and not self.paused:
+            self._tell("resumed", "warning", message="work goes on")
+            self._scout.want_scan()
+            self.note()
+            self.inbox.ring()
+
+    def note(self, state: str = "") -> None:
+        """Write down for `--status` how it stands, if the ledger can be written."""
+        with suppress(OutputError):
+            self.ledger.note(
+                state=state or ("paused" if self.paused else "watching"),
+                reason="; ".join(self.paused.values()),
+                settling=self._scout.settling,
+                input=str(self._tree.root),
+                pid=os.getpid(),
+                host=platform.node(),
+                started_at=self._started_at,
+                noted_at=self._clock.time(),
+            )
+
+    def is_input_there(self) -> bool:
+        """Look whether the watched folder is still there, and the same."""
+        before = self._tree.identity
+        self._check_input(now=True)
+        return "input" not in self.paused and self._tree.identity == before
+
+    # What became of a file
+
+    def finish(
+        self,
+        settled: Settled,
+        status: Final,
+        *,
+        reason: str = "",
+        seconds: float = 0.0,
+        megapixels: float = 0.0,
+        digest: bytes | None = None,
+        retire: bool = False,
+    ) -> None:
+        """Write down the end of a file; with `retire` it has still to be moved or removed."""
+        self.ledger.finish(
+            settled.key,
+            status,
+            self._clock.time(),
+            attempts=settled.attempts + 1,
+            reason=reason,
+            seconds=seconds,
+            megapixels=megapixels,
+            digest=digest,
+            retire=retire,
+        )
+        self.counts[status] += 1
+        self._working.pop(settled.key, None)
+
+    def try_again(self, settled: Settled, reason: str, *, is_incomplete: bool) -> bool:
+        """Have a file tried again later and later; return False after the last attempt, when it must be finished.
+
+        Args:
+            settled: The file.
+            reason: Why it could not be finished.
+            is_incomplete: It may still be on its way: its last attempt comes `incomplete_timeout_s` after its first.
+                Otherwise it is tried again soon.
+        """
+        now, attempts = self._clock.time(), settled.attempts + 1
+        left = self._options.retries - attempts
+        if left < 1:
+            return False
+        if is_incomplete:  # of five attempts: an eighth of the time, another eighth, a quarter, a half
+            wait = self._options.incomplete_timeout_s / 2 ** (left if attempts > 1 else left - 1)
+            wait = max(wait, self._options.settle_s)
+        else:
+            wait = min(FIRST_RETRY_S * 2 ** (attempts - 1), LONGEST_RETRY_S)
+        self.ledger.retry(settled.key, now + wait, attempts=attempts, reason=reason)
+        self._working.pop(settled.key, None)
+        facts = {"attempt": attempts, "of": self._options.retries, "again_in_s": round(wait, 1)}
+        self._tell("retry", "warning", path=settled.relative, **facts, reason=reason)
+        return True
+
+    @property
+    def deferred(self) -> int:
+        """With `oneshot`, how many files are left for another time."""
+        return len(self._deferred)
+
+    def defer(self, settled: Settled, reason: str) -> None:
+        """Have a file tried again later without counting an attempt: the fault is not the file's."""
+        now = self._clock.time()
+        wait = min(max((now - settled.first_seen) / 2, SHORTEST_DEFERRAL_S), LONGEST_DEFERRAL_S)
+        self.ledger.retry(settled.key, now + wait, attempts=settled.attempts, reason=reason)
+        self._working.pop(settled.key, None)
+        if self._options.oneshot:
+            self._deferred.add(settled.key)
+        if settled.reason != reason:  # said once, not every time
+            self._tell("deferred", "warning", path=settled.relative, again_in_s=round(wait, 1), reason=reason)
+
+    def adopt(self, settled: Settled, digest: bytes) -> None:
+        """Take a file for the finished version that has its content."""
+        self.ledger.adopt(settled.key, digest)
+        self._working.pop(settled.key, None)
+        self._tell("known", "debug", path=settled.relative)
+
+    def look_again(self, settled: Settled) -> bool:
+        """Begin anew with a file that changed or went since it had settled; return False when it is what it was."""
+        try:
+            version = self._tree.look(settled.relative)
+        except OSError:
+            return False
+        if version == settled.version:
+            return False
+        self.ledger.forget([settled.key])
+        self._working.pop(settled.key, None)
+        self._scout.see(settled.relative, version)
+        if version is None:
+            self._tell("gone", path=settled.relative, message="removed while it was read")
+        else:
+            self._tell("changed", "debug", path=settled.relative)
+        return True
+
+    def give_back(self, files: Sequence[Settled]) -> None:
+        """Let files wait again as if they had not been taken."""
+        self.ledger.give_back([settled.key for settled in files])
+        for settled in files:
+            self._working.pop(settled.key, None)
+
+    # One turn
+
+    @contextmanager
+    def _pausing(self) -> Iterator[None]:
+        """Pause where the ledger cannot be written; who resumes it makes sure that it can."""
+        try:
+            yield
+        except DamagedLedgerError:
+            raise
+        except OutputError as error:
+            self.pause("output", str(error))
+
+    def _look(self) -> None:
+        self._check_input()
+        if self.paused:
+            self._scout.hear(look=False)
+            return
+        try:
+            self._scout.look()
+        except OSError as error:
+            self._sentry.lose(error)
+            self._check_input()
+        if self._scout.scans > self._scans_noted:
+            self._scans_noted = self._scout.scans
+            self.note()
+
+    def _check_input(self, *, now: bool = False) -> None:
+        self._sentry.check(now=now)
+        if (absence := self._sentry.absence) is None:
+            self.resume("input")
+        else:
+            self.pause("input", absence)
+
+    def _take(self, count: int) -> list[Settled]:
+        """Return at most `count` files whose turn it is, marked as in work."""
+        if any(row.interruptions >= SHY_AFTER for row in self._working.values()):
+            return []  # one that may end the process is alone
+        now = self._clock.time()
+        rows = self.ledger.next(
+            count + len(self._working),
+            now,
+            newest=self._options.order == "newest",
+            longest_wait_s=max(self._options.incomplete_timeout_s, LONGEST_DEFERRAL_S),
+        )
+        rows = [row for row in self._still_there(rows) if self._may_begin(row)][:count]
+        owned = self.ledger.begin({row.key: (row.relative, self._place(row.relative)) for row in rows})
+        self._deferred.difference_update(row.key for row in rows)
+        taken = []
+        for row in rows:
+            settled = self._settled(row)
+            if row.key in owned:
+                self._refuse(settled, f"its result is that of {owned[row.key]} already; use another --format or name")
+            elif row.interruptions >= MOST_INTERRUPTIONS:
+                self._refuse(settled, f"lumen ended {row.interruptions} times while it worked on this file")
+            else:
+                self._working[row.key] = row
+                taken.append(settled)
+        if len(taken) < len(rows):
+            self.inbox.ring()  # there is room for the next at once
+        return taken
+
+    def _may_begin(self, row: Row) -> bool:
+        """Tell whether a file's turn is now: one at a time of each name, and what may end the process alone."""
+        if any(row.relative == other.relative for other in self._working.values()):
+            return False
+        return row.interruptions < SHY_AFTER or not self._working
+
+    def _still_there(self, rows: Sequence[Row]) -> list[Row]:
+        """Return the versions that are what they were; what has gone or changed meanwhile is taken out."""
+        kept, gone, unreadable = [], [], []
+        for row in rows:
+            try:
+                version = self._tree.look(row.relative) if self._tree.wants(row.relative) else None
+            except OSError as error:
+                unreadable.append((row, error))
+                continue
+            if version == row.version:
+                kept.append(row)
+            else:
+                gone.append((row, version))
+        if (gone or unreadable) and not self.is_input_there():
+            return []  # they are not gone, the folder is
+        for row, fault in unreadable:
+            self.defer(self._settled(row), f"cannot look at the file: {fault.strerror or fault}")
+        if gone:
+            self.ledger.forget([row.key for row, _ in gone])
+            self.inbox.ring()  # the next can have their turn at once
+        for row, version in gone:
+            self._scout.see(row.relative, version)
+        lost = [row for row, version in gone if version is None]
+        for row in lost if len(lost) <= MOST_LINES else ():
+            self._tell("gone", path=row.relative, message="removed before its turn")
+        if len(lost) > MOST_LINES:
+            self._tell("gone", files=len(lost), message="removed before their turn")
+        return kept
+
+    def _settled(self, row: Row) -> Settled:
+        return Settled(
+            key=row.key,
+            path=self._tree.path(row.relative),
+            relative=row.relative,
+            version=row.version,
+            attempts=row.attempts,
+            first_seen=row.first_seen,
+            reason=row.reason,
+            twins=self.ledger.twins(row.relative, row.version),
+        )
+
+    def _refuse(self, settled: Settled, reason: str) -> None:
+        self.finish(settled, "failed", reason=reason, retire=self._options.failed_dir is not None)
+        self._tell("failed", "error", path=settled.relative, reason=reason)
+
+    def _is_over(self) -> bool:
+        if self._working or self.paused or not self._scout.has_seen_all:
+            return False
+        return self.ledger.unfinished() <= len(self._deferred)
+
+    def _nap_s(self, *, has_room: bool) -> float:
+        """Return how long nothing has to be done, if nothing is heard."""
+        if self.paused or self._is_stopped:
+            return CHECK_S
+        nap = min(CHECK_S, self._scout.nap_s())
+        due = self.ledger.next_due() if has_room else None
+        if due is not None:
+            nap = min(nap, max(SHORTEST_NAP_S, due - self._clock.time()))
+        return nap

@@ -1,0 +1,227 @@
+"""Files through the stages: together where they are alike, alone where one is at fault, and never more than fit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lumen.config import EnhanceOptions
+from lumen.errors import DecodeError, NotFiniteError, OutputError
+from lumen.watching.tree import Tree
+from lumen.watching.versions import Settled
+from lumen.workshop import AHEAD, ChangedError, Ending, KnownError, LeftError, Work, Workshop
+from tests.fakes import FakeModels
+
+Make = Callable[..., Workshop]
+
+
+class Shop:
+    """A workshop on one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tree = Tree(folder / "in")
+        (folder / "in").mkdir()
+        self.tree.open()
+        self.out = folder / "out"
+        self.bell = threading.Event()
+        self.endings: list[Ending] = []
+
+    def open(self, helpers: int = 1, **arguments: Any) -> Workshop:
+        self.models = FakeModels(gain=2.0, **arguments)
+        self.shop = Workshop([self.models], EnhanceOptions(), self.tree.look, self.bell.set, helpers=helpers)
+        return self.shop
+
+    def picture(self, name: str, level: int = 10, size: tuple[int, int] = (60, 40)) -> Work:
+        path = self.tree.root / name
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", size, (level, level, level)).save(path)
+        return self.work(name)
+
+    def work(self, name: str, twins: tuple[bytes, ...] = ()) -> Work:
+        version = self.tree.look(name)
+        assert version is not None
+        settled = Settled(key=1, path=self.tree.path(name), relative=name, version=version, twins=twins)
+        return Work(settled=settled, target=self.out / name)
+
+    def begin(self, *works: Work) -> None:
+        """Begin with files: the first is alone in the model, the others wait decoded."""
+        self.shop.begin(works[0])
+        self.run(until=lambda: self.shop._improving)
+        for work in works[1:]:
+            self.shop.begin(work)
+        self.run(until=lambda: len(self.shop._ready) == len(works) - 1)
+
+    def run(self, until: Callable[[], object] | None = None) -> dict[str, Exception | None]:
+        """Go on until nothing is inside, or a condition holds."""
+        deadline = time.monotonic() + 60
+        while (self.shop.inside if until is None else not until()) and time.monotonic() < deadline:
+            self.bell.wait(0.05)
+            self.bell.clear()
+            self.endings += self.shop.advance()
+        return {work.settled.relative: error for work, error in self.endings}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(tmp_path)
+    yield shop
+    shop.shop.close()
+
+
+def level(path: Path) -> int:
+    with Image.open(path) as image:
+        return int(np.asarray(image)[0, 0, 0])
+
+
+def test_a_file_becomes_its_result_in_folders_that_are_made(shop: Shop) -> None:
+    opened = shop.open()
+    work = shop.picture("d/a.png")
+    opened.begin(work)
+    assert shop.run() == {"d/a.png": None}
+    assert level(shop.out / "d" / "a.png") == 20
+    assert work.settled.version.mtime_ns == (shop.out / "d" / "a.png").stat().st_mtime_ns
+    assert work.digest and work.data is None and work.megapixels == pytest.approx(0.0024)
+
+
+def test_a_backlog_of_equal_frames_shares_runs(shop: Shop) -> None:
+    gate = threading.Event()
+    shop.open(fault=lambda tiles: gate.wait(30))
+    works = [shop.picture(f"{index}.png", index) for index in range(6)]
+    works.append(shop.picture("other.png", 9, (61, 40)))
+    shop.begin(*works)
+    gate.set()
+    assert set(shop.run().values()) == {None}
+    assert sorted(shape[0] for shape in shop.models.for_sample("uint8").shapes) == [1, 1, 5]
+    assert [level(shop.out / f"{index}.png") for index in range(6)] == [0, 2, 4, 6, 8, 10]
+    assert sorted(work.together for work in works) == [1, 1, 5, 5, 5, 5, 5]
+
+
+def test_one_bad_frame_does_not_fail_those_beside_it(shop: Shop) -> None:
+    gate = threading.Event()
+
+    def fault(tiles: np.ndarray[Any, Any]) -> None:
+        gate.wait(30)
+        if (tiles == 77).any():
+            raise NotFiniteError("infinity")
+
+    shop.open(fault=fault)
+    names = {"first.png": 1, "a.png": 2, "bad.png": 77, "b.png": 3}
+    shop.begin(*(shop.picture(name, value) for name, value in names.items()))
+    gate.set()
+    found = shop.run()
+    assert isinstance(found.pop("bad.png"), NotFiniteError)
+    assert found == {"first.png": None, "a.png": None, "b.png": None}
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_taken(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = shop.open()
+    work = shop.picture("a.png")
+    (shop.tree.root / "a.png").write_bytes(b"something else")
+    opened.begin(work)
+    assert isinstance(shop.run()["a.png"], ChangedError)
+    assert not (shop.out / "a.png").exists()
+
+
+def test_a_damaged_file_is_a_decode_error_and_one_that_went_has_changed(shop: Shop) -> None:
+    opened = shop.open()
+    (shop.tree.root / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    opened.begin(shop.work("bad.png"))
+    gone = shop.picture("gone.png")
+    gone.settled.path.unlink()
+    opened.begin(gone)
+    found = shop.run()
+    assert isinstance(found["bad.png"], DecodeError)
+    assert isinstance(found["gone.png"], ChangedError)
+
+
+def test_a_file_with_the_content_of_a_finished_version_is_known(shop: Shop) -> None:
+    opened = shop.open()
+    first = shop.picture("a.png")
+    opened.begin(first)
+    shop.run()
+    opened.begin(shop.work("a.png", twins=(b"another", first.digest)))
+    shop.run()
+    assert isinstance(shop.endings[-1][1], KnownError)
+    assert shop.models.for_sample("uint8").shapes == shop.models.for_sample("uint8").shapes[:1]
+
+
+def test_a_result_that_cannot_be_written_is_kept_and_written_later(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = shop.open()
+    work = shop.picture("a.png")
+    with monkeypatch.context() as patch:
+        patch.setattr("lumen.workshop.write_atomically", lambda *_, **__: (_ for _ in ()).throw(OutputError("full")))
+        opened.begin(work)
+        assert isinstance(shop.run()["a.png"], OutputError)
+    assert work.data and work.stage == "write"
+    opened.write_again(work)
+    assert shop.run() == {"a.png": None}
+    assert level(shop.out / "a.png") == 20
+    assert len(shop.models.for_sample("uint8").shapes) == 1  # the model did not work twice
+
+
+def test_no_more_is_taken_than_there_is_room_for(shop: Shop) -> None:
+    gate = threading.Event()
+    opened = shop.open(fault=lambda tiles: gate.wait(30), helpers=2)
+    begun = 0
+    while begun < 100:
+        if opened.room:
+            opened.begin(shop.picture(f"{begun}.png"))
+            begun += 1
+            continue
+        shop.run(until=lambda: not opened._reading)
+        if not opened.room:
+            break
+    assert AHEAD <= begun <= AHEAD + 3
+    gate.set()
+    assert set(shop.run().values()) == {None}
+    assert opened.room > 0
+
+
+def test_large_pictures_are_not_decoded_ahead_by_the_dozen(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lumen.workshop.AHEAD_BYTES", 10_000)
+    gate = threading.Event()
+    opened = shop.open(fault=lambda tiles: gate.wait(30))
+    for index in range(3):
+        opened.begin(shop.picture(f"{index}.png"))
+        shop.run(until=lambda: not opened._reading)
+    assert len(opened._ready) == 2 and opened.room == 0
+    gate.set()
+    shop.run()
+
+
+def test_leaving_gives_back_what_had_not_begun_and_finishes_the_rest(shop: Shop) -> None:
+    gate = threading.Event()
+    opened = shop.open(fault=lambda tiles: gate.wait(30))
+    works = [shop.picture(f"{index}.png", size=(60 + index, 40)) for index in range(4)]
+    shop.begin(*works)
+    assert opened.leave() == works[1:]
+    gate.set()
+    assert shop.run() == {"0.png": None}
+    late = shop.picture("late.png")
+    opened.begin(late)
+    assert isinstance(shop.run()["late.png"], LeftError)
+
+
+def test_hurrying_leaves_a_picture_in_the_middle(shop: Shop) -> None:
+    entered = threading.Event()
+    opened = shop.open(fault=lambda tiles: entered.set())
+    opened._options = EnhanceOptions(tile_px=64)
+    opened.begin(shop.picture("large.png", size=(2000, 2000)))
+    shop.run(until=entered.is_set)
+    opened.hurry()
+    assert isinstance(shop.run()["large.png"], LeftError)
+    assert not shop.out.exists()
+
+
+def test_a_fault_of_the_program_is_an_ending_like_others(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = shop.open()
+    monkeypatch.setattr("lumen.workshop.encode_result", lambda *_: 1 / 0)
+    opened.begin(shop.picture("a.png"))
+    assert isinstance(shop.run()["a.png"], ZeroDivisionError)

@@ -1,0 +1,169 @@
+"""A watcher without threads and without waiting: the clock jumps, and tests say what the system tells."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lumen.config import WatchOptions
+from lumen.watching.inbox import Inbox
+from lumen.watching.ledger import Ledger
+from lumen.watching.observing import Kind, LimitReachedError
+from lumen.watching.telling import Event, Teller
+from lumen.watching.tree import Tree
+from lumen.watching.versions import Settled
+from lumen.watching.watcher import Watcher
+
+
+class FakeClock:
+    """Both clocks, which stand still until they are set."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now + 1e9
+
+
+class FakeInbox(Inbox):
+    """Lets the clock jump instead of waiting."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.until = float("inf")
+        self.waits = 0
+
+    def wait(self, seconds: float) -> None:
+        self.waits += 1
+        if self._rung:
+            return
+        self._clock.now += max(min(seconds, self.until - self._clock.now), 0.001)
+
+
+class FakeObservation:
+    """What watches nothing; tests say what it has noticed."""
+
+    def __init__(self, tree: Tree, inbox: Inbox, kind: Kind) -> None:
+        self.kind: Kind = kind
+        self.inbox = inbox
+        self.trouble: str | None = None
+        self.blind = False
+        self.stopped = False
+
+    def ailment(self) -> str | None:
+        return self.trouble
+
+    def unwatched(self, inodes: set[int]) -> bool:
+        return self.blind
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class Stage:
+    """A watched folder with its watcher.
+
+    Attributes:
+        observations: All that were begun, oldest first.
+        events: All that was told.
+    """
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.root, self.out = folder / "in", folder / "out"
+        self.root.mkdir(exist_ok=True)
+        self.out.mkdir(exist_ok=True)
+        self.clock = FakeClock()
+        self.inbox = FakeInbox(self.clock)
+        self.events: list[Event] = []
+        self.observations: list[FakeObservation] = []
+        self.refuse: list[Exception] = []
+        self.blind = False  # what new observations are
+        self.options = WatchOptions(output=self.out, **options)
+        self.tree = Tree(self.root, without=[self.out], ignore=self.options.ignore)
+        self.ledger = Ledger(self.out)
+        self.room = 100
+        self.watcher = Watcher(
+            self.tree,
+            self.ledger,
+            self.options,
+            str,
+            Teller(self.events.append),
+            inbox=self.inbox,
+            begin=self._begin,
+            clock=self.clock,
+        )
+        self.files = self.watcher.files(lambda: self.room)
+
+    def _begin(self, tree: Tree, inbox: Inbox, kind: Kind) -> FakeObservation:
+        if self.refuse:
+            raise self.refuse.pop(0)
+        self.observations.append(FakeObservation(tree, inbox, kind))
+        self.observations[-1].blind = self.blind
+        return self.observations[-1]
+
+    def take(self, seconds: float = 5.0) -> list[Settled]:
+        """Let so much time pass and return the files whose turn came."""
+        self.inbox.until, taken = self.clock.now + seconds, []
+        while self.clock.now < self.inbox.until:
+            settled = next(self.files, None)
+            if settled is not None:
+                taken.append(settled)
+            elif self.watcher._is_stopped:
+                break
+        return taken
+
+    def first(self, seconds: float = 200.0) -> Settled:
+        """Return the next file whose turn comes within a time."""
+        self.inbox.until = self.clock.now + seconds
+        while self.clock.now < self.inbox.until:
+            settled = next(self.files)
+            if settled is not None:
+                return settled
+        raise AssertionError("no file's turn came")
+
+    def names(self, seconds: float = 5.0) -> list[str]:
+        """Let time pass and return the paths of the files whose turn came."""
+        return [settled.relative for settled in self.take(seconds)]
+
+    def done(self, seconds: float = 5.0) -> list[str]:
+        """Let time pass, finish the files whose turn came, and return their paths."""
+        taken = self.take(seconds)
+        for settled in taken:
+            self.watcher.finish(settled, "done", digest=b"0" * 16)
+        return [settled.relative for settled in taken]
+
+    def write(self, name: str, data: bytes = b"x", *, mtime: float | None = None) -> Path:
+        """Write a file, without telling of it."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        if mtime is not None:
+            os.utime(path, (mtime, mtime))
+        return path
+
+    def tell(self, name: str) -> None:
+        """Tell of a file or folder as an event does."""
+        path = Path(self.tree.real, name)
+        (self.inbox.folder if path.is_dir() else self.inbox.file)(str(path))
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        """Return the facts of all events of a name."""
+        return [dict(event.facts) for event in self.events if event.name == name]
+
+    def statuses(self) -> dict[str, str]:
+        """Return the status of each file's last version in the ledger."""
+        query = "SELECT path, status FROM versions ORDER BY id"
+        return {os.fsdecode(path): status for path, status in self.ledger._database.execute(query)}
+
+    def close(self) -> None:
+        """End it."""
+        self.files.close()  # type: ignore[attr-defined]
+        self.ledger.close()
+
+
+__all__ = ["FakeClock", "FakeInbox", "FakeObservation", "LimitReachedError", "Stage"]

@@ -1,0 +1,136 @@
+"""The output folder: held by one, probed, short of space, gone and back."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from lumen.errors import LockedError, OutputError
+from lumen.imaging.atomic import TEMP_SUFFIX
+from lumen.watching.database import DamagedLedgerError
+from lumen.watching.depot import Depot
+from lumen.watching.settling import Candidate
+from lumen.watching.versions import Version
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def test_it_is_held_by_one_at_a_time_and_left_clean(tmp_path: Path) -> None:
+    with Depot(tmp_path / "out", None):
+        with pytest.raises(LockedError), Depot(tmp_path / "out", None):
+            pass
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".lumen"]
+    with Depot(tmp_path / "out", None):
+        pass
+
+
+def test_what_a_killed_process_left_is_removed_where_it_was_at_work(tmp_path: Path) -> None:
+    with Depot(tmp_path, None) as depot:
+        depot.ledger.add({"d/a.jpg": Candidate(version=Version(1, 1, 1), since=0.0, first_seen=0.0)})
+        (row,) = depot.ledger.next(1, 0.0, newest=False, longest_wait_s=1.0)
+        depot.ledger.begin({row.key: ("d/a.jpg", "d/a.jpg")})
+    for name in ("d", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f".0123{TEMP_SUFFIX}").touch()
+    with Depot(tmp_path, None) as depot:
+        depot.clean()
+        assert depot.ledger.status_of("d/a.jpg", Version(1, 1, 1)) == "ready"
+    assert [path.parent.name for path in tmp_path.rglob(f".0*{TEMP_SUFFIX}")] == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "asked", "short"),
+    [
+        (100 << 30, 2 << 30, None, False),
+        (100 << 30, (1 << 30) - 1, None, True),
+        (8 << 20, 1 << 20, None, False),  # a tenth of a small disk is enough
+        (8 << 20, 1 << 19, None, True),
+        (8 << 20, 1 << 19, 0, False),
+        (100 << 30, 2 << 30, 3 << 30, True),
+    ],
+)
+def test_a_short_disk_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, total: int, free: int, asked: int | None, short: bool
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(total, total - free, free))
+    shortage = Depot(tmp_path, asked).shortage()
+    assert (shortage is not None) == short
+    assert shortage is None or "--min-free" in shortage
+
+
+def test_work_does_not_stop_and_go_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    depot = Depot(tmp_path, 1000)
+    said = []
+    for free in (1001, 999, 1001, 1040, 1060, 1001):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: Usage(10**6, 0, free))
+        said.append(depot.shortage() is not None)
+    assert said == [False, True, True, True, False, False]
+
+
+def test_a_folder_that_goes_is_noticed_and_taken_up_again_when_it_is_back(tmp_path: Path) -> None:
+    out, away = tmp_path / "out", tmp_path / "away"
+    with Depot(out, None) as depot:
+        assert not depot.is_other()
+        out.rename(away)
+        assert depot.is_other()
+        with pytest.raises(OutputError, match="its ledger has gone"):
+            depot.mend()
+        out.mkdir()  # as the bare place of a mount
+        with pytest.raises(OutputError, match="its ledger has gone"):
+            depot.mend()
+        out.rmdir()
+        shutil.copytree(away, out)  # the same disk, mounted anew
+        depot.mend()
+        assert not depot.is_other()
+        with pytest.raises(LockedError), Depot(out, None):
+            pass
+        depot.ledger.note(state="watching")
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with Depot(tmp_path / "out", None) as depot:
+        depot.probe()
+        shutil.rmtree(tmp_path / "out")
+        (tmp_path / "out").touch()
+        with pytest.raises(OutputError):
+            depot.probe()
+        (tmp_path / "out").unlink()
+
+
+def test_what_a_killed_process_left_is_known_until_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = Candidate(version=Version(1, 1, 1), since=0.0, first_seen=0.0)
+    with Depot(tmp_path / "out", None) as depot:
+        depot.ledger.add({"d/a.jpg": candidate})
+        depot.ledger.begin({1: ("d/a.jpg", "d/a.jpg")})
+    left = tmp_path / "out" / "d" / f".half{TEMP_SUFFIX}"
+    left.parent.mkdir()
+    left.touch()
+    with Depot(tmp_path / "out", None) as depot, monkeypatch.context() as patch:  # killed in the middle of cleaning
+        patch.setattr("lumen.watching.depot.remove_leftovers", lambda folder: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            depot.clean()
+    with Depot(tmp_path / "out", None) as depot:
+        depot.clean()
+        assert not left.exists()
+        assert depot.ledger.begun() == []
+
+
+def test_another_ledger_is_not_written_into(tmp_path: Path) -> None:
+    out, backup = tmp_path / "out", tmp_path / "backup"
+    with Depot(out, None) as depot:
+        depot.ledger.note(state="watching")
+        shutil.copytree(out, backup)
+        depot.ledger.note(state="watching")  # and so on, for days
+        out.rename(tmp_path / "away")
+        shutil.copytree(backup, out)
+        with pytest.raises(DamagedLedgerError, match="was replaced by another ledger"):
+            depot.mend()
