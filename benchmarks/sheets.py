@@ -8,14 +8,17 @@ reference where there is one. `--crop 240` shows the busiest square of that size
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from darkened import darken
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.darkened import darken
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.imaging.codec import SUFFIXES, Metadata, Picture, displayed_8bit, read_picture
 from lumen.imaging.metrics import psnr

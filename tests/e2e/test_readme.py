@@ -167,7 +167,7 @@ def test_options_in_running_text_exist() -> None:
 
 def test_the_option_table_of_enhance_is_complete() -> None:
     section = README.partition("## Enhance")[2].partition("\n## ")[0]
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", section))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", section))
     assert named == {name for name in options_of("enhance") if name.startswith("--")} - {
         "--help",
         *(name for parameter in cli.params for name in parameter.opts),

@@ -30,7 +30,7 @@ FACTS = {"lumen.errors", "lumen.config", "lumen.spec"}
 CORE = FACTS | {"lumen.imaging", "lumen.runtime"}
 # Room -> the rooms below it. Every room may use the bare `lumen` (its version), and its own modules.
 MAY_IMPORT: dict[str, set[str]] = {
-    "lumen": CORE | {"lumen.pipeline", "lumen.evaluation"},  # for type checkers; loaded on first use
+    "lumen": CORE | {"lumen.pipeline", "lumen.enhancer", "lumen.evaluation"},  # for type checkers; loaded on first use
     "lumen.errors": set(),
     "lumen.config": {"lumen.errors"},
     "lumen.spec": {"lumen.errors"},
@@ -38,13 +38,25 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.data": set(),
     "lumen.extras": {"lumen.errors"},
     "lumen.locking": {"lumen.errors"},
-    "lumen.imaging": FACTS,
+    "lumen.imaging": FACTS | {"lumen.extras"},
     "lumen.runtime": FACTS | {"lumen.data"},
     "lumen.pipeline": CORE,
+    "lumen.enhancer": CORE | {"lumen.pipeline"},
     "lumen.pairing": FACTS | {"lumen.imaging"},
-    "lumen.sources": FACTS | {"lumen.imaging", "lumen.report"},
     "lumen.report": FACTS,
-    "lumen.batch": CORE | {"lumen.pipeline", "lumen.sources", "lumen.report", "lumen.locking"},
+    "lumen.finding": FACTS | {"lumen.imaging"},
+    "lumen.sources": FACTS | {"lumen.imaging", "lumen.report", "lumen.finding"},
+    "lumen.journal": FACTS | {"lumen.imaging", "lumen.locking"},
+    "lumen.destinations": FACTS | {"lumen.imaging", "lumen.report", "lumen.sources", "lumen.locking", "lumen.journal"},
+    "lumen.runlog": FACTS | {"lumen.report", "lumen.locking"},
+    "lumen.conveyor": set(),
+    "lumen.batch": CORE
+    | {"lumen.pipeline", "lumen.sources", "lumen.report", "lumen.destinations", "lumen.runlog", "lumen.conveyor"},
+    "lumen.watching": FACTS | {"lumen.imaging", "lumen.finding", "lumen.locking", "lumen.report"},
+    "lumen.frames": CORE | {"lumen.pipeline"},
+    "lumen.workshop": CORE | {"lumen.pipeline", "lumen.frames", "lumen.finding", "lumen.watching"},
+    "lumen.desk": FACTS | {"lumen.workshop", "lumen.watching"},
+    "lumen.service": CORE | {"lumen.pipeline", "lumen.sources", "lumen.workshop", "lumen.desk", "lumen.watching"},
     "lumen.evaluation": CORE | {"lumen.pipeline", "lumen.pairing"},
     "lumen.diagnosis": CORE,
     "lumen.models": FACTS | {"lumen.registry"},
@@ -209,7 +221,7 @@ def test_help_loads_nothing_heavy(args: list[str]) -> None:
     assert loaded_by(*args) & set(HEAVY) == set()
 
 
-@pytest.mark.parametrize("command", ["enhance", "eval", "train", "export-onnx", "models", "doctor"])
+@pytest.mark.parametrize("command", ["enhance", "watch", "eval", "train", "export-onnx", "models", "doctor"])
 def test_help_of_a_command_never_loads_torch(command: str) -> None:
     assert loaded_by(command, "--help") & {"torch", "onnxruntime"} == set()
 
