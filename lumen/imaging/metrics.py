@@ -23,7 +23,9 @@ SIGMA = 1.5
 K1, K2 = 0.01, 0.03
 LUMA = (0.299, 0.587, 0.114)
 
-_BLOCK = 64  # output pixels a side per step of SSIM: two small matrix products that stay in the cache
+# Output pixels a side per step of SSIM: matrix products that stay in the cache, and so small that the linear algebra
+# library does not start threads of its own for them: whoever scores many pictures has one for each already.
+_BLOCK = 48
 _CHUNK = 1 << 18  # samples per step of the sums
 
 _Integer = TypeVar("_Integer", np.uint8, np.uint16)
@@ -37,7 +39,7 @@ def mse(prediction: _Picture, reference: _Picture) -> float:
         DataError: Shapes or dtypes differ, or there is nothing to compare.
     """
     _check_pair(prediction, reference)
-    total = math.fsum(float(np.vdot(d, d)) for d in _differences(prediction, reference))
+    total = math.fsum(float(np.einsum("i,i->", d, d)) for d in _differences(prediction, reference))
     return total / prediction.size
 
 
@@ -58,9 +60,26 @@ def psnr(prediction: _Picture, reference: _Picture, *, data_range: float) -> flo
     Raises:
         DataError: Shapes or dtypes differ, there is nothing to compare, or `data_range` is not above 0.
     """
+    return psnr_of(mse(prediction, reference), data_range=data_range)
+
+
+def psnr_of(error: float, *, data_range: float) -> float:
+    """Return the peak signal-to-noise ratio in dB of a mean squared error; `inf` for none.
+
+    Raises:
+        DataError: `data_range` is not above 0.
+    """
     _check_range(data_range)
-    error = mse(prediction, reference)
     return math.inf if error == 0.0 else 10.0 * math.log10(data_range * data_range / error)
+
+
+def luma(picture: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return 0.299 R + 0.587 G + 0.114 B of `[H, W, 3]` as float64 `[H, W]`, in units of the input, not rounded."""
+    result = np.empty(picture.shape[:2])
+    step = max(1, _CHUNK // max(1, picture.shape[1]))
+    for y in range(0, len(result), step):
+        np.einsum("hwc,c->hw", picture[y : y + step], LUMA, out=result[y : y + step], dtype=np.float64)
+    return result
 
 
 def ssim(prediction: _Picture, reference: _Picture, *, data_range: float) -> float:
@@ -83,12 +102,13 @@ def ssim(prediction: _Picture, reference: _Picture, *, data_range: float) -> flo
         raise DataError(f"expected pictures of at least {WINDOW}x{WINDOW} pixels for SSIM, got {width}x{height}")
     rows, cols = height - WINDOW + 1, width - WINDOW + 1
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    first, second = _planes(prediction), _planes(reference)
     sums = []
     for y in range(0, rows, _BLOCK):
         for x in range(0, cols, _BLOCK):
-            block = np.s_[y : min(y + _BLOCK, rows) + WINDOW - 1, x : min(x + _BLOCK, cols) + WINDOW - 1]
-            sums.append(_similarity_sum(_planes(prediction[block]), _planes(reference[block]), c1, c2))
-    windows: int = rows * cols * (prediction.size // (height * width))
+            block = np.s_[:, y : min(y + _BLOCK, rows) + WINDOW - 1, x : min(x + _BLOCK, cols) + WINDOW - 1]
+            sums.append(_similarity_sum(first[block], second[block], c1, c2))
+    windows: int = rows * cols * len(first)
     return math.fsum(sums) / windows
 
 
@@ -152,10 +172,9 @@ def _gray_mean(picture: _Picture) -> float:
     return math.fsum(weight * float(picture[..., c].mean(dtype=np.float64)) for c, weight in enumerate(LUMA))
 
 
-def _planes(block: _Picture) -> npt.NDArray[np.float64]:
-    """Return a block as contiguous float64 `[C, H, W]`."""
-    stacked = block[np.newaxis] if block.ndim == 2 else block.transpose(2, 0, 1)
-    return np.ascontiguousarray(stacked, dtype=np.float64)
+def _planes(picture: _Picture) -> _Picture:
+    """Return a picture as contiguous `[C, H, W]`, in its own dtype."""
+    return np.ascontiguousarray(picture[np.newaxis] if picture.ndim == 2 else picture.transpose(2, 0, 1))
 
 
 def _gaussian_bands() -> npt.NDArray[np.float64]:
@@ -169,16 +188,21 @@ def _gaussian_bands() -> npt.NDArray[np.float64]:
     return bands
 
 
-_BANDS = _gaussian_bands()
+_DOWN = _gaussian_bands()
+_ACROSS = np.ascontiguousarray(_DOWN.T)
 
 
-def _similarity_sum(p: npt.NDArray[np.float64], r: npt.NDArray[np.float64], c1: float, c2: float) -> float:
+def _similarity_sum(p: _Picture, r: _Picture, c1: float, c2: float) -> float:
     """Return the sum of the SSIM map over the windows inside two blocks `[C, H, W]`."""
     height, width = p.shape[1:]
-    down = _BANDS[: height - WINDOW + 1, :height]
-    across = _BANDS[: width - WINDOW + 1, :width].T
-    mean_p, mean_r, mean_pp, mean_rr, mean_pr = down @ np.stack([p, r, p * p, r * r, p * r]) @ across
+    stack = np.empty((4, *p.shape))
+    stack[0], stack[1] = p, r
+    np.multiply(stack[0], stack[1], out=stack[2])
+    np.multiply(stack[0], stack[0], out=stack[3])
+    stack[3] += stack[1] * stack[1]  # the two variances are only ever added
+    means = _DOWN[: height - WINDOW + 1, :height] @ stack @ _ACROSS[:width, : width - WINDOW + 1]
+    mean_p, mean_r, mean_pr, mean_squares = means
     product, squares = mean_p * mean_r, mean_p * mean_p + mean_r * mean_r
     numerator = (2 * product + c1) * (2 * (mean_pr - product) + c2)
-    denominator = (squares + c1) * (mean_pp + mean_rr - squares + c2)
+    denominator = (squares + c1) * (mean_squares - squares + c2)
     return float((numerator / denominator).sum())

@@ -52,6 +52,34 @@ def test_scores_equal_scikit_image(seed: int, shape: tuple[int, ...], dtype: typ
     assert 0 < mae(prediction, reference) <= math.sqrt(mse(prediction, reference))
 
 
+@pytest.mark.parametrize("seed", range(50))
+def test_random_pairs_score_as_in_scikit_image(seed: int) -> None:
+    """Any size, 8 or 16 bit, grey or RGB, alike or not."""
+    rng = np.random.default_rng(1000 + seed)
+    dtype: type[np.integer[Any]] = np.uint16 if seed % 2 else np.uint8
+    top = int(np.iinfo(dtype).max)
+    size = tuple(int(side) for side in rng.integers(11, 120, 2))
+    shape = size if seed % 4 < 2 else (*size, 3)
+    reference = rng.integers(0, top + 1, shape).astype(dtype)
+    change = rng.normal(0, top * float(rng.choice([0.002, 0.05, 0.5])), shape)
+    prediction = np.clip(np.rint(reference + change), 0, top).astype(dtype)
+    expected = SKIMAGE.structural_similarity(
+        reference,
+        prediction,
+        data_range=top,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        channel_axis=None if len(shape) == 2 else 2,
+    )
+    assert ssim(prediction, reference, data_range=top) == pytest.approx(expected, abs=1e-6)
+    expected = SKIMAGE.peak_signal_noise_ratio(reference, prediction, data_range=top)
+    assert psnr(prediction, reference, data_range=top) == pytest.approx(expected, abs=1e-6)
+    assert mse(prediction, reference) == pytest.approx(SKIMAGE.mean_squared_error(reference, prediction), rel=1e-9)
+    expected = np.abs(prediction.astype(np.float64) - reference.astype(np.float64)).mean()
+    assert mae(prediction, reference) == pytest.approx(expected, rel=1e-9)
+
+
 def test_floats_score_as_the_integers_they_stand_for() -> None:
     a, b = pair((60, 80, 3), np.uint8, 5)
     c, d = a / 255.0, b / 255.0
