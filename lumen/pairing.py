@@ -1,31 +1,35 @@
-"""Pairs pictures of two folders by their names, never by their order."""
+"""Pairs pictures of several folders by their names, never by their order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any, Final
 
 from lumen.errors import NothingToDoError, UsageError
 from lumen.imaging.codec import SUFFIXES
 
+LOW: Final = "input"
+OUTPUT: Final = "output"  # what a single method's results are called
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A picture and its reference.
+    """A picture, what it should look like, and what was made of it.
 
     Attributes:
         name: Path relative to the folder, without suffix, with forward slashes.
-        low: File to enhance or to score.
-        reference: File with the truth.
-        result: What was made of `low` already, where it is to be scored beside it.
+        low: The dark picture; None where only results are there.
+        reference: File with the truth; None where there is none.
+        results: What was made of the picture already, by the name of who made it.
     """
 
     name: str
-    low: Path
-    reference: Path
-    result: Path | None = None
+    low: Path | None = None
+    reference: Path | None = None
+    results: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,38 +59,128 @@ class Problem:
         return {"name": self.name, "error": self.reason}
 
 
-def find_pairs(low: Path, reference: Path) -> tuple[tuple[Pair, ...], tuple[Problem, ...]]:
-    """Pair two folders, or two files.
+@dataclass(frozen=True, kw_only=True)
+class Matching:
+    """How names find each other.
+
+    Attributes:
+        pattern: A regular expression that is searched in every name; what its groups hold must be equal. Without it the
+            whole names must be.
+        gt_per_folder: One reference serves all pictures of a folder: `HIGH/12.jpg`, or the one picture in `HIGH/12`,
+            those of `LOW/12`.
+    """
+
+    pattern: str | None = None
+    gt_per_folder: bool = False
+
+    def __post_init__(self) -> None:
+        if self.pattern is None:
+            return
+        if self.gt_per_folder:
+            raise UsageError("expected --pair or --gt-per-folder, got both")
+        try:
+            groups = re.compile(self.pattern).groups
+        except re.error as error:
+            raise UsageError(f"expected a regular expression after --pair, got {self.pattern!r}: {error}") from error
+        if not groups:
+            raise UsageError(
+                rf"expected a group in --pair that says what is equal, such as (\d+)$, got {self.pattern!r}"
+            )
+
+    def key(self, name: str) -> str | None:
+        """Return what must be equal of the name of a picture; None where it does not match."""
+        if self.pattern is None:
+            return name.casefold()
+        found = re.search(self.pattern, name, re.IGNORECASE)
+        return None if found is None else "\0".join(group or "" for group in found.groups()).casefold()
+
+    def reference_key(self, name: str) -> str | None:
+        """Return the key of a reference."""
+        parent = PurePosixPath(name).parent.as_posix()
+        return parent.casefold() if self.gt_per_folder and parent != "." else self.key(name)
+
+    def wanted(self, key: str) -> str | None:
+        """Return the key of the reference that a picture with this key needs; None where it has no folder."""
+        if not self.gt_per_folder:
+            return key
+        parent = PurePosixPath(key).parent.as_posix()
+        return None if parent == "." else parent
+
+
+def find_pairs(
+    low: Path | None,
+    reference: Path | None,
+    results: Mapping[str, Path] | None = None,
+    matching: Matching | None = None,
+) -> tuple[tuple[Pair, ...], tuple[Problem, ...]]:
+    """Pair folders, or single files.
 
     Folders are read with their sub-folders, hidden ones left out. Names pair by relative path without suffix, upper and
-    lower case being the same.
+    lower case being the same, unless `matching` says otherwise. A pair needs a file in every folder.
+
+    Args:
+        low: Dark pictures; None where there are none.
+        reference: What they should look like; None where nobody knows.
+        results: What was made of them, by the name of who made it.
+        matching: How names find each other.
 
     Returns:
         The pairs, sorted by name, and a problem for every name without a partner or with more than one.
 
     Raises:
-        UsageError: One is a file and the other a folder.
+        UsageError: Some are files and some folders.
         NothingToDoError: No name has a partner.
     """
-    if low.is_file() and reference.is_file():
-        return (Pair(name=low.stem, low=low, reference=reference),), ()
-    if low.is_file() or reference.is_file():
-        raise UsageError(f"expected two folders or two files, got {low} and {reference}")
-    lows, references = _by_name(low), _by_name(reference)
-    pairs, problems = [], []
-    for key in sorted(lows.keys() | references.keys()):
-        dark, bright = lows.get(key, []), references.get(key, [])
-        name = _name((dark or bright)[0].relative_to(low if dark else reference))
-        if len(dark) == len(bright) == 1:
-            pairs.append(Pair(name=name, low=dark[0], reference=bright[0]))
+    matching = matching or Matching()
+    pictures = {LOW: low} if low is not None else {}
+    pictures |= results or {}
+    places = [*pictures.values(), *([] if reference is None else [reference])]
+    if all(place.is_file() for place in places):
+        name = next(iter(pictures.values())).stem
+        return (Pair(name=name, low=low, reference=reference, results=dict(results or {})),), ()
+    if any(place.is_file() for place in places):
+        raise UsageError(f"expected folders or single files, two folders or two files, got {_listed(places)}")
+    return _paired(pictures, reference, matching)
+
+
+def _paired(
+    pictures: Mapping[str, Path], reference: Path | None, matching: Matching
+) -> tuple[tuple[Pair, ...], tuple[Problem, ...]]:
+    """Pair what is in the folders of pictures, by role, with the references."""
+    problems: list[Problem] = []
+    found = {role: _by_key(folder, matching.key, problems) for role, folder in pictures.items()}
+    references = {} if reference is None else _by_key(reference, matching.reference_key, problems)
+    pairs, used = [], set()
+    for key in sorted(set().union(*found.values())):
+        files = {str(pictures[role]): keyed.get(key, []) for role, keyed in found.items()}
+        name = next(_name(paths[0].relative_to(folder)) for folder, paths in files.items() if paths)
+        if reference is not None:
+            wanted = matching.wanted(key)
+            used.add(wanted)
+            if wanted is None:
+                problems.append(Problem(name=name, reason="expected a picture in a folder named as its reference"))
+                continue
+            files[str(reference)] = references.get(wanted, [])
+        if all(len(paths) == 1 for paths in files.values()):
+            one = {role: found[role][key][0] for role in pictures}
+            truth = None if reference is None else files[str(reference)][0]
+            pairs.append(Pair(name=name, low=one.pop(LOW, None), reference=truth, results=one))
         else:
-            problems.append(Problem(name=name, reason=_why_unpaired({str(low): dark, str(reference): bright})))
+            problems.append(Problem(name=name, reason=_why_unpaired(files)))
+    first = next(iter(pictures.values()))
+    for key in references.keys() - used:
+        assert reference is not None
+        name = _name(references[key][0].relative_to(reference))
+        problems.append(Problem(name=name, reason=f"expected a picture of this name in {first}, found none"))
     if not pairs:
+        counts = {folder: sum(map(len, found[role].values())) for role, folder in pictures.items()}
+        if reference is not None:
+            counts[reference] = sum(map(len, references.values()))
         raise NothingToDoError(
-            f"expected pictures of the same name in two folders, found {len(lows)} in {low} and {len(references)} in "
-            f"{reference}, and none in common"
+            f"expected pictures of the same name in {len(counts)} folders, found "
+            f"{' and '.join(f'{count} in {folder}' for folder, count in counts.items())}, and none in common"
         )
-    return tuple(pairs), tuple(problems)
+    return tuple(pairs), tuple(sorted(problems, key=lambda problem: problem.name.casefold()))
 
 
 def pair_results(results: Iterable[Result], reference: Path) -> tuple[tuple[Pair, ...], tuple[Problem, ...]]:
@@ -101,30 +195,41 @@ def pair_results(results: Iterable[Result], reference: Path) -> tuple[tuple[Pair
     by_name: dict[str, list[Result]] = {}
     for result in results:
         by_name.setdefault(_name(result.place).casefold(), []).append(result)
-    references = _by_name(reference)
+    references = _by_key(reference, Matching().key, [])
     pairs, problems = [], []
     for key, same in sorted(by_name.items()):
         name, bright = _name(same[0].place), references.get(key, [])
         if len(same) == len(bright) == 1:
-            pairs.append(Pair(name=name, low=same[0].low, reference=bright[0], result=same[0].result))
+            made = {OUTPUT: same[0].result}
+            pairs.append(Pair(name=name, low=same[0].low, reference=bright[0], results=made))
         else:
             found = {"the results": [each.result for each in same], str(reference): bright}
             problems.append(Problem(name=name, reason=_why_unpaired(found)))
     return tuple(pairs), tuple(problems)
 
 
-def _by_name(folder: Path) -> dict[str, list[Path]]:
-    """Return the pictures below a folder by their name in lower case."""
+def _by_key(folder: Path, key_of: Callable[[str], str | None], problems: list[Problem]) -> dict[str, list[Path]]:
+    """Return the pictures below a folder by their key; what has none becomes a problem."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
         if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
-            found.setdefault(_name(path.relative_to(folder)).casefold(), []).append(path)
+            key = key_of(_name(relative))
+            if key is None:
+                reason = f"expected a name that --pair matches in {folder}"
+                problems.append(Problem(name=_name(relative), reason=reason))
+            else:
+                found.setdefault(key, []).append(path)
     return found
 
 
 def _name(place: PurePath) -> str:
     return place.with_suffix("").as_posix()
+
+
+def _listed(places: Sequence[Path]) -> str:
+    return " and ".join(map(str, places))
 
 
 def _why_unpaired(found: Mapping[str, Sequence[Path]]) -> str:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import ROOT, Run
+from tests.fakes import write_fake_onnx
 
 
 def picture(seed: int, top: int, size: tuple[int, int] = (24, 32)) -> NDArray[np.uint8]:
@@ -38,9 +40,13 @@ def test_prints_scores_means_and_the_protocol(pairs: Path, fake_model: Path, lum
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["picture", "input", "PSNR", "SSIM", "output", "PSNR", "SSIM"]
-    assert lines[1].split()[0] == "a"
-    assert lines[1].split()[3:] == ["inf", "1.0000"]
+    assert lines[1].split()[0] == "b", "the worst comes first"
+    assert lines[2].split()[0] == "a"
+    assert lines[2].split()[3:] == ["inf", "1.0000"]
+    assert [line.split()[0] for line in lines[3:6]] == ["mean", "median", "spread"]
     assert lines[3].startswith("mean of 2")
+    assert [line.split()[0] for line in lines[7:11]] == ["mean", "input", "output", "reference"]
+    assert lines[7].split()[1:6] == ["PSNR", "SSIM", "MAE", "MSE", "brightness"]
     assert "1 equal to the reference" in done.stdout
     assert "data range 255" in done.stdout
     assert "model fake on cpu" in done.stdout
@@ -54,7 +60,17 @@ def test_extra_columns_stand_beside_the_plain_ones(pairs: Path, fake_model: Path
     assert done.returncode == 0, done.stderr
     *pictures, last = map(json.loads, done.stdout.splitlines())
     assert [entry["name"] for entry in pictures] == ["a", "b"]
-    assert set(pictures[1]) == {"name", "width", "height", "input", "output", "gt_mean", "match_brightness", "ev"}
+    assert set(pictures[1]) == {
+        "name",
+        "width",
+        "height",
+        "input",
+        "output",
+        "gt_mean",
+        "match_brightness",
+        "reference",
+        "ev",
+    }
     assert pictures[0]["output"]["psnr"] is None
     assert last["summary"]["pictures"] == 2
     assert last["summary"]["mean"]["output"]["equal"] == 1
@@ -63,7 +79,7 @@ def test_extra_columns_stand_beside_the_plain_ones(pairs: Path, fake_model: Path
 
 def test_the_table_of_all_columns_has_a_cell_for_each(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
     done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, "--gt-mean", "--match-brightness", cwd=pairs)
-    header, first, _, mean = done.stdout.splitlines()[:4]
+    header, _, first, mean = done.stdout.splitlines()[:4]
     assert header.endswith("EV")
     assert len(first.split()) == 1 + 4 * 2 + 1
     assert len(mean.split()) == 3 + 4 * 2
@@ -100,6 +116,20 @@ def test_nothing_in_common_ends_with_4(pairs: Path, lumen_command: Run) -> None:
     ("arguments", "says"),
     [
         (["--gt", "high"], "LOW"),
+        (["--gt", "high", "low", "high"], "expected one LOW"),
+        (["--gt", "high", "low", "--input", "low"], "--input with --as-is"),
+        (["--gt", "high", "low", "--as-is", "--results", "low"], "--as-is or --results"),
+        (["--gt", "high", "low", "high", "--as-is", "--baseline", "gamma"], "--input with --baseline"),
+        (["--gt", "high", "low", "low", "--as-is"], "each folder once"),
+        (["--gt", "high", "low", "-m", "a", "-m", "a"], "each --model once"),
+        (["--gt", "high", "low", "--baseline", "magic"], "--baseline"),
+        (["--gt", "high", "low", "--data-range", "1"], "--data-range"),
+        (["--gt", "high", "low", "--channel", "yuv"], "--channel"),
+        (["--gt", "high", "low", "--pair", "low"], "a group in --pair"),
+        (["--gt", "high", "low", "--report", "scores.doc"], "--report"),
+        (["--gt", "high", "low", "--niqe-model", "high/a.png"], "--niqe with"),
+        (["low", "--niqe", "--gt-mean"], "--gt HIGH with --gt-mean"),
+        (["--check", "high/a.png", "--gt-mean"], "--check alone"),
         (["low"], "--gt"),
         (["--gt", "high", "missing"], "missing"),
         (["--gt", "high", "low", "--as-is", "--model", "x.onnx"], "--as-is or --model"),
@@ -127,6 +157,134 @@ def test_an_unwritable_folder_ends_with_6(pairs: Path, fake_model: Path, lumen_c
     (pairs / "kept").write_text("in the way")
     done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, "--save", "kept", cwd=pairs)
     assert done.returncode == 6
+
+
+def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])["summary"]
+    return found
+
+
+def test_models_results_and_baselines_stand_side_by_side(
+    pairs: Path, fake_model: Path, lumen_command: Run, tmp_path: Path
+) -> None:
+    other = write_fake_onnx(tmp_path / "other.onnx", gain=1.5, radius=0)
+    (pairs / "tool").mkdir()
+    for name in "ab":
+        Image.fromarray(picture(9, 200)).save(pairs / "tool" / f"{name}.png")
+    done = lumen_command(
+        "eval", "--gt", "high", "low", "-m", fake_model, "-m", other, "--device", "cpu", "--results", "tool",
+        "--baseline", "gamma:3,autocontrast", "--gt-mean", "--save", "kept", "--json", cwd=pairs,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    mean = summary_of(done)["mean"]
+    methods = ["fake", "other", "tool", "gamma:3", "autocontrast"]
+    assert list(mean) == ["input", *(column for name in methods for column in (name, f"{name} gt_mean"))]
+    assert mean["fake"]["equal"] == 1
+    assert mean["other"]["equal"] == 0
+    assert {path.relative_to(pairs / "kept").as_posix() for path in (pairs / "kept").rglob("*.png")} == {
+        f"{model}/{name}.png" for model in ("fake", "other") for name in "ab"
+    }
+    assert "fake by model fake on cpu; other by model fake on cpu" in summary_of(done)["protocol"]
+
+
+def test_folders_are_scored_as_they_are_beside_their_input(pairs: Path, lumen_command: Run) -> None:
+    for tool, seed in (("one", 7), ("two", 8)):
+        (pairs / tool).mkdir()
+        for name in "ab":
+            Image.fromarray(picture(seed, 200)).save(pairs / tool / f"{name}.png")
+    done = lumen_command("eval", "--gt", "high", "--as-is", "one", "two", "--input", "low", "--json", cwd=pairs)
+    assert done.returncode == 0, done.stderr
+    assert list(summary_of(done)["mean"]) == ["input", "one", "two"]
+
+
+def test_order_names_and_extensions_do_not_change_a_score(pairs: Path, lumen_command: Run) -> None:
+    """The same pictures under upper-case names, as other formats, written in another order, beside foreign files."""
+    for folder in ("low", "high"):
+        (pairs / f"{folder}-2").mkdir()
+        for path in sorted((pairs / folder).iterdir(), reverse=True):
+            image = Image.open(path)
+            image.save(pairs / f"{folder}-2" / f"{path.stem.upper()}.TIFF")
+        (pairs / f"{folder}-2" / "notes.txt").write_text("no picture")
+        (pairs / f"{folder}-2" / ".hidden.png").write_bytes(b"")
+    first = lumen_command("eval", "--gt", "high", "low", "--as-is", "--json", cwd=pairs)
+    again = lumen_command("eval", "--gt", "high-2", "low-2", "--as-is", "--json", cwd=pairs)
+    scores = [[json.loads(line).get("output") for line in done.stdout.splitlines()] for done in (first, again)]
+    assert (first.returncode, again.returncode) == (0, 0), again.stderr
+    assert scores[0] == scores[1]
+    assert scores[0][0] is not None
+
+
+def test_pictures_without_references_get_what_needs_none(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
+    large = picture(4, 100, (200, 300))
+    Image.fromarray(large).save(pairs / "low" / "a.png")
+    done = lumen_command("eval", "low", "--niqe", "-m", fake_model, "--json", cwd=pairs)
+    assert done.returncode == 0, done.stderr
+    large_scores, small_scores, _ = map(json.loads, done.stdout.splitlines())
+    assert "psnr" not in large_scores["output"]
+    assert large_scores["output"]["niqe"] > 0
+    assert "niqe" not in small_scores["output"], "too small for a block"
+    assert large_scores["output"]["brightness"] == pytest.approx(2 * large_scores["input"]["brightness"])
+    assert "no references" in summary_of(done)["protocol"]
+    table = lumen_command("eval", "low", "--niqe", "-m", fake_model, cwd=pairs)
+    assert table.stdout.splitlines()[0].split() == [
+        "picture",
+        "input",
+        "NIQE",
+        "brightness",
+        "output",
+        "NIQE",
+        "brightness",
+    ]
+
+
+def test_reports_hold_what_is_printed(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
+    reports = [word for suffix in ("html", "json", "csv", "md") for word in ("--report", f"out/scores.{suffix}")]
+    done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, *reports, "--json", cwd=pairs)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((pairs / "out" / "scores.json").read_text(encoding="utf-8"))
+    assert told["summary"] == summary_of(done)
+    assert [entry["name"] for entry in told["pictures"]] == ["a", "b"]
+    rows = (pairs / "out" / "scores.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0].startswith("picture,method,width,height,psnr,ssim,mae,mse,")
+    assert len(rows) == 1 + 2 * 3
+    assert "data range 255" in (pairs / "out" / "scores.md").read_text(encoding="utf-8")
+    page = (pairs / "out" / "scores.html").read_text(encoding="utf-8")
+    assert page.count('<article class="card"') == 2
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_report_in_the_place_of_a_picture_is_refused(pairs: Path, lumen_command: Run) -> None:
+    (pairs / "pictures.csv").mkdir()
+    done = lumen_command("eval", "--gt", "high", "low", "--as-is", "--report", "pictures.csv", cwd=pairs)
+    assert done.returncode == 2
+    (pairs / "out").write_text("in the way")
+    done = lumen_command("eval", "--gt", "high", "low", "--as-is", "--report", "out/scores.csv", cwd=pairs)
+    assert done.returncode == 6
+
+
+def test_a_table_with_impossible_scores_ends_with_3(tmp_path: Path, lumen_command: Run) -> None:
+    (tmp_path / "bad.csv").write_text("picture,PSNR (dB),MAE,MSE\na,27.9,90,105\nb,27.8,88,106\nc,28.0,91,104\n")
+    done = lumen_command("eval", "--check", "bad.csv", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "bad.csv: 3 pictures, suspicious" in done.stdout
+    assert "27.9" in done.stderr and "root of MSE" in done.stderr
+    (tmp_path / "good.csv").write_text("picture,method,psnr,mae,mse\na,x,20.17,20,625\n")
+    done = lumen_command("eval", "--check", "good.csv", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"method": "x", "pictures": 1, "warnings": []}
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    done = lumen_command("eval", "--check", "other.csv", cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.startswith("lumen: expected columns psnr, mae or mse")
+
+
+def test_scores_that_look_like_an_artefact_are_warned_of(pairs: Path, lumen_command: Run) -> None:
+    nearly = np.array(Image.open(pairs / "high" / "a.png"))
+    nearly[0, 0, 0] ^= 1
+    Image.fromarray(nearly).save(pairs / "low" / "a.png")
+    done = lumen_command("eval", "--gt", "high", "low", "--as-is", cwd=pairs)
+    assert done.returncode == 0
+    assert "warning: output: 1 of 2 pictures are above 50 dB" in done.stderr
 
 
 @pytest.mark.parametrize(("flags", "spins"), [((), True), (("-q",), False)])

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from lumen import evaluation
 from lumen.config import EnhanceOptions
 from lumen.errors import Exit, OutputError, UsageError
 from lumen.evaluation import (
@@ -31,11 +30,11 @@ from lumen.evaluation import (
     evaluate,
     evaluate_results,
     matching_ev,
+    running,
     score,
-    score_pairs,
 )
 from lumen.imaging.color import srgb_to_linear
-from lumen.pairing import Pair, Problem, Result, find_pairs
+from lumen.pairing import Pair, Problem, Result
 from tests.fakes import FakeModels
 
 
@@ -116,7 +115,10 @@ def test_when_all_pictures_are_equal_the_mean_is_infinite_and_null_in_json(low: 
     report = evaluate(low, high, None, EvalOptions(as_is=True))
     assert math.isinf(report.mean(OUTPUT).psnr)
     summary = json.loads(json.dumps(report.as_dict(), allow_nan=False))["summary"]
-    assert summary["mean"][OUTPUT] == {"psnr": None, "ssim": pytest.approx(1.0), "equal": 1}
+    assert (
+        summary["mean"][OUTPUT] | {"psnr": None, "ssim": pytest.approx(1.0), "mae": 0.0, "mse": 0.0, "equal": 1}
+        == (summary["mean"][OUTPUT])
+    )
     json.dumps(report.pictures[0].as_dict(), allow_nan=False)
 
 
@@ -264,43 +266,65 @@ def test_results_come_in_order_and_progress_counts(low: Path, high: Path) -> Non
     assert tuple(result for _, _, result in seen) == report.pictures
 
 
-def test_few_pictures_wait_for_their_score(low: Path, high: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With slow scoring the loader must wait: at most the workers, one at hand and one ahead are in memory."""
+@pytest.mark.parametrize("models", [None, FakeModels(gain=2.0)])
+def test_few_pictures_wait_for_their_score(
+    low: Path, high: Path, monkeypatch: pytest.MonkeyPatch, models: FakeModels | None
+) -> None:
+    """With slow scoring the loader must wait: at most the workers, one at hand and two ahead are in memory."""
     lock, alive, peak = threading.Lock(), 0, 0
-    load, finish = evaluation._load, evaluation._finish
+    load, finish = running._Work.load, running._Work.finish
 
-    def counted_load(pair: Pair, reading: EnhanceOptions) -> evaluation._Loaded | Problem:
+    def counted_load(work: running._Work, pair: Pair) -> running._Loaded | Problem:
         nonlocal alive, peak
         with lock:
             alive += 1
             peak = max(peak, alive)
-        return load(pair, reading)
+        return load(work, pair)
 
-    def slow_finish(job: evaluation._Job | Problem, options: EvalOptions) -> PairResult:
+    def slow_finish(work: running._Work, job: running._Job | Problem) -> PairResult:
         nonlocal alive
         time.sleep(0.02)
         with lock:
             alive -= 1
-        return finish(job, options)
+        return finish(work, job)
 
-    monkeypatch.setattr(evaluation, "_load", counted_load)
-    monkeypatch.setattr(evaluation, "_finish", slow_finish)
-    monkeypatch.setattr(evaluation, "MAX_WORKERS", 2)
+    monkeypatch.setattr(running._Work, "load", counted_load)
+    monkeypatch.setattr(running._Work, "finish", slow_finish)
+    monkeypatch.setattr(running, "worker_count", lambda: 2)
     for number in range(12):
         save(low / f"{number}.png", noise(number))
         save(high / f"{number}.png", noise(number))
-    pairs, _ = find_pairs(low, high)
-    assert len(list(score_pairs(pairs, None, EvalOptions(as_is=True)))) == 12
+    assert len(evaluate(low, high, models, EvalOptions(as_is=models is None)).pictures) == 12
     assert alive == 0
-    assert peak <= 2 + 2
+    assert peak <= 2 + 3
 
 
-def test_large_pictures_wait_one_by_one(low: Path, high: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "MAX_WAITING_PX", 1)
-    for number in range(3):
+@pytest.mark.parametrize("models", [None, FakeModels(gain=2.0)])
+def test_large_pictures_are_in_memory_one_by_one(
+    low: Path, high: Path, monkeypatch: pytest.MonkeyPatch, models: FakeModels | None
+) -> None:
+    lock, alive, peak = threading.Lock(), 0, 0
+    finish = running._Work.finish
+
+    def counted_finish(work: running._Work, job: running._Job | Problem) -> PairResult:
+        nonlocal alive, peak
+        with lock:
+            alive += 1
+            peak = max(peak, alive)
+        time.sleep(0.01)
+        result = finish(work, job)
+        with lock:
+            alive -= 1
+        return result
+
+    monkeypatch.setattr(running, "MAX_WAITING_PX", 1)
+    monkeypatch.setattr(running, "worker_count", lambda: 4)
+    monkeypatch.setattr(running._Work, "finish", counted_finish)
+    for number in range(4):
         save(low / f"{number}.png", noise(number))
         save(high / f"{number}.png", noise(number))
-    assert len(evaluate(low, high, None, EvalOptions(as_is=True)).pictures) == 3
+    assert len(evaluate(low, high, models, EvalOptions(as_is=models is None)).pictures) == 4
+    assert peak == 1
 
 
 def test_a_report_of_nothing_has_all_failed() -> None:
@@ -311,10 +335,12 @@ def test_a_report_of_nothing_has_all_failed() -> None:
 
 
 def test_json_of_a_picture_carries_the_exposure_only_where_it_was_asked() -> None:
-    plain = PictureScores(name="a", width=2, height=1, scores={OUTPUT: Score(psnr=30.0, ssim=0.9)})
+    plain = PictureScores(name="a", width=2, height=1, scores={OUTPUT: Score({"psnr": 30.0, "ssim": 0.9})})
     assert plain.as_dict() == {"name": "a", "width": 2, "height": 1, "output": {"psnr": 30.0, "ssim": 0.9}}
-    asked = PictureScores(name="a", width=2, height=1, scores={}, ev=0.5)
+    asked = PictureScores(name="a", width=2, height=1, scores={}, evs={MATCHED: 0.5})
     assert asked.as_dict()["ev"] == 0.5
+    several = PictureScores(name="a", width=2, height=1, scores={}, evs={"a": 0.5, "b": 1.0})
+    assert several.as_dict()["ev"] == {"a": 0.5, "b": 1.0}
 
 
 @pytest.fixture
@@ -336,7 +362,7 @@ def test_results_score_as_the_model_that_made_them(low: Path, high: Path, made: 
     expected = evaluate(low, high, FakeModels(gain=2.0))
     assert found.pictures == expected.pictures
     assert found.columns == (INPUT, OUTPUT)
-    assert found.protocol.startswith(evaluation.PROTOCOL)
+    assert found.protocol.startswith(expected.protocol.partition("; output")[0])
     assert "as it stands on the disk" in found.protocol
     assert seen == [(1, 3), (2, 3), (3, 3)]
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from lumen.errors import NothingToDoError, UsageError
-from lumen.pairing import Result, find_pairs, pair_results
+from lumen.pairing import Matching, Pair, Result, find_pairs, pair_results
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -17,12 +17,17 @@ def touch(folder: Path, *names: str) -> Path:
     return folder
 
 
+def names(pair: Pair) -> tuple[str, str]:
+    assert pair.low is not None and pair.reference is not None
+    return pair.low.name, pair.reference.name
+
+
 def test_pairs_by_name_whatever_the_order_suffix_and_case(tmp_path: Path) -> None:
     low = touch(tmp_path / "low", "10.png", "9.JPG", "Scene/B.jpeg")
     high = touch(tmp_path / "high", "9.tif", "10.png", "scene/b.png")
     pairs, problems = find_pairs(low, high)
     assert problems == ()
-    assert [(pair.name, pair.low.name, pair.reference.name) for pair in pairs] == [
+    assert [(pair.name, *names(pair)) for pair in pairs] == [
         ("10", "10.png", "10.png"),
         ("9", "9.JPG", "9.tif"),
         ("Scene/B", "B.jpeg", "b.png"),
@@ -61,7 +66,7 @@ def test_other_files_and_hidden_folders_are_no_pictures(tmp_path: Path) -> None:
 def test_two_files_pair_whatever_their_names(tmp_path: Path) -> None:
     folder = touch(tmp_path, "dark.jpg", "bright.png")
     pairs, _ = find_pairs(folder / "dark.jpg", folder / "bright.png")
-    assert [(pair.name, pair.reference.name) for pair in pairs] == [("dark", "bright.png")]
+    assert [(pair.name, *names(pair)) for pair in pairs] == [("dark", "dark.jpg", "bright.png")]
 
 
 def test_a_file_and_a_folder_do_not_pair(tmp_path: Path) -> None:
@@ -84,7 +89,7 @@ def test_results_pair_with_references_of_their_place(tmp_path: Path) -> None:
     high = touch(tmp_path / "high", "a.png", "X/b.tif", "never-asked-for.png")
     pairs, problems = pair_results([result("x/B.webp"), result("a.jpg")], high)
     assert problems == ()
-    assert [(pair.name, pair.low, pair.result, pair.reference) for pair in pairs] == [
+    assert [(pair.name, pair.low, pair.results["output"], pair.reference) for pair in pairs] == [
         ("a", Path("low/a.jpg"), Path("out/a.jpg"), high / "a.png"),
         ("x/B", Path("low/x/B.webp"), Path("out/x/B.webp"), high / "X/b.tif"),
     ]
@@ -98,3 +103,51 @@ def test_results_without_one_reference_are_problems(tmp_path: Path) -> None:
     assert "found b.png, b.tif" in problems[0].reason
     assert problems[1].reason == "expected one picture of this name in the results, found c.jpg, c.png"
     assert problems[2].reason == f"expected a picture of this name in {high}, found none"
+
+
+def test_groups_of_a_pattern_pair_names_that_differ(tmp_path: Path) -> None:
+    """As in LOL-v2, whose references have names of their own."""
+    low = touch(tmp_path / "low", "low00002.png", "LOW00001.PNG", "extra.png")
+    high = touch(tmp_path / "high", "normal00001.png", "normal00002.png", "normal00003.png")
+    pairs, problems = find_pairs(low, high, matching=Matching(pattern=r"^(?:low|normal)(\d+)$"))
+    assert [names(pair) for pair in pairs] == [("LOW00001.PNG", "normal00001.png"), ("low00002.png", "normal00002.png")]
+    assert [(problem.name, "--pair" in problem.reason) for problem in problems] == [
+        ("extra", True),
+        ("normal00003", False),
+    ]
+
+
+@pytest.mark.parametrize(("pattern", "says"), [("(", "regular expression"), (r"\d+", "a group in --pair")])
+def test_patterns_that_say_nothing_are_refused(pattern: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        Matching(pattern=pattern)
+    with pytest.raises(UsageError, match="got both"):
+        Matching(pattern=r"(\d)", gt_per_folder=True)
+
+
+def test_one_reference_serves_a_folder(tmp_path: Path) -> None:
+    """As in SICE: named as the folder, or in a folder of that name."""
+    low = touch(tmp_path / "low", "1/1.JPG", "1/2.JPG", "2/1.JPG", "3/1.JPG", "loose.jpg")
+    high = touch(tmp_path / "high", "1.JPG", "2/label.png", "9.jpg")
+    pairs, problems = find_pairs(low, high, matching=Matching(gt_per_folder=True))
+    assert [(pair.name, names(pair)[1]) for pair in pairs] == [("1/1", "1.JPG"), ("1/2", "1.JPG"), ("2/1", "label.png")]
+    assert [problem.name for problem in problems] == ["3/1", "9", "loose"]
+    assert "in a folder" in problems[2].reason
+
+
+def test_several_folders_pair_where_all_have_a_picture(tmp_path: Path) -> None:
+    low, high = touch(tmp_path / "low", "a.png", "b.png"), touch(tmp_path / "high", "a.png", "b.png")
+    made = {"one": touch(tmp_path / "one", "a.jpg", "b.jpg"), "two": touch(tmp_path / "two", "A.webp")}
+    pairs, problems = find_pairs(low, high, made)
+    assert [(pair.name, {who: path.name for who, path in pair.results.items()}) for pair in pairs] == [
+        ("a", {"one": "a.jpg", "two": "A.webp"})
+    ]
+    assert [(problem.name, problem.reason) for problem in problems] == [
+        ("b", f"expected a picture of this name in {made['two']}, found none")
+    ]
+
+
+def test_without_references_every_picture_is_taken(tmp_path: Path) -> None:
+    pairs, problems = find_pairs(touch(tmp_path / "low", "a.png", "b.png"), None)
+    assert [(pair.name, pair.reference) for pair in pairs] == [("a", None), ("b", None)]
+    assert problems == ()

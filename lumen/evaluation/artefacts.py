@@ -1,0 +1,115 @@
+"""Tells scores from mistakes of measuring: numbers that come out the same, or cannot be, whatever the pictures are."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from lumen.errors import DataError
+
+WRAPPED_DB: Final = 27.9  # the mean of x * x mod 256 over all x is 105.5: what wrapped 8-bit differences give
+WRAPPED_WITHIN_DB: Final = 1.0
+LEAST_PICTURES: Final = 3  # two scores may lie there by chance
+TOO_GOOD_DB: Final = 50.0
+RANGES: Final = (255.0, 1.0, 65535.0)
+_ROUNDED = 0.02  # what printed digits may hide
+_COLUMN = re.compile(r"(?:(?P<who>.+?)[\s_./:|-]+)?(?P<what>psnr|mae|mse)(?:[\s_]*\(?db\)?)?", re.IGNORECASE)
+
+
+def suspicions(rows: Sequence[Mapping[str, float]], *, data_range: float | None = None) -> list[str]:
+    """Return what looks wrong with the scores of one method, one line each.
+
+    Args:
+        rows: `psnr`, `mae` and `mse` of each picture, where they are known; PSNR is `inf` for equal pictures.
+        data_range: What the PSNR is relative to; None where nobody knows.
+    """
+    found = [*_wrapped(rows), *_impossible(rows), *_too_good(rows)]
+    return found if data_range is not None else [*found, *_other_range(rows)]
+
+
+def read_scores(path: Path) -> dict[str, list[dict[str, float]]]:
+    """Read `psnr`, `mae` and `mse` of each picture from a CSV file, method by method.
+
+    Columns may be named `psnr` or `PSNR (dB)`, or `gamma psnr` where several methods stand side by side; a column
+    `method` says whose row it is.
+
+    Raises:
+        DataError: The file cannot be read, or has no such columns.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise DataError(f"expected a CSV file in {path}, got none: {error}") from error
+    columns = {name: match for name in (rows[0] if rows else {}) if name and (match := _COLUMN.fullmatch(name.strip()))}
+    if not columns:
+        raise DataError(f"expected columns psnr, mae or mse in {path}, found {', '.join(rows[0]) if rows else 'none'}")
+    found: dict[str, list[dict[str, float]]] = {}
+    for row in rows:
+        by_method: dict[str, dict[str, float]] = {}
+        for name, match in columns.items():
+            value = _number(row[name])
+            if value is not None:
+                who = " ".join(filter(None, (row.get("method"), (match["who"] or "").strip())))
+                by_method.setdefault(who, {})[match["what"].lower()] = value
+        for who, values in by_method.items():
+            found.setdefault(who, []).append(values)
+    return found
+
+
+def _wrapped(rows: Sequence[Mapping[str, float]]) -> Iterable[str]:
+    psnrs = [row["psnr"] for row in rows if "psnr" in row]
+    if len(psnrs) >= LEAST_PICTURES and all(abs(psnr - WRAPPED_DB) <= WRAPPED_WITHIN_DB for psnr in psnrs):
+        yield (
+            f"all {len(psnrs)} pictures lie within {WRAPPED_WITHIN_DB:g} dB of {WRAPPED_DB:g}, as any two pictures do "
+            "when 8-bit integers are subtracted and wrap around; subtract floats"
+        )
+
+
+def _impossible(rows: Sequence[Mapping[str, float]]) -> Iterable[str]:
+    wrong = sum(
+        row["mae"] > math.sqrt(row["mse"]) * (1 + 1e-9) + _ROUNDED for row in rows if "mae" in row and "mse" in row
+    )
+    if wrong:
+        yield (
+            f"MAE is above the root of MSE in {wrong} of {len(rows)} pictures, which no pictures can have: "
+            "integers wrapped around, or the two have different units"
+        )
+
+
+def _too_good(rows: Sequence[Mapping[str, float]]) -> Iterable[str]:
+    high = [row["psnr"] for row in rows if TOO_GOOD_DB < row.get("psnr", 0.0) < math.inf]
+    if high:
+        yield (
+            f"{len(high)} of {len(rows)} pictures are above {TOO_GOOD_DB:g} dB (up to {max(high):.2f}) without being "
+            "equal to their reference: unless nearly nothing was to be changed, the data range may be wrong "
+            "(255 on samples in [0, 1] adds 48.13 dB)"
+        )
+
+
+def _other_range(rows: Sequence[Mapping[str, float]]) -> Iterable[str]:
+    """Tell PSNRs that no usual data range makes of their MSE."""
+    wrong, apart = 0, 0.0
+    for row in rows:
+        if row.get("mse", 0.0) > 0 and math.isfinite(row.get("psnr", math.inf)):
+            offsets = [row["psnr"] - 10 * math.log10(top * top / row["mse"]) for top in RANGES]
+            nearest = min(offsets, key=abs)
+            if abs(nearest) > (0.1 + 0.25 / row["mse"] if row["mse"] > 1 else 0.5):  # one printed digit of the MSE
+                wrong, apart = wrong + 1, nearest
+    if wrong:
+        yield (
+            f"PSNR does not follow from MSE in {wrong} of {len(rows)} pictures with a data range of 255, 1 or 65535 "
+            f"(by {apart:+.2f} dB in one)"
+        )
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float((text or "").strip())
+    except ValueError:
+        return None
+    return None if math.isnan(value) else value

@@ -1,0 +1,268 @@
+"""Scores many pairs: loading and scoring run on threads, models on the calling one, and memory is bounded."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from lumen.config import EV_LIMIT, EnhanceOptions
+from lumen.errors import DataError, PictureError, UsageError
+from lumen.evaluation.baselines import make_baseline
+from lumen.evaluation.measures import Score
+from lumen.evaluation.options import GT_MEAN, INPUT, MATCHED, OUTPUT, variant
+from lumen.evaluation.report import PictureScores
+from lumen.evaluation.scoring import Scorer
+from lumen.imaging.atomic import make_folder
+from lumen.imaging.codec import Picture, write_picture
+from lumen.imaging.color import srgb_to_linear
+from lumen.imaging.metrics import gt_mean
+from lumen.imaging.picture import Samples, to_8bit
+from lumen.pairing import Pair, Problem
+from lumen.pipeline import chosen_brightness, enhance_picture, read_source
+from lumen.runtime.model import Models
+
+MAX_WAITING_PX = 32_000_000  # of pictures that are being loaded and scored; one is always let in
+
+PairResult = PictureScores | Problem
+
+
+class Look(Protocol):
+    """Whoever wants to see the pictures that are scored."""
+
+    def begin(self, total: int) -> None:
+        """Learn how many there will be at most."""
+
+    def add(self, scores: PictureScores, pixels: Mapping[str, Samples], reference: Samples | None) -> None:
+        """See one: its scores, the pixels `[H, W, 3]` by column, the reference's. Called on several threads."""
+
+
+def worker_count() -> int:
+    """Return how many threads score: one for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def matching_ev(asked: float, automatic: float) -> float:
+    """Return the stops that bring a model from its own mean brightness to another one.
+
+    Args:
+        asked: Mean sRGB level in [0, 1] that is wanted.
+        automatic: Mean sRGB level in [0, 1] the model aims at by itself.
+
+    Returns:
+        Ratio of the two in linear light, as a power of two, within the limits of `--ev`.
+    """
+    light = srgb_to_linear(np.clip([asked, automatic], 1e-4, 1.0))
+    return float(np.clip(np.log2(light[0] / light[1]), -EV_LIMIT, EV_LIMIT))
+
+
+def score_pairs(
+    pairs: Sequence[Pair],
+    models: Mapping[str, Models],
+    scorer: Scorer,
+    reading: EnhanceOptions | None = None,
+    look: Look | None = None,
+) -> Iterator[PairResult]:
+    """Score pairs one after the other, in order.
+
+    Args:
+        pairs: What to score.
+        models: The twins of each model, by the name of the method; none where the pairs hold results.
+        scorer: The protocol.
+        reading: How the pictures are read; None for the defaults.
+        look: Sees what was scored.
+
+    Yields:
+        The scores of each pair, or the problem with it.
+
+    Raises:
+        UnavailableError: A model cannot be loaded or run.
+        OutputError: The folder that results are saved in cannot be written.
+    """
+    work = _Work(models=models, scorer=scorer, reading=reading or EnhanceOptions(), look=look)
+    waiting: deque[Future[PairResult]] = deque()
+    workers, largest_px = worker_count(), MAX_WAITING_PX  # one at a time, until one has told how large they are
+    with ThreadPoolExecutor(workers, thread_name_prefix="lumen-eval") as pool:
+        # Two more than there are threads, so that none is idle; fewer while pictures are large.
+        jobs = work.enhanced(pool, pairs) if models else (pool.submit(work.load_and_finish, pair) for pair in pairs)
+        for job in jobs:
+            waiting.append(job)
+            while waiting and (len(waiting) > workers + 1 or (len(waiting) + 1) * largest_px > MAX_WAITING_PX):
+                result = waiting.popleft().result()
+                if isinstance(result, PictureScores):
+                    px = result.width * result.height
+                    largest_px = max(px, 0 if largest_px == MAX_WAITING_PX else largest_px)
+                yield result
+        while waiting:
+            yield waiting.popleft().result()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Loaded:
+    """A pair from disk: the picture for the models, and all as they are scored."""
+
+    pair: Pair
+    low: Picture | None
+    reference: Samples | None
+    candidates: dict[str, Samples]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """A pair ready to be scored: pixels by column, and what `save` keeps."""
+
+    pair: Pair
+    reference: Samples | None
+    candidates: dict[str, Samples]
+    matched: dict[str, Samples] = field(default_factory=dict)
+    evs: dict[str, float] = field(default_factory=dict)
+    enhanced: dict[str, Picture] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """What is done to every pair."""
+
+    models: Mapping[str, Models]
+    scorer: Scorer
+    reading: EnhanceOptions
+    look: Look | None
+
+    def load_and_finish(self, pair: Pair) -> PairResult:
+        """Score a pair without a model."""
+        loaded = self.load(pair)
+        if isinstance(loaded, Problem):
+            return loaded
+        return self.finish(_Job(pair=pair, reference=loaded.reference, candidates=loaded.candidates))
+
+    def enhanced(self, pool: ThreadPoolExecutor, pairs: Sequence[Pair]) -> Iterator[Future[PairResult]]:
+        """Yield the scores to come, in order: while the models work on one pair the next is being loaded."""
+        loading: deque[Future[_Loaded | Problem]] = deque()
+        for pair in [*pairs, None]:
+            if pair is not None:
+                loading.append(pool.submit(self.load, pair))
+            if len(loading) > 1 or (pair is None and loading):
+                # The models run here, one picture at a time: they have threads, or a device, of their own.
+                loaded = loading.popleft().result()
+                job = loaded if isinstance(loaded, Problem) else self.enhance(loaded)
+                yield pool.submit(self.finish, job)
+
+    def load(self, pair: Pair) -> _Loaded | Problem:
+        """Read all files of a pair."""
+        try:
+            low = None if pair.low is None else read_source(pair.low, self.reading)
+            truth = None if pair.reference is None else self._read(pair.reference)
+            candidates = {} if low is None else {INPUT: self.scorer.samples(low)}
+            candidates |= {name: self._read(path) for name, path in pair.results.items()}
+            for each in candidates.values():
+                expected = truth if truth is not None else next(iter(candidates.values()))
+                if each.shape != expected.shape:
+                    raise DataError(f"expected one size, got {_size(each)} and a reference of {_size(expected)}")
+        except (PictureError, DataError) as error:
+            return Problem(name=pair.name, reason=str(error))
+        return _Loaded(pair=pair, low=low, reference=truth, candidates=candidates)
+
+    def _read(self, path: Path) -> Samples:
+        return self.scorer.samples(read_source(path, self.reading))
+
+    def enhance(self, loaded: _Loaded) -> _Job | Problem:
+        """Let the models work on a pair."""
+        job = _Job(pair=loaded.pair, reference=loaded.reference, candidates=dict(loaded.candidates))
+        assert loaded.low is not None
+        others = {name: job.candidates.pop(name) for name in loaded.pair.results}
+        try:
+            for name, models in self.models.items():
+                job.enhanced[name] = enhance_picture(loaded.low, models, self.reading)
+                job.candidates[name] = self.scorer.samples(job.enhanced[name])
+                if self.scorer.options.match_brightness and loaded.reference is not None:
+                    self._match(job, name, loaded.low, models)
+        except PictureError as error:
+            return Problem(name=loaded.pair.name, reason=str(error))
+        job.candidates.update(others)
+        return job
+
+    def _match(self, job: _Job, name: str, low: Picture, models: Models) -> None:
+        """Ask a model for the brightness of the reference."""
+        assert job.reference is not None
+        asked = float(job.reference.mean(dtype=np.float64)) / self.scorer.options.data_range
+        ev = matching_ev(asked, automatic=chosen_brightness(low, models))
+        job.evs[name] = ev
+        job.matched[name] = self.scorer.samples(enhance_picture(low, models, replace(self.reading, ev=ev)))
+
+    def finish(self, job: _Job | Problem) -> PairResult:
+        """Score every candidate of a pair, and keep the results if asked."""
+        if isinstance(job, Problem):
+            return job
+        options = self.scorer.options
+        shown = next(iter(job.candidates.values()))
+        if options.baselines:
+            source = np.asarray(to_8bit(job.candidates.get(INPUT, shown)), np.uint8)
+            job.candidates.update({name: self.scorer.deep(make_baseline(name)(source)) for name in options.baselines})
+        try:
+            scores = self._scores(job)
+            described = None if job.reference is None else Score(self.scorer.describe(job.reference))
+            if options.save is not None:
+                _save(job, options.save)
+        except (PictureError, DataError) as error:
+            return Problem(name=job.pair.name, reason=str(error))
+        height, width = shown.shape[:2]
+        evs = {variant(name, MATCHED): ev for name, ev in job.evs.items()}
+        found = PictureScores(
+            name=job.pair.name, width=width, height=height, scores=scores, reference=described, evs=evs
+        )
+        if self.look is not None:
+            self.look.add(found, job.candidates, job.reference)
+        return found
+
+    def _scores(self, job: _Job) -> dict[str, Score]:
+        """Return the scores by column: each method, then what the options add to it."""
+        scores = {}
+        for name, pixels in job.candidates.items():
+            scores[name] = self.scorer.score(pixels, job.reference)
+            if job.reference is None or name == INPUT:
+                continue
+            if self.scorer.options.gt_mean:
+                scaled = _scaled(pixels, job.reference)
+                scores[variant(name, GT_MEAN)] = Score(self.scorer.compare(scaled, job.reference, plain=False))
+            if name in job.matched:
+                compared = self.scorer.compare(job.matched[name], job.reference, plain=False)
+                scores[variant(name, MATCHED)] = Score(compared)
+        return scores
+
+
+def _scaled(pixels: Samples, reference: Samples) -> Samples:
+    """Return `gt_mean` of samples of either depth."""
+    if pixels.dtype == np.uint8:
+        return gt_mean(np.asarray(pixels, np.uint8), np.asarray(reference, np.uint8))
+    return gt_mean(np.asarray(pixels, np.uint16), np.asarray(reference, np.uint16))
+
+
+def _save(job: _Job, folder: Path) -> None:
+    """Keep what the models made: `NAME.png`, of several models each in a folder of its own."""
+    for name, picture in job.enhanced.items():
+        path = (folder if name == OUTPUT else folder / name) / f"{job.pair.name}.png"
+        make_folder(path.parent)
+        write_picture(replace(picture, format="png"), path)
+
+
+def _size(pixels: Samples) -> str:
+    return f"{pixels.shape[1]}x{pixels.shape[0]}"
+
+
+def check_save(save: Path | None, folders: Sequence[Path]) -> None:
+    """Refuse a folder whose results the next run would take for inputs.
+
+    Raises:
+        UsageError: It is one of the folders, or inside.
+    """
+    for folder in folders:
+        if save is not None and save.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(
+                f"expected --save outside of {folder}, got {save}: the next run would score its own results"
+            )
