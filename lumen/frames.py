@@ -10,7 +10,7 @@ import numpy as np
 from lumen.config import EnhanceOptions
 from lumen.imaging.codec import Picture
 from lumen.imaging.exif import without_thumbnail
-from lumen.imaging.thumbnail import area_thumbnail
+from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import TilePlan, cut, paste, plan_tiles
 from lumen.imaging.tone import tone_facts, tone_of
 from lumen.pipeline import window_px
@@ -60,7 +60,7 @@ def enhance_frames(pictures: Sequence[Picture], models: Models, options: Enhance
     plan = _plan(pictures[0], model, window_px(model, options))
     (tile,) = plan.tiles
     windows = np.stack([cut(picture.pixels, plan, tile) for picture in pictures])  # [N, h, w, 3]
-    thumbnails = np.stack([area_thumbnail(each.pixels, model.spec.thumbnail_px) for each in pictures])  # [N, t, t, 3]
+    thumbnails = np.stack([thumbnail_for(each.pixels, model.spec) for each in pictures])  # [N, h, w, 3]
     enhanced = model.run(windows, thumbnails, np.full(len(pictures), options.ev, np.float32))
     results = []
     for picture, window in zip(pictures, enhanced, strict=True):

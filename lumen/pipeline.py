@@ -25,7 +25,7 @@ from lumen.imaging.codec import Format, Picture, encode_picture, read_picture
 from lumen.imaging.exif import without_thumbnail
 from lumen.imaging.formats import format_of, stored_as
 from lumen.imaging.holding import check_storable, stripped
-from lumen.imaging.thumbnail import area_thumbnail
+from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import Tile, TilePlan, cut, paste, plan_tiles
 from lumen.imaging.tone import Tone, tone_of
 from lumen.runtime.memory import CPU_WINDOW_PX, GPU_WINDOW_PX, MIN_WINDOW_PX, window_side_px
@@ -86,7 +86,7 @@ def chosen_brightness(picture: Picture, models: Models) -> float:
     """Return the mean sRGB level in [0, 1] that the model aims at by itself."""
     model, tone = _model_for(picture, models)
     seen = None if tone is None else tone.seen
-    return model.brightness(area_thumbnail(picture.pixels, model.spec.thumbnail_px, seen))
+    return model.brightness(thumbnail_for(picture.pixels, model.spec, seen))
 
 
 def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOptions | None = None) -> FileResult:
@@ -197,7 +197,8 @@ def smallest_window_px(model: Model) -> int:
 
 def _side_by_memory(model: Model, asked_bytes: int | None) -> int:
     least = smallest_window_px(model)
-    needed = least**2 * model.spec.bytes_per_px
+    # A thumbnail of the picture's own size takes as much memory as a window.
+    needed = max(least, model.spec.thumbnail_px * (model.spec.thumbnail == "fit")) ** 2 * model.spec.bytes_per_px
     if asked_bytes is not None and asked_bytes < needed:
         raise UsageError(
             f"expected --max-memory of at least {-(-needed // 10**6)}M for {model.spec.name}, got {asked_bytes} bytes"
@@ -226,7 +227,7 @@ def _enhance_pixels(
         return pixels.copy()
     spec = model.spec
     height, width = pixels.shape[:2]
-    thumbnail = area_thumbnail(pixels, spec.thumbnail_px, None if tone is None else tone.seen)  # [t, t, 3]
+    thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)  # [h, w, 3]
     ev = np.array([options.ev], np.float32)
     result = np.empty_like(pixels)
     rows_done = 0  # cores above stay valid when the window shrinks: its size never changes the result
@@ -267,7 +268,7 @@ def _run_passes(model: Model, window: Pixels, thumbnail: Floats, ev: Floats, pas
     Args:
         model: What is run, one turn at a time.
         window: `spec.sample` [h, w, 3].
-        thumbnail: float32 [t, t, 3] of the whole picture.
+        thumbnail: float32 [h, w, 3] of the whole picture.
         ev: float32 [1].
         passes: 1, 4 or 8.
         progress: Called with the share of the passes done, in (0, 1], after each.

@@ -26,4 +26,24 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         target="lumen.models.context_mirnet:ContextMIRNet",
         summary="MIRNet whose gates read a context code taken from a thumbnail of the whole picture",
     ),
+    Architecture(
+        name="mirnet",
+        target="lumen.models.mirnet:MIRNet",
+        summary="MIRNet as its authors released it",
+    ),
+    Architecture(
+        name="mirnet-keras",
+        target="lumen.models.mirnet_keras:KerasMIRNet",
+        summary="MIRNet as most tutorials build it",
+    ),
+    Architecture(
+        name="mirnet-cbam",
+        target="lumen.models.mirnet_cbam:CBAMMIRNet",
+        summary="the tutorials' MIRNet with the attention of CBAM",
+    ),
+    Architecture(
+        name="residual",
+        target="lumen.models.residual:Residual",
+        summary="residual groups of 3x3 convolutions, without streams, attention or pools",
+    ),
 )

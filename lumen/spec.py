@@ -3,7 +3,7 @@
 A model is one ONNX file with one contract::
 
     tiles       uint8   [N, H, W, 3]   pieces of one or more pictures, sRGB; H, W multiples of `align`
-    thumbnails  float32 [M, t, t, 3]   the whole picture of each tile, area-averaged, in [0, 1]; M = 1 or N
+    thumbnails  float32 [M, h, w, 3]   the whole picture of each tile, area-averaged, in [0, 1]; M = 1 or N
     ev          float32 [M]            exposure asked for, in stops, relative to the model's own choice
     ->
     enhanced    uint8   [N, H, W, 3]
@@ -19,16 +19,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lumen.errors import ModelError
 
 CONTRACT = 1
 PREFIX = "lumen."
-LATER = frozenset({"precision"})  # facts that files from before them may lack
+LATER = frozenset({"precision", "thumbnail"})  # facts that files from before them may lack
 
 SampleType = Literal["uint8", "uint16"]
 Precision = Literal["fp32", "fp16"]
+ThumbnailKind = Literal["square", "fit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +44,15 @@ class ModelSpec:
         align: Tile origins and sizes are multiples of this many pixels.
         halo_px: Pixels around a tile's core after which the result equals the whole picture's.
         edge_px: Pixels of reflection added around the whole picture, a multiple of `align`.
-        thumbnail_px: Side of the square thumbnail.
+        thumbnail_px: Longest side of the thumbnail.
         bytes_per_px: Working memory of one inference, in bytes per tile pixel.
         gmacs_per_mp: Multiply-accumulates per megapixel, in billions.
         parameters: Number of trained values.
         weights_sha256: Digest of the checkpoint's weights.
         training: Data, recipe and measured scores, for people; JSON values only.
         precision: Of the weights and the costly part of the computation; `fp16` files are for 8-bit pictures.
+        thumbnail: `square`: h = w = `thumbnail_px`, whatever the picture's aspect. `fit`: in the picture's aspect, with
+            sides in multiples of `align`; a picture up to that size is its own thumbnail.
     """
 
     name: str
@@ -67,6 +70,7 @@ class ModelSpec:
     training: Mapping[str, Any] = field(default_factory=dict)
     contract: int = CONTRACT
     precision: Precision = "fp32"
+    thumbnail: ThumbnailKind = "square"
 
     def __post_init__(self) -> None:
         if self.contract != CONTRACT:
@@ -77,6 +81,8 @@ class ModelSpec:
         for name in ("align", "thumbnail_px", "bytes_per_px"):
             if getattr(self, name) < 1:
                 raise ModelError(f"model {self.name!r}: expected {name} of at least 1, got {getattr(self, name)}")
+        if self.thumbnail not in get_args(ThumbnailKind):
+            raise ModelError(f"model {self.name!r}: expected a square or fit thumbnail, got {self.thumbnail!r}")
         for name in ("halo_px", "edge_px"):
             if getattr(self, name) < 0 or getattr(self, name) % self.align:
                 raise ModelError(

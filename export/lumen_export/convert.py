@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from typing import Any
 
 import onnx
 import torch
@@ -31,8 +32,10 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
     model = TileModel(network, TORCH_SAMPLES[sample]).eval()
     side = 8 * network.align
     tiles = torch.zeros(2, side, side + network.align, 3, dtype=TORCH_SAMPLES[sample])
-    thumbnails = torch.rand(2, network.thumbnail_px, network.thumbnail_px, 3)
-    rows, columns, batch = Dim("rows", min=1, max=1 << 14), Dim("columns", min=1, max=1 << 14), Dim("n", min=1)
+    thumbnails = torch.rand(2, *example_thumbnail(network), 3)
+    batch, seen = Dim("n", min=1), {}
+    if network.thumbnail == "fit":
+        seen = {1: sides("thumbnail_rows", network.align), 2: sides("thumbnail_columns", network.align)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -45,8 +48,8 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
             input_names=["tiles", "thumbnails", "ev"],
             output_names=["enhanced", "brightness", "finite"],
             dynamic_shapes=(
-                {0: batch, 1: network.align * rows, 2: network.align * columns},
-                {0: batch},
+                {0: batch, 1: sides("rows", network.align), 2: sides("columns", network.align)},
+                {0: batch, **seen},
                 {0: batch},
             ),
             external_data=False,
@@ -55,6 +58,19 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
     model = program.model_proto
     _free_thumbnails(model)
     return model
+
+
+def sides(name: str, align: int) -> Any:
+    """Return a free size in multiples of `align`."""
+    free = Dim(name, min=1, max=1 << 14)
+    return free if align == 1 else align * free
+
+
+def example_thumbnail(network: Network) -> tuple[int, int]:
+    """Return height and width of a thumbnail to trace with: the one there is, or small ones unlike the tile's sides."""
+    if network.thumbnail == "square":
+        return network.thumbnail_px, network.thumbnail_px
+    return 6 * network.align, 7 * network.align
 
 
 def _free_thumbnails(model: onnx.ModelProto) -> None:

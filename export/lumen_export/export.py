@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,17 @@ from lumen.models import Network
 from lumen.models.cost import count_macs, count_parameters
 from lumen.runtime.weights import half_of
 from lumen.spec import ModelSpec, Precision, SampleType
-from lumen.train.checkpoint import Checkpoint, load_checkpoint
+from lumen.train.checkpoint import load_checkpoint
 from lumen_export.convert import to_onnx
 from lumen_export.halo import calibrate_halo
 from lumen_export.lint import lint
 from lumen_export.memory import bytes_per_pixel
-from lumen_export.verify import Agreement, compare
+from lumen_export.release import read_release
+from lumen_export.verify import TILES, Agreement, compare
 
 COST_SIDE_PX = 1024
+HEAVY_GMACS_PER_MP = 500.0  # beyond this, what is measured and compared is smaller: a tile takes a minute
+HEAVY_TILES = 6
 SAMPLES: tuple[SampleType, ...] = ("uint8", "uint16")
 
 Variant = tuple[SampleType, Precision]
@@ -47,6 +51,42 @@ class Exported:
     agreements: tuple[Agreement, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A trained network and what is known of it.
+
+    Attributes:
+        network: On the CPU, in evaluation mode.
+        architecture: Key in `lumen.registry.ARCHITECTURES`.
+        training: For the model's facts, JSON values.
+    """
+
+    network: Network
+    architecture: str
+    training: Mapping[str, Any]
+
+
+def read_source(path: Path, architecture: str | None = None) -> Source:
+    """Read a checkpoint of `lumen train` or, where an architecture is named, the weights of its public release.
+
+    Raises:
+        UsageError: No release of that architecture is known.
+        ModelError: The file is missing or damaged, or holds something else.
+    """
+    if architecture is not None:
+        network = read_release(path, architecture)
+        return Source(network=network, architecture=architecture, training={"released_as": path.name})
+    checkpoint = load_checkpoint(path)
+    facts = {
+        "recipe": checkpoint.recipe["name"],
+        "iterations": checkpoint.iteration,
+        "seed": checkpoint.recipe["seed"],
+        **checkpoint.facts,
+    }
+    known = str(checkpoint.recipe["network"]["architecture"])
+    return Source(network=checkpoint.network(), architecture=known, training=facts)
+
+
 def twin_path(path: Path, sample: SampleType, precision: Precision = "fp32") -> Path:
     """Return where a file goes: `M.onnx`, and beside it `M.u16.onnx` and, in half precision, `M.fp16.onnx`."""
     if precision == "fp16":
@@ -63,29 +103,24 @@ def weights_digest(network: Network) -> str:
     return digest.hexdigest()
 
 
-def describe(checkpoint: Checkpoint, network: Network, name: str, scores: Mapping[str, Any]) -> ModelSpec:
+def describe(source: Source, name: str, scores: Mapping[str, Any]) -> ModelSpec:
     """Measure and collect the facts of a model; memory is filled in once there is a file."""
-    side = COST_SIDE_PX
+    side, network = COST_SIDE_PX, source.network
     return ModelSpec(
         name=name,
-        architecture=str(checkpoint.recipe["network"]["architecture"]),
+        architecture=source.architecture,
         hyperparameters=network.hyperparameters,
         sample="uint8",
         align=network.align,
         halo_px=calibrate_halo(network),
         edge_px=network.edge_px,
+        thumbnail=network.thumbnail,
         thumbnail_px=network.thumbnail_px,
         bytes_per_px=1,
         gmacs_per_mp=round(count_macs(network, side, side) / side**2 / 1e3, 3),
         parameters=count_parameters(network),
         weights_sha256=weights_digest(network),
-        training={
-            "recipe": checkpoint.recipe["name"],
-            "iterations": checkpoint.iteration,
-            "seed": checkpoint.recipe["seed"],
-            **checkpoint.facts,
-            "scores": dict(scores),
-        },
+        training={**source.training, "scores": dict(scores)},
     )
 
 
@@ -97,37 +132,39 @@ def export_checkpoint(
     scores: Mapping[str, Any] | None = None,
     check: bool = True,
     precision: Precision = "fp32",
+    architecture: str | None = None,
 ) -> Exported:
     """Write `out` and its 16-bit twin.
 
     Args:
-        checkpoint_path: A file of `lumen train`; its averaged weights are exported.
+        checkpoint_path: A file of `lumen train`, whose averaged weights are exported; or of a public release.
         out: Path of the 8-bit file, ending in `.onnx`.
         name: Name stored in the files; the stem of `out` by default.
         scores: Measured scores stored in the files, JSON values.
         check: Whether torch and onnxruntime are compared first.
         precision: `fp16` adds an 8-bit file in half precision; the others are there for what it cannot hold.
+        architecture: Of the public release; None for a file of `lumen train`.
 
     Raises:
-        UsageError: `out` does not end in `.onnx`, or ends in `.fp16.onnx`.
+        UsageError: `out` does not end in `.onnx`, or ends in `.fp16.onnx`; no release of the architecture is known.
         ModelError: The checkpoint is damaged, the graph is not safe in tiles, or the results differ.
         OutputError: The files cannot be written.
     """
     if out.suffix != ".onnx" or out == half_of(out):
         raise UsageError(f"expected -o to name the fp32 file, ending in .onnx but not in .fp16.onnx, got {out}")
     variants = (*IN_FULL, HALF) if precision == "fp16" else IN_FULL
-    checkpoint = load_checkpoint(checkpoint_path)
-    network = checkpoint.network()
-    spec = describe(checkpoint, network, name or out.stem, scores or {})
+    source = read_source(checkpoint_path, architecture)
+    spec = describe(source, name or out.stem, scores or {})
+    count = HEAVY_TILES if _is_heavy(spec) else TILES
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
             agreements = []
             for sample, kind in variants:
                 temporary = Path(folder) / twin_path(out, sample, kind).name
-                spec = write_model(_in(kind, checkpoint), replace(spec, sample=sample, precision=kind), temporary)
+                spec = write_model(_in(kind, source), replace(spec, sample=sample, precision=kind), temporary)
                 if check:
-                    agreements.append(compare(network, temporary, sample, precision=kind))
+                    agreements.append(compare(source.network, temporary, sample, count, precision=kind))
             files = tuple(twin_path(out, sample, kind) for sample, kind in variants)
             for file in files:
                 os.replace(Path(folder) / file.name, file)
@@ -138,11 +175,16 @@ def export_checkpoint(
     return Exported(files=files, spec=replace(spec, sample="uint8", precision="fp32"), agreements=tuple(agreements))
 
 
-def _in(precision: Precision, checkpoint: Checkpoint) -> Network:
-    network = checkpoint.network()
-    if precision == "fp16":
-        network.halve()
+def _in(precision: Precision, source: Source) -> Network:
+    if precision == "fp32":
+        return source.network
+    network = deepcopy(source.network)
+    network.halve()
     return network
+
+
+def _is_heavy(spec: ModelSpec) -> bool:
+    return spec.gmacs_per_mp > HEAVY_GMACS_PER_MP
 
 
 def write_model(network: Network, spec: ModelSpec, path: Path) -> ModelSpec:
@@ -156,7 +198,7 @@ def write_model(network: Network, spec: ModelSpec, path: Path) -> ModelSpec:
     if faults:
         raise ModelError("the graph would show seams between tiles: " + "; ".join(faults))
     onnx.save(model, path)
-    spec = replace(spec, bytes_per_px=max(spec.bytes_per_px, bytes_per_pixel(path)))
+    spec = replace(spec, bytes_per_px=max(spec.bytes_per_px, bytes_per_pixel(path, heavy=_is_heavy(spec))))
     onnx.helper.set_model_props(model, spec.to_metadata())
     onnx.save(model, path)
     return spec

@@ -10,9 +10,11 @@ from lumen.models import Network
 
 STEP_PX = 8
 LEAST_PX = 32
-MOST_PX = 256
+REACHES_PX = (128, 256)  # tried one after the other: deep networks take long over large pictures
+MOST_PX = REACHES_PX[-1]
 TOLERANCE = 0.05 / 255  # a twentieth of an 8-bit level
 CORE_PX = 64
+SEEN_PX = 64  # side of the thumbnail that stands for one of the picture's own size
 
 
 def halo_pictures(side: int) -> dict[str, Tensor]:
@@ -32,6 +34,30 @@ def halo_pictures(side: int) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
+def restored_core(network: Network, picture: Tensor, halo_px: int | None = None) -> Tensor:
+    """Return the middle of what a network makes of a picture, or of a window of it.
+
+    Args:
+        network: In evaluation mode.
+        picture: float [3, H, W] in [0, 1], H and W multiples of the network's align.
+        halo_px: What the window has around the middle, a multiple of the network's align; None takes the whole picture.
+
+    Returns:
+        float [3, 64, 64] in [0, 1].
+    """
+    whole = picture[None]
+    side = network.thumbnail_px if network.thumbnail == "square" else SEEN_PX
+    thumbnail = torch.nn.functional.interpolate(whole, (side, side), mode="area")
+    top = (picture.shape[1] - CORE_PX) // 2 // network.align * network.align
+    margin = top if halo_px is None else halo_px
+    window = slice(None) if halo_px is None else slice(top - halo_px, top + CORE_PX + halo_px)
+    tile = whole[:, :, window, window].contiguous(memory_format=torch.channels_last)
+    # The curve of a network without a brightness of its own would only magnify what is to be measured.
+    level = torch.tensor([0.45]) if network.predicts_brightness else None
+    result, _ = network.enhance(tile, thumbnail, lambda chosen: chosen if level is None else level)
+    return result[0, :, margin : margin + CORE_PX, margin : margin + CORE_PX].clamp(0, 1)
+
+
 def halo_error(network: Network, picture: Tensor, halo_px: int) -> float:
     """Return the largest difference, in levels of [0, 1], of a cut core against the whole picture's result.
 
@@ -40,15 +66,7 @@ def halo_error(network: Network, picture: Tensor, halo_px: int) -> float:
         picture: float [3, H, W] in [0, 1], H and W multiples of the network's align and over 64 + 2 * halo_px.
         halo_px: Multiple of the network's align.
     """
-    whole = picture[None]
-    thumbnail = torch.nn.functional.interpolate(whole, (network.thumbnail_px,) * 2, mode="area")
-    brightness = torch.tensor([0.45])
-    result = network.restore(whole, thumbnail, brightness).clamp(0, 1)
-    top = (picture.shape[1] - CORE_PX) // 2 // network.align * network.align
-    window = slice(top - halo_px, top + CORE_PX + halo_px)
-    part = network.restore(whole[:, :, window, window], thumbnail, brightness).clamp(0, 1)
-    core = part[:, :, halo_px : halo_px + CORE_PX, halo_px : halo_px + CORE_PX]
-    return float((core - result[:, :, top : top + CORE_PX, top : top + CORE_PX]).abs().max())
+    return _largest(restored_core(network, picture, halo_px) - restored_core(network, picture))
 
 
 def calibrate_halo(network: Network) -> int:
@@ -58,8 +76,30 @@ def calibrate_halo(network: Network) -> int:
         ModelError: Even 256 pixels are not enough: the network looks at the whole tile.
     """
     step = max(STEP_PX, network.align)
-    pictures = list(halo_pictures(CORE_PX + 2 * MOST_PX + 2 * step).values())
-    for halo_px in range(step, MOST_PX + 1, step):
-        if all(halo_error(network, picture, halo_px) <= TOLERANCE for picture in pictures):
+    for reach_px in REACHES_PX:
+        halo_px = _halo_within(network, reach_px, step)
+        if halo_px is not None:
             return max(LEAST_PX, halo_px + step)
     raise ModelError(f"a halo of {MOST_PX} px does not make tiles equal the whole picture; the body looks too far")
+
+
+def _halo_within(network: Network, reach_px: int, step: int) -> int | None:
+    """Return the smallest halo that is enough on pictures that reach so far beyond the core, None where none is."""
+    pictures = list(halo_pictures(CORE_PX + 2 * reach_px + 2 * step).values())
+    wholes: dict[int, Tensor] = {}
+
+    def enough(halo_px: int) -> bool:
+        for index, picture in enumerate(pictures):
+            if index not in wholes:
+                wholes[index] = restored_core(network, picture)
+            if _largest(restored_core(network, picture, halo_px) - wholes[index]) > TOLERANCE:
+                return False
+        return True
+
+    # A whole that reaches hardly further than the halo would prove little.
+    most = reach_px if reach_px == MOST_PX else reach_px - 2 * step
+    return next((halo_px for halo_px in range(step, most + 1, step) if enough(halo_px)), None)
+
+
+def _largest(difference: Tensor) -> float:
+    return float(difference.abs().max())

@@ -9,6 +9,8 @@ from pathlib import Path
 from lumen.errors import ModelError
 
 SIDES_PX = (256, 1024)
+HEAVY_SIDES_PX = (128, 512)  # of networks that would take minutes for the larger ones
+SEEN_PX = 64
 MARGIN = 1.1
 PROBE = """
 import pathlib, sys
@@ -20,7 +22,8 @@ session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExec
 side = int(sys.argv[2])
 shapes = {i.name: i.shape for i in session.get_inputs()}
 tiles = numpy.full((1, side, side, 3), 20, "uint8" if "uint8" in session.get_inputs()[0].type else "uint16")
-thumbnails = numpy.full((1, *shapes["thumbnails"][1:3], 3), 0.1, numpy.float32)
+seen = [size if isinstance(size, int) else int(sys.argv[3]) for size in shapes["thumbnails"][1:3]]
+thumbnails = numpy.full((1, *seen, 3), 0.1, numpy.float32)
 session.run(None, {"tiles": tiles, "thumbnails": thumbnails, "ev": numpy.zeros(1, numpy.float32)})
 status = pathlib.Path("/proc/self/status")
 if status.exists():  # getrusage would count what the parent held when it forked
@@ -32,16 +35,20 @@ else:
 
 
 def peak_kib(path: Path, side: int) -> int:
-    """Return the peak resident memory, in KiB, of a fresh process that runs one tile of side x side pixels."""
+    """Return the peak resident memory, in KiB, of a fresh process that runs one tile of side x side pixels.
+
+    A thumbnail of no fixed size is small: what one takes does not depend on the tile.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, str(path), str(side)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROBE, str(path), str(side), str(SEEN_PX)], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise ModelError(f"{path} does not run in onnxruntime: {done.stderr.strip().splitlines()[-1]}")
     return int(done.stdout)
 
 
-def bytes_per_pixel(path: Path) -> int:
+def bytes_per_pixel(path: Path, *, heavy: bool = False) -> int:
     """Return the bytes per tile pixel of one CPU inference: the growth from a small tile to a large one, plus 10 %."""
-    small, large = (peak_kib(path, side) for side in SIDES_PX)
-    return max(1, int(MARGIN * 1024 * (large - small) / (SIDES_PX[1] ** 2 - SIDES_PX[0] ** 2)))
+    sides = HEAVY_SIDES_PX if heavy else SIDES_PX
+    small, large = (peak_kib(path, side) for side in sides)
+    return max(1, int(MARGIN * 1024 * (large - small) / (sides[1] ** 2 - sides[0] ** 2)))

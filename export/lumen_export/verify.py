@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from lumen.errors import ModelError
 from lumen.models import Network
 from lumen.spec import Precision, SampleType
-from lumen_export.convert import TORCH_SAMPLES
+from lumen_export.convert import TORCH_SAMPLES, example_thumbnail
 from lumen_export.wrapper import TileModel
 
 LIMIT_LEVELS: dict[SampleType, int] = {"uint8": 1, "uint16": 2}
 HALF_LIMIT_LEVELS = 2  # of 8 bits
+PLAIN_LIMIT_LEVELS = 16  # of 16 bits: a tone curve over the finished result magnifies what its last digits differ by
+TILES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class Agreement:
 def random_tiles(
     network: Network, sample: SampleType, count: int
 ) -> list[tuple[NDArray[np.integer], NDArray[np.float32]]]:
-    """Return tiles [n, H, W, 3] of many shapes with thumbnails [n or 1, t, t, 3], from bright to nearly black."""
+    """Return tiles [n, H, W, 3] of many shapes with thumbnails [n or 1, h, w, 3], from bright to nearly black."""
     rng = np.random.default_rng(0)
     top = np.iinfo(sample).max
     drawn = []
@@ -51,19 +53,22 @@ def random_tiles(
         height, width = (network.align * int(rng.integers(1, 40)) for _ in range(2))
         level = 2.0 ** -rng.uniform(0, 7)
         tiles = (rng.random((batch, height, width, 3)) * level * top).astype(sample)
-        thumbnails = rng.random((batch if index % 2 else 1, network.thumbnail_px, network.thumbnail_px, 3)) * level
+        seen = example_thumbnail(network)
+        if network.thumbnail == "fit":
+            seen = (network.align * int(rng.integers(1, 24)), network.align * int(rng.integers(1, 24)))
+        thumbnails = rng.random((batch if index % 2 else 1, *seen, 3)) * level
         drawn.append((tiles, thumbnails.astype(np.float32)))
     return drawn
 
 
 def compare(
-    network: Network, path: Path, sample: SampleType, count: int = 20, *, precision: Precision = "fp32"
+    network: Network, path: Path, sample: SampleType, count: int = TILES, *, precision: Precision = "fp32"
 ) -> Agreement:
     """Run torch, in fp32, and onnxruntime on the same tiles.
 
     Raises:
-        ModelError: They differ by more than 1 level of 8 bits (2 where the file is in half precision), or 2 of 16; or
-            the file gives NaN or infinity.
+        ModelError: They differ by more than 1 level of 8 bits (2 where the file is in half precision), or 2 of 16 (16
+            where the network has no brightness of its own); or the file gives NaN or infinity.
     """
     model = TileModel(network, TORCH_SAMPLES[sample]).eval()
     options = onnxruntime.SessionOptions()
@@ -83,7 +88,7 @@ def compare(
             total + difference.size,
             lost + int(not finite.all()),
         )
-    limit = HALF_LIMIT_LEVELS if precision == "fp16" else LIMIT_LEVELS[sample]
+    limit = _limit(network, sample, precision)
     if lost:
         raise ModelError(f"the {precision} file gives NaN or infinity for {lost} of {count} tiles; it is not written")
     if worst > limit:
@@ -92,3 +97,9 @@ def compare(
             "the file is not written"
         )
     return Agreement(sample=sample, precision=precision, tiles=count, worst_levels=worst, differing=differing / total)
+
+
+def _limit(network: Network, sample: SampleType, precision: Precision) -> int:
+    if precision == "fp16":
+        return HALF_LIMIT_LEVELS
+    return PLAIN_LIMIT_LEVELS if sample == "uint16" and not network.predicts_brightness else LIMIT_LEVELS[sample]

@@ -47,8 +47,7 @@ class TileModel(nn.Module):
         """
         x = tiles.to(torch.float32).permute(0, 3, 1, 2) / self.levels
         thumbnail = thumbnails.permute(0, 3, 1, 2)
-        brightness = shift_exposure(self.network.brightness(thumbnail), ev)
-        y = self.network.restore(x, thumbnail, brightness)
+        y, brightness = self.network.enhance(x, thumbnail, lambda chosen: shift_exposure(chosen, ev))
         finite = torch.isfinite(y.mean(dim=(1, 2, 3)))  # one number that is none makes the mean none
         y = torch.round(y.clamp(0, 1) * self.levels).permute(0, 2, 3, 1)
         return y.to(torch.int32).to(self.sample), brightness, finite

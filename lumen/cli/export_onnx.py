@@ -14,6 +14,11 @@ from lumen.spec import Precision
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The 8-bit file, M.onnx.")
+@click.option(
+    "--architecture",
+    metavar="NAME",
+    help="CHECKPOINT holds the weights of this network's public release (mirnet), under its authors' names.",
+)
 @click.option("--name", help="Name stored in the files; by default the stem of --out.")
 @click.option(
     "--scores",
@@ -29,9 +34,15 @@ from lumen.spec import Precision
 )
 @click.option("--check/--no-check", default=True, show_default=True, help="Compare torch with onnxruntime first.")
 def command(
-    checkpoint: Path, out: Path, name: str | None, scores: Path | None, precision: Precision, check: bool
+    checkpoint: Path,
+    out: Path,
+    architecture: str | None,
+    name: str | None,
+    scores: Path | None,
+    precision: Precision,
+    check: bool,
 ) -> None:
-    """Export a CHECKPOINT of `lumen train` to ONNX.
+    """Export a CHECKPOINT of `lumen train`, or the weights of a public release, to ONNX.
 
     Writes OUT for 8-bit pictures and its twin (M.u16.onnx) for 16-bit ones. Nothing is written unless the graph is
     safe in tiles and, with --check, gives what the checkpoint gives.
@@ -42,7 +53,13 @@ def command(
     with require_extra("train"):
         from lumen_export.export import export_checkpoint
     exported = export_checkpoint(
-        checkpoint, out, name=name, scores=_read_scores(scores), check=check, precision=precision
+        checkpoint,
+        out,
+        name=name,
+        scores=_read_scores(scores),
+        check=check,
+        precision=precision,
+        architecture=architecture,
     )
     spec = exported.spec
     note(

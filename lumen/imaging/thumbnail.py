@@ -5,12 +5,65 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lumen.imaging.tiling import cut, plan_tiles
+from lumen.spec import ThumbnailKind
+
 CHUNK_VALUES = 1_000_000  # float32 values held at a time, so that memory does not grow with the picture
+
+
+class Viewer(Protocol):
+    """What decides how a network sees a whole picture; a `ModelSpec` and a `Network` know it."""
+
+    @property
+    def thumbnail(self) -> ThumbnailKind:
+        """See `lumen.spec.ModelSpec`, as for the rest."""
+
+    @property
+    def thumbnail_px(self) -> int:
+        """Longest side."""
+
+    @property
+    def align(self) -> int:
+        """What sides are multiples of."""
+
+    @property
+    def edge_px(self) -> int:
+        """Reflection around the picture."""
+
+
+def thumbnail_for(
+    pixels: NDArray[np.integer[Any]],
+    viewer: Viewer,
+    seen: Callable[[NDArray[np.integer[Any]]], NDArray[np.integer[Any]]] | None = None,
+) -> NDArray[np.float32]:
+    """Return the thumbnail by which a network sees a whole picture.
+
+    Args:
+        pixels: uint8 or uint16 [H, W, 3].
+        viewer: The network, or the facts of its file.
+        seen: Turns pixels into those that are averaged, strip by strip; by default they are as they are.
+
+    Returns:
+        float32 [h, w, 3] in [0, 1]: a square, or in the picture's aspect; then a picture that fits is its own, with
+        the reflection that a run over the whole of it has.
+    """
+    longest = viewer.thumbnail_px
+    if viewer.thumbnail == "square":
+        return area_thumbnail(pixels, longest, seen)
+    align, sides = viewer.align, pixels.shape[:2]
+    plan = plan_tiles(*sides, align=align, halo_px=0, edge_px=viewer.edge_px, max_window_px=longest)
+    if len(plan.tiles) == 1:
+        window = cut(pixels, plan, plan.tiles[0])
+        window = window if seen is None else seen(window)
+        return window.astype(np.float32) / np.float32(np.iinfo(window.dtype).max)
+    scale = longest / (max(sides) * align)
+    height, width = (max(align, round(side * scale) * align) for side in sides)
+    return area_thumbnail(pixels, (height, width), seen)
 
 
 Band = tuple[int, NDArray[np.float32]]
@@ -26,28 +79,37 @@ def area_bands(length: int, size: int) -> list[Band]:
     return [_band(float(start), float(stop), length) for start, stop in pairwise(edges)]
 
 
+def area_weights(length: int, size: int) -> NDArray[np.float32]:
+    """Return the bands as one matrix, float32 [size, length], for devices that are quick at products of matrices."""
+    weights = np.zeros((size, length), np.float32)
+    for row, (first, band) in zip(weights, area_bands(length, size), strict=True):
+        row[first : first + len(band)] = band
+    return weights
+
+
 def area_thumbnail(
     pixels: NDArray[np.integer[Any]],
-    size: int,
+    size: int | tuple[int, int],
     seen: Callable[[NDArray[np.integer[Any]]], NDArray[np.integer[Any]]] | None = None,
 ) -> NDArray[np.float32]:
-    """Average a whole picture over the areas of a square thumbnail, whatever its aspect.
+    """Average a whole picture over the areas of a thumbnail, whatever its aspect.
 
     An area mean keeps what a very dark picture has left: its 8-bit average would round to a few levels.
 
     Args:
         pixels: uint8 or uint16 [H, W, 3].
-        size: Side of the thumbnail in pixels.
+        size: Side of a square thumbnail in pixels, or height and width.
         seen: Turns pixels into those that are averaged, strip by strip; by default they are as they are.
 
     Returns:
-        float32 [size, size, 3] in [0, 1].
+        float32 [h, w, 3] in [0, 1].
     """
     height, width = pixels.shape[:2]
-    rows, columns = area_bands(height, size), area_bands(width, size)
+    sides = (size, size) if isinstance(size, int) else size
+    rows, columns = (area_bands(*pair) for pair in zip((height, width), sides, strict=True))
     together = max(1, CHUNK_VALUES // (width * 3))
-    out = np.empty((size, size, 3), np.float32)
-    for first in range(0, size, together):
+    out = np.empty((*sides, 3), np.float32)
+    for first in range(0, sides[0], together):
         part = rows[first : first + together]
         means = np.stack([_mean_of_rows(pixels, *band, seen) for band in part])  # [rows, W, 3]
         for column, (left, weights) in enumerate(columns):

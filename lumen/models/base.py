@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from lumen.spec import ThumbnailKind
+
+
+class Stage(nn.Module):
+    """A part made of blocks whose activations may be computed again in the backward pass instead of being kept.
+
+    Reference:
+        Chen et al., Training Deep Nets with Sublinear Memory Cost, arXiv 1604.06174, 2016.
+    """
+
+    recompute = False
+
+    def through(self, block: nn.Module, *inputs: Any) -> Any:
+        """Return `block(*inputs)`."""
+        if self.recompute and self.training and torch.is_grad_enabled():
+            return checkpoint(block, *inputs, use_reentrant=False)
+        return block(*inputs)
 
 
 class Network(nn.Module):
@@ -14,14 +34,19 @@ class Network(nn.Module):
 
     Attributes:
         align: Tile height and width must be multiples of this.
-        thumbnail_px: Side of the square thumbnail.
+        thumbnail: How the thumbnail is made, see `lumen.imaging.thumbnail.thumbnail_for`.
+        thumbnail_px: Longest side of the thumbnail.
         edge_px: Reflection around a whole picture, so that zero padding does not mark its edge; a multiple of `align`.
+        predicts_brightness: Whether it is trained to a given brightness and has a head, `exposure`, that predicts it.
+            Where not, a crop alone is what it is trained on: `forward` looks neither at thumbnails nor at brightness.
         hyperparameters: Keyword arguments that rebuild this network.
     """
 
     align: int
+    thumbnail: ThumbnailKind = "square"
     thumbnail_px: int
     edge_px: int = 16
+    predicts_brightness: bool = True
     hyperparameters: Mapping[str, Any]
 
     @abstractmethod
@@ -32,7 +57,7 @@ class Network(nn.Module):
             thumbnails: float [M, 3, t, t] in [0, 1].
 
         Returns:
-            float [M] in (0, 1), never below the mean of the thumbnail.
+            float [M] in [0, 1].
         """
 
     @abstractmethod
@@ -56,6 +81,26 @@ class Network(nn.Module):
         steep curves need the range.
         """
 
+    def enhance(self, tiles: Tensor, thumbnails: Tensor, shift: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Restore tiles to the brightness the network chooses, shifted.
+
+        Args:
+            tiles: float [N, 3, H, W] in [0, 1].
+            thumbnails: float [M, 3, t, t] in [0, 1].
+            shift: Turns the chosen mean levels [M] into those to reach.
+
+        Returns:
+            The restored tiles [N, 3, H, W], not clamped, and the levels [M] that were aimed at.
+        """
+        brightness = shift(self.brightness(thumbnails))
+        return self.restore(tiles, thumbnails, brightness), brightness
+
     def forward(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:
-        """Same as `restore`."""
+        """Return what the loss is taken of; as `restore`, where the network predicts brightness."""
         return self.restore(tiles, thumbnails, brightness)
+
+    def checkpoint_activations(self, on: bool = True) -> None:
+        """Keep only what stands between the blocks in training, and compute the rest again: more time, less memory."""
+        for module in self.modules():
+            if isinstance(module, Stage):
+                module.recompute = on

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lumen.models.base import Stage
+
 
 class SpatialAttention(nn.Module):
     """Gate every pixel by the maximum and the mean of its channels (MIRNet, section 3.2)."""
@@ -147,7 +149,7 @@ class MRB(nn.Module):
         return fused
 
 
-class RRG(nn.Module):
+class RRG(Stage):
     """Recursive residual group: blocks in a row, the coarser streams brought up, a 3x3 convolution and a skip."""
 
     def __init__(self, widths: Sequence[int], blocks: int, code: int, *, spatial: bool, neighbours: int) -> None:
@@ -163,7 +165,7 @@ class RRG(nn.Module):
         for down in self.descend:
             streams.append(down(streams[-1]))
         for block in self.blocks:
-            streams = block(streams, code)
+            streams = self.through(block, streams, code)
         top = streams[-1]
         for up, stream in zip(reversed(self.ascend), reversed(streams[:-1]), strict=True):
             top = stream + up(top)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lumen.models.base import Network
+from lumen.models.plain import PlainNetwork
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -16,33 +18,36 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count_macs(network: Network, height: int = 256, width: int = 256) -> int:
-    """Return the multiply-accumulates of one tile, the thumbnail's share included.
+    """Return the multiply-accumulates of one tile.
 
-    Convolutions and linear layers are counted, as the field does; element-wise work is not.
+    Convolutions and linear layers are counted, as the field does; element-wise work is not. What the context of a small
+    thumbnail costs is included; the run of a `PlainNetwork` over the thumbnail comes on top, once per tile.
 
     Args:
-        network: On any device.
+        network: Only its shapes are used: nothing is computed.
         height: Tile height in pixels, a multiple of `network.align`.
         width: Tile width in pixels, a multiple of `network.align`.
     """
     total = 0
 
-    def count(module: nn.Module, _: Any, output: Tensor) -> None:
+    def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
         nonlocal total
         if isinstance(module, nn.Conv2d):
             total += output.numel() * module.weight[0].numel()
+        elif isinstance(module, nn.ConvTranspose2d):
+            total += inputs[0].numel() * module.weight[0].numel()
         elif isinstance(module, nn.Linear):
             total += output.numel() * module.in_features
 
-    layers = [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
-    device = next(network.parameters()).device
-    thumbnails = torch.full((1, 3, network.thumbnail_px, network.thumbnail_px), 0.1, device=device)
-    try:
-        with torch.no_grad():
-            tiles = torch.zeros(1, 3, height, width, device=device)
-            network.restore(tiles, thumbnails, network.brightness(thumbnails))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    shapes = copy.deepcopy(network).to("meta")
+    for layer in shapes.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            layer.register_forward_hook(count)
+    tiles = torch.zeros(1, 3, height, width, device="meta")
+    with torch.no_grad():
+        if isinstance(shapes, PlainNetwork):
+            shapes.whole(tiles)
+        else:
+            thumbnails = torch.zeros(1, 3, shapes.thumbnail_px, shapes.thumbnail_px, device="meta")
+            shapes.enhance(tiles, thumbnails, lambda chosen: chosen)
     return total

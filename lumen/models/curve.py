@@ -26,7 +26,7 @@ def apply_curve(level: Tensor, u: Tensor) -> Tensor:
     return torch.log1p(torch.expm1(u) * level) / u
 
 
-def solve_curve(thumbnails: Tensor, brightness: Tensor) -> Tensor:
+def solve_curve(thumbnails: Tensor, brightness: Tensor, steps: int = STEPS) -> Tensor:
     """Find the u whose curve gives the thumbnails a mean level.
 
     A fixed number of bisections on every fourth pixel in both directions, so that it unrolls into a graph.
@@ -34,6 +34,7 @@ def solve_curve(thumbnails: Tensor, brightness: Tensor) -> Tensor:
     Args:
         thumbnails: float [M, 3, t, t] in [0, 1].
         brightness: float [M], the wanted mean level in (0, 1).
+        steps: How often the range is halved.
 
     Returns:
         float [M] in [-12, 12]; the nearest end where no u reaches the level (a black picture stays black).
@@ -41,7 +42,7 @@ def solve_curve(thumbnails: Tensor, brightness: Tensor) -> Tensor:
     sample = thumbnails[:, :, 2::4, 2::4]
     low = torch.full_like(brightness, U_MIN)
     high = torch.full_like(brightness, U_MAX)
-    for _ in range(STEPS):
+    for _ in range(steps):
         middle = (low + high) / 2
         too_dark = apply_curve(sample, middle).mean(dim=(1, 2, 3)) < brightness
         low, high = torch.where(too_dark, middle, low), torch.where(too_dark, high, middle)

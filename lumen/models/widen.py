@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lumen.models.blocks import SKFF
+from lumen.models.plain import PlainNetwork
 
 SHARES = (0.25, 0.75)  # of the copies, before they are made to sum to 1
 
@@ -28,11 +29,13 @@ def widened(weights: Mapping[str, Tensor], network: nn.Module, seed: int = 0) ->
         seed: Of the shares.
 
     Raises:
-        ValueError: The names differ, or a size is no multiple.
+        ValueError: The names differ, a size is no multiple, or no copies of channels give the same function.
     """
     wanted = network.state_dict()
     if wanted.keys() != weights.keys():
         raise ValueError("expected a network of the same blocks")
+    if isinstance(network, PlainNetwork) and any(wanted[name].shape != weights[name].shape for name in wanted):
+        raise ValueError("expected the same sizes: only context-mirnet can be widened")
     streams = {f"{name}.weights": part.streams for name, part in network.named_modules() if isinstance(part, SKFF)}
     generator = torch.Generator().manual_seed(seed)
     return {

@@ -40,7 +40,7 @@ class Model(Protocol):
         """
 
     def brightness(self, thumbnail: Floats, ev: float = 0.0) -> float:
-        """Return the mean sRGB level in [0, 1] the output aims at for a thumbnail [t, t, 3]."""
+        """Return the mean sRGB level in [0, 1] the output aims at for a thumbnail [h, w, 3]."""
 
     def release(self) -> None:
         """Give the memory of the session back; the next run makes a new one."""

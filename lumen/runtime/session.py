@@ -102,7 +102,7 @@ class OnnxModel:
 
         Args:
             tiles: `spec.sample` [N, H, W, 3], H and W multiples of `spec.align`.
-            thumbnails: float32 [M, t, t, 3] in [0, 1], t = `spec.thumbnail_px`, M = 1 or N.
+            thumbnails: float32 [M, h, w, 3] in [0, 1] as `spec.thumbnail` says, M = 1 or N.
             ev: float32 [M], stops relative to the model's own choice.
 
         Returns:
@@ -123,7 +123,7 @@ class OnnxModel:
         """Return the mean sRGB level in [0, 1] that the output aims at.
 
         Args:
-            thumbnail: float32 [t, t, 3] in [0, 1] of the whole picture.
+            thumbnail: float32 [h, w, 3] in [0, 1] of the whole picture.
             ev: Stops relative to the model's own choice.
 
         Raises:

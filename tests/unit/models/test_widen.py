@@ -7,6 +7,7 @@ import torch
 
 from lumen.models import build_network
 from lumen.models.widen import widened
+from tests.unit.models.papers import narrow as paper
 
 NARROW = {"widths": [8, 16, 16], "blocks": 2, "code": 8, "thumbnail_px": 32}
 
@@ -38,3 +39,11 @@ def test_other_networks_are_refused(change: dict[str, object], message: str) -> 
     narrow, other = build_network("context-mirnet", **NARROW), build_network("context-mirnet", **NARROW | change)
     with pytest.raises(ValueError, match=message):
         widened(narrow.state_dict(), other)
+
+
+def test_networks_that_pool_or_transpose_begin_from_the_same_sizes_alone() -> None:
+    weights = paper("mirnet").state_dict()
+    same = widened(weights, paper("mirnet"))
+    assert all(torch.equal(value, weights[name]) for name, value in same.items())
+    with pytest.raises(ValueError, match="only context-mirnet can be widened"):
+        widened(weights, paper("mirnet", width=16))

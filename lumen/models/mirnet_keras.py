@@ -1,0 +1,301 @@
+"""MIRNet as most tutorials build it, after the example of Keras.
+
+It differs from the authors' release: every convolution has a bias, nothing is shared, ReLU stands for PReLU, streams
+begin with the plain input, spatial attention is a 1x1 convolution, the fusion's softmax runs over the channels of each
+stream, and resizing is done by maximum and by repetition. The published example feeds the coarsest stream twice to the
+last fusion of a block, and leaves the one in the middle out (`wiring="published"`).
+
+Reference:
+    Zamir et al., Learning Enriched Features for Real Image Restoration and Enhancement (MIRNet), ECCV 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lumen.models.base import Stage
+from lumen.models.plain import PlainNetwork
+from lumen.models.pools import Pools
+
+Wiring = Literal["full", "published"]
+REDUCTION = 8  # from channels to the hidden layer of attention and fusion
+MIDDLE = 1  # the stream that the published wiring leaves out
+
+
+class ChannelAttention(nn.Module):
+    """Gate every channel by its global mean."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, max(1, channels // REDUCTION), 1)
+        self.excite = nn.Conv2d(max(1, channels // REDUCTION), channels, 1)
+
+    def forward(self, x: Tensor, pools: Pools) -> Tensor:
+        """Return x [N, C, H, W] times a gate in (0, 1) of [M, C, 1, 1]."""
+        return x * torch.sigmoid(self.excite(F.relu(self.squeeze(pools.mean(x)))))
+
+
+class SpatialAttention(nn.Module):
+    """Gate every pixel by the maximum and the mean of its channels."""
+
+    def __init__(self, kernel: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 1, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x [N, C, H, W] times a gate in (0, 1) of [N, 1, H, W]."""
+        pooled = torch.cat([x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)], dim=1)
+        return x * torch.sigmoid(self.conv(pooled))
+
+
+class DAU(nn.Module):
+    """Dual attention unit: two 3x3 convolutions, both attentions merged by a 1x1 convolution, the input added."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.channel: nn.Module = ChannelAttention(channels)
+        self.spatial = SpatialAttention()
+        self.merge = nn.Conv2d(2 * channels, channels, 1)
+
+    def forward(self, x: Tensor, pools: Pools) -> Tensor:
+        """Return float [N, C, H, W] for x of that shape."""
+        y = self.conv2(F.relu(self.conv1(x)))
+        z: Tensor = x + self.merge(torch.cat([self.channel(y, pools), self.spatial(y)], dim=1))
+        return z
+
+
+class SKFF(nn.Module):
+    """Selective kernel feature fusion: a weighted sum of features, the weights of each a softmax over its channels."""
+
+    def __init__(self, channels: int, streams: int) -> None:
+        super().__init__()
+        hidden = max(1, channels // REDUCTION)
+        self.squeeze = nn.Conv2d(channels, hidden, 1)
+        self.expand = nn.ModuleList(nn.Conv2d(hidden, channels, 1) for _ in range(streams))
+
+    def forward(self, features: Sequence[Tensor], pools: Pools) -> Tensor:
+        """Return float [N, C, H, W], the fusion of as many features of that shape as there are streams."""
+        code = F.relu(self.squeeze(pools.mean(total(features))))
+        weights = (torch.softmax(expand(code), dim=1) for expand in self.expand)
+        return total([feature * weight for feature, weight in zip(features, weights, strict=True)])
+
+
+class Down(nn.Module):
+    """Half the resolution, twice the channels; a branch with a 3x3 convolution beside a plain one."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv3 = nn.Conv2d(channels, 2 * channels, 1)
+        self.skip = nn.Conv2d(channels, 2 * channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return float [N, 2 C, H / 2, W / 2] for x [N, C, H, W]."""
+        y = F.relu(self.conv2(F.relu(self.conv1(x))))
+        z: Tensor = self.conv3(F.max_pool2d(y, 2)) + self.skip(F.max_pool2d(x, 2))
+        return z
+
+
+class Up(nn.Module):
+    """Twice the resolution, half the channels; a branch with a 3x3 convolution beside a plain one.
+
+    The 1x1 convolutions run before the repetition, which gives the same for a quarter of the work.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv3 = nn.Conv2d(channels, channels // 2, 1)
+        self.skip = nn.Conv2d(channels, channels // 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return float [N, C / 2, 2 H, 2 W] for x [N, C, H, W]."""
+        y = F.relu(self.conv2(F.relu(self.conv1(x))))
+        size = (2 * x.shape[2], 2 * x.shape[3])
+        return F.interpolate(self.conv3(y) + self.skip(x), size=size, mode="nearest")
+
+
+class Resize(nn.Module):
+    """Several steps of `Down` or `Up` in a row; none where source and target are one stream."""
+
+    def __init__(self, width: int, source: int, target: int) -> None:
+        super().__init__()
+        kind: type[nn.Module] = Down if source < target else Up
+        step = 1 if source < target else -1
+        self.steps = nn.ModuleList(kind(width << level) for level in range(source, target, step))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x [N, C, H, W] with the resolution and the channels of the target."""
+        for step in self.steps:
+            x = step(x)
+        return x
+
+
+class MRB(nn.Module):
+    """Multi-scale residual block: streams, a DAU each, full exchange, a DAU each, and all of them fused.
+
+    Args:
+        width: Channels of the finest stream; each further one has twice as many.
+        streams: How many.
+        wiring: `published` leaves the stream in the middle out at the end, and takes the coarsest one twice.
+        dau: Makes the dual attention unit for a number of channels.
+        skff: Makes the fusion for numbers of channels and streams.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        streams: int,
+        wiring: Wiring,
+        dau: Callable[[int], nn.Module],
+        skff: Callable[[int, int], nn.Module],
+    ) -> None:
+        super().__init__()
+        every = range(streams)
+        # Those that go on after the exchange; what would never be read is not built.
+        self.ending = [i for i in every if wiring == "full" or i != MIDDLE]
+        self.last = [i if i in self.ending else streams - 1 for i in every]
+        self.descend = nn.ModuleList(Resize(width, i, i + 1) for i in range(streams - 1))
+        self.first_daus = nn.ModuleList(dau(width << i) for i in every)
+        self.exchange = nn.ModuleDict(
+            {str(i): nn.ModuleList(Resize(width, source, i) for source in every) for i in self.ending}
+        )
+        self.skffs = nn.ModuleDict({str(i): skff(width << i, streams) for i in self.ending})
+        self.second_daus = nn.ModuleDict({str(i): dau(width << i) for i in self.ending})
+        self.ascend = nn.ModuleDict({str(i): Resize(width, i, 0) for i in self.ending})
+        self.fuse = skff(width, streams)
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor, pools: Pools) -> Tensor:
+        """Return float [N, C, H, W] for x of that shape."""
+        streams = [x]
+        for down in self.descend:
+            streams.append(down(streams[-1]))
+        streams = [dau(stream, pools) for dau, stream in zip(self.first_daus, streams, strict=True)]
+        ends = {i: self._end(i, streams, pools) for i in self.ending}
+        y: Tensor = x + self.conv(self.fuse([ends[i] for i in self.last], pools))
+        return y
+
+    def _end(self, target: int, streams: Sequence[Tensor], pools: Pools) -> Tensor:
+        """Fuse all streams at one resolution, and bring the result to the finest one."""
+        name = str(target)
+        resizers = self.exchange[name]
+        assert isinstance(resizers, nn.ModuleList)
+        parts = [resize(stream) for resize, stream in zip(resizers, streams, strict=True)]
+        y: Tensor = self.ascend[name](self.second_daus[name](self.skffs[name](parts, pools), pools))
+        return y
+
+
+class RRG(Stage):
+    """Recursive residual group: a convolution, blocks, a convolution, the input added."""
+
+    def __init__(self, width: int, blocks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(width, width, 3, padding=1)
+        self.blocks = nn.ModuleList(blocks)
+        self.conv_out = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor, pools: Pools) -> Tensor:
+        """Return float [N, C, H, W] for x of that shape."""
+        y = self.conv_in(x)
+        for block in self.blocks:
+            y = self.through(block, y, pools)
+        z: Tensor = x + self.conv_out(y)
+        return z
+
+
+class KerasMIRNet(PlainNetwork):
+    """The tutorial form: 44,157,007 parameters by default, 36,351,613 in its published wiring.
+
+    Args:
+        groups: Recursive residual groups.
+        blocks: Multi-scale residual blocks in each.
+        width: Channels of the finest stream, in multiples of 8; each further one has twice as many.
+        streams: At 1, 1/2, 1/4 ... of the resolution; two to four of them.
+        wiring: `full`, or `published` (of three streams).
+        thumbnail_px: Longest side of the thumbnail that the pools are taken from, in multiples of 8.
+
+    Raises:
+        ValueError: A value is out of range.
+    """
+
+    thumbnail = "fit"
+    dau: Callable[[int], nn.Module] = DAU
+    skff: Callable[[int, int], nn.Module] = SKFF
+
+    def __init__(
+        self,
+        *,
+        groups: int = 3,
+        blocks: int = 2,
+        width: int = 64,
+        streams: int = 3,
+        wiring: Wiring = "full",
+        thumbnail_px: int = 512,
+    ) -> None:
+        super().__init__()
+        check_shape(groups=groups, blocks=blocks, width=width, streams=streams, thumbnail_px=thumbnail_px)
+        if wiring not in get_args(Wiring) or (wiring == "published" and streams != 3):
+            raise ValueError(f"expected wiring full, or published with 3 streams, got {wiring!r} with {streams}")
+        self.align = align_of(streams)
+        self.thumbnail_px = thumbnail_px
+        self.hyperparameters = {
+            "groups": groups,
+            "blocks": blocks,
+            "width": width,
+            "streams": streams,
+            "wiring": wiring,
+            "thumbnail_px": thumbnail_px,
+        }
+        kind = type(self)
+        self.conv_in = nn.Conv2d(3, width, 3, padding=1)
+        self.groups = nn.ModuleList(
+            RRG(width, [MRB(width, streams, wiring, kind.dau, kind.skff) for _ in range(blocks)]) for _ in range(groups)
+        )
+        self.conv_out = nn.Conv2d(width, 3, 3, padding=1)
+
+    def correction(self, pictures: Tensor, pools: Pools) -> Tensor:
+        """Return what is added to pictures [N, 3, H, W], sides in multiples of `align`."""
+        y = self.conv_in(pictures)
+        for group in self.groups:
+            y = group(y, pools)
+        z: Tensor = self.conv_out(y)
+        return z
+
+
+def total(features: Sequence[Tensor]) -> Tensor:
+    """Return the sum of features of one shape."""
+    result = features[0]
+    for feature in features[1:]:
+        result = result + feature
+    return result
+
+
+def align_of(streams: int) -> int:
+    """Return the pixels that sides are multiples of: one of the coarsest stream, and enough for a thumbnail's mean."""
+    return max(4, 1 << (streams - 1))
+
+
+def check_shape(*, groups: int, blocks: int, width: int, streams: int, thumbnail_px: int) -> None:
+    """Refuse what no MIRNet can have.
+
+    Raises:
+        ValueError: A value is out of range.
+    """
+    if min(groups, blocks) < 1:
+        raise ValueError(f"expected groups and blocks of at least 1, got {groups} and {blocks}")
+    if width < 8 or width % 8:
+        raise ValueError(f"expected a width in multiples of 8, got {width}")
+    if not 2 <= streams <= 4:
+        raise ValueError(f"expected 2 to 4 streams, got {streams}")
+    if thumbnail_px < 32 or thumbnail_px % 8:
+        raise ValueError(f"expected thumbnail_px to be a multiple of 8 and at least 32, got {thumbnail_px}")
