@@ -11,6 +11,7 @@
     │   ├── NotFiniteError            the model gave NaN or infinity, and no sound result
     │   └── OutOfMemoryError          too little memory even for the smallest window
     ├── DataError                  3  pairs missing, sizes that differ, an empty data set
+    ├── TrainingError              3  a training broke down and did not recover
     ├── NothingToDoError           4  no input matched
     ├── UnavailableError           5  something needed is not there
     │   ├── DeviceError               CUDA asked for and not usable
@@ -82,6 +83,12 @@ class OutOfMemoryError(PictureError):
 
 class DataError(LumenError):
     """Pairs are missing, sizes differ, or a data set is empty."""
+
+    exit_code = Exit.SOME_FAILED
+
+
+class TrainingError(LumenError):
+    """The gradients of a training are no numbers any more; its last sound state is kept."""
 
     exit_code = Exit.SOME_FAILED
 

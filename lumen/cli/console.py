@@ -6,14 +6,11 @@ import json
 import logging
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -22,9 +19,6 @@ from lumen.errors import OutputError
 from lumen.report import printable
 
 PLAIN_WIDTH = 200  # off a terminal nothing wraps: a pipe has no width
-
-PLAIN_EVERY_S = 60.0  # off a terminal a long training writes one line a minute, not one a step
-
 _LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.DEBUG}
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
@@ -119,48 +113,3 @@ def note(text: str) -> None:
     """Write one line for people on stderr, unless -q asked for silence."""
     if logging.getLogger("lumen").getEffectiveLevel() < logging.ERROR:
         log_console(State()).print(text)
-
-
-@contextmanager
-def training_view() -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Show a training: yield what takes the events of `lumen.train`; a bar on a terminal, a line a minute elsewhere."""
-    console = log_console(State())
-    quiet = logging.getLogger("lumen").getEffectiveLevel() >= logging.ERROR
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    )
-    with bar:
-        yield _TrainingView(bar).show
-
-
-class _TrainingView:
-    """Turns training events into a bar and lines."""
-
-    def __init__(self, bar: Progress) -> None:
-        self._bar = bar
-        self._task = bar.add_task("training", total=None)
-        self._next_line = 0.0
-
-    def show(self, event: Mapping[str, Any]) -> None:
-        """Show one event: a step, the scores of a validation, or the start of another stage."""
-        if event["kind"] == "step":
-            self._step(event)
-        elif event["kind"] == "validation":
-            scores = "  ".join(f"{k} {v:.3f}" for k, v in event.items() if isinstance(v, float))
-            note(f"{event['iteration']:>7}  {scores}{'  best' if event['best'] else ''}")
-        else:
-            note(f"{event['stage']}: {event['of']} iterations")
-
-    def _step(self, event: Mapping[str, Any]) -> None:
-        text = f"loss {event['loss']:.4f}  {event['crops_per_s']:.0f} crops/s"
-        self._bar.update(self._task, total=event["of"], completed=event["iteration"], description=text)
-        now = time.monotonic()
-        if self._bar.disable and now >= self._next_line:
-            self._next_line = now + PLAIN_EVERY_S
-            note(f"{event['iteration']:>7}/{event['of']}  {text}")

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from lumen.models.context import BrightnessHead
 from lumen.train.data import Sampler
-from lumen.train.recipe import BrightnessConfig
+from lumen.train.sections import BrightnessConfig
 
 BANK_ITERATION = 1 << 40  # samples of this stage never repeat those of the first
 WARMUP = 100

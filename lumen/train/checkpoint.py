@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Checkpoint:
         optimizer: State dict of the optimiser; None in `best`.
         best: Best validation score so far.
         facts: What the run knows of itself: validation scores, data, split, versions.
+        state: What else going on takes: rate on plateaus, scale of the loss. Empty in `best`, and in older files.
     """
 
     iteration: int
@@ -42,6 +43,7 @@ class Checkpoint:
     optimizer: Mapping[str, Any] | None
     best: float
     facts: Mapping[str, Any]
+    state: Mapping[str, Any] = field(default_factory=dict)
 
     def network(self) -> Network:
         """Build the network with the averaged weights, on the CPU, in evaluation mode."""

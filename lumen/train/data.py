@@ -6,23 +6,34 @@ several processes draw the same samples.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from lumen.errors import DataError, PictureError
-from lumen.imaging.codec import SUFFIXES, displayed_8bit, read_picture
+from lumen.imaging.codec import displayed_8bit, read_picture
 from lumen.imaging.thumbnail import area_thumbnail
-from lumen.train.recipe import DataConfig
+from lumen.train.layouts import PairFiles, find_pairs, picture_files
+from lumen.train.sections import DataConfig, Exposures
 from lumen.train.synthetic import darken, night, saturate
 
+log = logging.getLogger(__name__)
+
 Pixels = NDArray[np.uint8]
+T = TypeVar("T", bound=np.generic)
+
+Box = tuple[slice, slice]
 
 PAIRS, DARKENED, GOOD, NIGHT = range(4)  # the kinds of samples
+STORED = (PAIRS, GOOD)  # those whose pixels are the files' own
+NO_THUMBNAIL = np.zeros((1, 1, 3), np.float32)  # for networks that are trained on crops alone
 MIXUP_BETA = (1.2, 1.2)
 SATURATION = (0.1, 0.3)  # mean and spread of the log of the factor
 
@@ -48,8 +59,8 @@ class Sample:
 
     Attributes:
         low, high: [crop, crop, 3].
-        thumbnail: [t, t, 3], of the whole dark picture the crop is from.
-        brightness: Mean level of the whole wanted picture.
+        thumbnail: [t, t, 3], of the whole dark picture the crop is from; [1, 1, 3] of zeros where nothing reads it.
+        brightness: Mean level of the whole wanted picture; 0 where nothing reads it.
     """
 
     low: NDArray[np.float32]
@@ -58,23 +69,28 @@ class Sample:
     brightness: float
 
 
-def picture_files(folder: Path) -> dict[str, Path]:
-    """Return the pictures of a folder by stem, in name order.
+@dataclass(frozen=True, kw_only=True)
+class Pose:
+    """Where a crop lies in its frame, in pixels, how often it is turned by a quarter, and whether it is mirrored."""
 
-    Raises:
-        DataError: The folder is missing or holds no picture.
-    """
-    if not folder.is_dir():
-        raise DataError(f"expected a folder of pictures at {folder}, found none; check --data and --synthetic")
-    found = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES)
-    files = {path.stem: path for path in found if not path.name.startswith(".")}
-    if not files:
-        raise DataError(f"expected pictures in {folder}, found none")
-    return files
+    top: int
+    left: int
+    size: int
+    turn: int
+    flip: bool
+
+    def turned(self, pixels: NDArray[T]) -> NDArray[T]:
+        """Return [H, W, 3] turned and mirrored, as a view."""
+        turned = np.rot90(pixels, self.turn)
+        return turned[:, ::-1] if self.flip else turned
 
 
-def decode_all(files: Sequence[Path]) -> list[Pixels]:
+def decode_all(files: Sequence[Path], longest_px: int = 0) -> list[Pixels]:
     """Decode pictures into uint8 [H, W, 3] arrays, as displayed; 16-bit ones are rounded to 8 bits.
+
+    Args:
+        files: What to decode; a file that is named twice is decoded once.
+        longest_px: Larger pictures are reduced by a whole factor, with area means; 0 leaves them as they are.
 
     Raises:
         DataError: A file cannot be decoded; the message names it.
@@ -82,41 +98,85 @@ def decode_all(files: Sequence[Path]) -> list[Pixels]:
 
     def decode(path: Path) -> Pixels:
         try:
-            return displayed_8bit(read_picture(path))
+            return _reduced(displayed_8bit(read_picture(path)), longest_px)
         except PictureError as error:
             raise DataError(f"{path}: {error}") from error
 
+    once = list(dict.fromkeys(files))
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(decode, files))
+        decoded = dict(zip(once, pool.map(decode, once), strict=True))
+    return [decoded[path] for path in files]
 
 
-def load_pairs(root: Path, exclude: Sequence[str] = ()) -> list[Example]:
-    """Read the pairs of `root/our485/{low,high}` (LOL) or `root/{low,high}`, matched by name.
+def _reduced(pixels: Pixels, longest_px: int) -> Pixels:
+    factor = -(-max(pixels.shape[:2]) // longest_px) if longest_px else 1
+    return pixels if factor == 1 else np.asarray(Image.fromarray(pixels).reduce(factor))
+
+
+def load_pairs(
+    root: Path, exclude: Sequence[str] = (), exposures: Exposures = "lowest", longest_px: int = 0
+) -> list[Example]:
+    """Read the pairs of a data set, in any layout that `find_pairs` knows; what has no partner is told and left out.
+
+    Args:
+        root: Folder of the data set.
+        exclude: Names of pairs that are left out.
+        exposures: Of a sequence of exposures, take the darkest picture or all.
+        longest_px: Larger pictures are reduced until no side is longer; 0 leaves them as they are.
 
     Raises:
-        DataError: A folder is missing, a picture has no partner, or the sizes of a pair differ.
+        DataError: The folder has no known layout, a picture cannot be decoded, or the sizes of a pair differ.
     """
-    base = root / "our485" if (root / "our485").is_dir() else root
-    low, high = picture_files(base / "low"), picture_files(base / "high")
-    alone = sorted(low.keys() ^ high.keys())
-    if alone:
-        raise DataError(
-            f"expected every picture in both {base}/low and {base}/high; without a partner: {', '.join(alone[:5])}"
-        )
-    names = [name for name in low if name not in exclude]
-    dark, bright = decode_all([low[name] for name in names]), decode_all([high[name] for name in names])
-    for name, a, b in zip(names, dark, bright, strict=True):
+    found = find_pairs(root)
+    if found.alone:
+        log.warning("%s: without a partner, left out: %s", root, name_some(found.alone))
+    files = [pair for pair in found.pairs if pair.name not in exclude]
+    if found.sequences and exposures == "lowest":
+        files = _darkest(files)
+    low = decode_all([pair.low for pair in files], longest_px)
+    high = decode_all([pair.high for pair in files], longest_px)
+    for pair, a, b in zip(files, low, high, strict=True):
         if a.shape != b.shape:
             raise DataError(
-                f"pair {name}: expected equal sizes, got {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}"
+                f"pair {pair.name}: expected equal sizes, got {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}"
             )
-    return [Example(name=n, low=a, high=b) for n, a, b in zip(names, dark, bright, strict=True)]
+    return [Example(name=pair.name, low=a, high=b) for pair, a, b in zip(files, low, high, strict=True)]
 
 
-def load_photos(folders: Sequence[Path]) -> list[Example]:
+def _darkest(files: Sequence[PairFiles]) -> list[PairFiles]:
+    """Keep the darkest picture of every label."""
+    best: dict[Path, tuple[float, PairFiles]] = {}
+    for pair in files:
+        level = _level(pair.low)
+        if pair.high not in best or level < best[pair.high][0]:
+            best[pair.high] = level, pair
+    return [pair for _, pair in best.values()]
+
+
+def _level(path: Path) -> float:
+    """Return the mean level of a file, read as small as its format allows: sequences hold hundreds of large files."""
+    try:
+        with Image.open(path) as image:
+            image.draft("L", (64, 64))
+            return float(np.asarray(image.convert("L").resize((64, 64), Image.Resampling.BOX)).mean())
+    except (OSError, ValueError):  # what Pillow does not read, the decoders of lumen may
+        return float(decode_all([path])[0].mean())
+
+
+def load_photos(folders: Sequence[Path], longest_px: int = 0) -> list[Example]:
     """Read well-lit photographs; each is its own target."""
     files = [path for folder in folders for path in picture_files(folder).values()]
-    return [Example(name=f.stem, low=p, high=p) for f, p in zip(files, decode_all(files), strict=True)]
+    return [Example(name=f.stem, low=p, high=p) for f, p in zip(files, decode_all(files, longest_px), strict=True)]
+
+
+def name_some(names: Sequence[str], most: int = 12) -> str:
+    """Return names for a message, the first ones of a long list.
+
+    >>> name_some(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 class Sampler:
@@ -126,7 +186,7 @@ class Sampler:
         pairs: Real pairs.
         photos: Well-lit photographs; empty for pairs alone.
         config: Shares, crop size, framing.
-        thumbnail_px: Side of the thumbnails.
+        thumbnail_px: Side of the thumbnails; 0 for networks that read none.
         seed: The recipe's seed.
 
     Raises:
@@ -153,8 +213,8 @@ class Sampler:
 
     def draw(self, iteration: int, place: int) -> Sample:
         """Return the sample at a place of the batch of an iteration."""
-        rng = self._rng(iteration, place)
-        kind = self._kind(rng)
+        rng = self.rng(iteration, place)
+        kind = self.kind(rng)
         sample = self._sample(rng, kind)
         if rng.random() < self.config.mixup:
             sample = blend(sample, self._sample(rng, kind), float(rng.beta(*MIXUP_BETA)))
@@ -163,19 +223,15 @@ class Sampler:
     def _sample(self, rng: np.random.Generator, kind: int) -> Sample:
         """Draw a crop of a picture of a kind, turned and mirrored at random."""
         low, high = self._picture(rng, kind)
-        size = self.config.crop_px
-        top, left = (int(rng.integers(side - size + 1)) for side in low.shape[:2])
-        turn, flip = int(rng.integers(4)), bool(rng.integers(2))
-
-        def pose(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
-            turned = np.rot90(pixels, turn)
-            return turned[:, ::-1] if flip else turned
+        pose = self.pose(rng, low.shape[0], low.shape[1])
 
         def crop(pixels: Pixels) -> NDArray[np.float32]:
-            part = pose(pixels[top : top + size, left : left + size])
-            return np.ascontiguousarray(part).astype(np.float32) / np.float32(255)
+            part = pixels[pose.top : pose.top + pose.size, pose.left : pose.left + pose.size]
+            return np.ascontiguousarray(pose.turned(part)).astype(np.float32) / np.float32(255)
 
-        thumbnail = np.ascontiguousarray(pose(area_thumbnail(low, self.thumbnail_px)), np.float32)
+        if not self.thumbnail_px:
+            return Sample(low=crop(low), high=crop(high), thumbnail=NO_THUMBNAIL, brightness=0.0)
+        thumbnail = np.ascontiguousarray(pose.turned(area_thumbnail(low, self.thumbnail_px)), np.float32)
         return Sample(low=crop(low), high=crop(high), thumbnail=thumbnail, brightness=float(high.mean()) / 255)
 
     def whole(self, iteration: int, place: int) -> tuple[NDArray[np.float32], float]:
@@ -183,33 +239,51 @@ class Sampler:
 
         Half of them are mirrored left and right, half up and down.
         """
-        rng = self._rng(iteration, place)
-        low, high = self._picture(rng, self._kind(rng))
+        rng = self.rng(iteration, place)
+        low, high = self._picture(rng, self.kind(rng))
         rows, columns = (slice(None, None, int(step)) for step in rng.choice((1, -1), 2))
         return area_thumbnail(low, self.thumbnail_px)[rows, columns], float(high.mean()) / 255
 
-    def _rng(self, iteration: int, place: int) -> np.random.Generator:
+    def rng(self, iteration: int, place: int) -> np.random.Generator:
+        """Return the source of all that is drawn for a place of the batch of an iteration."""
         return np.random.default_rng([self.seed, iteration, place])
 
-    def _kind(self, rng: np.random.Generator) -> int:
+    def kind(self, rng: np.random.Generator) -> int:
         """Draw one of PAIRS, DARKENED, GOOD and NIGHT by their shares."""
         return int(np.searchsorted(self.thresholds, rng.random(), side="right"))
 
-    def _picture(self, rng: np.random.Generator, kind: int) -> tuple[Pixels, Pixels]:
-        """Draw a picture of a kind and a frame of it; return the dark and the good picture."""
+    def frame(self, rng: np.random.Generator, kind: int) -> tuple[Example, Box]:
+        """Draw a picture of a kind, and the part of it that stands for the whole."""
         examples = (self.pairs, self.photos, self.photos, self.good)[kind]
         example = examples[int(rng.integers(len(examples)))]
-        low, high = example.low, example.high
-        if rng.random() < self.config.framing:
-            height, width = low.shape[:2]
-            rows, columns = (max(self.config.crop_px, int(side * rng.uniform(0.6, 1))) for side in (height, width))
-            top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
-            low, high = (p[top : top + rows, left : left + columns] for p in (low, high))
-        if kind in (PAIRS, GOOD):
+        height, width = example.low.shape[:2]
+        if rng.random() >= self.config.framing:
+            return example, (slice(0, height), slice(0, width))
+        rows, columns = (max(self.config.crop_px, int(side * rng.uniform(0.6, 1))) for side in (height, width))
+        top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+        return example, (slice(top, top + rows), slice(left, left + columns))
+
+    def render(self, rng: np.random.Generator, kind: int, low: Pixels, high: Pixels) -> tuple[Pixels, Pixels]:
+        """Make the dark and the good picture of a frame; pairs and good pictures are taken as they are."""
+        if kind in STORED:
             return low, high
         if rng.random() < self.config.saturation:
             high = saturate(high, float(np.exp(rng.normal(*SATURATION))))
         return (darken(high, rng, self.config.exposure_ev) if kind == DARKENED else night(high, rng)), high
+
+    def pose(self, rng: np.random.Generator, height: int, width: int) -> Pose:
+        """Draw where in a frame a crop lies, and how it is turned."""
+        size = self.config.crop_px
+        top, left = (int(rng.integers(side - size + 1)) for side in (height, width))
+        turn, flip = int(rng.integers(4)), bool(rng.integers(2))
+        if not self.config.poses:
+            turn, flip = 0, False
+        return Pose(top=top, left=left, size=size, turn=turn, flip=flip)
+
+    def _picture(self, rng: np.random.Generator, kind: int) -> tuple[Pixels, Pixels]:
+        """Draw a picture of a kind and a frame of it; return the dark and the good picture."""
+        example, box = self.frame(rng, kind)
+        return self.render(rng, kind, example.low[box], example.high[box])
 
 
 def blend(a: Sample, b: Sample, share: float) -> Sample:

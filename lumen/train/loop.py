@@ -11,15 +11,14 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lumen.errors import DataError, UsageError
+from lumen.errors import TrainingError, UsageError
 from lumen.models import Network, build_network
 from lumen.models.context import BrightnessHead
 from lumen.models.widen import widened
@@ -27,10 +26,14 @@ from lumen.train.brightness import fit_brightness
 from lumen.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lumen.train.data import Example, Sampler
 from lumen.train.distributed import World
-from lumen.train.log import MetricsLog
-from lumen.train.losses import restoration_loss
-from lumen.train.recipe import OptimizerConfig, Recipe, from_dict
-from lumen.train.scenes import group_scenes, split_scenes
+from lumen.train.log import RunLog
+from lumen.train.memory import fit_batch
+from lumen.train.options import TrainOptions
+from lumen.train.recipe import Recipe, from_dict
+from lumen.train.resident import ResidentSampler
+from lumen.train.schedule import Pace
+from lumen.train.split import split_by_scene
+from lumen.train.stepper import Step, Stepper, require_divisible
 from lumen.train.validate import validate
 
 log = logging.getLogger(__name__)
@@ -38,70 +41,37 @@ log = logging.getLogger(__name__)
 Event = Mapping[str, Any]
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """Examples on both sides of the validation split."""
-
-    train_pairs: Sequence[Example]
-    val_pairs: Sequence[Example]
-    train_photos: Sequence[Example]
-    val_photos: Sequence[Example]
-
-    def facts(self) -> dict[str, Any]:
-        """Counts, and the names held out."""
-        return {
-            "train_pairs": len(self.train_pairs),
-            "train_photos": len(self.train_photos),
-            "val_pairs": [example.name for example in self.val_pairs],
-            "val_photos": [example.name for example in self.val_photos],
-        }
-
-
-def split_by_scene(pairs: Sequence[Example], photos: Sequence[Example], recipe: Recipe) -> Split:
-    """Hold out whole scenes of pairs and of photographs.
-
-    Raises:
-        DataError: Nothing would be left to train on.
-    """
-    sides: list[list[Example]] = []
-    for examples, held_out in ((pairs, recipe.validation.pairs), (photos, recipe.validation.photos)):
-        groups = group_scenes(example.high for example in examples) if examples else []
-        split = split_scenes(groups, held_out if examples else 0, recipe.seed)
-        sides.extend([examples[index] for index in side] for side in split)
-    if (pairs and not sides[0]) or (photos and not sides[2]):
-        raise DataError("the validation split takes every scene; lower validation.pairs or validation.photos")
-    return Split(train_pairs=sides[0], val_pairs=sides[1], train_photos=sides[2], val_photos=sides[3])
-
-
-def learning_rate(config: OptimizerConfig, iteration: int) -> float:
-    """Linear warm-up, constant, then half a cosine down to `final_rate` at the last iteration."""
-    if iteration < config.warmup:
-        return config.rate * (iteration + 1) / config.warmup
-    start = max(config.warmup, int(config.hold * config.iterations))
-    if iteration < start:
-        return config.rate
-    progress = min(1.0, (iteration - start) / max(1, config.iterations - 1 - start))
-    return config.final_rate + (config.rate - config.final_rate) * (1 + math.cos(math.pi * progress)) / 2
+RETURNS = 3  # times a training that broke down begins again from its last checkpoint, each time at half the rate
 
 
 def selection_score(metrics: Mapping[str, float]) -> float:
-    """What `best` maximises: PSNR given the brightness, and a tenth of how well good photographs are left alone."""
-    return metrics.get("psnr_given", 0.0) + 0.1 * min(45.0, metrics.get("photo_psnr_own", 0.0))
+    """What `best` maximises: PSNR given the brightness, and a tenth of how well good photographs are left alone.
+
+    Networks that predict no brightness are scored by plain PSNR.
+    """
+    given = metrics.get("psnr_given", metrics.get("psnr", 0.0))
+    return given + 0.1 * min(45.0, metrics.get("photo_psnr_own", metrics.get("photo_psnr", 0.0)))
 
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], int]]:
-    """Catch SIGINT and SIGTERM while training; the result tells the last one caught, or 0."""
+    """Catch SIGINT and SIGTERM while training; the result tells the last one caught, or 0.
+
+    A second one is not caught any more and ends the training at once, with its last checkpoint as it is.
+    """
     caught = [0]
-
-    def note(number: int, _: object) -> None:
-        caught[0] = number
-
     if threading.current_thread() is not threading.main_thread():
         yield lambda: caught[0]
         return
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, _: object) -> None:
+        caught[0] = number
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+
+    for number in previous:
+        signal.signal(number, note)
     try:
         yield lambda: caught[0]
     finally:
@@ -116,10 +86,14 @@ class Trainer:
         recipe: All values.
         pairs: Real pairs, before the split.
         photos: Well-lit photographs, before the split.
-        run: Folder for checkpoints and metrics; made when missing.
+        run: Folder for checkpoints and metrics; it exists.
         world: This process among all.
         on_event: Called in the leading process with `{"kind": "step" | "validation" | "stage", ...}`.
-        workers: Processes that draw batches ahead; 0 draws them in a thread. The batches are the same.
+        options: How the run is done; its folders and its device are not read here.
+        val_pairs: Pairs to validate on instead of scenes of `pairs`.
+
+    Attributes:
+        recipe: With epochs turned into iterations.
     """
 
     def __init__(
@@ -131,25 +105,31 @@ class Trainer:
         *,
         world: World,
         on_event: Callable[[Event], None],
-        workers: int = 0,
+        options: TrainOptions | None = None,
+        val_pairs: Sequence[Example] | None = None,
     ) -> None:
-        if recipe.data.batch % world.size:
-            raise UsageError(f"expected data.batch={recipe.data.batch} to divide over {world.size} processes")
-        self.recipe, self.run, self.world, self.on_event, self.workers = recipe, run, world, on_event, workers
+        require_divisible(recipe.data.batch, world)
+        self.run, self.world, self.on_event = run, world, on_event
+        self.options = options or TrainOptions(run=run)
+        self.split = split_by_scene(pairs, photos, recipe, val_pairs)
+        self.recipe = recipe = recipe.resolved(self.split.epoch)
         torch.manual_seed(recipe.seed)
         network = build_network(recipe.network.architecture, **recipe.network.hyperparameters)
         self.network = network.to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema: Network = copy.deepcopy(self.network).requires_grad_(False)
-        self.trained = [p for name, p in self.network.named_parameters() if not name.startswith("exposure.")]
-        self.optimizer = torch.optim.AdamW(parameter_groups(self.trained, recipe.optimizer.weight_decay))
-        self.split = split_by_scene(pairs, photos, recipe)
+        self.stepper = Stepper(self.network, recipe, world)
+        self.pace = Pace()
+        self.thumbnail_px = network.thumbnail_px if network.predicts_brightness else 0
+        everything = (pairs, photos) if val_pairs is None else ([*pairs, *val_pairs], photos)
         self.sampler, self.joined = (
-            Sampler(*examples, recipe.data, thumbnail_px=network.thumbnail_px, seed=recipe.seed)
-            for examples in ((self.split.train_pairs, self.split.train_photos), (pairs, photos))
+            Sampler(*examples, recipe.data, thumbnail_px=self.thumbnail_px, seed=recipe.seed)
+            for examples in ((self.split.train_pairs, self.split.train_photos), everything)
         )
-        self.iteration, self.best = 0, -math.inf
+        self.iteration, self.best, self.returns = 0, -math.inf, 0
+        self._stopped = 0
+        self.resident: list[ResidentSampler] = []
         self.facts: dict[str, Any] = {"data": self.split.facts(), "validation": {}, "torch": str(torch.__version__)}
-        self.log = MetricsLog(run / "metrics.csv")
+        self.log = RunLog(run, network=self.ema, examples=self.split.val_pairs, tensorboard=self.options.tensorboard)
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -165,9 +145,13 @@ class Trainer:
             raise UsageError(f"{path} holds another network than recipe {self.recipe.name!r}; use its own recipe")
         self.network.load_state_dict(dict(checkpoint.weights))
         self.ema.load_state_dict(dict(checkpoint.ema))
-        self.optimizer.load_state_dict(dict(checkpoint.optimizer))
+        self.stepper.optimizer.load_state_dict(dict(checkpoint.optimizer))
         self.iteration, self.best = checkpoint.iteration, checkpoint.best
         self.facts["validation"] = dict(checkpoint.facts.get("validation", {}))
+        if checkpoint.state:
+            self.stepper.restore(checkpoint.state["stepper"])
+            self.pace.restore(checkpoint.state["pace"])
+            self.returns = int(checkpoint.state["returns"])
         if self.world.leads:
             self.log.truncate(self.iteration)
 
@@ -193,24 +177,74 @@ class Trainer:
 
         Returns:
             0, or the number of the signal that ended the training; the last state is saved in either case.
+
+        Raises:
+            TrainingError: The gradients are no numbers any more, even at lower rates.
         """
+        self._prepare()
+        with closing(self.log), stop_requests() as stop:
+            while self._fit_on(stop):
+                self._return()
+            if not self._stopped:
+                self._finish()
+            return stop() or self._stopped
+
+    def _prepare(self) -> None:
+        """Set up what changes no result: memory, compilation, and where the pictures lie."""
+        self.network.checkpoint_activations(self.options.recompute)
+        if self.options.fit_memory:
+            fit_batch(self.stepper, self.recipe.data.batch // self.world.size, self.thumbnail_px)
+        if self.options.compile:
+            self.network.compile()
+        if self.options.resident:
+            first = ResidentSampler(self.sampler, self.world.device)
+            self.resident = [first, ResidentSampler(self.joined, self.world.device, beside=first)]
+
+    def _fit_on(self, stop: Callable[[], int]) -> bool:
+        """Take the steps that are left, or those until a signal; tell whether the training broke down instead."""
         config = self.recipe.optimizer
-        with stop_requests() as stop, closing(self._batches()) as batches:
+        with closing(self._batches()) as batches:
             start = time.perf_counter()
             for batch in batches:
-                loss, stopping = self.step(batch, bool(stop()))
+                step = self.step(batch, bool(stop()))
                 self.iteration += 1
-                self._report_step(loss, time.perf_counter() - start)
+                self._report_step(step.loss, time.perf_counter() - start)
+                if not step.taken and self._breaks_down():
+                    return True
                 if self._validates(self.iteration):
                     self._validate()
                 elif self.iteration % self.recipe.validation.every == 0 or self.iteration == config.iterations:
                     self.save("last.pt", with_optimizer=True)
-                if stopping:
+                if step.stopping:
                     self.save("last.pt", with_optimizer=True)
-                    return stop() or signal.SIGTERM
+                    self._stopped = stop() or signal.SIGTERM
+                    return False
                 start = time.perf_counter()
-            self._finish()
-            return stop()
+        return False
+
+    def _breaks_down(self) -> bool:
+        """Tell of a step that was left out; whether there were too many in a row."""
+        if self.world.leads and not self.stepper.scaler.is_enabled():
+            log.warning("iteration %d: the gradient is no number; the step is left out", self.iteration)
+        return self.stepper.broken
+
+    def _return(self) -> None:
+        """Begin again from the last checkpoint, more slowly.
+
+        Raises:
+            TrainingError: There is none, or it did not help before.
+        """
+        last, returns, factor = self.run / "last.pt", self.returns + 1, self.pace.factor / 2
+        if returns > RETURNS or not last.exists():
+            raise TrainingError(
+                f"the gradients are no numbers any more at iteration {self.iteration}; the last sound state is in "
+                f"{last if last.exists() else 'no checkpoint yet'}; lower optimizer.rate, or take --amp off"
+            )
+        self.resume(last)
+        self.returns, self.pace.factor, self.stepper.harmful = returns, factor, 0
+        self.save("last.pt", with_optimizer=True)
+        if self.world.leads:
+            log.warning("going on from iteration %d at %g of the rate", self.iteration, factor)
 
     def _validates(self, iteration: int) -> bool:
         """Whether the weights are scored: on the beat and at the end, as long as the held-out pictures are unseen."""
@@ -221,10 +255,10 @@ class Trainer:
     def _batches(self) -> Generator[Batch]:
         """Yield the batches of the iterations still to come, drawn ahead."""
         coming = range(self.iteration, self.recipe.optimizer.iterations)
-        if self.workers:
+        if self.options.workers:
             pin = self.world.device.type == "cuda"
             yield from DataLoader(
-                _Batches(self), batch_size=None, sampler=coming, num_workers=self.workers, pin_memory=pin
+                _Batches(self), batch_size=None, sampler=coming, num_workers=self.options.workers, pin_memory=pin
             )
             return
         with ThreadPoolExecutor(1) as prefetch:
@@ -236,9 +270,12 @@ class Trainer:
     def batch(self, iteration: int) -> Batch:
         """Draw this process's share: low, high [n, 3, c, c], thumbnails [n, 3, t, t], brightness [n], all float32."""
         share = self.recipe.data.batch // self.world.size
-        first = self.world.rank * share
-        sampler = self.sampler if iteration < self.recipe.joining else self.joined
-        samples = [sampler.draw(iteration, place) for place in range(first, first + share)]
+        places = range(self.world.rank * share, (self.world.rank + 1) * share)
+        joined = iteration >= self.recipe.joining
+        if self.resident:
+            return self.resident[joined].batch(iteration, places)
+        sampler = self.joined if joined else self.sampler
+        samples = [sampler.draw(iteration, place) for place in places]
 
         def stack(name: str) -> Tensor:
             return torch.stack([torch.from_numpy(getattr(s, name)) for s in samples]).permute(0, 3, 1, 2)
@@ -246,23 +283,12 @@ class Trainer:
         brightness = torch.tensor([s.brightness for s in samples])
         return stack("low"), stack("high"), stack("thumbnail"), brightness
 
-    def step(self, batch: Sequence[Tensor], stop: bool) -> tuple[float, bool]:
-        """Take one optimiser step; return this process's loss, and whether any process wants to stop."""
-        config = self.recipe.optimizer
-        low, high, thumbnails, brightness = (t.to(self.world.device, non_blocking=True) for t in batch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(config, self.iteration)
-        self.network.train()
-        with torch.autocast(self.world.device.type, torch.bfloat16, enabled=config.amp == "bf16"):
-            output = self.network(low.contiguous(memory_format=torch.channels_last), thumbnails, brightness)
-        loss = restoration_loss(output.float(), high, self.recipe.loss)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        stopping = self.world.mean_gradients(self.trained, stop)
-        nn.utils.clip_grad_norm_(self.trained, config.clip_norm)
-        self.optimizer.step()
-        self._average()
-        return float(loss.detach()), stopping
+    def step(self, batch: Sequence[Tensor], stop: bool) -> Step:
+        """Take one optimiser step, and move the averaged weights."""
+        step = self.stepper.step(batch, self.pace.rate(self.recipe.optimizer, self.iteration), stop)
+        if step.taken:
+            self._average()
+        return step
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -272,16 +298,21 @@ class Trainer:
 
     def _report_step(self, loss: float, seconds: float) -> None:
         if self.world.leads:
-            rate = self.recipe.data.batch / seconds
-            step = {"iteration": self.iteration, "loss": loss, "crops_per_s": rate}
-            self.on_event({"kind": "step", "of": self.recipe.optimizer.iterations, **step})
+            speed = self.recipe.data.batch / seconds
+            rate = float(self.stepper.optimizer.param_groups[0]["lr"])
+            step = {"iteration": self.iteration, "loss": loss, "crops_per_s": speed, "rate": rate}
+            epoch = self.iteration / self.recipe.epoch_length(self.split.epoch)
+            self.on_event({"kind": "step", "of": self.recipe.optimizer.iterations, "epoch": epoch, **step})
             self.log.step(step)
 
     def _validate(self) -> None:
         """Score the averaged weights and write `last`, and `best` if they are."""
         metrics = validate(self.ema, self.split.val_pairs, self.split.val_photos, self.world)
+        lowered = self.pace.observe(selection_score(metrics), self.recipe.optimizer)
         if not self.world.leads:
             return
+        if lowered:
+            log.info("no better score for a while: the rate is now %g of the recipe's", self.pace.factor)
         score = selection_score(metrics)
         self._record(metrics, best=score > self.best)
         if score > self.best:
@@ -303,8 +334,8 @@ class Trainer:
         """Write `best.pt` as it is released: with a fitted brightness head.
 
         Where the held-out pictures joined, it holds the last weights, and the scores of the moment before, whose
-        weights are in `validated.pt`. A run that
-        went on from another folder's checkpoint and found nothing better takes its present weights.
+        weights are in `validated.pt`. A run that went on from another folder's checkpoint and found nothing better
+        takes its present weights.
         """
         if not self.world.leads:
             return
@@ -313,7 +344,10 @@ class Trainer:
             self._fit_brightness(self.joined)
             self.facts["held_out_joined"] = True
             self.save("best.pt", with_optimizer=False)
-        elif self.recipe.brightness.iterations and isinstance(self.ema.get_submodule("exposure"), BrightnessHead):
+        elif self._head() is None:
+            if not (self.run / "best.pt").exists():
+                self.save("best.pt", with_optimizer=False)
+        elif self.recipe.brightness.iterations:
             if (self.run / "best.pt").exists():
                 checkpoint = load_checkpoint(self.run / "best.pt")
                 self.ema.load_state_dict(dict(checkpoint.ema))
@@ -324,10 +358,15 @@ class Trainer:
 
     def _fit_brightness(self, sampler: Sampler) -> None:
         """Fit the head of the averaged weights; a second stage, in the leading process alone."""
-        head = self.ema.get_submodule("exposure")
-        if self.recipe.brightness.iterations and isinstance(head, BrightnessHead):
+        head = self._head()
+        if self.recipe.brightness.iterations and head is not None:
             self.on_event({"kind": "stage", "stage": "brightness", "of": self.recipe.brightness.iterations})
             fit_brightness(head, sampler, self.recipe.brightness, self.recipe.seed)
+
+    def _head(self) -> BrightnessHead | None:
+        """Return the averaged weights' head that predicts the brightness, if this kind of network has one."""
+        head = getattr(self.ema, "exposure", None)
+        return head if isinstance(head, BrightnessHead) else None
 
     def _score_alone(self) -> None:
         """Score the averaged weights in this process, and keep the scores."""
@@ -342,11 +381,15 @@ class Trainer:
                 recipe=self.recipe.to_dict(),
                 weights=self.network.state_dict(),
                 ema=self.ema.state_dict(),
-                optimizer=self.optimizer.state_dict() if with_optimizer else None,
+                optimizer=self.stepper.optimizer.state_dict() if with_optimizer else None,
                 best=self.best,
                 facts=self.facts,
+                state=self._state() if with_optimizer else {},
             )
             save_checkpoint(checkpoint, self.run / name)
+
+    def _state(self) -> dict[str, Any]:
+        return {"stepper": self.stepper.state(), "pace": self.pace.state(), "returns": self.returns}
 
 
 class _Batches(Dataset[Batch]):
@@ -357,11 +400,3 @@ class _Batches(Dataset[Batch]):
 
     def __getitem__(self, iteration: int) -> Batch:
         return self.batch(iteration)
-
-
-def parameter_groups(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """Group parameters for AdamW: weights decay, biases do not."""
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from lumen.train.recipe import LossConfig
+from lumen.train.sections import LossConfig
+
+ROOT_FLOOR = 1e-12
 
 
 def charbonnier(prediction: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
@@ -17,6 +20,16 @@ def charbonnier(prediction: Tensor, target: Tensor, epsilon: float = 1e-3) -> Te
         Charbonnier et al., Two Deterministic Half-Quadratic Regularization Algorithms, ICIP 1994.
     """
     return torch.sqrt((prediction - target).square() + epsilon * epsilon).mean()
+
+
+def rmse(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the scalar mean over the pictures of the root of their mean squared error.
+
+    The root is taken picture by picture, so that a batch in parts or on several processes gives the same gradient. It
+    has none at 0: a millionth of a level keeps it finite there.
+    """
+    squared = (prediction - target).square().mean(dim=(1, 2, 3))
+    return torch.sqrt(squared + ROOT_FLOOR).mean()
 
 
 @cache
@@ -52,8 +65,16 @@ def ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def restoration_loss(prediction: Tensor, target: Tensor, config: LossConfig) -> Tensor:
-    """Return the weighted sum of the terms, a scalar."""
-    loss = config.charbonnier * charbonnier(prediction, target)
+    """Return the weighted sum of the terms, a scalar: the mean over the pictures of what each one gives."""
+    terms: list[Tensor] = []
+    if config.charbonnier:
+        terms.append(config.charbonnier * charbonnier(prediction, target, config.epsilon))
+    if config.l1:
+        terms.append(config.l1 * F.l1_loss(prediction, target))
+    if config.mse:
+        terms.append(config.mse * F.mse_loss(prediction, target))
+    if config.rmse:
+        terms.append(config.rmse * rmse(prediction, target))
     if config.ssim:
-        loss = loss + config.ssim * ssim_loss(prediction, target)
-    return loss
+        terms.append(config.ssim * ssim_loss(prediction, target))
+    return reduce(torch.add, terms)

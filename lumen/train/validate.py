@@ -17,6 +17,9 @@ from lumen.train.distributed import World
 
 PAIR_METRICS = ("psnr", "psnr_gt_mean", "psnr_given", "ssim_given")
 PHOTO_METRICS = ("photo_psnr", "photo_psnr_own")
+PLAIN_PAIR_METRICS = ("psnr", "psnr_gt_mean", "ssim")  # of networks that are told no brightness
+PLAIN_PHOTO_METRICS = ("photo_psnr",)
+HIGHEST_DB = 60.0  # of a photograph that comes out equal
 
 
 @torch.no_grad()
@@ -26,7 +29,8 @@ def enhance_whole(network: Network, low: NDArray[np.uint8], brightness: float | 
     Args:
         network: In evaluation mode.
         low: uint8 [H, W, 3].
-        brightness: Mean sRGB level in (0, 1) to reach; None takes the network's own prediction.
+        brightness: Mean sRGB level in (0, 1) to reach; None takes the network's own prediction. Networks that predict
+            none run over the picture as it is.
 
     Returns:
         uint8 [H, W, 3].
@@ -42,9 +46,13 @@ def enhance_whole(network: Network, low: NDArray[np.uint8], brightness: float | 
         max_window_px=2 * max(height, width) + 512,
     )
     window = torch.from_numpy(cut(low, plan, plan.tiles[0])).to(device).permute(2, 0, 1)[None].float() / 255
-    thumbnail = torch.from_numpy(area_thumbnail(low, network.thumbnail_px)).to(device).permute(2, 0, 1)[None]
-    level = network.brightness(thumbnail) if brightness is None else torch.tensor([brightness], device=device)
-    restored = network.restore(window.contiguous(memory_format=torch.channels_last), thumbnail, level.float())
+    window = window.contiguous(memory_format=torch.channels_last)
+    if network.predicts_brightness:
+        thumbnail = torch.from_numpy(area_thumbnail(low, network.thumbnail_px)).to(device).permute(2, 0, 1)[None]
+        level = network.brightness(thumbnail) if brightness is None else torch.tensor([brightness], device=device)
+        restored = network.restore(window, thumbnail, level.float())
+    else:
+        restored = network(window, window, window)  # reads the picture alone
     rounded = torch.round(restored.clamp(0, 1) * 255).to(torch.uint8)[0].permute(1, 2, 0).cpu().numpy()
     result = np.empty_like(low)
     paste(result, plan, plan.tiles[0], rounded)
@@ -57,17 +65,35 @@ def validate(network: Network, pairs: Sequence[Example], photos: Sequence[Exampl
     Returns:
         Means over the pictures: `psnr` (automatic), `psnr_gt_mean` (automatic, scaled to the reference's mean),
         `psnr_given` and `ssim_given` (given the reference's brightness), `photo_psnr` and `photo_psnr_own` (well-lit
-        photographs, in against out: automatic, and at their own brightness). PSNR in dB.
+        photographs, in against out: automatic, and at their own brightness). PSNR in dB. Networks that predict no
+        brightness have `ssim` of the automatic result, and nothing that is given a brightness.
     """
     network.eval()
-    totals = dict.fromkeys((*PAIR_METRICS, *PHOTO_METRICS), 0.0)
+    plain = not network.predicts_brightness
+    of_pairs = PLAIN_PAIR_METRICS if plain else PAIR_METRICS
+    of_photos = PLAIN_PHOTO_METRICS if plain else PHOTO_METRICS
+    totals = dict.fromkeys((*of_pairs, *of_photos), 0.0)
     for example in pairs[world.rank :: world.size]:
-        _add(totals, _score_pair(network, example))
+        _add(totals, _score_plain_pair(network, example) if plain else _score_pair(network, example))
     for example in photos[world.rank :: world.size]:
-        _add(totals, _score_photo(network, example))
+        _add(totals, _score_plain_photo(network, example) if plain else _score_photo(network, example))
     summed = world.sum(torch.tensor(list(totals.values()), dtype=torch.float64)).tolist()
-    counts = [len(pairs)] * len(PAIR_METRICS) + [len(photos)] * len(PHOTO_METRICS)
+    counts = [len(pairs)] * len(of_pairs) + [len(photos)] * len(of_photos)
     return {name: total / n for name, total, n in zip(totals, summed, counts, strict=True) if n}
+
+
+def _score_plain_pair(network: Network, example: Example) -> dict[str, float]:
+    result = enhance_whole(network, example.low, None)
+    return {
+        "psnr": psnr(result, example.high, data_range=255),
+        "psnr_gt_mean": psnr(gt_mean(result, example.high), example.high, data_range=255),
+        "ssim": ssim(result, example.high, data_range=255),
+    }
+
+
+def _score_plain_photo(network: Network, example: Example) -> dict[str, float]:
+    result = enhance_whole(network, example.low, None)
+    return {"photo_psnr": min(HIGHEST_DB, psnr(result, example.high, data_range=255))}
 
 
 def _add(totals: dict[str, float], scores: Mapping[str, float]) -> None:
@@ -87,10 +113,10 @@ def _score_pair(network: Network, example: Example) -> dict[str, float]:
 
 
 def _score_photo(network: Network, example: Example) -> dict[str, float]:
-    """PSNR is cut at 60 dB, so that a photograph that comes out equal does not make the mean infinite."""
+    """PSNR is cut off, so that a photograph that comes out equal does not make the mean infinite."""
     own = enhance_whole(network, example.low, float(example.low.mean()) / 255)
     automatic = enhance_whole(network, example.low, None)
     return {
-        "photo_psnr": min(60.0, psnr(automatic, example.high, data_range=255)),
-        "photo_psnr_own": min(60.0, psnr(own, example.high, data_range=255)),
+        "photo_psnr": min(HIGHEST_DB, psnr(automatic, example.high, data_range=255)),
+        "photo_psnr_own": min(HIGHEST_DB, psnr(own, example.high, data_range=255)),
     }

@@ -61,7 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.sheets": FACTS | {"lumen.imaging", "lumen.report", "lumen.evaluation"},
     "lumen.diagnosis": CORE,
     "lumen.models": FACTS | {"lumen.registry"},
-    "lumen.train": FACTS | {"lumen.registry", "lumen.extras", "lumen.imaging", "lumen.models"},
+    "lumen.train": CORE | {"lumen.registry", "lumen.extras", "lumen.models"},
     "lumen_export": CORE | {"lumen.registry", "lumen.models", "lumen.train"},
 }
 ABOVE_ALL = {"lumen.cli", "lumen.__main__"}

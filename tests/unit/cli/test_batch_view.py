@@ -44,14 +44,6 @@ def show(state: State, *outcomes: Outcome, as_json: bool = False) -> None:
         view.summarize(report)
 
 
-@pytest.fixture(autouse=True)
-def _own_logging(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restore after each test what `start_logging` changes."""
-    logger = logging.getLogger("lumen")
-    for name in ("handlers", "level", "propagate"):
-        monkeypatch.setattr(logger, name, getattr(logger, name))
-
-
 ALL = (outcome("done", "", "no XMP"), outcome("skipped", "the result exists"), outcome("failed", "damaged"))
 
 

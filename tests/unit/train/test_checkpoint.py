@@ -34,6 +34,12 @@ def test_round_trip_rebuilds_the_network(tmp_path: Path) -> None:
         assert torch.equal(tensor, saved.ema[name])
 
 
+def test_files_from_before_there_was_a_state_are_read(tmp_path: Path) -> None:
+    values = {name: value for name, value in vars(checkpoint()).items() if name != "state"}
+    torch.save({"format": 1, **values}, tmp_path / "older.pt")
+    assert load_checkpoint(tmp_path / "older.pt").state == {}
+
+
 def test_a_failed_write_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "c.pt"
     save_checkpoint(checkpoint(), path)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from lumen.errors import DataError
 from lumen.train.data import Example, Sample, Sampler, blend, load_pairs, load_photos
-from lumen.train.recipe import DataConfig
 from lumen.train.scenes import group_scenes, split_scenes
+from lumen.train.sections import DataConfig
 from tests.unit.train.helpers import darker, scene, write_pairs
 
 
@@ -23,9 +23,14 @@ def test_pairs_are_matched_by_name(tmp_path: Path, lol: bool) -> None:
     assert np.array_equal(pairs[1].low, darker(scene(2)))
 
 
-def test_a_missing_partner_is_named(tmp_path: Path) -> None:
-    (write_pairs(tmp_path, 3) / "our485" / "low" / "2.png").unlink()
-    with pytest.raises(DataError, match="without a partner: 2"):
+def test_a_missing_partner_is_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    base = write_pairs(tmp_path, 3) / "our485"
+    (base / "low" / "2.png").unlink()
+    assert [pair.name for pair in load_pairs(tmp_path)] == ["0", "1"]
+    assert "without a partner, left out: 2" in caplog.text
+    for name in ("0", "1"):
+        (base / "low" / f"{name}.png").rename(base / "low" / f"other{name}.png")
+    with pytest.raises(DataError, match="same name on both sides"):
         load_pairs(tmp_path)
 
 
@@ -45,6 +50,8 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
 def test_missing_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--data"):
         load_pairs(tmp_path)
+    with pytest.raises(DataError, match="found none"):
+        load_pairs(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="expected pictures"):
         load_photos([tmp_path / "empty"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 import math
 import os
@@ -18,13 +17,16 @@ import numpy as np
 import pytest
 import torch
 
-from lumen.errors import DataError, UsageError
+from lumen.errors import DataError, TrainingError, UsageError
 from lumen.imaging.metrics import psnr
 from lumen.train.checkpoint import load_checkpoint
 from lumen.train.data import Example
 from lumen.train.distributed import World
-from lumen.train.loop import Trainer, learning_rate, split_by_scene
-from lumen.train.recipe import OptimizerConfig, Recipe
+from lumen.train.loop import Trainer, stop_requests
+from lumen.train.options import TrainOptions
+from lumen.train.recipe import Recipe
+from lumen.train.split import split_by_scene
+from lumen.train.stepper import Step
 from lumen.train.validate import enhance_whole, validate
 from tests.unit.train.helpers import darker, scene, tiny_recipe
 
@@ -32,10 +34,16 @@ PAIRS = [Example(name=str(i), low=darker(scene(i)), high=scene(i)) for i in rang
 PHOTOS = [Example(name=f"p{i}", low=scene(20 + i), high=scene(20 + i)) for i in range(4)]
 
 
-def trainer(recipe: Recipe, run: Path, events: list[Mapping[str, Any]] | None = None) -> Trainer:
+@pytest.fixture(autouse=True)
+def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves take longer to draw than these runs do; `test_log.py` draws some."""
+    monkeypatch.setattr("lumen.train.log.write_curves", lambda *_: None)
+
+
+def trainer(recipe: Recipe, run: Path, events: list[Mapping[str, Any]] | None = None, **options: Any) -> Trainer:
     run.mkdir(parents=True, exist_ok=True)
     record = (events if events is not None else []).append
-    return Trainer(recipe, PAIRS, PHOTOS, run, world=World(), on_event=record)
+    return Trainer(recipe, PAIRS, PHOTOS, run, world=World(), on_event=record, options=TrainOptions(run=run, **options))
 
 
 def test_a_run_writes_checkpoints_metrics_and_events(tmp_path: Path) -> None:
@@ -65,18 +73,29 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     assert np.mean(losses[-30:]) < 0.9 * np.mean(losses[:30])
 
 
-@pytest.mark.parametrize("amp", ["bf16", "off"])
-def test_resume_is_bit_equal(tmp_path: Path, amp: str) -> None:
-    recipe = tiny_recipe(optimizer={"amp": amp}, brightness={"iterations": 0})
+def stop_at(run: Trainer, iteration: int) -> None:
+    """Let a run behave as if a signal had come during the step that ends an iteration."""
+    step = run.step
+
+    def stopping(batch: Any, stop: bool) -> Step:
+        return step(batch, stop or run.iteration == iteration - 1)
+
+    run.step = stopping  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {"amp": "bf16"},
+        {"amp": "off", "kind": "adam", "accumulate": 2},
+        {"amp": "fp16", "schedule": "plateau", "plateau_patience": 1, "epochs": 6.0, "iterations": 0},
+    ],
+)
+def test_resume_is_bit_equal(tmp_path: Path, optimizer: dict[str, object]) -> None:
+    recipe = tiny_recipe(optimizer=optimizer, brightness={"iterations": 0}, validation={"every": 2})
     trainer(recipe, tmp_path / "whole").fit()
     first = trainer(recipe, tmp_path / "parts")
-    steps = [0]
-
-    def stop_after_three(batch: Any, stop: bool) -> tuple[float, bool]:
-        steps[0] += 1
-        return Trainer.step(first, batch, stop or steps[0] == 3)
-
-    first.step = stop_after_three  # type: ignore[method-assign]
+    stop_at(first, 3)
     assert first.fit() == signal.SIGTERM
     second = trainer(recipe, tmp_path / "parts")
     second.resume(tmp_path / "parts" / "last.pt")
@@ -85,6 +104,7 @@ def test_resume_is_bit_equal(tmp_path: Path, amp: str) -> None:
     whole, parts = (load_checkpoint(tmp_path / name / "last.pt") for name in ("whole", "parts"))
     assert all(torch.equal(whole.weights[name], parts.weights[name]) for name in whole.weights)
     assert all(torch.equal(whole.ema[name], parts.ema[name]) for name in whole.ema)
+    assert whole.state == parts.state
 
 
 def test_held_out_pictures_join_at_the_end(tmp_path: Path) -> None:
@@ -125,12 +145,7 @@ def test_joining_resumes_bit_equal(tmp_path: Path) -> None:
     recipe = tiny_recipe(validation={"until": 0.5})
     trainer(recipe, tmp_path / "whole").fit()
     first = trainer(recipe, tmp_path / "parts")
-    step = first.step
-
-    def stop_at_four(batch: Any, stop: bool) -> tuple[float, bool]:
-        return step(batch, False)[0], first.iteration == 3
-
-    first.step = stop_at_four  # type: ignore[method-assign]
+    stop_at(first, 4)
     first.fit()
     second = trainer(recipe, tmp_path / "parts")
     second.resume(tmp_path / "parts" / "last.pt")
@@ -141,9 +156,83 @@ def test_joining_resumes_bit_equal(tmp_path: Path) -> None:
     assert whole.facts["validation"] == parts.facts["validation"]
 
 
+def test_a_broken_training_goes_back_and_slows_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lumen.train.stepper.HARMFUL_LIMIT", 2)
+    run = trainer(tiny_recipe(optimizer={"iterations": 8}, brightness={"iterations": 0}), tmp_path)
+    batch, left = run.batch, [4, 5]
+
+    def broken_once(iteration: int) -> Any:
+        low, *rest = batch(iteration)
+        if iteration in left:
+            left.remove(iteration)
+            low = low * math.nan
+        return low, *rest
+
+    run.batch = broken_once  # type: ignore[method-assign]
+    assert run.fit() == 0
+    assert "iteration 5: the gradient is no number; the step is left out" in caplog.text
+    assert "going on from iteration 3 at 0.5 of the rate" in caplog.text
+    assert run.iteration == 8 and run.pace.factor == 0.5
+    weights = load_checkpoint(tmp_path / "last.pt").weights
+    assert all(bool(torch.isfinite(value).all()) for value in weights.values())
+
+
+def test_a_training_that_stays_broken_ends_with_its_last_sound_state(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lumen.train.stepper.HARMFUL_LIMIT", 2)
+    run = trainer(tiny_recipe(optimizer={"iterations": 9}), tmp_path)
+    batch = run.batch
+
+    def broken(iteration: int) -> Any:
+        low, *rest = batch(iteration)
+        return low * (math.nan if iteration >= 4 else 1), *rest
+
+    run.batch = broken  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match=r"last sound state is in .*last\.pt; lower optimizer\.rate"):
+        run.fit()
+    last = load_checkpoint(tmp_path / "last.pt")
+    assert last.iteration == 3
+    assert last.state["pace"]["factor"] == 0.125
+    assert all(bool(torch.isfinite(value).all()) for value in last.weights.values())
+    assert "going on from iteration 3 at 0.125 of the rate" in caplog.text
+
+
+def test_what_belongs_to_the_machine_changes_no_result(tmp_path: Path) -> None:
+    recipe = tiny_recipe(optimizer={"amp": "off"}, brightness={"iterations": 0}, data={"mixup": 0.5})
+    plain = trainer(recipe, tmp_path / "plain")
+    other = trainer(recipe, tmp_path / "other", recompute=True, resident=True, fit_memory=True)
+    for run in (plain, other):
+        assert run.fit() == 0
+    weights = [run.network.state_dict() for run in (plain, other)]
+    assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-5) for name in weights[0])
+
+
+def test_plain_networks_are_trained_without_a_second_stage(tmp_path: Path) -> None:
+    small = {"groups": 1, "blocks": 1, "width": 8}
+    network: dict[str, object] = {"architecture": "residual", "hyperparameters": small}
+    events: list[Mapping[str, Any]] = []
+    run = trainer(tiny_recipe(network=network), tmp_path, events)
+    assert run.fit() == 0
+    assert {event["kind"] for event in events} == {"step", "validation"}
+    scores = load_checkpoint(tmp_path / "best.pt").facts["validation"]
+    assert scores.keys() == {"psnr", "psnr_gt_mean", "ssim", "photo_psnr"}
+    assert run.batch(0)[2].shape == (4, 3, 1, 1)  # no thumbnails are made where nothing reads them
+
+
+def test_a_second_signal_is_not_held_back() -> None:
+    with stop_requests() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop() == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_workers_draw_the_same_batches(tmp_path: Path) -> None:
-    runs = [trainer(tiny_recipe(brightness={"iterations": 0}), tmp_path / str(workers)) for workers in (0, 2)]
-    runs[1].workers = 2
+    recipe = tiny_recipe(brightness={"iterations": 0})
+    runs = [trainer(recipe, tmp_path / str(workers), workers=workers) for workers in (0, 2)]
     for run in runs:
         run.fit()
     first, second = (run.network.state_dict() for run in runs)
@@ -155,7 +244,7 @@ def test_resume_cuts_the_metrics_back(tmp_path: Path) -> None:
     trainer(recipe, tmp_path).fit()
     checkpoint = tmp_path / "last.pt"
     again = trainer(recipe, tmp_path)
-    again.log.validation(9, {"psnr": 1.0})
+    again.log.metrics.validation(9, {"psnr": 1.0})
     again.resume(checkpoint)
     with (tmp_path / "metrics.csv").open() as file:
         assert {int(row["iteration"]) for row in csv.DictReader(file)} == {3, 6}
@@ -203,15 +292,6 @@ def test_resume_refuses_what_it_cannot_go_on_from(tmp_path: Path) -> None:
         trainer(other, tmp_path).resume(tmp_path / "last.pt")
 
 
-def test_learning_rate_warms_up_holds_and_descends() -> None:
-    config = OptimizerConfig(iterations=1000, warmup=100, hold=0.5, rate=1.0, final_rate=0.01)
-    rates = [learning_rate(config, i) for i in range(1000)]
-    assert rates[0] == pytest.approx(0.01) and rates[99] == rates[499] == 1.0
-    assert rates[749] == pytest.approx(0.505, abs=0.01)
-    assert rates[-1] == pytest.approx(0.01)
-    assert all(a >= b for a, b in itertools.pairwise(rates[499:]))
-
-
 def test_the_split_leaves_something_to_train_on() -> None:
     split = split_by_scene(PAIRS, PHOTOS, tiny_recipe())
     names = [{e.name for e in side} for side in (split.train_pairs, split.val_pairs)]
@@ -243,7 +323,7 @@ import sys
 from pathlib import Path
 import torch
 from lumen.train.distributed import join_world, leave_world
-from lumen.train.loop import Trainer
+from lumen.train.loop import Trainer, stop_requests
 from tests.unit.train.helpers import tiny_recipe
 from tests.unit.train.test_loop import PAIRS, PHOTOS
 torch.set_num_threads(1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from lumen.imaging.metrics import ssim
-from lumen.train.losses import charbonnier, restoration_loss, ssim_loss
-from lumen.train.recipe import LossConfig
+from lumen.train.losses import charbonnier, restoration_loss, rmse, ssim_loss
+from lumen.train.sections import LossConfig
 
 
 def pictures() -> tuple[torch.Tensor, torch.Tensor]:
@@ -32,3 +34,26 @@ def test_weights_are_applied() -> None:
     a, b = pictures()
     loss = restoration_loss(a, b, LossConfig(charbonnier=2.0, ssim=0.5))
     assert float(loss) == pytest.approx(2 * float(charbonnier(a, b)) + 0.5 * float(ssim_loss(a, b)), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        ("l1", lambda d: d.abs().mean()),
+        ("mse", lambda d: d.square().mean()),
+        ("rmse", lambda d: d.square().mean(dim=(1, 2, 3)).sqrt().mean()),
+        ("charbonnier", lambda d: (d.square() + 0.01).sqrt().mean()),
+    ],
+)
+def test_each_term_is_its_formula(term: str, expected: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    a, b = (x.repeat(2, 1, 1, 1) for x in pictures())
+    b[1] = a[1]
+    config = LossConfig(**{"charbonnier": 0.0, "epsilon": 0.1, term: 1.0})
+    assert float(restoration_loss(a, b, config)) == pytest.approx(float(expected(a - b)), rel=1e-4)
+
+
+def test_the_root_has_a_gradient_where_pictures_are_equal() -> None:
+    a, _ = pictures()
+    prediction = a.clone().requires_grad_()
+    rmse(prediction, a).backward()  # type: ignore[no-untyped-call]
+    assert prediction.grad is not None and bool(torch.isfinite(prediction.grad).all())

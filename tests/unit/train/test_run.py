@@ -11,8 +11,16 @@ import torch
 
 from lumen.errors import DataError, DeviceError, ModelError, OutputError, UsageError
 from lumen.train.checkpoint import load_checkpoint
+from lumen.train.options import TrainOptions
+from lumen.train.recipe import load_recipe
 from lumen.train.run import train_run
 from tests.unit.train.helpers import tiny_recipe, write_pairs
+
+
+@pytest.fixture(autouse=True)
+def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves take longer to draw than these runs do; `test_log.py` draws some."""
+    monkeypatch.setattr("lumen.train.log.write_curves", lambda *_: None)
 
 
 def start(tmp_path: Path, **changes: Any) -> int:
@@ -20,22 +28,39 @@ def start(tmp_path: Path, **changes: Any) -> int:
         "data": tmp_path / "data",
         "photos": (tmp_path / "data" / "our485" / "high",),
         "run": tmp_path / "run",
-        "resume": None,
         "device": "cpu",
         "threads": 1,
-        "on_event": lambda _: None,
     }
-    return train_run(tiny_recipe(), **{**arguments, **changes})
+    return train_run(tiny_recipe(), TrainOptions(**{**arguments, **changes}), lambda _: None)
 
 
 def test_a_run_keeps_its_recipe_and_is_not_begun_twice(tmp_path: Path) -> None:
     write_pairs(tmp_path / "data", 5)
     assert start(tmp_path) == 0
     assert json.loads((tmp_path / "run" / "recipe.json").read_text()) == tiny_recipe().to_dict()
+    assert load_recipe(str(tmp_path / "run" / "recipe.toml")) == tiny_recipe()
     with pytest.raises(UsageError, match="--resume auto"):
         start(tmp_path)
     assert start(tmp_path, resume="auto") == 0
     assert load_checkpoint(tmp_path / "run" / "last.pt").iteration == 6
+
+
+def test_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "data", 5)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".0123456789abcdef.lumen-tmp").write_bytes(b"half")
+    start(tmp_path, photos=())
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_folder_of_its_own_is_validated_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_pairs(tmp_path / "data", 4)
+    write_pairs(tmp_path / "other", 5, lol=False)  # scenes 0 to 3 are those of data
+    start(tmp_path, val=tmp_path / "other", photos=())
+    facts = load_checkpoint(tmp_path / "run" / "best.pt").facts["data"]
+    assert facts["train_pairs"] == 4 and facts["val_pairs"] == ["0", "1", "2", "3", "4"]
+    assert "4 held-out picture(s) show a scene that is trained on" in caplog.text
+    assert "0 (as 0), 1 (as 1), 2 (as 2), 3 (as 3)" in caplog.text
 
 
 def test_auto_begins_where_there_is_nothing_to_resume(tmp_path: Path) -> None:

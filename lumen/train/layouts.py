@@ -1,0 +1,163 @@
+"""Where the pairs of a data set lie: one rule per layout, found by what a folder holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lumen.errors import DataError
+from lumen.imaging.codec import SUFFIXES
+
+DARK, GOOD = ("low", "input"), ("high", "normal", "gt", "target")  # folders of plain pairs, whatever their case
+LOL_V1 = "our485"
+LOL_V2 = ("Real_captured", "Synthetic")
+LABELS = "label"
+NATURAL = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairFiles:
+    """Files that show the same.
+
+    Attributes:
+        name: What messages, `data.exclude` and the run's records call the pair.
+        low: The dark picture.
+        high: What it should look like.
+    """
+
+    name: str
+    low: Path
+    high: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The pairs of a data set.
+
+    Attributes:
+        layout: How they lie, for people.
+        pairs: In the order of their names. Of a sequence there is one for every exposure.
+        sequences: Whether pairs of the same label are exposures of one scene.
+        alone: Names without a partner.
+    """
+
+    layout: str
+    pairs: tuple[PairFiles, ...]
+    sequences: bool = False
+    alone: tuple[str, ...] = ()
+
+
+def picture_files(folder: Path) -> dict[str, Path]:
+    """Return the pictures of a folder by stem, in name order.
+
+    Raises:
+        DataError: The folder is missing or holds no picture.
+    """
+    if not folder.is_dir():
+        raise DataError(f"expected a folder of pictures at {folder}, found none; check --data, --val and --synthetic")
+    found = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES)
+    files = {path.stem: path for path in found if not path.name.startswith(".")}
+    if not files:
+        raise DataError(f"expected pictures in {folder}, found none")
+    return files
+
+
+def find_pairs(root: Path) -> Found:
+    """Find the pairs of a data set.
+
+    Known are LOL v1 (`our485/{low,high}`), LOL v2 (`Real_captured` and `Synthetic`, or one of them, with
+    `Train/{Low,Normal}`), SICE (a folder per scene beside `Label/`, also below `Dataset_Part1` and `Dataset_Part2`),
+    and plain pairs (`low/` and `high/`). Test parts of the sets are never read.
+
+    Raises:
+        DataError: The folder is missing, holds no layout that is known, or none of its pictures has a partner.
+    """
+    if not root.is_dir():
+        raise DataError(f"expected a folder of pairs at {root}, found none; check --data and --val")
+    for look in (_lol_v1, _lol_v2, _sice, _plain):
+        found = look(root)
+        if found is not None:
+            if not found.pairs:
+                some = ", ".join(found.alone[:5]) or "no picture at all"
+                raise DataError(f"expected pictures with the same name on both sides of {root}, found {some}")
+            return found
+    raise DataError(
+        f"expected pairs in {root}: low/ and high/, or the folders of LOL or SICE; found none of them; "
+        "check --data and --val"
+    )
+
+
+def _lol_v1(root: Path) -> Found | None:
+    found = _plain(root / LOL_V1) if (root / LOL_V1).is_dir() else None
+    return found and Found(layout="LOL v1", pairs=found.pairs, alone=found.alone)
+
+
+def _lol_v2(root: Path) -> Found | None:
+    """Both halves of LOL v2, or the one whose folder is given; names of the two are kept apart by their folder."""
+    train = _child(root, ("train",))
+    halves = [("", train)] if train else [(f"{n}/", _child(root / n, ("train",))) for n in LOL_V2]
+    parts = [(prefix, _plain(half)) for prefix, half in halves if half]
+    sides = [(prefix, part) for prefix, part in parts if part]
+    if not sides:
+        return None
+    pairs = tuple(
+        PairFiles(name=prefix + pair.name, low=pair.low, high=pair.high)
+        for prefix, part in sides
+        for pair in part.pairs
+    )
+    return Found(layout="LOL v2", pairs=pairs, alone=tuple(p + name for p, part in sides for name in part.alone))
+
+
+def _sice(root: Path) -> Found | None:
+    """Sequences of exposures, one folder per scene, and a label of the folder's name in `Label`."""
+    parts = [root] if _child(root, (LABELS,)) else [p for p in sorted(root.glob("Dataset_Part*")) if p.is_dir()]
+    pairs, alone = [], []
+    for part in parts:
+        labels_folder = _child(part, (LABELS,))
+        if labels_folder is None:
+            continue
+        prefix = "" if part == root else f"{part.name}/"
+        labels = picture_files(labels_folder)
+        scenes = {p.name: p for p in part.iterdir() if p.is_dir() and p != labels_folder and p.name[:1] != "."}
+        alone += [prefix + name for name in labels.keys() ^ scenes.keys()]
+        for scene in sorted(labels.keys() & scenes.keys(), key=_natural):
+            for stem, low in sorted(picture_files(scenes[scene]).items(), key=lambda item: _natural(item[0])):
+                pairs.append(PairFiles(name=f"{prefix}{scene}/{stem}", low=low, high=labels[scene]))
+    if not pairs and not alone:
+        return None
+    return Found(layout="SICE", pairs=tuple(pairs), sequences=True, alone=tuple(sorted(alone, key=_natural)))
+
+
+def _plain(root: Path) -> Found | None:
+    dark, good = _child(root, DARK), _child(root, GOOD)
+    if not (dark and good):
+        return None
+    low, high = picture_files(dark), picture_files(good)
+    if not low.keys() & high.keys():  # LOL v2: low00001.png and normal00001.png
+        low, high = _without_prefix(low, dark.name), _without_prefix(high, good.name)
+    return Found(
+        layout="pairs",
+        pairs=tuple(PairFiles(name=name, low=low[name], high=high[name]) for name in low if name in high),
+        alone=tuple(sorted(low.keys() ^ high.keys())),
+    )
+
+
+def _child(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the sub-folder that has one of these names, in whatever case; the first name that is there wins."""
+    if not folder.is_dir():
+        return None
+    by_name = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True) if path.is_dir()}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _without_prefix(files: Mapping[str, Path], prefix: str) -> dict[str, Path]:
+    """Drop the folder's name from the front of the names of its files, in whatever case."""
+    length = len(prefix)
+    return {name[length:] if name[:length].lower() == prefix.lower() else name: path for name, path in files.items()}
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return a sort key by which 2 comes before 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in NATURAL.split(name)]

@@ -1,0 +1,60 @@
+"""The learning rate: by the recipe's schedule, and less on a plateau or after a training that broke down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lumen.train.sections import OptimizerConfig
+
+
+def learning_rate(config: OptimizerConfig, iteration: int) -> float:
+    """Linear warm-up and a constant; with the cosine schedule half a cosine down to `final_rate` at the end."""
+    if iteration < config.warmup:
+        return config.rate * (iteration + 1) / config.warmup
+    start = max(config.warmup, int(config.hold * config.iterations))
+    if config.schedule != "cosine" or iteration < start:
+        return config.rate
+    progress = min(1.0, (iteration - start) / max(1, config.iterations - 1 - start))
+    return config.final_rate + (config.rate - config.final_rate) * (1 + math.cos(math.pi * progress)) / 2
+
+
+@dataclass(kw_only=True)
+class Pace:
+    """What multiplies the schedule's rate; goes down when scores stop rising, or when a training broke down.
+
+    Attributes:
+        factor: Multiplies the rate of the schedule.
+        best: Best score seen.
+        waited: Validations since then.
+    """
+
+    factor: float = 1.0
+    best: float = -math.inf
+    waited: int = 0
+
+    def rate(self, config: OptimizerConfig, iteration: int) -> float:
+        """Return the learning rate of an iteration."""
+        rate = learning_rate(config, iteration) * self.factor
+        return max(rate, min(config.final_rate, config.rate)) if config.schedule == "plateau" else rate
+
+    def observe(self, score: float, config: OptimizerConfig) -> bool:
+        """Take the score of a validation; tell whether the rate has just been lowered."""
+        if config.schedule != "plateau":
+            return False
+        self.waited = 0 if score > self.best else self.waited + 1
+        self.best = max(self.best, score)
+        if self.waited < config.plateau_patience:
+            return False
+        self.factor, self.waited = self.factor * config.plateau_factor, 0
+        return True
+
+    def state(self) -> dict[str, float]:
+        """Return what a checkpoint keeps."""
+        return dict(vars(self))
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Take what a checkpoint kept."""
+        self.factor = float(state["factor"])
+        self.best, self.waited = float(state["best"]), int(state["waited"])

@@ -1,0 +1,156 @@
+"""One optimiser step: forward, backward, the mean over all processes, and the update unless it would do harm."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lumen.errors import UsageError
+from lumen.models import Network
+from lumen.train.distributed import World
+from lumen.train.losses import restoration_loss
+from lumen.train.recipe import Recipe
+from lumen.train.sections import OptimizerConfig
+
+log = logging.getLogger(__name__)
+
+AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+HARMFUL_LIMIT = 10  # steps in a row that are no numbers: it will not get better by itself
+SCALE_FREE_LIMIT = 40  # with a scaled loss the first ones only find the scale: 2**16 halves 16 times to 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What one step gave.
+
+    Attributes:
+        loss: Of this process's share of the batch.
+        stopping: Whether any process wants to stop.
+        taken: Whether the weights were changed; not where the gradient is no number.
+    """
+
+    loss: float
+    stopping: bool
+    taken: bool
+
+
+class Stepper:
+    """Trains a network step by step.
+
+    Args:
+        network: On the world's device.
+        recipe: Loss and optimiser.
+        world: This process among all.
+
+    Attributes:
+        parts: Into how many parts this process's share of a batch is cut; doubled where memory runs out.
+        harmful: Steps in a row that were not taken.
+    """
+
+    def __init__(self, network: Network, recipe: Recipe, world: World) -> None:
+        self.network, self.recipe, self.world = network, recipe, world
+        self.trained = [p for name, p in network.named_parameters() if not name.startswith("exposure.")]
+        self.optimizer = make_optimizer(self.trained, recipe.optimizer)
+        self.scaler = torch.amp.GradScaler(world.device.type, enabled=recipe.optimizer.amp == "fp16")
+        self.parts = recipe.optimizer.accumulate
+        self.harmful = 0
+
+    @property
+    def broken(self) -> bool:
+        """Whether so many steps in a row were no numbers that going on is of no use."""
+        return self.harmful >= (SCALE_FREE_LIMIT if self.scaler.is_enabled() else HARMFUL_LIMIT)
+
+    def step(self, batch: Sequence[Tensor], rate: float, stop: bool) -> Step:
+        """Take one step.
+
+        Args:
+            batch: low and high [n, 3, c, c], thumbnails [n, 3, t, t] and brightness [n] of this process's share.
+            rate: Learning rate.
+            stop: Whether this process wants to stop.
+        """
+        config = self.recipe.optimizer
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.network.train()
+        loss = self._gradient(batch)
+        stopping = self.world.mean_gradients(self.trained, stop)
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.trained, config.clip_norm or math.inf)
+        taken = bool(torch.isfinite(norm))
+        self.harmful = 0 if taken else self.harmful + 1
+        if taken or self.scaler.is_enabled():  # the scaler leaves out by itself what is no number, and learns from it
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        return Step(loss=loss, stopping=stopping, taken=taken)
+
+    def _gradient(self, batch: Sequence[Tensor]) -> float:
+        """Fill the gradients with those of this process's share; return its loss."""
+        while True:
+            try:
+                return self._gradient_in_parts(batch)
+            except torch.OutOfMemoryError:
+                if self.parts >= len(batch[0]):
+                    raise
+                self.parts = min(2 * self.parts, len(batch[0]))
+                log.warning("out of memory: from now on a batch is taken in %d parts", self.parts)
+                self.optimizer.zero_grad()
+                torch.cuda.empty_cache()
+
+    def _gradient_in_parts(self, batch: Sequence[Tensor]) -> float:
+        self.optimizer.zero_grad()
+        total, count = 0.0, len(batch[0])
+        for part in zip(*(tensor.chunk(self.parts) for tensor in batch), strict=True):
+            share = len(part[0]) / count
+            loss = self.loss(part) * share
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        return total
+
+    def loss(self, batch: Sequence[Tensor]) -> Tensor:
+        """Return the loss of some samples, a scalar."""
+        device, amp = self.world.device, self.recipe.optimizer.amp
+        low, high, thumbnails, brightness = (t.to(device, non_blocking=True) for t in batch)
+        with torch.autocast(device.type, AMP_TYPES.get(amp), enabled=amp != "off"):
+            output = self.network(low.contiguous(memory_format=torch.channels_last), thumbnails, brightness)
+        return restoration_loss(output.float(), high, self.recipe.loss)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps beside the optimiser's state."""
+        return {"harmful": self.harmful, "scaler": dict(self.scaler.state_dict())}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take what a checkpoint kept; a scale where the training that goes on has one."""
+        self.harmful = int(state["harmful"])
+        if state["scaler"] and self.scaler.is_enabled():
+            self.scaler.load_state_dict(dict(state["scaler"]))
+
+
+def make_optimizer(parameters: Sequence[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Return Adam or AdamW over the parameters; weights decay, biases do not."""
+    kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
+    groups = parameter_groups(parameters, config.weight_decay)
+    return kind(groups, betas=(config.beta1, config.beta2), eps=config.epsilon)
+
+
+def parameter_groups(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Group parameters: weights decay, biases do not."""
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def require_divisible(batch: int, world: World) -> None:
+    """Refuse a batch that the processes cannot share evenly.
+
+    Raises:
+        UsageError: It does not divide.
+    """
+    if batch % world.size:
+        raise UsageError(f"expected data.batch={batch} to divide over {world.size} processes")
