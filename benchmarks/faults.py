@@ -35,7 +35,7 @@ from PIL import Image
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.imaging.atomic import TEMP_SUFFIX
 from lumen.imaging.codec import Picture, displayed_8bit, encode_picture, read_picture, write_picture
-from lumen.imaging.thumbnail import area_thumbnail
+from lumen.imaging.thumbnail import area_thumbnail, thumbnail_for
 from lumen.imaging.tiling import cut, plan_tiles
 from lumen.pipeline import window_px
 from lumen.runtime.session import open_model
@@ -321,7 +321,7 @@ def bare(source: Path, model_name: str) -> Iterator[tuple[float, float]]:
     session = onnxruntime.InferenceSession(str(find_model(model_name)), options, providers=["CPUExecutionProvider"])
     for path in sorted(source.iterdir()):
         pixels = read_picture(path).pixels
-        thumbnail = area_thumbnail(pixels, spec.thumbnail_px)[None]
+        thumbnail = thumbnail_for(pixels, spec)[None]
         sizes = {"align": spec.align, "halo_px": spec.halo_px, "edge_px": spec.edge_px}
         plan = plan_tiles(*pixels.shape[:2], **sizes, max_window_px=side)
         wall = cpu = 0.0
