@@ -229,6 +229,7 @@ KINDS: tuple[Callable[[np.random.Generator, int, int], tuple[Picture, str]], ...
     lambda rng, h, w: (Picture(pixels=night(rng, h, w), alpha=night(rng, h, w)[..., 0], format="png"), ".png"),
 )
 DEEP = KINDS[3:5]
+LARGEST_EVERY = 7  # pictures; the others are smaller
 
 
 def memory(args: argparse.Namespace) -> Facts:
@@ -240,7 +241,7 @@ def memory(args: argparse.Namespace) -> Facts:
         source.mkdir()
         for index in range(args.files):
             # From tiny to large: areas are spread evenly on a logarithmic scale, and each kind has its largest early.
-            area = args.side**2 * 10 ** rng.uniform(-2, 0) if index % 7 else args.side**2
+            area = args.side**2 * 10 ** rng.uniform(-2, 0) if index % LARGEST_EVERY else args.side**2
             height = int(max(1, area**0.5 * rng.uniform(0.7, 1.4)))
             kinds = [kind for kind in KINDS if kind not in DEEP] if args.late and index < first_at else KINDS
             picture, suffix = kinds[index % len(kinds)](rng, height, max(1, int(area / height)))
@@ -252,8 +253,9 @@ def memory(args: argparse.Namespace) -> Facts:
                 require(json.loads(said)["status"] == "done", said)
                 rss.append(resident_kib(process.pid))
         require(process.returncode == 0, f"exit {process.returncode}")
-    # One number is what happens to be in work just then: the median of some is what stays.
-    early, late = (statistics.median(rss[at - 10 : at]) for at in (first_at, len(rss)))
+    # One number is what happens to be in work just then: the median of every kind in every size is what stays.
+    span = len(KINDS) * LARGEST_EVERY
+    early, late = (statistics.median(rss[max(0, at - span) : at]) for at in (first_at, len(rss)))
     every = max(1, len(rss) // 10)
     return {
         "pictures": len(rss),
