@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    rng, iterations = random.Random(args.seed), 8 * args.kills
+    rng, iterations = random.Random(args.seed), 40 + 20 * args.kills  # a life may write many before it is hit
     with tempfile.TemporaryDirectory(prefix="lumen-train-") as folder:
         data, run, whole = make_pairs(Path(folder) / "data"), Path(folder) / "run", Path(folder) / "whole"
         counted = lives = iteration = 0
