@@ -5,8 +5,9 @@ kill        `kill -9` at random moments of a run, and again: in the end every re
             or what it becomes.
 disk-full   A file system that is too small for the results: exit 6, nothing torn, and a second run with more room does
             the rest. Needs Linux and the right to mount (`unshare`); says so where it is missing.
-memory      Many pictures of all sizes and kinds: the resident memory after the last against that after the 50th. With
-            --late no picture of 16 bits is among the first 50: the second network comes when memory has levelled out.
+memory      Many pictures of all sizes and kinds: the resident memory after the last against that after the 50th; the
+            last 50 are the first 50 once more. With --late no picture of 16 bits is among them: the second network
+            comes when memory has levelled out.
 throughput  A folder of large JPEG files: the time of the command against the bare time of `session.run` on the same
             tiles. The CPU times tell the same on a machine that is busy otherwise.
 """
@@ -233,18 +234,20 @@ LARGEST_EVERY = 7  # pictures; the others are smaller
 
 
 def memory(args: argparse.Namespace) -> Facts:
-    rng = np.random.default_rng(args.seed)
     first_at = min(50, args.files // 2)
     rss: list[int] = []
     with tempfile.TemporaryDirectory() as work:
         source, out = Path(work, "in"), Path(work, "out")
         source.mkdir()
         for index in range(args.files):
+            # The last are the first again: what was in work shortly before is the same where the two are compared.
+            number = index % (args.files - first_at)
+            rng = np.random.default_rng([args.seed, number])
             # From tiny to large: areas are spread evenly on a logarithmic scale, and each kind has its largest early.
-            area = args.side**2 * 10 ** rng.uniform(-2, 0) if index % LARGEST_EVERY else args.side**2
+            area = args.side**2 * 10 ** rng.uniform(-2, 0) if number % LARGEST_EVERY else args.side**2
             height = int(max(1, area**0.5 * rng.uniform(0.7, 1.4)))
-            kinds = [kind for kind in KINDS if kind not in DEEP] if args.late and index < first_at else KINDS
-            picture, suffix = kinds[index % len(kinds)](rng, height, max(1, int(area / height)))
+            kinds = [kind for kind in KINDS if kind not in DEEP] if args.late and number < first_at else KINDS
+            picture, suffix = kinds[number % len(kinds)](rng, height, max(1, int(area / height)))
             write_picture(picture, source / f"{index:05}{suffix}")
         line = lumen(source, "-o", out, "-m", args.model, "--json")
         with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
