@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,18 +18,18 @@ from numpy.typing import NDArray
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.conveyor import Conveyor, Stages
 from lumen.destinations import Stamp, destination_of, stamp_of
-from lumen.errors import LumenError, OutOfMemoryError, OutputError, PictureError, UsageError
+from lumen.errors import OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
 from lumen.imaging.codec import Picture
 from lumen.imaging.comparison import comparison, preview
 from lumen.pipeline import encode_result, enhance_picture, read_source, window_px
 from lumen.report import Outcome, Report
 from lumen.runlog import RunLog
+from lumen.runtime.devices import helper_threads
 from lumen.runtime.model import Model, Models
 from lumen.sources import Job, Plan, comparison_of
 
 log = logging.getLogger(__name__)
 
-HELPERS_PER_GPU = 4  # a GPU is faster than one thread that packs PNG files
 RECORDED_INPUTS = 100
 
 
@@ -127,7 +126,7 @@ class Batch:
                         window_px(model, self._enhance)
                     self._log.model(_facts(models))
                     self._listener.started(len(pending))
-                    self._work(pending, _helpers(models))
+                    self._work(pending, helper_threads([model.device for model in models]))
         finally:
             self.report.seconds = time.monotonic() - started
             if self._log is not None:
@@ -203,7 +202,7 @@ class Batch:
             self._finish(ending)
             return
         log.debug("%s failed", job.source, exc_info=ending)
-        self._finish(Outcome(source=job.source, target=job.target, status="failed", reason=_reason(ending)))
+        self._finish(Outcome(source=job.source, target=job.target, status="failed", reason=reason_of(ending)))
         if isinstance(ending, OutputError):
             raise ending
 
@@ -278,24 +277,7 @@ def _size(item: _Item) -> int:
     return item.picture.pixels.nbytes
 
 
-def _helpers(models: Sequence[Model]) -> int:
-    """Return how many threads read, and how many write: where the CPU runs the model it has nothing to spare."""
-    gpus = sum(model.device != "cpu" for model in models)
-    return max(1, min(HELPERS_PER_GPU * gpus, (os.cpu_count() or 1) // 4))
-
-
 def _facts(models: Sequence[Model]) -> Mapping[str, Any]:
     spec = models[0].spec
     facts = {name: getattr(spec, name) for name in ("name", "architecture", "precision", "weights_sha256")}
     return {**facts, "devices": [model.device for model in models]}
-
-
-def _reason(error: Exception) -> str:
-    """Return one line for people."""
-    if isinstance(error, LumenError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "not enough memory for this picture"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return f"internal error, {type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from lumen.errors import (
     DecodeError,
     DiskFullError,
-    LumenError,
     MissingExtraError,
     OutOfMemoryError,
     OutputError,
     PictureError,
     UnavailableError,
     UnsupportedError,
+    reason_of,
 )
 from lumen.watching.afterwards import Afterwards
 from lumen.watching.database import DamagedLedgerError
@@ -208,14 +208,3 @@ class Desk:
 def _is_of_the_system(error: Exception) -> bool:
     """Tell an error of the file system from those that decoders give the same type."""
     return isinstance(error, OSError) and error.errno is not None
-
-
-def reason_of(error: BaseException) -> str:
-    """Return one line for people."""
-    if isinstance(error, LumenError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "not enough memory for this picture"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return f"internal error, {type(error).__name__}: {str(error).partition(chr(10))[0]}"

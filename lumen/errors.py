@@ -129,3 +129,14 @@ class DiskFullError(OutputError):
 
 class LockedError(OutputError):
     """Another run holds the output folder."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return one line for people."""
+    if isinstance(error, LumenError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory for this picture"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"internal error, {type(error).__name__}: {str(error).partition(chr(10))[0]}"

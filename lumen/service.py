@@ -6,7 +6,6 @@ write down what became of each.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
@@ -15,6 +14,7 @@ from lumen.config import EnhanceOptions, WatchOptions
 from lumen.desk import Desk
 from lumen.errors import Exit, OutputError, UnavailableError
 from lumen.pipeline import window_px
+from lumen.runtime.devices import helper_threads
 from lumen.runtime.model import Models
 from lumen.sources import result_name
 from lumen.watching.afterwards import Afterwards
@@ -30,7 +30,6 @@ from lumen.workshop import Ending, LeftError, Work, Workshop
 DRAIN_S = 16.0  # what is in work when the service is stopped may take so long; then pictures are left in the middle
 HURRY_S = 6.0
 TICK_S = 0.2
-HELPERS_PER_GPU = 4
 
 
 class Service:
@@ -100,7 +99,7 @@ class Service:
             devices = [model.device for model in opened]
             watcher = self._make_watcher()
             workshop = Workshop(
-                self._models, self._enhance, self._tree.look, watcher.inbox.ring, helpers=_helpers(devices)
+                self._models, self._enhance, self._tree.look, watcher.inbox.ring, helpers=helper_threads(devices)
             )
             desk = self._make_desk(watcher, workshop)
             self._tell(
@@ -193,9 +192,3 @@ def _take(desk: Desk, endings: Sequence[Ending]) -> None:
             endings = ()
         else:
             return
-
-
-def _helpers(devices: Sequence[str]) -> int:
-    """Return how many threads read, and how many write: where the CPU runs the model it has nothing to spare."""
-    gpus = sum(device != "cpu" for device in devices)
-    return max(1, min(HELPERS_PER_GPU * gpus, (os.cpu_count() or 1) // 4))

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import click
 
 from lumen.config import EnhanceOptions, OutputFormat, RuntimeOptions
-from lumen.errors import DecodeError, Exit, OutputError, PictureError, UsageError
+from lumen.errors import DecodeError, Exit, OutputError, PictureError, UsageError, reason_of
 from lumen.imaging.atomic import output_error
 from lumen.pipeline import encode_result, enhance_picture, read_source
 from lumen.report import printable
@@ -62,8 +62,7 @@ def enhance_to_stdout(
                 data, warnings = encode_result(picture, source, target, options)
         except (PictureError, MemoryError) as error:
             name = "stdin" if source == STDIN else printable(source)
-            reason = printable(error) if isinstance(error, PictureError) else "not enough memory for this picture"
-            click.echo(f"failed: {name}: {reason}", err=True)
+            click.echo(f"failed: {name}: {printable(reason_of(error))}", err=True)
             return Exit.ALL_FAILED
         for warning in warnings:
             log.warning("%s", warning)

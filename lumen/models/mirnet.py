@@ -18,13 +18,14 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lumen.models.base import Stage
-from lumen.models.mirnet_keras import REDUCTION, align_of, check_shape, total
+from lumen.models.mirnet_keras import REDUCTION, Resize, align_of, check_shape, total
 from lumen.models.plain import PlainNetwork
 from lumen.models.pools import Pools
 
@@ -143,20 +144,7 @@ class Up(nn.Module):
         return z
 
 
-class Resize(nn.Module):
-    """Several steps of `Down` or `Up` in a row."""
-
-    def __init__(self, width: int, source: int, target: int) -> None:
-        super().__init__()
-        kind: type[nn.Module] = Down if source < target else Up
-        step = 1 if source < target else -1
-        self.steps = nn.ModuleList(kind(width << level) for level in range(source, target, step))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x [N, C, H, W] with the resolution and the channels of the target."""
-        for step in self.steps:
-            x = step(x)
-        return x
+resize = partial(Resize, down=Down, up=Up)
 
 
 class MSRB(nn.Module):
@@ -167,10 +155,10 @@ class MSRB(nn.Module):
         every = range(streams)
         self.daus = nn.ModuleList(DAU(width << i) for i in every)
         self.resizers = nn.ModuleDict(
-            {f"{i}to{j}": Resize(width, i, j) for i in every for j in every if i != j}  # keys are source and target
+            {f"{i}to{j}": resize(width, i, j) for i in every for j in every if i != j}  # keys are source and target
         )
         self.skffs = nn.ModuleList(SKFF(width << i, streams) for i in every)
-        self.ascend = nn.ModuleList(Resize(width, i, 0) for i in range(1, streams))
+        self.ascend = nn.ModuleList(resize(width, i, 0) for i in range(1, streams))
         self.conv_out = conv(width, width, 3)
 
     def forward(self, x: Tensor, slope: nn.PReLU, pools: Pools) -> Tensor:

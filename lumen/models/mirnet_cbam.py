@@ -22,13 +22,8 @@ from lumen.models.pools import Pools
 KERNEL = 7
 
 
-class ChannelAttention(nn.Module):
+class ChannelAttention(mirnet_keras.ChannelAttention):
     """Gate every channel by its global mean and maximum."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Conv2d(channels, max(1, channels // REDUCTION), 1)
-        self.excite = nn.Conv2d(max(1, channels // REDUCTION), channels, 1)
 
     def forward(self, x: Tensor, pools: Pools) -> Tensor:
         """Return x [N, C, H, W] times a gate in (0, 1) of [M, C, 1, 1]."""

@@ -125,11 +125,19 @@ class Up(nn.Module):
 
 
 class Resize(nn.Module):
-    """Several steps of `Down` or `Up` in a row; none where source and target are one stream."""
+    """Several steps of `down` or `up` in a row; none where source and target are one stream."""
 
-    def __init__(self, width: int, source: int, target: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        source: int,
+        target: int,
+        *,
+        down: Callable[[int], nn.Module] = Down,
+        up: Callable[[int], nn.Module] = Up,
+    ) -> None:
         super().__init__()
-        kind: type[nn.Module] = Down if source < target else Up
+        kind = down if source < target else up
         step = 1 if source < target else -1
         self.steps = nn.ModuleList(kind(width << level) for level in range(source, target, step))
 

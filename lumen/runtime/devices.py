@@ -12,11 +12,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
 FALLBACK_VRAM_BYTES = 4 << 30
+HELPERS_PER_GPU = 4  # a GPU is faster than one thread that packs PNG files
 
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 _PROVIDER = "onnxruntime_providers_cuda.dll" if sys.platform == "win32" else "libonnxruntime_providers_cuda.so"
@@ -78,6 +80,15 @@ def missing_cuda_library() -> str | None:
 def onnxruntime_distributions() -> list[str]:
     """Return the installed distributions that provide the module `onnxruntime`; more than one is a fault."""
     return sorted(set(metadata.packages_distributions().get("onnxruntime", [])))
+
+
+def helper_threads(devices: Sequence[str]) -> int:
+    """Return how many threads read beside models on `devices`, and how many write.
+
+    Where the CPU runs the model it has nothing to spare.
+    """
+    gpus = sum(device != "cpu" for device in devices)
+    return max(1, min(HELPERS_PER_GPU * gpus, (os.cpu_count() or 1) // 4))
 
 
 def free_vram_bytes(index: int = 0) -> int:
