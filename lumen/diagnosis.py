@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from lumen.runtime.devices import (
     cuda_device_count,
     missing_cuda_library,
     onnxruntime_distributions,
+    usable_cores,
     why_no_cuda,
 )
 from lumen.runtime.memory import free_ram_bytes
@@ -50,8 +50,9 @@ def diagnose() -> Iterator[Check]:
     """Yield one check after the other, each when it has been tried."""
     yield Check(name="lumen", status="ok", detail=f"{__version__} on Python {platform.python_version()}")
     yield _check_onnxruntime()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Check(name="cpu", status="ok", detail=f"{cores} cores, {free_ram_bytes() / 2**30:.1f} GiB of memory free")
+    yield Check(
+        name="cpu", status="ok", detail=f"{usable_cores()} cores, {free_ram_bytes() / 2**30:.1f} GiB of memory free"
+    )
     yield _check_cuda()
     yield from _check_models()
     yield from _check_formats()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from lumen.config import EnhanceOptions
 from lumen.imaging.codec import Picture
-from lumen.imaging.exif import without_thumbnail
 from lumen.imaging.thumbnail import thumbnail_for
-from lumen.imaging.tiling import TilePlan, cut, paste, plan_tiles
+from lumen.imaging.tiling import cut, paste
 from lumen.imaging.tone import tone_facts, tone_of
-from lumen.pipeline import window_px
-from lumen.runtime.model import Model, Models
+from lumen.pipeline import plan_windows, window_px, with_pixels
+from lumen.runtime.model import Models
 
 MOST_FRAMES = 16
 
@@ -37,7 +35,7 @@ def frames_per_run(picture: Picture, models: Models, options: EnhanceOptions) ->
         return 1
     model = models.for_sample(picture.sample)
     side = window_px(model, options)
-    plan = _plan(picture, model, side)
+    plan = plan_windows(picture.height, picture.width, model.spec, side)
     if len(plan.tiles) > 1:
         return 1
     return max(1, min(MOST_FRAMES, side * side // (plan.window_h * plan.window_w)))
@@ -57,7 +55,7 @@ def enhance_frames(pictures: Sequence[Picture], models: Models, options: Enhance
         ModelError: The model failed.
     """
     model = models.for_sample(pictures[0].sample)
-    plan = _plan(pictures[0], model, window_px(model, options))
+    plan = plan_windows(pictures[0].height, pictures[0].width, model.spec, window_px(model, options))
     (tile,) = plan.tiles
     windows = np.stack([cut(picture.pixels, plan, tile) for picture in pictures])  # [N, h, w, 3]
     thumbnails = np.stack([thumbnail_for(each.pixels, model.spec) for each in pictures])  # [N, h, w, 3]
@@ -66,18 +64,5 @@ def enhance_frames(pictures: Sequence[Picture], models: Models, options: Enhance
     for picture, window in zip(pictures, enhanced, strict=True):
         pixels = np.empty_like(picture.pixels)
         paste(pixels, plan, tile, window)
-        metadata = replace(picture.metadata, exif=without_thumbnail(picture.metadata.exif))
-        results.append(replace(picture, pixels=pixels, metadata=metadata))
+        results.append(with_pixels(picture, pixels))
     return results
-
-
-def _plan(picture: Picture, model: Model, side_px: int) -> TilePlan:
-    spec = model.spec
-    return plan_tiles(
-        picture.height,
-        picture.width,
-        align=spec.align,
-        halo_px=spec.halo_px,
-        edge_px=spec.edge_px,
-        max_window_px=side_px,
-    )

@@ -30,6 +30,7 @@ from lumen.imaging.tiling import Tile, TilePlan, cut, paste, plan_tiles
 from lumen.imaging.tone import Tone, tone_of
 from lumen.runtime.memory import CPU_WINDOW_PX, GPU_WINDOW_PX, MIN_WINDOW_PX, window_side_px
 from lumen.runtime.model import Floats, Model, Models, Pixels
+from lumen.spec import ModelSpec
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,11 @@ def enhance_picture(
     """
     options = options or EnhanceOptions()
     model, tone = _model_for(picture, models)
-    pixels = _enhance_pixels(picture.pixels, model, options, progress or _ignore, tone)
+    return with_pixels(picture, _enhance_pixels(picture.pixels, model, options, progress or _ignore, tone))
+
+
+def with_pixels(picture: Picture, pixels: Pixels) -> Picture:
+    """Return what was made of a picture: new pixels of its size, and its metadata but for the preview, now too dark."""
     metadata = replace(picture.metadata, exif=without_thumbnail(picture.metadata.exif))
     return replace(picture, pixels=pixels, metadata=metadata)
 
@@ -190,6 +195,13 @@ def window_px(model: Model, options: EnhanceOptions) -> int:
     return side if model.window_limit_px is None else min(side, model.window_limit_px)
 
 
+def plan_windows(height: int, width: int, spec: ModelSpec, side_px: int) -> TilePlan:
+    """Return how a picture is cut into windows of at most `side_px` for a model."""
+    return plan_tiles(
+        height, width, align=spec.align, halo_px=spec.halo_px, edge_px=spec.edge_px, max_window_px=side_px
+    )
+
+
 def smallest_window_px(model: Model) -> int:
     """Return the smallest side worth running: below it nearly everything is halo."""
     return max(MIN_WINDOW_PX, 3 * model.spec.halo_px + model.spec.align)
@@ -232,14 +244,7 @@ def _enhance_pixels(
     result = np.empty_like(pixels)
     rows_done = 0  # cores above stay valid when the window shrinks: its size never changes the result
     while rows_done < height:
-        plan = plan_tiles(
-            height,
-            width,
-            align=spec.align,
-            halo_px=spec.halo_px,
-            edge_px=spec.edge_px,
-            max_window_px=window_px(model, options),
-        )
+        plan = plan_windows(height, width, spec, window_px(model, options))
         try:
             for tile in plan.tiles:
                 if tile.y1 <= rows_done:

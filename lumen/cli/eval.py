@@ -134,7 +134,7 @@ def command(
     _check_folders(low, given, as_is=as_is, niqe=niqe, reference=reference)
     from lumen import evaluation
     from lumen.cli.scores import print_scores, scoring
-    from lumen.sheets import Album, check_targets, write_reports
+    from lumen.sheets import PAGES, Album, check_targets, write_reports
 
     options = evaluation.EvalOptions(
         as_is=as_is,
@@ -153,7 +153,7 @@ def command(
     check_targets(reports, [*low, *results, *(path for path in (dark, reference) if path is not None)])
     models = {} if as_is else _models(names, device, precision, alone=not results)
     folders = _by_name(low if as_is and (len(low) > 1 or dark is not None) else results, alone=as_is)
-    album = Album() if any(path.suffix.lower() in (".html", ".htm") for path in reports) else None
+    album = Album() if any(path.suffix.lower() in PAGES for path in reports) else None
     with scoring(state, as_json=as_json) as show:
         report = evaluation.evaluate(
             dark if as_is and folders else low[0],
@@ -185,9 +185,8 @@ def _check_folders(low: Sequence[Path], given: set[str], *, as_is: bool, niqe: b
     for option, name in (("--gt-mean", "gt_mean"), ("--match-brightness", "match_brightness"), ("--lpips", "lpips")):
         if reference is None and name in given:
             raise UsageError(f"expected --gt HIGH with {option}, which needs references")
-    for option, name in (("--niqe-model", "niqe_model"),):
-        if name in given and not niqe:
-            raise UsageError(f"expected --niqe with {option}")
+    if "niqe_model" in given and not niqe:
+        raise UsageError("expected --niqe with --niqe-model")
     if not as_is and len(low) > 1:
         raise UsageError(f"expected one LOW, got {len(low)}: several are scored with --as-is")
     if not as_is and "dark" in given:

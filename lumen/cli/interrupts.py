@@ -55,13 +55,17 @@ def patient(stop: Stop) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _leave() -> None:
-    """End the process now: threads that decode or run a model are not waited for."""
+def leave(code: Exit) -> None:
+    """End the process now: threads that decode, or run a model, are not waited for."""
     from lumen.imaging.atomic import discard_unfinished
 
-    click.echo("lumen: interrupted", err=True)
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RuntimeError):
             stream.flush()
     discard_unfinished()
-    os._exit(Exit.SIGINT)
+    os._exit(code)
+
+
+def _leave() -> None:
+    click.echo("lumen: interrupted", err=True)
+    leave(Exit.SIGINT)

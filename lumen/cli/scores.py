@@ -14,7 +14,7 @@ from lumen.cli.console import log_console, print_json, print_table
 from lumen.cli.state import State
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.errors import Exit, UsageError
-from lumen.evaluation import REFERENCE, EvalReport, PairResult, Progress, evaluate_results
+from lumen.evaluation import EvalReport, PairResult, Progress, evaluate_results
 from lumen.evaluation.artefacts import read_scores, suspicions
 from lumen.evaluation.measures import BY_KEY, STATISTICS, formatted
 from lumen.evaluation.options import title
@@ -108,9 +108,8 @@ def _print_pictures(state: State, report: EvalReport) -> None:
 
 def _print_measures(state: State, report: EvalReport) -> None:
     """Print the mean of everything that was measured, a line for each method."""
-    columns = [*report.columns, *([REFERENCE] if report.scores(REFERENCE) else [])]
     rows = []
-    for column in columns:
+    for column in report.described:
         mean = report.mean(column)
         rows.append([title(column), *(formatted(mean.get(key), key) for key in report.measured)])
     click.echo()

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -151,9 +151,7 @@ def training_view() -> Iterator[Callable[[Event], None]]:
     """Yield what takes the events of `lumen.train`."""
     console = log_console(State())
     quiet = logging.getLogger("lumen").getEffectiveLevel() >= logging.ERROR
-    view = TrainingView(console, live=console.is_terminal and not quiet)
-    if console.is_terminal and not quiet:
-        with view.live:
-            yield view.show
-    else:
+    live = console.is_terminal and not quiet
+    view = TrainingView(console, live=live)
+    with view.live if live else nullcontext():
         yield view.show

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from lumen.cli.interrupts import leave
 from lumen.errors import Exit
 
 if TYPE_CHECKING:
@@ -77,14 +77,3 @@ def stoppable(reopen: Callable[[], None]) -> Iterator[Ending]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def leave(code: Exit) -> None:
-    """End the process now: threads that decode, or run a model, are not waited for."""
-    from lumen.imaging.atomic import discard_unfinished
-
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, RuntimeError):
-            stream.flush()
-    discard_unfinished()
-    os._exit(code)

@@ -85,6 +85,16 @@ class EvalReport:
         return tuple(measure.key for measure in MEASURES if measure.key in there)
 
     @property
+    def described(self) -> tuple[str, ...]:
+        """The columns, and the references where they were measured."""
+        return (*self.columns, REFERENCE) if self.scores(REFERENCE) else self.columns
+
+    @property
+    def ranked_by(self) -> str | None:
+        """The measure that tells good pictures from bad ones: PSNR, without references NIQE."""
+        return next((key for key in ("psnr", "niqe") if key in self.measured), None)
+
+    @property
     def exit_code(self) -> Exit:
         """0; 3 when something could not be scored; 4 when nothing could."""
         if not self.pictures:

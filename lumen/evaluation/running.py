@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +25,7 @@ from lumen.imaging.metrics import gt_mean
 from lumen.imaging.picture import Samples, to_8bit
 from lumen.pairing import Pair, Problem
 from lumen.pipeline import chosen_brightness, enhance_picture, read_source
+from lumen.runtime.devices import usable_cores
 from lumen.runtime.model import Models
 
 MAX_WAITING_PX = 32_000_000  # of pictures that are being loaded and scored; one is always let in
@@ -45,7 +45,7 @@ class Look(Protocol):
 
 def worker_count() -> int:
     """Return how many threads score: one for each core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cores()
 
 
 def matching_ev(asked: float, automatic: float) -> float:

@@ -10,7 +10,7 @@ import logging
 import math
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
@@ -85,6 +85,7 @@ def read_header(stream: BinaryIO) -> Header:
     profile = _profile(found[b"iCCP"]) if b"iCCP" in found else None
     if b"iCCP" in found and not profile:
         notes.append("the colour profile was left out: it is damaged")
+    _refuse_hdr_colors(extras)
     if room < 0:
         notes.append("a part of the texts was left out: they are too long")
     metadata = Metadata(
@@ -92,7 +93,7 @@ def read_header(stream: BinaryIO) -> Header:
         icc=profile,
         xmp=found.get(b"iTXt"),
         dpi=_resolution(found.get(b"pHYs", b"")),
-        extras=_fitting(extras),
+        extras=tuple(extras),
     )
     width, height, depth, color = size
     return Header(
@@ -189,12 +190,10 @@ def _is_carried(kind: bytes) -> bool:
     return kind in _LABELS or (kind.isalpha() and kind[:1].islower() and kind[3:].islower())
 
 
-def _fitting(extras: list[Extra]) -> tuple[Extra, ...]:
-    """Return the extras that stay true; refuse what only HDR screens show."""
+def _refuse_hdr_colors(extras: Sequence[Extra]) -> None:
     for extra in extras:
         if extra.kind == b"cICP":
             refuse_hdr(extra.data[1] if len(extra.data) == 4 else 2)
-    return tuple(extras)
 
 
 def _profile(data: bytes) -> bytes | None:

@@ -23,9 +23,9 @@ from lumen.models.base import Stage
 class SpatialAttention(nn.Module):
     """Gate every pixel by the maximum and the mean of its channels (MIRNet, section 3.2)."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: int = 5) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(2, 1, 5, padding=2)
+        self.conv = nn.Conv2d(2, 1, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x [N, C, H, W] times a gate in (0, 1) of [N, 1, H, W]."""

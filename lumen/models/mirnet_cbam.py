@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lumen.models import mirnet_keras
-from lumen.models.mirnet_keras import REDUCTION, KerasMIRNet, SpatialAttention, total
+from lumen.models.blocks import SpatialAttention
+from lumen.models.mirnet_keras import REDUCTION, KerasMIRNet, total
 from lumen.models.pools import Pools
 
 KERNEL = 7

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lumen.models.base import Stage
+from lumen.models.blocks import SpatialAttention
 from lumen.models.plain import PlainNetwork
 from lumen.models.pools import Pools
 
@@ -40,19 +41,6 @@ class ChannelAttention(nn.Module):
         return x * torch.sigmoid(self.excite(F.relu(self.squeeze(pools.mean(x)))))
 
 
-class SpatialAttention(nn.Module):
-    """Gate every pixel by the maximum and the mean of its channels."""
-
-    def __init__(self, kernel: int = 1) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(2, 1, kernel, padding=kernel // 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x [N, C, H, W] times a gate in (0, 1) of [N, 1, H, W]."""
-        pooled = torch.cat([x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)], dim=1)
-        return x * torch.sigmoid(self.conv(pooled))
-
-
 class DAU(nn.Module):
     """Dual attention unit: two 3x3 convolutions, both attentions merged by a 1x1 convolution, the input added."""
 
@@ -61,7 +49,7 @@ class DAU(nn.Module):
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         self.channel: nn.Module = ChannelAttention(channels)
-        self.spatial = SpatialAttention()
+        self.spatial = SpatialAttention(1)
         self.merge = nn.Conv2d(2 * channels, channels, 1)
 
     def forward(self, x: Tensor, pools: Pools) -> Tensor:

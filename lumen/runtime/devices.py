@@ -82,6 +82,11 @@ def onnxruntime_distributions() -> list[str]:
     return sorted(set(metadata.packages_distributions().get("onnxruntime", [])))
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def helper_threads(devices: Sequence[str]) -> int:
     """Return how many threads read beside models on `devices`, and how many write.
 

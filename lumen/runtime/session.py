@@ -19,7 +19,7 @@ import numpy as np
 
 from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError, ModelError, NotFiniteError, OutOfMemoryError, UnavailableError
-from lumen.runtime.devices import cuda_device_count, free_vram_bytes, why_no_cuda
+from lumen.runtime.devices import cuda_device_count, free_vram_bytes, usable_cores, why_no_cuda
 from lumen.runtime.memory import RAM_SHARE, VRAM_SHARE, free_ram_bytes
 from lumen.runtime.model import Floats, Pixels
 from lumen.runtime.weights import find_model, full_of, half_of
@@ -362,7 +362,7 @@ def _session_options(ort: Any, threads: int) -> Any:
     options.enable_mem_pattern = False  # halves the working memory at no cost in time
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # be kind where cores are shared
     options.inter_op_num_threads = 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = usable_cores()
     # Left to itself onnxruntime counts the machine's cores, also those this process may not use.
     options.intra_op_num_threads = threads or (usable if usable < (os.cpu_count() or 1) else 0)
     return options

@@ -63,7 +63,7 @@ def _lead(report: EvalReport) -> str:
     main = report.main
     if main is None:
         return "<p>Nothing could be scored.</p>"
-    key = next((key for key in ("psnr", "niqe") if key in report.measured), report.measured[0])
+    key = report.ranked_by or report.measured[0]
     unit = " dB" if key == "psnr" else ""
     best = report.mean(main).get(key)
     parts = [f"{_text(title(main))}: <strong>{formatted(best, key)}{unit}</strong> {BY_KEY[key].title} on average"]
@@ -79,10 +79,7 @@ def _notice(report: EvalReport) -> list[str]:
 
 def _summary(report: EvalReport) -> str:
     """Return the tables of methods: what compares with references, and what needs none."""
-    found = {
-        column: [report.summary(column, statistic) for statistic in STATISTICS]
-        for column in [*report.columns, *([REFERENCE] if report.scores(REFERENCE) else [])]
-    }
+    found = {column: [report.summary(column, statistic) for statistic in STATISTICS] for column in report.described}
     parts = [
         '<section><h2>Summary</h2><p class="hint">Means over the pictures; below each the median ± the spread.</p>'
     ]
@@ -100,13 +97,14 @@ def _methods_table(report: EvalReport, found: Mapping[str, Sequence[Score]], key
         f"{_ARROWS[BY_KEY[key].better]}</th>"
         for key in keys
     )
+    leading = {key: _best(report, found, key) for key in keys}
     rows = []
     for column, scores in found.items():
         cells = []
         for key in keys:
             mean, middle, spread = (formatted(score.get(key), key) for score in scores)
             more = f"<small>{middle} ± {spread}</small>" if mean != "–" else ""
-            best = ' class="best"' if column in _best(report, found, key) else ""
+            best = ' class="best"' if column in leading[key] else ""
             cells.append(f"<td{best}>{mean}{more}</td>")
         rows.append(f'<tr><th scope="row">{_text(title(column))}</th>{"".join(cells)}</tr>')
     return (
@@ -183,8 +181,7 @@ def _table(report: EvalReport, ranked: Sequence[PictureScores]) -> str:
 
 def _sorted(report: EvalReport, column: str, key: str) -> str:
     """Return the attribute of the column that the table is sorted by at first."""
-    first = next((key for key in ("psnr", "niqe") if key in report.measured), None)
-    if (column, key) != (report.main, first):
+    if (column, key) != (report.main, report.ranked_by):
         return ""
     return ' aria-sort="ascending"' if BY_KEY[key].better == "higher" else ' aria-sort="descending"'
 

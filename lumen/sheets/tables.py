@@ -52,10 +52,9 @@ def markdown_of(report: EvalReport) -> str:
 
 
 def _summary(report: EvalReport) -> str:
-    columns = [*report.columns, *([REFERENCE] if report.scores(REFERENCE) else [])]
     rows = [
         [_cell(title(column)), statistic, *(formatted(score.get(key), key) for key in report.measured)]
-        for column in columns
+        for column in report.described
         for statistic in STATISTICS
         for score in [report.summary(column, statistic)]
     ]

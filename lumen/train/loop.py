@@ -198,7 +198,9 @@ class Trainer:
             self.network.compile()
         if self.options.resident:
             first = ResidentSampler(self.sampler, self.world.device)
-            self.resident = [first, ResidentSampler(self.joined, self.world.device, beside=first)]
+            self.resident = [first]
+            if self.recipe.joining < self.recipe.optimizer.iterations:
+                self.resident.append(ResidentSampler(self.joined, self.world.device, beside=first))
 
     def _fit_on(self, stop: Callable[[], int]) -> bool:
         """Take the steps that are left, or those until a signal; tell whether the training broke down instead."""

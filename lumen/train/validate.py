@@ -74,26 +74,12 @@ def validate(network: Network, pairs: Sequence[Example], photos: Sequence[Exampl
     of_photos = PLAIN_PHOTO_METRICS if plain else PHOTO_METRICS
     totals = dict.fromkeys((*of_pairs, *of_photos), 0.0)
     for example in pairs[world.rank :: world.size]:
-        _add(totals, _score_plain_pair(network, example) if plain else _score_pair(network, example))
+        _add(totals, _score_pair(network, example))
     for example in photos[world.rank :: world.size]:
-        _add(totals, _score_plain_photo(network, example) if plain else _score_photo(network, example))
+        _add(totals, _score_photo(network, example))
     summed = world.sum(torch.tensor(list(totals.values()), dtype=torch.float64)).tolist()
     counts = [len(pairs)] * len(of_pairs) + [len(photos)] * len(of_photos)
     return {name: total / n for name, total, n in zip(totals, summed, counts, strict=True) if n}
-
-
-def _score_plain_pair(network: Network, example: Example) -> dict[str, float]:
-    result = enhance_whole(network, example.low, None)
-    return {
-        "psnr": psnr(result, example.high, data_range=255),
-        "psnr_gt_mean": psnr(gt_mean(result, example.high), example.high, data_range=255),
-        "ssim": ssim(result, example.high, data_range=255),
-    }
-
-
-def _score_plain_photo(network: Network, example: Example) -> dict[str, float]:
-    result = enhance_whole(network, example.low, None)
-    return {"photo_psnr": min(HIGHEST_DB, psnr(result, example.high, data_range=255))}
 
 
 def _add(totals: dict[str, float], scores: Mapping[str, float]) -> None:
@@ -103,10 +89,14 @@ def _add(totals: dict[str, float], scores: Mapping[str, float]) -> None:
 
 def _score_pair(network: Network, example: Example) -> dict[str, float]:
     automatic = enhance_whole(network, example.low, None)
-    given = enhance_whole(network, example.low, float(example.high.mean()) / 255)
-    return {
+    scores = {
         "psnr": psnr(automatic, example.high, data_range=255),
         "psnr_gt_mean": psnr(gt_mean(automatic, example.high), example.high, data_range=255),
+    }
+    if not network.predicts_brightness:
+        return scores | {"ssim": ssim(automatic, example.high, data_range=255)}
+    given = enhance_whole(network, example.low, float(example.high.mean()) / 255)
+    return scores | {
         "psnr_given": psnr(given, example.high, data_range=255),
         "ssim_given": ssim(given, example.high, data_range=255),
     }
@@ -114,9 +104,9 @@ def _score_pair(network: Network, example: Example) -> dict[str, float]:
 
 def _score_photo(network: Network, example: Example) -> dict[str, float]:
     """PSNR is cut off, so that a photograph that comes out equal does not make the mean infinite."""
-    own = enhance_whole(network, example.low, float(example.low.mean()) / 255)
     automatic = enhance_whole(network, example.low, None)
-    return {
-        "photo_psnr": min(HIGHEST_DB, psnr(automatic, example.high, data_range=255)),
-        "photo_psnr_own": min(HIGHEST_DB, psnr(own, example.high, data_range=255)),
-    }
+    scores = {"photo_psnr": min(HIGHEST_DB, psnr(automatic, example.high, data_range=255))}
+    if not network.predicts_brightness:
+        return scores
+    own = enhance_whole(network, example.low, float(example.low.mean()) / 255)
+    return scores | {"photo_psnr_own": min(HIGHEST_DB, psnr(own, example.high, data_range=255))}

@@ -44,11 +44,9 @@ class Row:
     interruptions: int
     reason: str
     first_seen: float
-    due: float
-    finished_at: float | None
 
 
-_COLUMNS = "id, path, size, mtime_ns, inode, status, attempts, interruptions, reason, first_seen, due, finished_at"
+_COLUMNS = "id, path, size, mtime_ns, inode, status, attempts, interruptions, reason, first_seen"
 
 
 class Ledger:
@@ -332,7 +330,7 @@ class Ledger:
 
 
 def _row(values: Sequence[Any]) -> Row:
-    key, path, size, mtime_ns, inode, status, attempts, interruptions, reason, first_seen, due, finished_at = values
+    key, path, size, mtime_ns, inode, status, attempts, interruptions, reason, first_seen = values
     return Row(
         key=key,
         relative=os.fsdecode(path),
@@ -342,8 +340,6 @@ def _row(values: Sequence[Any]) -> Row:
         interruptions=interruptions,
         reason=reason,
         first_seen=first_seen,
-        due=due,
-        finished_at=finished_at,
     )
 
 

@@ -65,7 +65,3 @@ class Settling:
     def drop(self, relative: str) -> None:
         """Forget a file."""
         self._files.pop(relative, None)
-
-    def clear(self) -> None:
-        """Forget all files."""
-        self._files.clear()
