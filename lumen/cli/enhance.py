@@ -116,9 +116,11 @@ def command(
     from lumen.batch import Batch
     from lumen.cli.batch_view import BatchView
     from lumen.cli.interrupts import patient
+    from lumen.runtime.memory import return_freed_memory
     from lumen.runtime.session import model_sets
     from lumen.sources import plan_jobs
 
+    return_freed_memory()
     if reference is not None and (batching.in_place or dry_run):
         other = "--in-place: the inputs would be gone" if batching.in_place else "--dry-run: nothing would be written"
         raise UsageError(f"expected --gt without {other}")

@@ -157,9 +157,11 @@ def command(
     # In this order: whoever sees the log must be heard.
     with stoppable(reopen) as ending, EventLog(state, log_file, as_json=as_json) as log:
         logs.append(log)
+        from lumen.runtime.memory import return_freed_memory
         from lumen.runtime.session import model_sets
         from lumen.service import Service
 
+        return_freed_memory()
         models, enhancing = model_sets(runtime_options(options)), enhance_options(options)
         code = ending.run(Service(folder, models, enhancing, _watching(folder, out, options), log.tell))
     ctx.exit(code)

@@ -1,7 +1,8 @@
-"""How much memory is free, and how large a window it allows."""
+"""How much memory is free, how large a window it allows, and that what is freed goes back to the system."""
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 from pathlib import Path
@@ -13,6 +14,12 @@ GPU_WINDOW_PX = 2048
 MIN_WINDOW_PX = 128
 FALLBACK_BYTES = 2 << 30  # where the system does not say: little enough for any machine that runs a desktop
 
+# What `mallopt` of the GNU C library is told: by the variable that says it from outside, its number and our value.
+_MALLOPT = {
+    "MALLOC_MMAP_THRESHOLD_": (-3, 128 << 10),
+    "MALLOC_TRIM_THRESHOLD_": (-1, 128 << 10),
+    "MALLOC_ARENA_MAX": (-8, 2),
+}
 _CGROUPS = Path("/proc/self/cgroup")
 _MEMINFO = Path("/proc/meminfo")
 _MOUNT = Path("/sys/fs/cgroup")
@@ -37,6 +44,28 @@ def window_side_px(budget_bytes: int, bytes_per_px: int, *, largest_px: int) -> 
     """
     side = math.isqrt(budget_bytes // bytes_per_px)
     return max(MIN_WINDOW_PX, min(side, largest_px))
+
+
+def return_freed_memory() -> bool:
+    """Have the memory of freed pictures go back to the system, for the whole process; return whether that was said.
+
+    Left alone, the GNU C library learns from each freed buffer to keep the next one of its size in its heap, up to 32
+    MiB. Pictures of all sizes break that heap up, and a process that runs for long only grows. Where there is another C
+    library, or whoever started the process has set its allocator, nothing is done.
+    """
+    tuned = {*_MALLOPT, "GLIBC_TUNABLES"} & os.environ.keys()
+    if tuned or not _has_glibc():
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    answers = [mallopt(number, value) for number, value in _MALLOPT.values()]
+    return answers == [1] * len(answers)
+
+
+def _has_glibc() -> bool:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (AttributeError, ValueError, OSError):  # Windows has no confstr, other libraries no such name
+        return False
 
 
 def _system_free_bytes() -> int:

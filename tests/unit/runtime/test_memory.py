@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -68,3 +72,75 @@ def test_systems_without_proc_still_answer(system: Path) -> None:
 )
 def test_window_side_follows_the_budget_within_its_bounds(budget: int, expected: int) -> None:
     assert memory.window_side_px(budget, 400, largest_px=1024) == expected
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """What a fake C library is told; the real allocator of the tests stays as it is."""
+    said: list[tuple[int, int]] = []
+
+    def mallopt(number: int, value: int) -> int:
+        said.append((number, value))
+        return 1
+
+    monkeypatch.setattr(memory, "ctypes", SimpleNamespace(CDLL=lambda _name: SimpleNamespace(mallopt=mallopt)))
+    monkeypatch.setattr(os, "confstr", lambda _name: "glibc 2.36", raising=False)
+    for name in list(os.environ):
+        if name.startswith("MALLOC_") or name == "GLIBC_TUNABLES":
+            monkeypatch.delenv(name)
+    return said
+
+
+def test_freed_memory_goes_back_by_thresholds_and_two_arenas(calls: list[tuple[int, int]]) -> None:
+    assert memory.return_freed_memory()
+    # The numbers are those of M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_ARENA_MAX in malloc.h.
+    assert dict(calls) == {-3: 128 << 10, -1: 128 << 10, -8: 2}
+
+
+@pytest.mark.parametrize("variable", ["MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"])
+def test_an_allocator_that_is_set_already_is_left_alone(
+    calls: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "4")
+    assert not memory.return_freed_memory()
+    assert calls == []
+
+
+@pytest.mark.parametrize("failure", [None, "uclibc 1", ValueError("no such name"), AttributeError("no confstr")])
+def test_another_c_library_is_left_alone(
+    calls: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, failure: str | Exception | None
+) -> None:
+    def confstr(_name: str) -> str | None:
+        if isinstance(failure, Exception):
+            raise failure
+        return failure
+
+    monkeypatch.setattr(os, "confstr", confstr, raising=False)
+    assert not memory.return_freed_memory()
+    assert calls == []
+
+
+FREED = """
+from lumen.runtime.memory import return_freed_memory
+print(return_freed_memory())
+# Large buffers with small ones between them: a heap of both cannot shrink when the large ones are freed.
+blocks = [bytearray(b"x") * (4096 if index % 2 else 3 << 20) for index in range(100)]
+del blocks[::2]
+status = open("/proc/self/status").read()
+print(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")))
+"""
+
+
+@pytest.mark.skipif(not memory._has_glibc(), reason="expected the GNU C library")
+def test_freed_buffers_leave_a_real_process() -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    tuned = {**clean, "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}  # what the C library comes to by itself
+
+    def resident_mib(env: dict[str, str]) -> tuple[str, float]:
+        run = subprocess.run([sys.executable, "-c", FREED], env=env, capture_output=True, text=True, check=True)
+        said, kib = run.stdout.split()
+        return said, int(kib) / 1024
+
+    (said, ours), (untold, kept) = resident_mib(clean), resident_mib(tuned)
+    assert (said, untold) == ("True", "False")
+    assert ours < kept - 50
