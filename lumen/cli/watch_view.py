@@ -157,7 +157,7 @@ def _rows(status: WatchStatus, now: float) -> list[list[str]]:
     rows += [[name, str(count)] for name, count in status.counts.items() if count or name in ("done", "failed")]
     rows.append(["settling", str(facts.get("settling", 0))])
     rows.append(["done in the last minute", str(status.done_per_minute)])
-    hour = f"{status.done_last_hour} ({status.megapixels_last_hour / 3600:.3f} MP/s)"
+    hour = f"{status.done_last_hour} ({status.megapixels_last_hour:.1f} megapixels)"
     rows.append(["done in the last hour", hour])
     if status.oldest is not None:
         why = f", {status.oldest.reason}" if status.oldest.reason else ""

@@ -74,15 +74,19 @@ def shared_scenes(train: Sequence[Example], held_out: Sequence[Example]) -> list
     return found
 
 
-def warn_of_pairs(train: Sequence[Example], held_out: Sequence[Example]) -> None:
-    """Tell by name which pairs look misaligned, and which held-out scenes are trained on."""
-    shifts = misaligned([*train, *held_out])
+def warn_of_misaligned(pairs: Sequence[Example]) -> None:
+    """Tell by name which pairs look misaligned."""
+    shifts = misaligned(pairs)
     if shifts:
         log.warning(
             "%d pair(s) look misaligned: %s; leave them out with --set 'data.exclude=[...]'",
             len(shifts),
             name_some([str(shift) for shift in shifts]),
         )
+
+
+def warn_of_shared_scenes(train: Sequence[Example], held_out: Sequence[Example]) -> None:
+    """Tell by name which held-out pictures show a scene that is trained on."""
     leaks = shared_scenes(train, held_out)
     if leaks:
         log.warning(

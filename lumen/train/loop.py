@@ -192,15 +192,15 @@ class Trainer:
     def _prepare(self) -> None:
         """Set up what changes no result: memory, compilation, and where the pictures lie."""
         self.network.checkpoint_activations(self.options.recompute)
-        if self.options.fit_memory:
-            fit_batch(self.stepper, self.recipe.data.batch // self.world.size, self.thumbnail_px)
-        if self.options.compile:
-            self.network.compile()
         if self.options.resident:
             first = ResidentSampler(self.sampler, self.world.device)
             self.resident = [first]
             if self.recipe.joining < self.recipe.optimizer.iterations:
                 self.resident.append(ResidentSampler(self.joined, self.world.device, beside=first))
+        if self.options.fit_memory:  # in what the pictures leave
+            fit_batch(self.stepper, self.recipe.data.batch // self.world.size, self.thumbnail_px)
+        if self.options.compile:
+            self.network.compile()
 
     def _fit_on(self, stop: Callable[[], int]) -> bool:
         """Take the steps that are left, or those until a signal; tell whether the training broke down instead."""

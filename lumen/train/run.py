@@ -11,7 +11,7 @@ import torch
 
 from lumen.errors import DeviceError, UsageError
 from lumen.imaging.atomic import make_folder, remove_leftovers, write_atomically
-from lumen.train.checks import warn_of_pairs
+from lumen.train.checks import warn_of_misaligned, warn_of_shared_scenes
 from lumen.train.data import Example, load_pairs, load_photos
 from lumen.train.distributed import World, join_world, leave_world
 from lumen.train.loop import Trainer
@@ -83,7 +83,10 @@ def make_trainer(
         val_pairs=held_out,
     )
     if world.leads and options.check_pairs:
-        warn_of_pairs(trainer.split.train_pairs, trainer.split.val_pairs)
+        train, val = trainer.split.train_pairs, trainer.split.val_pairs
+        warn_of_misaligned([*train, *val])
+        if held_out is not None:  # otherwise they were held out by scene
+            warn_of_shared_scenes(train, val)
     return trainer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lumen.train.checks import misaligned, shared_scenes, warn_of_pairs
+from lumen.train.checks import misaligned, shared_scenes, warn_of_misaligned, warn_of_shared_scenes
 from lumen.train.data import Example
 from tests.unit.train.helpers import darker, scene
 
@@ -49,9 +49,11 @@ def test_scenes_on_both_sides_are_named() -> None:
 
 def test_warnings_have_names(caplog: pytest.LogCaptureFixture) -> None:
     good, bad = pair("good", 1), pair("bad", 2, down=8)
-    warn_of_pairs([good, bad], [Example(name="again", low=good.low, high=good.high)])
+    warn_of_misaligned([good, bad])
+    warn_of_shared_scenes([good, bad], [Example(name="again", low=good.low, high=good.high)])
     assert "1 pair(s) look misaligned: bad (+8 down, +0 right); leave them out with" in caplog.text
     assert "their scores are too good: again (as good)" in caplog.text.replace("so their", "their")
     caplog.clear()
-    warn_of_pairs([good], [])
+    warn_of_misaligned([good])
+    warn_of_shared_scenes([good], [])
     assert not caplog.records

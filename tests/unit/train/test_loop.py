@@ -210,6 +210,14 @@ def test_what_belongs_to_the_machine_changes_no_result(tmp_path: Path) -> None:
     assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-5) for name in weights[0])
 
 
+def test_what_fits_is_measured_beside_the_resident_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trainer(tiny_recipe(brightness={"iterations": 0}), tmp_path, resident=True, fit_memory=True)
+    resident: list[int] = []
+    monkeypatch.setattr("lumen.train.loop.fit_batch", lambda *_: resident.append(len(run.resident)))
+    run.fit()
+    assert resident == [1]
+
+
 def test_plain_networks_are_trained_without_a_second_stage(tmp_path: Path) -> None:
     small = {"groups": 1, "blocks": 1, "width": 8}
     network: dict[str, object] = {"architecture": "residual", "hyperparameters": small}
