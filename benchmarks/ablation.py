@@ -45,7 +45,7 @@ BASE = (
     "optimizer.rate=2e-4",
     "optimizer.amp=bf16",
     "validation.epochs=0",
-    "validation.share=0.1",
+    "validation.share=0",
 )
 OTHER = "network.architecture={0}", "network.hyperparameters={{groups=1, blocks=1, width=32{1}}}"
 
@@ -85,9 +85,9 @@ SMOKE = (SHAPE + "width=8", "data.batch=1", "optimizer.rate=1e-2")
 def train(changes: Sequence[str], args: argparse.Namespace, run: Path) -> float:
     """Train one row, or what is left of it; return the minutes it took."""
     steps = (f"optimizer.iterations={args.iterations}", f"validation.every={args.iterations}")
-    size = (f"data.crop_px={args.crop}",)
+    data = (f"data.crop_px={args.crop}", f"validation.pairs={args.held_out}")
     narrow = [change.replace("width=32", "width=8") for change in changes] if args.smoke else list(changes)
-    recipe = load_recipe(RECIPE, [*BASE, *steps, *size, *(SMOKE if args.smoke else ()), *narrow])
+    recipe = load_recipe(RECIPE, [*BASE, *steps, *data, *(SMOKE if args.smoke else ()), *narrow])
     options = TrainOptions(
         run=run, data=args.data, resume="auto", device=args.device, threads=args.threads, check_pairs=False
     )
@@ -117,19 +117,21 @@ def measure(name: str, args: argparse.Namespace) -> dict[str, Any]:
     run: Path = args.out / name.replace(" ", "-").replace(",", "")
     finished = run / "row.json"
     if finished.exists():
-        found: dict[str, Any] = json.loads(finished.read_text(encoding="utf-8"))
-        return found
+        before: dict[str, Any] = json.loads(finished.read_text(encoding="utf-8"))
+        return before
     minutes = train(ROWS[name], args, run)
     checkpoint = load_checkpoint(run / "best.pt")
     trained = checkpoint.network()
-    pairs = scored_pairs(args, checkpoint.facts["data"]["val_pairs"])
+    found = {key: checkpoint.facts["validation"][key] for key in ("psnr", "ssim")}
+    if args.eval:
+        found = scores(lambda pair: enhance_whole(trained, pair.low, None), load_pairs(args.eval))
     row = {
         "change": name,
         "parameters": count_parameters(trained),
         "gmacs": count_macs(trained) / 1e9,
-        **scores(lambda pair: enhance_whole(trained, pair.low, None), pairs),
+        **found,
         "minutes": minutes,
-        "pictures": [pair.name for pair in pairs],
+        "held_out": checkpoint.facts["data"]["val_pairs"],
     }
     finished.write_text(json.dumps(row) + "\n", encoding="utf-8")
     return row
@@ -144,7 +146,7 @@ def scored_pairs(args: argparse.Namespace, held_out: Sequence[str]) -> list[Exam
 
 def table(rows: Sequence[dict[str, Any]], args: argparse.Namespace) -> Iterator[str]:
     """Yield the lines of the table, the input and autocontrast first."""
-    pairs = scored_pairs(args, rows[0]["pictures"])
+    pairs = scored_pairs(args, rows[0]["held_out"])
     yield f"{len(pairs)} pictures, {args.iterations} steps, crops of {args.crop} px"
     yield ""
     yield "| change | parameters | GMACs at 256x256 | PSNR | SSIM | min |"
@@ -179,6 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--out", type=Path, help="folder of the runs")
     parser.add_argument("--iterations", type=int, default=2000)
     parser.add_argument("--crop", type=int, default=128)
+    parser.add_argument("--held-out", type=int, default=48, metavar="PAIRS", help="at least so many, in whole scenes")
     parser.add_argument("--rows", nargs="+", choices=ROWS, help="some of the rows; the first one is what they change")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
@@ -186,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(arguments)
     if args.smoke:
-        args.iterations, args.crop = 2, 16
+        args.iterations, args.crop, args.held_out = 2, 16, 1
     elif args.data is None or args.out is None:
         parser.error("expected --data DIR and -o DIR, or --smoke")
     with tempfile.TemporaryDirectory() as folder:

@@ -43,7 +43,7 @@ def test_the_ablation_prints_a_row_for_each_change_and_goes_on_where_it_stopped(
         for name in chosen
     )
     assert first["psnr"] != other["psnr"]
-    held_out = other["pictures"]
+    held_out = other["held_out"]
     pairs = [pair for pair in load_pairs(generated(tmp_path / "again")) if pair.name in held_out]
     errors = [np.mean((pair.low.astype(float) - pair.high) ** 2) for pair in pairs]
     expected = np.mean([10 * np.log10(255**2 / error) for error in errors])
