@@ -31,11 +31,8 @@ def pair(shape: tuple[int, ...], dtype: type[np.integer[Any]], seed: int) -> tup
     return first, second
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize(("seed", "shape"), list(enumerate(SHAPES)))
-def test_scores_equal_scikit_image(seed: int, shape: tuple[int, ...], dtype: type[np.integer[Any]]) -> None:
-    reference, prediction = pair(shape, dtype, seed)
-    top = float(np.iinfo(dtype).max)
+def check_against_scikit_image(prediction: Array, reference: Array, top: float) -> None:
+    """Compare SSIM and PSNR of two pictures [H, W] or [H, W, C] with scikit-image's, to 1e-6."""
     expected = SKIMAGE.structural_similarity(
         reference,
         prediction,
@@ -43,11 +40,19 @@ def test_scores_equal_scikit_image(seed: int, shape: tuple[int, ...], dtype: typ
         gaussian_weights=True,
         sigma=1.5,
         use_sample_covariance=False,
-        channel_axis=2 if len(shape) == 3 else None,
+        channel_axis=2 if reference.ndim == 3 else None,
     )
     assert ssim(prediction, reference, data_range=top) == pytest.approx(expected, abs=1e-6)
     expected = SKIMAGE.peak_signal_noise_ratio(reference, prediction, data_range=top)
     assert psnr(prediction, reference, data_range=top) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("seed", "shape"), list(enumerate(SHAPES)))
+def test_scores_equal_scikit_image(seed: int, shape: tuple[int, ...], dtype: type[np.integer[Any]]) -> None:
+    reference, prediction = pair(shape, dtype, seed)
+    top = float(np.iinfo(dtype).max)
+    check_against_scikit_image(prediction, reference, top)
     assert mse(prediction, reference) == pytest.approx(SKIMAGE.mean_squared_error(reference, prediction), rel=1e-12)
     assert 0 < mae(prediction, reference) <= math.sqrt(mse(prediction, reference))
 
@@ -63,18 +68,7 @@ def test_random_pairs_score_as_in_scikit_image(seed: int) -> None:
     reference = rng.integers(0, top + 1, shape).astype(dtype)
     change = rng.normal(0, top * float(rng.choice([0.002, 0.05, 0.5])), shape)
     prediction = np.clip(np.rint(reference + change), 0, top).astype(dtype)
-    expected = SKIMAGE.structural_similarity(
-        reference,
-        prediction,
-        data_range=top,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        channel_axis=None if len(shape) == 2 else 2,
-    )
-    assert ssim(prediction, reference, data_range=top) == pytest.approx(expected, abs=1e-6)
-    expected = SKIMAGE.peak_signal_noise_ratio(reference, prediction, data_range=top)
-    assert psnr(prediction, reference, data_range=top) == pytest.approx(expected, abs=1e-6)
+    check_against_scikit_image(prediction, reference, top)
     assert mse(prediction, reference) == pytest.approx(SKIMAGE.mean_squared_error(reference, prediction), rel=1e-9)
     expected = np.abs(prediction.astype(np.float64) - reference.astype(np.float64)).mean()
     assert mae(prediction, reference) == pytest.approx(expected, rel=1e-9)
