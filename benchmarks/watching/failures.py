@@ -11,13 +11,13 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-import lumen.workshop
+import lumen.watching.worker
 from benchmarks.watching.harness import Facts, Place, Watch, is_result, ledger, require, save, statuses
 from lumen.config import EnhanceOptions, WatchOptions
 from lumen.imaging.codec import Picture
 from lumen.pipeline import read_source
-from lumen.service import Service
-from lumen.watching.telling import Event
+from lumen.watching.events import Event
+from lumen.watching.service import Service
 from tests.fakes import FakeModels
 
 ATTEMPTS = 5
@@ -59,7 +59,7 @@ def corrupt(place: Place, *, full: bool) -> Facts:
         "damaged": f"{len(watch.named('failed'))} of {bad} failed",
         "attempts": attempts,
         "lines": max(lines),
-        "CPU afterwards": f"{share:.2%}",
+        "CPU retirement": f"{share:.2%}",
         "good ones": f"{good} of {good} before the first failed",
     }
 
@@ -88,7 +88,7 @@ def injected(place: Place, *, full: bool) -> Facts:
     Image.new("RGB", (64, 48), (201, 0, 0)).save(place.watched / "model.png")
     options = WatchOptions(output=place.out, settle_s=0.1, retries=ATTEMPTS if full else 2, min_free_bytes=0)
     service = Service(place.watched, [FakeModels(gain=2.0, fault=fault)], EnhanceOptions(), options, listen)
-    with mock.patch.object(lumen.workshop, "read_source", read):
+    with mock.patch.object(lumen.watching.worker, "read_source", read):
         thread = threading.Thread(target=service.run)
         thread.start()
         try:

@@ -159,7 +159,7 @@ def command(
         logs.append(log)
         from lumen.runtime.memory import return_freed_memory
         from lumen.runtime.session import model_sets
-        from lumen.service import Service
+        from lumen.watching.service import Service
 
         return_freed_memory()
         models, enhancing = model_sets(runtime_options(options)), enhance_options(options)
@@ -169,7 +169,7 @@ def command(
 
 def _watching(folder: Path, out: Path | None, options: Mapping[str, Any]) -> WatchOptions:
     """Return how the folder is watched, from the values of the options."""
-    from lumen.watching.layout import default_output
+    from lumen.watching.folders import default_output
 
     on_success, archive = options["on_success"]
     return WatchOptions(

@@ -14,7 +14,7 @@ from lumen.cli.interrupts import leave
 from lumen.errors import Exit
 
 if TYPE_CHECKING:
-    from lumen.service import Service
+    from lumen.watching.service import Service
 
 _CODES = {signal.SIGTERM: Exit.SIGTERM, signal.SIGINT: Exit.SIGINT}
 

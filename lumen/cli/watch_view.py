@@ -18,8 +18,8 @@ from lumen.cli.console import print_json, print_table
 from lumen.cli.state import State
 from lumen.errors import OutputError
 from lumen.report import printable
-from lumen.watching.status import WatchStatus, read_status
-from lumen.watching.telling import Event, Level
+from lumen.watching.events import Event, Level
+from lumen.watching.ledger.status import WatchStatus, read_status
 
 _LEVELS: dict[Level, int] = {
     "debug": logging.DEBUG,

@@ -1,11 +1,10 @@
-"""What a file is at one moment, and the clocks by which it is judged."""
+"""What a file is at one moment."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 
 class Version(NamedTuple):
@@ -41,23 +40,10 @@ class Settled:
     twins: tuple[bytes, ...] = ()
 
 
-class Clock(Protocol):
-    """Both clocks of the system; tests have their own."""
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A version of a file and when it was first seen, by the monotonic and by the wall clock."""
 
-    def monotonic(self) -> float:
-        """Return seconds that never jump, for lengths of time."""
-
-    def time(self) -> float:
-        """Return seconds since 1970, for what must outlive the process."""
-
-
-class SystemClock:
-    """The real clocks."""
-
-    def monotonic(self) -> float:
-        """Return seconds since some moment."""
-        return time.monotonic()
-
-    def time(self) -> float:
-        """Return seconds since 1970."""
-        return time.time()
+    version: Version
+    since: float
+    first_seen: float

@@ -10,15 +10,16 @@ from contextlib import contextmanager, suppress
 
 from lumen.config import WatchOptions
 from lumen.errors import OutputError
-from lumen.watching.database import DamagedLedgerError
-from lumen.watching.inbox import Inbox
-from lumen.watching.ledger import SHY_AFTER, Final, Ledger, Row
-from lumen.watching.observing import Observe, observe
-from lumen.watching.scout import Scout
-from lumen.watching.sentry import CHECK_S, Sentry
-from lumen.watching.telling import Teller
-from lumen.watching.tree import Tree
-from lumen.watching.versions import Clock, Settled, SystemClock
+from lumen.watching.clock import Clock, SystemClock
+from lumen.watching.events import Teller
+from lumen.watching.ledger.ledger import SHY_AFTER, Final, Ledger, Row
+from lumen.watching.ledger.schema import DamagedLedgerError
+from lumen.watching.observing.hints import Hints
+from lumen.watching.observing.observer import Observe, observe
+from lumen.watching.observing.supervisor import CHECK_S, Supervisor
+from lumen.watching.observing.tree import Tree
+from lumen.watching.scanner import Scanner
+from lumen.watching.versions import Settled
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
 SHORTEST_DEFERRAL_S, LONGEST_DEFERRAL_S = 10.0, 600.0
@@ -31,7 +32,7 @@ class Watcher:
     """Yields settled files, and writes down what became of them. For one thread, but for `stop`.
 
     Attributes:
-        inbox: Takes the notes.
+        hints: Takes the notes.
         ledger: Of the output folder.
         paused: Why nothing is begun, by what asked for it.
         counts: How many files ended as what since the start.
@@ -45,7 +46,7 @@ class Watcher:
         place: Callable[[str], str],
         tell: Teller,
         *,
-        inbox: Inbox | None = None,
+        hints: Hints | None = None,
         begin: Observe = observe,
         clock: Clock | None = None,
     ) -> None:
@@ -57,11 +58,11 @@ class Watcher:
             options: How it is watched.
             place: Returns the path of a result below the output folder for that of its file below the watched one.
             tell: Told what happens.
-            inbox: Takes the notes; who works on files may ring it.
+            hints: Takes the notes; who works on files may ring it.
             begin: Begins an observation.
             clock: The clocks.
         """
-        self.inbox = inbox or Inbox()
+        self.hints = hints or Hints()
         self.ledger = ledger
         self.paused: dict[str, str] = {}
         self._tree = tree
@@ -69,8 +70,10 @@ class Watcher:
         self._place = place
         self._tell = tell
         self._clock = clock or SystemClock()
-        self._sentry = Sentry(tree, self.inbox, options.backend, tell, begin=begin, clock=self._clock)
-        self._scout = Scout(tree, ledger, options, inbox=self.inbox, sentry=self._sentry, tell=tell, clock=self._clock)
+        self._supervisor = Supervisor(tree, self.hints, options.backend, tell, begin=begin, clock=self._clock)
+        self._scanner = Scanner(
+            tree, ledger, options, hints=self.hints, supervisor=self._supervisor, tell=tell, clock=self._clock
+        )
         self.counts: Counter[str] = Counter()
         self._working: dict[int, Row] = {}
         self._deferred: set[int] = set()  # with `oneshot` alone: it ends without them
@@ -103,15 +106,15 @@ class Watcher:
                     if self._options.oneshot and self._is_over():
                         return
                     nap = self._nap_s(has_room=room() > 0)
-                self.inbox.wait(nap)
+                self.hints.wait(nap)
         finally:
-            self._scout.break_off()
-            self._sentry.stop()
+            self._scanner.break_off()
+            self._supervisor.stop()
 
     def stop(self) -> None:
         """Let `files` end; may be called from other threads and from signal handlers."""
         self._is_stopped = True
-        self.inbox.ring()
+        self.hints.ring()
 
     # Pausing
 
@@ -120,7 +123,7 @@ class Watcher:
         is_news = key not in self.paused
         self.paused[key] = reason
         if is_news:
-            self._scout.break_off()
+            self._scanner.break_off()
             self._tell("paused", "warning", reason=reason)
             self.note()
 
@@ -128,9 +131,9 @@ class Watcher:
         """End a pause."""
         if self.paused.pop(key, None) is not None and not self.paused:
             self._tell("resumed", "warning", message="work goes on")
-            self._scout.want_scan()
+            self._scanner.want_scan()
             self.note()
-            self.inbox.ring()
+            self.hints.ring()
 
     def note(self, state: str = "") -> None:
         """Write down for `--status` how it stands, if the ledger can be written."""
@@ -138,7 +141,7 @@ class Watcher:
             self.ledger.note(
                 state=state or ("paused" if self.paused else "watching"),
                 reason="; ".join(self.paused.values()),
-                settling=self._scout.settling,
+                settling=self._scanner.settling,
                 input=str(self._tree.root),
                 pid=os.getpid(),
                 host=platform.node(),
@@ -236,7 +239,7 @@ class Watcher:
             return False
         self.ledger.forget([settled.key])
         self._working.pop(settled.key, None)
-        self._scout.see(settled.relative, version)
+        self._scanner.see(settled.relative, version)
         if version is None:
             self._tell("gone", path=settled.relative, message="removed while it was read")
         else:
@@ -264,20 +267,20 @@ class Watcher:
     def _look(self) -> None:
         self._check_input()
         if self.paused:
-            self._scout.hear(look=False)
+            self._scanner.hear(look=False)
             return
         try:
-            self._scout.look()
+            self._scanner.look()
         except OSError as error:
-            self._sentry.lose(error)
+            self._supervisor.lose(error)
             self._check_input()
-        if self._scout.scans > self._scans_noted:
-            self._scans_noted = self._scout.scans
+        if self._scanner.scans > self._scans_noted:
+            self._scans_noted = self._scanner.scans
             self.note()
 
     def _check_input(self, *, now: bool = False) -> None:
-        self._sentry.check(now=now)
-        if (absence := self._sentry.absence) is None:
+        self._supervisor.check(now=now)
+        if (absence := self._supervisor.absence) is None:
             self.resume("input")
         else:
             self.pause("input", absence)
@@ -307,7 +310,7 @@ class Watcher:
                 self._working[row.key] = row
                 taken.append(settled)
         if len(taken) < len(rows):
-            self.inbox.ring()  # there is room for the next at once
+            self.hints.ring()  # there is room for the next at once
         return taken
 
     def _may_begin(self, row: Row) -> bool:
@@ -335,9 +338,9 @@ class Watcher:
             self.defer(self._settled(row), f"cannot look at the file: {fault.strerror or fault}")
         if gone:
             self.ledger.forget([row.key for row, _ in gone])
-            self.inbox.ring()  # the next can have their turn at once
+            self.hints.ring()  # the next can have their turn at once
         for row, version in gone:
-            self._scout.see(row.relative, version)
+            self._scanner.see(row.relative, version)
         lost = [row for row, version in gone if version is None]
         for row in lost if len(lost) <= MOST_LINES else ():
             self._tell("gone", path=row.relative, message="removed before its turn")
@@ -362,7 +365,7 @@ class Watcher:
         self._tell("failed", "error", path=settled.relative, reason=reason)
 
     def _is_over(self) -> bool:
-        if self._working or self.paused or not self._scout.has_seen_all:
+        if self._working or self.paused or not self._scanner.has_seen_all:
             return False
         return self.ledger.unfinished() <= len(self._deferred)
 
@@ -370,7 +373,7 @@ class Watcher:
         """Return how long nothing has to be done, if nothing is heard."""
         if self.paused or self._is_stopped:
             return CHECK_S
-        nap = min(CHECK_S, self._scout.nap_s())
+        nap = min(CHECK_S, self._scanner.nap_s())
         due = self.ledger.next_due() if has_room else None
         if due is not None:
             nap = min(nap, max(SHORTEST_NAP_S, due - self._clock.time()))

@@ -52,11 +52,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.conveyor": set(),
     "lumen.batch": CORE
     | {"lumen.pipeline", "lumen.sources", "lumen.report", "lumen.destinations", "lumen.runlog", "lumen.conveyor"},
-    "lumen.watching": FACTS | {"lumen.imaging", "lumen.finding", "lumen.locking", "lumen.report"},
     "lumen.frames": CORE | {"lumen.pipeline"},
-    "lumen.workshop": CORE | {"lumen.pipeline", "lumen.frames", "lumen.finding", "lumen.watching"},
-    "lumen.desk": FACTS | {"lumen.workshop", "lumen.watching"},
-    "lumen.service": CORE | {"lumen.pipeline", "lumen.sources", "lumen.workshop", "lumen.desk", "lumen.watching"},
+    "lumen.watching": CORE
+    | {"lumen.pipeline", "lumen.frames", "lumen.sources", "lumen.finding", "lumen.locking", "lumen.report"},
     "lumen.evaluation": CORE | {"lumen.extras", "lumen.pipeline", "lumen.pairing"},
     "lumen.sheets": FACTS | {"lumen.imaging", "lumen.report", "lumen.evaluation"},
     "lumen.diagnosis": CORE,

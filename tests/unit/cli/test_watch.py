@@ -20,7 +20,7 @@ from lumen.cli.watch_signals import stoppable
 from lumen.cli.watch_view import EventLog, as_json, as_line
 from lumen.config import WatchOptions
 from lumen.errors import Exit, OutputError, UsageError
-from lumen.watching.telling import Event, Teller
+from lumen.watching.events import Event, Teller
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=UTC)
 

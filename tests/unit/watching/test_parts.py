@@ -1,4 +1,4 @@
-"""Small parts: the inbox, what settles, which files are meant, and which folders may lie where."""
+"""Small parts: the hints, what settles, which files are meant, and which folders may lie where."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ import pytest
 
 from lumen.config import WatchOptions
 from lumen.errors import UsageError
-from lumen.watching.inbox import Inbox, Notes
-from lumen.watching.layout import check_layout, default_output
-from lumen.watching.ledger import Ledger
-from lumen.watching.settling import Candidate, Settling
-from lumen.watching.tree import Tree
-from lumen.watching.versions import Version
+from lumen.watching.folders import check_layout, default_output
+from lumen.watching.ledger.ledger import Ledger
+from lumen.watching.observing.hints import Heard, Hints
+from lumen.watching.observing.settling import Settling
+from lumen.watching.observing.tree import Tree
+from lumen.watching.versions import Candidate, Version
 
 ONE, TWO = Version(1, 1, 1), Version(2, 1, 1)
 
 
 def test_notes_are_taken_once_and_equal_ones_count_once() -> None:
-    inbox = Inbox()
+    hints = Hints()
     for _ in range(3):
-        inbox.file("a")
-    inbox.folder("d")
-    assert inbox.take() == Notes(files={"a"}, folders={"d"})
-    assert inbox.take() == Notes()
+        hints.file("a")
+    hints.folder("d")
+    assert hints.take() == Heard(files={"a"}, folders={"d"})
+    assert hints.take() == Heard()
 
 
 def test_too_many_notes_become_one_scan() -> None:
-    inbox = Inbox(limit=10)
+    hints = Hints(limit=10)
     for index in range(1000):
-        inbox.file(str(index))
-    notes = inbox.take()
+        hints.file(str(index))
+    notes = hints.take()
     assert len(notes.files) == 10
     assert notes.scan
 
 
 def test_a_note_from_another_thread_ends_the_wait() -> None:
-    inbox = Inbox()
-    inbox.take()
-    threading.Timer(0.05, inbox.file, ["a"]).start()
-    inbox.wait(60.0)
-    assert inbox.take().files == {"a"}
-    inbox.file("b")
-    inbox.wait(60.0)  # a note that came before the wait ends it at once
+    hints = Hints()
+    hints.take()
+    threading.Timer(0.05, hints.file, ["a"]).start()
+    hints.wait(60.0)
+    assert hints.take().files == {"a"}
+    hints.file("b")
+    hints.wait(60.0)  # a note that came before the wait ends it at once
 
 
 def test_files_settle_in_the_order_of_their_last_change() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from lumen.errors import OutputError
-from lumen.watching.ledger import SHY_AFTER
+from lumen.watching.ledger.ledger import SHY_AFTER
 from lumen.watching.watcher import MOST_INTERRUPTIONS
-from tests.unit.watching.stage import Stage
+from tests.support.watching import Stage
 
 Make = Callable[..., Stage]
 
@@ -201,12 +201,12 @@ def test_lost_events_make_one_line_and_a_scan(make: Make) -> None:
     stage.take(2.0)
     stage.write("a.jpg")
     for _ in range(5):
-        stage.inbox.scan("overflow")
+        stage.hints.scan("overflow")
         stage.take(0.5)
     assert stage.statuses() == {"a.jpg": "working"}
     assert len(stage.named("overflow")) == 1
     stage.take(100.0)
-    stage.inbox.scan("overflow")
+    stage.hints.scan("overflow")
     stage.take(1.0)
     assert len(stage.named("overflow")) == 2
 
@@ -215,7 +215,7 @@ def test_the_backlog_can_be_left_out_and_what_comes_meanwhile_is_not(make: Make)
     stage = make(settle_s=1.0, skip_backlog=True)
     stage.write("old.jpg")
     stage.write("new.jpg")
-    stage.inbox.file(str(stage.root / "new.jpg"))  # it came after the start
+    stage.hints.file(str(stage.root / "new.jpg"))  # it came after the start
     assert stage.done() == ["new.jpg"]
     assert stage.statuses()["old.jpg"] == "skipped"
     assert stage.named("skipped")[0]["files"] == 1
@@ -245,12 +245,12 @@ def test_what_comes_in_a_new_folder_while_the_backlog_is_skipped_is_taken(make: 
 
 def test_waiting_for_room_takes_no_time_of_the_processor(make: Make) -> None:
     stage = make(settle_s=2.0)
-    stage.watcher._scout._settling._limit = 3
+    stage.watcher._scanner._settling._limit = 3
     for index in range(10):
         stage.write(f"{index}.jpg")
-    before = stage.inbox.waits
+    before = stage.hints.waits
     stage.take(1.5)
-    assert stage.inbox.waits - before < 10
+    assert stage.hints.waits - before < 10
 
 
 def test_a_folder_that_cannot_be_listed_is_told_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,14 +460,14 @@ def test_a_ledger_that_cannot_be_written_pauses_and_loses_nothing(make: Make, mo
 
 
 def test_memory_is_bounded_and_all_are_found(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lumen.watching.settling.LIMIT", 10)
+    monkeypatch.setattr("lumen.watching.observing.settling.LIMIT", 10)
     stage = make(settle_s=1.0)
-    stage.watcher._scout._settling._limit = 10
+    stage.watcher._scanner._settling._limit = 10
     for index in range(95):
         stage.write(f"{index % 7}/{index}.jpg")
     found: list[str] = []
     for _ in range(40):
-        assert len(stage.watcher._scout._settling) <= 10
+        assert len(stage.watcher._scanner._settling) <= 10
         found += stage.done(0.5)
     assert len(found) == len(set(found)) == 95
 

@@ -1,4 +1,4 @@
-"""Decides what became of every file that left the workshop, and keeps what the surroundings do not let it finish."""
+"""Decides what became of every file that left the worker, and keeps what the surroundings do not let it finish."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from lumen.errors import (
     UnsupportedError,
     reason_of,
 )
-from lumen.watching.afterwards import Afterwards
-from lumen.watching.database import DamagedLedgerError
-from lumen.watching.depot import Depot
-from lumen.watching.ledger import Final
-from lumen.watching.telling import Teller
-from lumen.watching.versions import Clock
+from lumen.watching.clock import Clock
+from lumen.watching.events import Teller
+from lumen.watching.ledger.ledger import Final
+from lumen.watching.ledger.schema import DamagedLedgerError
+from lumen.watching.output import OutputHealth
+from lumen.watching.retire import Retirement
 from lumen.watching.watcher import Watcher
-from lumen.workshop import ChangedError, Ending, KnownError, LeftError, LostModelsError, Work, Workshop
+from lumen.watching.worker import ChangedError, Ending, KnownError, LeftError, LostModelsError, Work, Worker
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +33,15 @@ FIRST_MEND_S, LONGEST_MEND_S = 1.0, 10.0
 LONGEST_RELAPSE_S = 300.0  # when work can go on, and cannot again at once, time after time
 
 
-class Desk:
+class Endings:
     """Brings ends into the ledger. For the thread of the watcher."""
 
     def __init__(
         self,
         watcher: Watcher,
-        workshop: Workshop,
-        depot: Depot,
-        afterwards: Afterwards,
+        worker: Worker,
+        output: OutputHealth,
+        retirement: Retirement,
         tell: Teller,
         clock: Clock,
     ) -> None:
@@ -49,9 +49,9 @@ class Desk:
         self.held: list[Work] = []  # results that could not be written
         self._unsettled: deque[Ending] = deque()  # ends that the ledger could not take
         self._watcher = watcher
-        self._workshop = workshop
-        self._depot = depot
-        self._afterwards = afterwards
+        self._worker = worker
+        self._output = output
+        self._retirement = retirement
         self._tell = tell
         self._clock = clock
         self._next_look = self._next_mend = self._paused_at = float("-inf")
@@ -64,11 +64,11 @@ class Desk:
             DamagedLedgerError: The ledger cannot be used any more.
             UnavailableError: The models cannot be used any more.
         """
-        self.take(self._workshop.advance())
+        self.take(self._worker.advance())
         if "output" not in self._watcher.paused:
             try:
-                if self._afterwards.work():
-                    self._watcher.inbox.ring()
+                if self._retirement.work():
+                    self._watcher.hints.ring()
             except DamagedLedgerError:
                 raise
             except OutputError as error:
@@ -143,7 +143,7 @@ class Desk:
             seconds=work.seconds,
             megapixels=work.megapixels,
             digest=work.digest or None,
-            retire=self._afterwards.wants(status),
+            retire=self._retirement.wants(status),
         )
 
     def _hold(self, work: Work, error: OutputError) -> None:
@@ -156,10 +156,10 @@ class Desk:
 
     def _is_output_faulty(self) -> bool:
         try:
-            self._depot.probe()
+            self._output.probe()
         except OutputError:
             return True
-        return self._depot.is_other()
+        return self._output.is_other()
 
     def _pause(self, error: OutputError) -> None:
         if "output" not in self._watcher.paused:
@@ -175,12 +175,12 @@ class Desk:
         now = self._clock.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_S
-            if (shortage := self._depot.shortage()) is None:
+            if (shortage := self._output.shortage()) is None:
                 self._watcher.resume("space")
             else:
                 self._watcher.pause("space", shortage)
-            if self._depot.is_other():
-                self._pause(OutputError(f"the output folder {self._depot.folder} has gone, or was replaced"))
+            if self._output.is_other():
+                self._pause(OutputError(f"the output folder {self._output.folder} has gone, or was replaced"))
         if "output" in self._watcher.paused and now >= self._next_mend:
             self._mend(now)
 
@@ -189,7 +189,7 @@ class Desk:
         self._mend_s = min(2 * self._mend_s, LONGEST_MEND_S)
         self._next_mend = now + self._mend_s
         try:
-            self._depot.mend()
+            self._output.mend()
         except DamagedLedgerError:
             raise
         except OutputError as error:
@@ -197,9 +197,9 @@ class Desk:
             return
         held, self.held = self.held, []
         for work in held:
-            self._workshop.write_again(work)
+            self._worker.write_again(work)
         self.take(())
-        if held or self._workshop.is_writing:
+        if held or self._worker.is_writing:
             self._next_mend = now + FIRST_MEND_S  # to look how they fared
         elif not self._unsettled:
             self._watcher.resume("output")

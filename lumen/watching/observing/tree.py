@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 from lumen.finding import Selection
 from lumen.imaging.codec import SUFFIXES
-from lumen.watching.mounts import has_stable_inodes
+from lumen.watching.observing.mounts import has_stable_inodes
 from lumen.watching.versions import Version
 
 # What network storages and systems keep in folders of their own, beside hidden ones.

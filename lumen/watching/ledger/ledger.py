@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lumen.locking import STATE
-from lumen.watching.database import DamagedLedgerError, connect, faults
-from lumen.watching.settling import Candidate
-from lumen.watching.versions import Version
+from lumen.watching.ledger.schema import DamagedLedgerError, connect, faults
+from lumen.watching.versions import Candidate, Version
 
 NAME = "watch.db"
 REASON_CHARACTERS = 500

@@ -1,6 +1,6 @@
-"""The watching service: settled files in, results out, and afterwards what the operator wants done with the inputs.
+"""The watching service: settled files in, results out, and retirement what the operator wants done with the inputs.
 
-`Service.run` is one loop in one thread: it takes files from the watcher while the workshop has room, and has the desk
+`Service.run` is one loop in one thread: it takes files from the watcher while the worker has room, and has the endings
 write down what became of each.
 """
 
@@ -11,21 +11,21 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 
 from lumen.config import EnhanceOptions, WatchOptions
-from lumen.desk import Desk
 from lumen.errors import Exit, OutputError, UnavailableError
 from lumen.pipeline import window_px
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.model import Models
 from lumen.sources import result_name
-from lumen.watching.afterwards import Afterwards
-from lumen.watching.depot import Depot
-from lumen.watching.layout import check_layout
-from lumen.watching.observing import Observe, observe
-from lumen.watching.telling import Listener, Teller
-from lumen.watching.tree import Tree
-from lumen.watching.versions import Clock, SystemClock
+from lumen.watching.clock import Clock, SystemClock
+from lumen.watching.endings import Endings
+from lumen.watching.events import Listener, Teller
+from lumen.watching.folders import check_layout
+from lumen.watching.observing.observer import Observe, observe
+from lumen.watching.observing.tree import Tree
+from lumen.watching.output import OutputHealth
+from lumen.watching.retire import Retirement
 from lumen.watching.watcher import Watcher
-from lumen.workshop import Ending, LeftError, Work, Workshop
+from lumen.watching.worker import Ending, LeftError, Work, Worker
 
 DRAIN_S = 16.0  # what is in work when the service is stopped may take so long; then pictures are left in the middle
 HURRY_S = 6.0
@@ -74,7 +74,7 @@ class Service:
         self._clock = clock or SystemClock()
         own = [each for each in (options.output, options.archive, options.failed_dir) if each is not None]
         self._tree = Tree(folder, without=own, ignore=options.ignore)
-        self._depot = Depot(options.output, options.min_free_bytes)
+        self._output = OutputHealth(options.output, options.min_free_bytes)
         self._is_stopped = False
         self._watcher: Watcher | None = None
 
@@ -90,37 +90,37 @@ class Service:
             UnavailableError: The model or the device cannot be used, or not any more.
             UsageError: The asked window or memory is too small.
         """
-        with self._depot:
-            self._depot.clean()
+        with self._output:
+            self._output.clean()
             # Before the first file: a model that is missing is not the file's fault.
             opened = [models.for_sample("uint8") for models in self._models]
             for model in opened:
                 window_px(model, self._enhance)
             devices = [model.device for model in opened]
             watcher = self._make_watcher()
-            workshop = Workshop(
-                self._models, self._enhance, self._tree.look, watcher.inbox.ring, helpers=helper_threads(devices)
+            worker = Worker(
+                self._models, self._enhance, self._tree.look, watcher.hints.ring, helpers=helper_threads(devices)
             )
-            desk = self._make_desk(watcher, workshop)
+            endings = self._make_desk(watcher, worker)
             self._tell(
                 "start",
                 input=str(self._tree.root),
                 output=str(self._options.output),
                 model=opened[0].spec.name,
                 device=",".join(devices),
-                waiting=self._depot.ledger.unfinished(),
+                waiting=self._output.ledger.unfinished(),
             )
             watcher.note()
             try:
-                for settled in watcher.files(lambda: workshop.room):
+                for settled in watcher.files(lambda: worker.room):
                     if settled is None:
-                        desk.turn()
+                        endings.turn()
                         self._refuse_to_wait(watcher)
                     else:
                         target = self._options.output / self._place(settled.relative)
-                        workshop.begin(Work(settled=settled, target=target))
+                        worker.begin(Work(settled=settled, target=target))
             finally:
-                self._drain(watcher, workshop, desk)
+                self._drain(watcher, worker, endings)
         if not self._options.oneshot or self._is_stopped:
             return Exit.OK
         failed = watcher.counts["failed"] + watcher.counts["unsupported"] + watcher.deferred
@@ -137,7 +137,7 @@ class Service:
     def _make_watcher(self) -> Watcher:
         self._watcher = watcher = Watcher(
             self._tree,
-            self._depot.ledger,
+            self._output.ledger,
             self._options,
             self._place,
             self._tell,
@@ -148,9 +148,9 @@ class Service:
             watcher.stop()
         return watcher
 
-    def _make_desk(self, watcher: Watcher, workshop: Workshop) -> Desk:
-        afterwards = Afterwards(self._tree, self._depot.ledger, self._options, self._tell, self._clock)
-        return Desk(watcher, workshop, self._depot, afterwards, self._tell, self._clock)
+    def _make_desk(self, watcher: Watcher, worker: Worker) -> Endings:
+        retirement = Retirement(self._tree, self._output.ledger, self._options, self._tell, self._clock)
+        return Endings(watcher, worker, self._output, retirement, self._tell, self._clock)
 
     def _refuse_to_wait(self, watcher: Watcher) -> None:
         """End a run that is to end by itself, where it would wait for somebody to mend something."""
@@ -163,32 +163,32 @@ class Service:
         path = PurePath(relative)
         return str(path.with_name(result_name(path, self._options.suffix, self._options.format)))
 
-    def _drain(self, watcher: Watcher, workshop: Workshop, desk: Desk) -> None:
+    def _drain(self, watcher: Watcher, worker: Worker, endings: Endings) -> None:
         """Finish what is in work, within the time that systems give a service to end; the rest waits in the ledger."""
-        _take(desk, [(work, LeftError()) for work in workshop.leave()])
-        if workshop.inside:
-            self._tell("stopping", files=workshop.inside, message="finishing what is in work")
+        _take(endings, [(work, LeftError()) for work in worker.leave()])
+        if worker.inside:
+            self._tell("stopping", files=worker.inside, message="finishing what is in work")
         started = self._clock.monotonic()
-        while workshop.inside and (spent := self._clock.monotonic() - started) < DRAIN_S + HURRY_S:
+        while worker.inside and (spent := self._clock.monotonic() - started) < DRAIN_S + HURRY_S:
             if spent > DRAIN_S:
-                workshop.hurry()
-            watcher.inbox.wait(TICK_S)
-            watcher.inbox.take()
-            _take(desk, workshop.advance())
-        left = [*desk.held, *workshop.close()]
-        self.hangs = workshop.inside > 0
+                worker.hurry()
+            watcher.hints.wait(TICK_S)
+            watcher.hints.take()
+            _take(endings, worker.advance())
+        left = [*endings.held, *worker.close()]
+        self.hangs = worker.inside > 0
         with suppress(OutputError):
             watcher.give_back([work.settled for work in left])
         watcher.note("stopped")
         self._tell("stop", **{status: watcher.counts[status] for status in ("done", "failed", "unsupported")})
 
 
-def _take(desk: Desk, endings: Sequence[Ending]) -> None:
+def _take(endings: Endings, ended: Sequence[Ending]) -> None:
     """Have ends written down while the service ends already: models that are lost are told once."""
     while True:
         try:
-            desk.take(endings)
+            endings.take(ended)
         except UnavailableError:
-            endings = ()
+            ended = ()
         else:
             return

@@ -19,9 +19,9 @@ from PIL import Image
 from lumen.config import EnhanceOptions, WatchOptions
 from lumen.errors import DiskFullError, Exit, ModelError, OutputError, UnavailableError, UsageError
 from lumen.imaging import atomic
-from lumen.service import Service
-from lumen.watching.status import read_status
-from lumen.watching.telling import Event
+from lumen.watching.events import Event
+from lumen.watching.ledger.status import read_status
+from lumen.watching.service import Service
 from tests.fakes import FakeModels
 
 Fault = Callable[[np.ndarray[Any, Any]], None]
@@ -159,7 +159,7 @@ def test_a_full_disk_pauses_and_nothing_is_done_twice(running: Running, monkeypa
         def full(path: Path, *_: Any, **__: Any) -> None:
             raise DiskFullError(f"no space left for {path.name}")
 
-        patch.setattr("lumen.workshop.write_atomically", full)
+        patch.setattr("lumen.watching.worker.write_atomically", full)
         running.start(fault=lambda tiles: runs.append(len(tiles)))
         for index in range(3):
             running.picture(f"{index}.png")
@@ -188,7 +188,7 @@ def test_a_ledger_that_cannot_be_written_pauses_and_every_end_is_kept(
             raise DiskFullError("no space left for the ledger")
 
         for name in ("finish", "note", "touch"):
-            patch.setattr(f"lumen.watching.ledger.Ledger.{name}", full)
+            patch.setattr(f"lumen.watching.ledger.ledger.Ledger.{name}", full)
         running.picture("b.png")
         running.wait_for("paused")
         assert (running.out / "b.png").exists()
@@ -215,7 +215,7 @@ def test_a_name_the_disk_cannot_hold_fails_that_file(running: Running, monkeypat
     def long(path: Path, *_: Any, **__: Any) -> None:
         raise atomic.output_error(path, OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)))
 
-    monkeypatch.setattr("lumen.workshop.write_atomically", long)
+    monkeypatch.setattr("lumen.watching.worker.write_atomically", long)
     running.picture("a.png")
     running.start()
     running.wait_for("failed")
@@ -224,7 +224,7 @@ def test_a_name_the_disk_cannot_hold_fails_that_file(running: Running, monkeypat
 
 
 def test_once_does_not_wait_for_space(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lumen.watching.depot.Depot.shortage", lambda self: "1 MB are free")
+    monkeypatch.setattr("lumen.watching.output.OutputHealth.shortage", lambda self: "1 MB are free")
     running.picture("a.png")
     running.start(oneshot=True)
     running.thread.join(60)
@@ -234,8 +234,8 @@ def test_once_does_not_wait_for_space(running: Running, monkeypatch: pytest.Monk
 
 def test_too_little_space_pauses_before_anything_is_begun(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     shortage: list[str | None] = ["1 MB are free"]
-    monkeypatch.setattr("lumen.watching.depot.Depot.shortage", lambda self: shortage[0])
-    monkeypatch.setattr("lumen.desk.LOOK_S", 0.1)
+    monkeypatch.setattr("lumen.watching.output.OutputHealth.shortage", lambda self: shortage[0])
+    monkeypatch.setattr("lumen.watching.endings.LOOK_S", 0.1)
     running.start()
     running.wait_for("paused")
     running.picture("a.png")
@@ -248,7 +248,7 @@ def test_too_little_space_pauses_before_anything_is_begun(running: Running, monk
 
 
 def test_the_output_folder_may_go_and_come_back(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lumen.desk.LOOK_S", 0.1)
+    monkeypatch.setattr("lumen.watching.endings.LOOK_S", 0.1)
     running.start()
     running.picture("a.png")
     running.wait_for("done")
@@ -348,7 +348,7 @@ def test_a_file_that_may_not_be_read_yet_is_not_failed(running: Running, monkeyp
         def refuse(*_: Any) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-        patch.setattr("lumen.workshop.hashlib.file_digest", refuse)
+        patch.setattr("lumen.watching.worker.hashlib.file_digest", refuse)
         running.start(retries=1)
         running.wait_for("deferred")
     running.wait_for("done")

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from lumen.config import WatchOptions
-from lumen.watching.afterwards import AGAIN_S, AT_ONCE, Afterwards
-from lumen.watching.ledger import Ledger
-from lumen.watching.retiring import hidden_place, move
-from lumen.watching.settling import Candidate
-from lumen.watching.telling import Event, Teller
-from lumen.watching.tree import Tree
-from tests.unit.watching.stage import FakeClock
+from lumen.watching.events import Event, Teller
+from lumen.watching.ledger.ledger import Ledger
+from lumen.watching.moving import hidden_place, move
+from lumen.watching.observing.tree import Tree
+from lumen.watching.retire import AGAIN_S, AT_ONCE, Retirement
+from lumen.watching.versions import Candidate
+from tests.support.watching import FakeClock
 
 
 def write(path: Path, data: bytes = b"x") -> Path:
@@ -97,7 +97,7 @@ class Bench:
         self.ledger = Ledger(folder / "out")
         self.options = WatchOptions(output=folder / "out", **options)
         tell = Teller(self.events.append)
-        self.afterwards = Afterwards(self.tree, self.ledger, self.options, tell, self.clock)
+        self.retirement = Retirement(self.tree, self.ledger, self.options, tell, self.clock)
 
     def finish(self, name: str, status: Any = "done") -> Path:
         """Have a file finished."""
@@ -106,7 +106,7 @@ class Bench:
         assert version is not None
         self.ledger.add({name: Candidate(version=version, since=0.0, first_seen=0.0)})
         (row,) = self.ledger.next(1, 1e9, newest=False, longest_wait_s=1.0)
-        self.ledger.finish(row.key, status, 1.0, attempts=1, retire=self.afterwards.wants(status))
+        self.ledger.finish(row.key, status, 1.0, attempts=1, retire=self.retirement.wants(status))
         return path
 
     def left(self) -> int:
@@ -129,14 +129,14 @@ def bench(tmp_path: Path) -> Iterator[Any]:
 def test_by_default_inputs_stay(bench: Any) -> None:
     stage = bench()
     paths = [stage.finish("a.jpg"), stage.finish("b.jpg", "failed")]
-    assert not stage.afterwards.work()
+    assert not stage.retirement.work()
     assert all(path.exists() for path in paths)
 
 
 def test_done_inputs_are_removed_and_failed_ones_are_not(bench: Any) -> None:
     stage = bench(on_success="delete")
     good, bad = stage.finish("a.jpg"), stage.finish("b.jpg", "failed")
-    stage.afterwards.work()
+    stage.retirement.work()
     assert (good.exists(), bad.exists(), stage.left()) == (False, True, 0)
 
 
@@ -144,7 +144,7 @@ def test_done_and_failed_inputs_go_to_their_folders(bench: Any, tmp_path: Path) 
     stage = bench(on_success="move", archive=tmp_path / "done", failed_dir=tmp_path / "bad")
     for name, status in (("d/a.jpg", "done"), ("b.jpg", "failed"), ("c.gif", "unsupported"), ("e.jpg", "skipped")):
         stage.finish(name, status)
-    stage.afterwards.work()
+    stage.retirement.work()
     assert (tmp_path / "done" / "d" / "a.jpg").exists()
     assert {path.name for path in (tmp_path / "bad").iterdir()} == {"b.jpg", "c.gif"}
     assert {path.name for path in stage.root.rglob("*") if path.is_file()} == {"e.jpg"}
@@ -154,7 +154,7 @@ def test_another_version_than_was_done_is_left_alone(bench: Any) -> None:
     stage = bench(on_success="delete")
     path = stage.finish("a.jpg")
     path.write_bytes(b"a newer one")
-    stage.afterwards.work()
+    stage.retirement.work()
     assert path.read_bytes() == b"a newer one"
     assert stage.left() == 0
 
@@ -168,13 +168,13 @@ def test_what_could_not_be_removed_is_tried_again_later_and_told_in_one_line(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only")))
         for _ in range(10):
-            stage.afterwards.work()
+            stage.retirement.work()
     assert stage.left() == 5
     assert [event.facts["files"] for event in stage.events if event.level == "warning"] == [5]
-    stage.afterwards.work()
+    stage.retirement.work()
     assert stage.left() == 5
     stage.clock.now += AGAIN_S
-    stage.afterwards.work()
+    stage.retirement.work()
     assert stage.left() == 0
 
 
@@ -182,18 +182,18 @@ def test_many_are_worked_off_in_parts(bench: Any) -> None:
     stage = bench(on_success="delete")
     for index in range(AT_ONCE + 5):
         stage.finish(f"{index}.jpg")
-    assert stage.afterwards.work()
+    assert stage.retirement.work()
     assert stage.left() == 5
-    assert not stage.afterwards.work()
+    assert not stage.retirement.work()
     assert stage.left() == 0
 
 
 def test_what_a_killed_process_had_still_to_do_is_done_and_only_what_is_asked_now(bench: Any) -> None:
     path = bench(on_success="delete").finish("a.jpg")
-    bench(on_success="keep").afterwards.work()
+    bench(on_success="keep").retirement.work()
     assert path.exists()
     path = bench(on_success="delete").finish("b.jpg")
-    bench(on_success="delete").afterwards.work()
+    bench(on_success="delete").retirement.work()
     assert not path.exists()
 
 
@@ -217,7 +217,7 @@ def test_an_upload_in_the_very_moment_is_not_lost(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", late)
-        stage.afterwards.work()
+        stage.retirement.work()
     assert [(each.name, each.read_bytes()) for each in stage.root.iterdir()] == [("a.jpg", b"newer")]
     assert not (tmp_path / "done").exists()
     assert stage.left() == 0
@@ -233,8 +233,8 @@ def test_an_upload_while_its_forerunner_leaves_keeps_its_name(
         replace(path, b"newer")
         return move(*arguments)
 
-    monkeypatch.setattr("lumen.watching.afterwards.move", slow)
-    stage.afterwards.work()
+    monkeypatch.setattr("lumen.watching.retire.move", slow)
+    stage.retirement.work()
     assert [(each.name, each.read_bytes()) for each in stage.root.iterdir()] == [("a.jpg", b"newer")]
     assert (tmp_path / "done" / "a.jpg").read_bytes() == b"x"
 
@@ -248,7 +248,7 @@ def test_an_input_that_cannot_be_moved_has_its_name_again(
     write(tmp_path / "done")  # a file where a folder should be
     stage = bench(on_success="move", archive=tmp_path / "done")
     path = stage.finish("d/a.jpg")
-    stage.afterwards.work()
+    stage.retirement.work()
     assert [each.name for each in path.parent.iterdir()] == ["a.jpg"]
     assert stage.left() == 1
 
@@ -261,10 +261,10 @@ def test_what_was_leaving_when_the_process_was_killed_leaves_at_the_next_start(b
 
     options = {"on_success": "move", "archive": tmp_path / "done"}
     path = interrupted(options)
-    bench(**options).afterwards.work()
+    bench(**options).retirement.work()
     assert (tmp_path / "done" / "a.jpg").exists() and not list(path.parent.iterdir())
     path = interrupted(options)
-    bench(on_success="keep").afterwards.work()
+    bench(on_success="keep").retirement.work()
     assert [each.name for each in path.parent.iterdir()] == ["a.jpg"]
 
 
@@ -283,13 +283,13 @@ def test_inputs_whose_folder_has_gone_leave_when_it_is_back(bench: Any, tmp_path
     stage.root.rename(tmp_path / "away")
     if bare:
         stage.root.mkdir()  # as the place of a mount
-    stage.afterwards.work()
+    stage.retirement.work()
     assert stage.left() == 1
     if bare:
         stage.root.rmdir()
     (tmp_path / "away").rename(stage.root)
     stage.clock.now += AGAIN_S
-    stage.afterwards.work()
+    stage.retirement.work()
     assert (stage.left(), path.exists()) == (0, False)
 
 
@@ -303,8 +303,8 @@ def test_a_slow_disk_does_not_keep_the_watcher_for_long(bench: Any, monkeypatch:
         path.unlink()
         return path
 
-    monkeypatch.setattr("lumen.watching.afterwards.move", slow)
+    monkeypatch.setattr("lumen.watching.retire.move", slow)
     turns = 1
-    while stage.afterwards.work():
+    while stage.retirement.work():
         turns += 1
     assert (turns, stage.left()) == (7, 0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lumen.watching.mounts import Mount, has_stable_inodes, mount_of, read_mounts, silent_kind
+from lumen.watching.observing.mounts import Mount, has_stable_inodes, mount_of, read_mounts, silent_kind
 
 TABLE = """\
 22 27 0:21 / /proc rw,relatime - proc proc rw

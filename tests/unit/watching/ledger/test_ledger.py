@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 
 from lumen.errors import NothingToDoError, OutputError
-from lumen.watching.database import SCHEMA, DamagedLedgerError
-from lumen.watching.ledger import NAME, SHY_AFTER, Ledger, Row
-from lumen.watching.settling import Candidate
-from lumen.watching.status import read_status
-from lumen.watching.versions import Version
+from lumen.watching.ledger.ledger import NAME, SHY_AFTER, Ledger, Row
+from lumen.watching.ledger.schema import SCHEMA, DamagedLedgerError
+from lumen.watching.ledger.status import read_status
+from lumen.watching.versions import Candidate, Version
 from tests.conftest import ROOT
 
 NOW = 1e9
@@ -190,8 +189,8 @@ def test_it_is_opened_again_as_it_was(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lumen.watching.ledger import Ledger
-from lumen.watching.settling import Candidate
+from lumen.watching.ledger.ledger import Ledger
+from lumen.watching.versions import Candidate
 from lumen.watching.versions import Version
 ledger = Ledger(Path(sys.argv[1]))
 for index in range(100):

@@ -12,7 +12,7 @@ from typing import Self
 from lumen.errors import OutputError
 from lumen.imaging.atomic import TEMP_SUFFIX, make_folder, output_error, remove_leftovers
 from lumen.locking import lock_folder
-from lumen.watching.ledger import Ledger
+from lumen.watching.ledger.ledger import Ledger
 
 MIN_FREE_BYTES = 1 << 30
 MIN_FREE_SHARE = 0.1  # of a disk for which that would be too much
@@ -20,7 +20,7 @@ PROBE_BYTES = 4096
 HYSTERESIS = 1.05  # so that work does not stop and go at the limit
 
 
-class Depot:
+class OutputHealth:
     """A `with` block during which the folder is held; `ledger` is open in it."""
 
     ledger: Ledger

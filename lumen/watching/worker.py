@@ -98,7 +98,7 @@ class _Run:
     works: list[Work]
 
 
-class Workshop:
+class Worker:
     """Takes files through the stages. Its methods are for one thread; `bell` is called from others."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Notes of what was heard, from any thread, until the watcher reads them. Bounded, and putting one never fails."""
+"""Heard of what was heard, from any thread, until the watcher reads them. Bounded, and putting one never fails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LIMIT = 4096  # beyond that looking everywhere is cheaper
 
 
 @dataclass(kw_only=True)
-class Notes:
+class Heard:
     """What was heard since the last time; hints where to look, never facts.
 
     Attributes:
@@ -23,13 +23,13 @@ class Notes:
     scan: str = ""
 
 
-class Inbox:
+class Hints:
     """Takes notes, and wakes who waits for them."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         """Keep at most `limit` files and as many folders; more become the one note that all must be looked at."""
         self._limit = limit
-        self._notes = Notes()
+        self._notes = Heard()
         self._bell = threading.Condition()
         self._rung = False
 
@@ -52,11 +52,11 @@ class Inbox:
         with self._bell:
             self._ring()
 
-    def take(self) -> Notes:
+    def take(self) -> Heard:
         """Return all notes and begin anew."""
         with self._bell:
             self._rung = False
-            notes = Notes(files=set(self._notes.files), folders=set(self._notes.folders), scan=self._notes.scan)
+            notes = Heard(files=set(self._notes.files), folders=set(self._notes.folders), scan=self._notes.scan)
             self._notes.files.clear()
             self._notes.folders.clear()
             self._notes.scan = ""

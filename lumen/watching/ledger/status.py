@@ -14,7 +14,7 @@ from typing import Any
 
 from lumen.errors import NothingToDoError, OutputError
 from lumen.locking import STATE
-from lumen.watching.ledger import NAME
+from lumen.watching.ledger.ledger import NAME
 
 ERRORS = 10
 STATUSES = ("done", "failed", "unsupported", "skipped", "ready", "retry", "working")

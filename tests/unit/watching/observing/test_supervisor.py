@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lumen.watching import sentry as module
-from lumen.watching.observing import LimitReachedError
-from tests.unit.watching.stage import Stage
+from lumen.watching.observing import supervisor as module
+from lumen.watching.observing.observer import LimitReachedError
+from tests.support.watching import Stage
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ from contextlib import suppress
 from itertools import islice
 
 from lumen.config import WatchOptions
-from lumen.watching.inbox import Inbox
-from lumen.watching.ledger import Ledger
-from lumen.watching.sentry import Sentry
-from lumen.watching.settling import Candidate, Settling
-from lumen.watching.telling import Teller
-from lumen.watching.tree import Found, Tree
-from lumen.watching.versions import Clock, Version
+from lumen.watching.clock import Clock
+from lumen.watching.events import Teller
+from lumen.watching.ledger.ledger import Ledger
+from lumen.watching.observing.hints import Hints
+from lumen.watching.observing.settling import Settling
+from lumen.watching.observing.supervisor import Supervisor
+from lumen.watching.observing.tree import Found, Tree
+from lumen.watching.versions import Candidate, Version
 
 SLICE_S = 0.1  # of a scan at a time: results are taken in between
 SETTLED_AT_ONCE = 1000
@@ -24,7 +25,7 @@ OVERFLOW_LINE_S = 30.0
 UNREADABLE_LINE_S, UNREADABLE_LINES = 3600.0, 100
 
 
-class Scout:
+class Scanner:
     """Knows what is looked at, and when next. It keeps nothing about files that have settled."""
 
     def __init__(
@@ -33,8 +34,8 @@ class Scout:
         ledger: Ledger,
         options: WatchOptions,
         *,
-        inbox: Inbox,
-        sentry: Sentry,
+        hints: Hints,
+        supervisor: Supervisor,
         tell: Teller,
         clock: Clock,
     ) -> None:
@@ -43,8 +44,8 @@ class Scout:
         self._tree = tree
         self._ledger = ledger
         self._options = options
-        self._inbox = inbox
-        self._sentry = sentry
+        self._hints = hints
+        self._supervisor = supervisor
         self._tell = tell
         self._clock = clock
         self._settling = Settling(options.settle_s)
@@ -85,7 +86,7 @@ class Scout:
 
     def hear(self, *, look: bool = True) -> None:
         """Read the notes; without `look` they only become the wish to scan everything, later."""
-        notes = self._inbox.take()
+        notes = self._hints.take()
         if notes.scan:
             self._want_scan(notes.scan)
         if not look:
@@ -201,7 +202,7 @@ class Scout:
     def _end_scan(self) -> None:
         self.scans += 1
         self._next_scan = self._clock.monotonic() + self._options.rescan_s
-        self._sentry.scanned(self._inodes)
+        self._supervisor.scanned(self._inodes)
         self._inodes = set()
         self._tell("scanned", "info" if self.scans == 1 else "debug", settling=len(self._settling))
         if self._skips:

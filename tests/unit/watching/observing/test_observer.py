@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from watchdog.events import FileCreatedEvent, FileMovedEvent
 
-from lumen.watching import observing
-from lumen.watching.inbox import Inbox, Notes
-from lumen.watching.observing import Kind, WatchdogObservation
-from lumen.watching.tree import Tree
+from lumen.watching.observing import observer
+from lumen.watching.observing.hints import Heard, Hints
+from lumen.watching.observing.observer import Kind, WatchdogObservation
+from lumen.watching.observing.tree import Tree
 
 Begin = Callable[[Kind], WatchdogObservation]
 
@@ -32,18 +32,18 @@ def tree(tmp_path: Path) -> Tree:
 
 
 @pytest.fixture
-def inbox() -> Inbox:
-    return Inbox()
+def hints() -> Hints:
+    return Hints()
 
 
 @pytest.fixture
-def begin(tree: Tree, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
+def begin(tree: Tree, hints: Hints, monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
     """Begin observations; polling is quick."""
-    monkeypatch.setattr(observing, "POLL_S", 0.05)
+    monkeypatch.setattr(observer, "POLL_S", 0.05)
     begun: list[WatchdogObservation] = []
 
     def observe(kind: Kind) -> WatchdogObservation:
-        begun.append(WatchdogObservation(tree, inbox, kind))
+        begun.append(WatchdogObservation(tree, hints, kind))
         return begun[-1]
 
     yield observe
@@ -51,12 +51,12 @@ def begin(tree: Tree, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> Iterator
         each.stop()
 
 
-def wait_for(inbox: Inbox, path: Path) -> None:
+def wait_for(hints: Hints, path: Path) -> None:
     """Wait until a file, or a folder around it, was told of."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        inbox.wait(1.0)
-        notes = inbox.take()
+        hints.wait(1.0)
+        notes = hints.take()
         if str(path) in notes.files or {str(parent) for parent in path.parents} & notes.folders:
             return
     raise AssertionError(f"nothing was told of {path}")
@@ -64,35 +64,35 @@ def wait_for(inbox: Inbox, path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["native", "poll"])
 def test_files_that_are_written_renamed_and_moved_in_are_told(
-    begin: Begin, tree: Tree, inbox: Inbox, tmp_path: Path, kind: Kind
+    begin: Begin, tree: Tree, hints: Hints, tmp_path: Path, kind: Kind
 ) -> None:
     begin(kind)
     (tree.root / "a.jpg").write_bytes(b"x")
-    wait_for(inbox, tree.root / "a.jpg")
+    wait_for(hints, tree.root / "a.jpg")
     (tmp_path / "outside.jpg").write_bytes(b"y")
     (tmp_path / "outside.jpg").rename(tree.root / "b.jpg")
-    wait_for(inbox, tree.root / "b.jpg")
+    wait_for(hints, tree.root / "b.jpg")
     (tree.root / "b.jpg").rename(tree.root / "c.jpg")
-    wait_for(inbox, tree.root / "c.jpg")
+    wait_for(hints, tree.root / "c.jpg")
     os.link(tree.root / "c.jpg", tree.root / "d.jpg")
-    wait_for(inbox, tree.root / "d.jpg")
+    wait_for(hints, tree.root / "d.jpg")
     (tmp_path / "moved" / "deep").mkdir(parents=True)
     (tmp_path / "moved" / "deep" / "e.jpg").write_bytes(b"z")
     (tmp_path / "moved").rename(tree.root / "moved")
-    wait_for(inbox, tree.root / "moved" / "deep" / "e.jpg")
+    wait_for(hints, tree.root / "moved" / "deep" / "e.jpg")
     (tree.root / "c.jpg").write_bytes(b"longer")
-    wait_for(inbox, tree.root / "c.jpg")
+    wait_for(hints, tree.root / "c.jpg")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="events differ")
-def test_reading_a_file_is_no_event(begin: Begin, tree: Tree, inbox: Inbox) -> None:
+def test_reading_a_file_is_no_event(begin: Begin, tree: Tree, hints: Hints) -> None:
     (tree.root / "a.jpg").write_bytes(b"x")
     begin("native")
     for _ in range(50):
         (tree.root / "a.jpg").read_bytes()
     (tree.root / "b.jpg").write_bytes(b"x")
-    wait_for(inbox, tree.root / "b.jpg")
-    assert str(tree.root / "a.jpg") not in inbox.take().files
+    wait_for(hints, tree.root / "b.jpg")
+    assert str(tree.root / "a.jpg") not in hints.take().files
 
 
 @pytest.mark.parametrize("kind", ["native", "poll"])
@@ -132,63 +132,63 @@ def test_folders_that_are_not_watched_are_noticed(begin: Begin, tree: Tree, tmp_
 
 
 def test_what_watchdog_logs_is_heard_and_not_shown(
-    begin: Begin, inbox: Inbox, caplog: pytest.LogCaptureFixture
+    begin: Begin, hints: Hints, caplog: pytest.LogCaptureFixture
 ) -> None:
     observation = begin("native")
-    inbox.take()
+    hints.take()
     logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; events were lost")
-    assert inbox.take().scan == "overflow"
+    assert hints.take().scan == "overflow"
     logging.getLogger("watchdog.observers.inotify").error("Unable to rebuild")
-    assert inbox.take().scan == "watchdog: Unable to rebuild"
+    assert hints.take().scan == "watchdog: Unable to rebuild"
     observation.stop()
-    logging.getLogger("watchdog").error("afterwards")
-    assert inbox.take().scan == ""
+    logging.getLogger("watchdog").error("retirement")
+    assert hints.take().scan == ""
 
 
-def test_the_handler_cannot_raise(inbox: Inbox) -> None:
-    handler = observing._Handler(inbox)
+def test_the_handler_cannot_raise(hints: Hints) -> None:
+    handler = observer._Handler(hints)
     handler.dispatch(FileMovedEvent("/in/.tmp", "/in/a.jpg"))
     handler.dispatch(FileCreatedEvent(b"/in/\xff.jpg"))
-    assert inbox.take() == Notes(files={"/in/a.jpg", os.fsdecode(b"/in/\xff.jpg")})
+    assert hints.take() == Heard(files={"/in/a.jpg", os.fsdecode(b"/in/\xff.jpg")})
     handler.dispatch(None)  # type: ignore[arg-type]
-    assert inbox.take().scan != ""
+    assert hints.take().scan != ""
 
 
-def test_polling_leaves_out_what_is_not_meant(begin: Begin, tree: Tree, inbox: Inbox) -> None:
+def test_polling_leaves_out_what_is_not_meant(begin: Begin, tree: Tree, hints: Hints) -> None:
     for folder in ("out", ".hidden"):
         (tree.root / folder).mkdir()
     begin("poll")
     (tree.root / "out" / "a.jpg").write_bytes(b"x")
     (tree.root / ".hidden" / "b.jpg").write_bytes(b"x")
     (tree.root / "c.jpg").write_bytes(b"x")
-    wait_for(inbox, tree.root / "c.jpg")
-    assert not {"a.jpg", "b.jpg"} & {Path(path).name for path in inbox.take().files}
+    wait_for(hints, tree.root / "c.jpg")
+    assert not {"a.jpg", "b.jpg"} & {Path(path).name for path in hints.take().files}
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE])
 def test_limits_of_the_system_are_told_apart(
-    tree: Tree, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, number: int
+    tree: Tree, hints: Hints, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def refuse(tree: Tree, kind: Kind) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(observing, "_make_observer", refuse)
-    with pytest.raises(observing.LimitReachedError, match=r"sysctl fs\.inotify\.max_user_"):
-        WatchdogObservation(tree, inbox, "native")
+    monkeypatch.setattr(observer, "_make_observer", refuse)
+    with pytest.raises(observer.LimitReachedError, match=r"sysctl fs\.inotify\.max_user_"):
+        WatchdogObservation(tree, hints, "native")
 
 
-def test_a_folder_that_is_not_there_is_an_error_and_leaves_nothing(tree: Tree, inbox: Inbox) -> None:
+def test_a_folder_that_is_not_there_is_an_error_and_leaves_nothing(tree: Tree, hints: Hints) -> None:
     tree.root.rmdir()
     kinds: tuple[Kind, ...] = ("native", "poll")
     before = list(logging.getLogger("watchdog").handlers)
     for kind in kinds:
         with pytest.raises(OSError, match=str(errno.ENOENT)):
-            WatchdogObservation(tree, inbox, kind)
+            WatchdogObservation(tree, hints, kind)
     assert logging.getLogger("watchdog").handlers == before
 
 
 def test_a_limit_that_is_not_reached_is_not_found(tmp_path: Path) -> None:
-    assert not observing.is_watch_limit_reached(str(tmp_path))
+    assert not observer.is_watch_limit_reached(str(tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["native", "poll"])

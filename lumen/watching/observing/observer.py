@@ -1,4 +1,4 @@
-"""The seam to watchdog: its observers fill an inbox, and are looked after, as they lose events and die in silence."""
+"""The seam to watchdog: its observers fill an hints, and are looked after, as they lose events and die in silence."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingEmitter
 from watchdog.utils import BaseThread
 
-from lumen.watching.inbox import Inbox
-from lumen.watching.tree import Tree
+from lumen.watching.observing.hints import Hints
+from lumen.watching.observing.tree import Tree
 
 Kind = Literal["native", "poll"]
 
@@ -51,7 +51,7 @@ class LimitReachedError(Exception):
 
 
 class Observation(Protocol):
-    """What fills an inbox until it is stopped."""
+    """What fills an hints until it is stopped."""
 
     kind: Kind
 
@@ -68,7 +68,7 @@ class Observation(Protocol):
 class Observe(Protocol):
     """Begins an observation."""
 
-    def __call__(self, tree: Tree, inbox: Inbox, kind: Kind) -> Observation:
+    def __call__(self, tree: Tree, hints: Hints, kind: Kind) -> Observation:
         """Watch an opened folder.
 
         Raises:
@@ -77,21 +77,21 @@ class Observe(Protocol):
         """
 
 
-def observe(tree: Tree, inbox: Inbox, kind: Kind) -> Observation:
+def observe(tree: Tree, hints: Hints, kind: Kind) -> Observation:
     """Watch a folder with watchdog; see `Observe`."""
-    return WatchdogObservation(tree, inbox, kind)
+    return WatchdogObservation(tree, hints, kind)
 
 
 class WatchdogObservation:
     """An observer of watchdog, all its threads, and what it logs."""
 
-    def __init__(self, tree: Tree, inbox: Inbox, kind: Kind) -> None:
+    def __init__(self, tree: Tree, hints: Hints, kind: Kind) -> None:
         """Begin to watch; raises as `Observe` says."""
         self.kind = kind
         # Where folders come while it begins to watch them, it warns in a text as long as the tree, and goes on.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
         before = set(threading.enumerate())
-        self._log = _Listener(inbox)
+        self._log = _Listener(hints)
         self._log.attach()
         self._observer: BaseObserver | None = None
         try:
@@ -100,7 +100,7 @@ class WatchdogObservation:
             kinds = [*_FILES, *_FOLDERS] if kind == "native" else [*_FILES, FileModifiedEvent, *_FOLDERS]
             if kind == "native" and not sys.platform.startswith("linux"):
                 kinds.append(FileModifiedEvent)  # there nothing is told of closed files
-            self._observer.schedule(_Handler(inbox), tree.real, recursive=True, event_filter=kinds)
+            self._observer.schedule(_Handler(hints), tree.real, recursive=True, event_filter=kinds)
             self._observer.start()
         except BaseException as error:
             self.stop()
@@ -173,27 +173,27 @@ def is_watch_limit_reached(folder: str) -> bool:
 class _Handler(FileSystemEventHandler):
     """Takes notes, and cannot raise: that would end the thread that calls it."""
 
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
+    def __init__(self, hints: Hints) -> None:
+        self._hints = hints
 
     def dispatch(self, event: FileSystemEvent) -> None:
         """Note where to look."""
         try:
             path = os.fsdecode(event.dest_path or event.src_path)
             if event.is_directory:
-                self._inbox.folder(path)
+                self._hints.folder(path)
             else:
-                self._inbox.file(path)
+                self._hints.file(path)
         except Exception:  # noqa: BLE001
-            self._inbox.scan("an event that could not be read")
+            self._hints.scan("an event that could not be read")
 
 
 class _Listener(logging.Handler):
     """Hears what watchdog logs: that events were lost is told nowhere else."""
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, hints: Hints) -> None:
         super().__init__(logging.WARNING)
-        self._inbox = inbox
+        self._hints = hints
         self._logger = logging.getLogger("watchdog")
         self._propagated = self._logger.propagate
 
@@ -208,7 +208,7 @@ class _Listener(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Note that events may be missing."""
         text = record.getMessage()
-        self._inbox.scan("overflow" if "overflow" in text.lower() else f"watchdog: {text}")
+        self._hints.scan("overflow" if "overflow" in text.lower() else f"watchdog: {text}")
 
 
 class _CalmEmitter(PollingEmitter):

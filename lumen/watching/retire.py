@@ -6,18 +6,18 @@ from pathlib import Path, PurePath
 
 from lumen.config import WatchOptions
 from lumen.errors import LumenError
-from lumen.watching.ledger import Ledger, Row
-from lumen.watching.retiring import give_back, move, seize
-from lumen.watching.telling import Teller
-from lumen.watching.tree import Tree
-from lumen.watching.versions import Clock
+from lumen.watching.clock import Clock
+from lumen.watching.events import Teller
+from lumen.watching.ledger.ledger import Ledger, Row
+from lumen.watching.moving import give_back, move, seize
+from lumen.watching.observing.tree import Tree
 
 AT_ONCE = 100
 SLICE_S = 1.0  # another disk may be slow, and signals and results are waited for
 AGAIN_S = 60.0  # after some could not be moved or removed
 
 
-class Afterwards:
+class Retirement:
     """Works off the versions that the ledger marks as to be retired. A file that was replaced since is left alone."""
 
     def __init__(self, tree: Tree, ledger: Ledger, options: WatchOptions, tell: Teller, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of an input afterwards, where the operator asks: moved away, or removed. Never another file's loss."""
+"""What becomes of an input retirement, where the operator asks: moved away, or removed. Never another file's loss."""
 
 from __future__ import annotations
 

@@ -14,16 +14,16 @@ from PIL import Image
 
 from lumen.config import EnhanceOptions
 from lumen.errors import DecodeError, NotFiniteError, OutputError
-from lumen.watching.tree import Tree
+from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
-from lumen.workshop import AHEAD, ChangedError, Ending, KnownError, LeftError, Work, Workshop
+from lumen.watching.worker import AHEAD, ChangedError, Ending, KnownError, LeftError, Work, Worker
 from tests.fakes import FakeModels
 
-Make = Callable[..., Workshop]
+Make = Callable[..., Worker]
 
 
 class Shop:
-    """A workshop on one folder."""
+    """A worker on one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.tree = Tree(folder / "in")
@@ -33,9 +33,9 @@ class Shop:
         self.bell = threading.Event()
         self.endings: list[Ending] = []
 
-    def open(self, helpers: int = 1, **arguments: Any) -> Workshop:
+    def open(self, helpers: int = 1, **arguments: Any) -> Worker:
         self.models = FakeModels(gain=2.0, **arguments)
-        self.shop = Workshop([self.models], EnhanceOptions(), self.tree.look, self.bell.set, helpers=helpers)
+        self.shop = Worker([self.models], EnhanceOptions(), self.tree.look, self.bell.set, helpers=helpers)
         return self.shop
 
     def picture(self, name: str, level: int = 10, size: tuple[int, int] = (60, 40)) -> Work:
@@ -156,7 +156,9 @@ def test_a_result_that_cannot_be_written_is_kept_and_written_later(shop: Shop, m
     opened = shop.open()
     work = shop.picture("a.png")
     with monkeypatch.context() as patch:
-        patch.setattr("lumen.workshop.write_atomically", lambda *_, **__: (_ for _ in ()).throw(OutputError("full")))
+        patch.setattr(
+            "lumen.watching.worker.write_atomically", lambda *_, **__: (_ for _ in ()).throw(OutputError("full"))
+        )
         opened.begin(work)
         assert isinstance(shop.run()["a.png"], OutputError)
     assert work.data and work.stage == "write"
@@ -185,7 +187,7 @@ def test_no_more_is_taken_than_there_is_room_for(shop: Shop) -> None:
 
 
 def test_large_pictures_are_not_decoded_ahead_by_the_dozen(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lumen.workshop.AHEAD_BYTES", 10_000)
+    monkeypatch.setattr("lumen.watching.worker.AHEAD_BYTES", 10_000)
     gate = threading.Event()
     opened = shop.open(fault=lambda tiles: gate.wait(30))
     for index in range(3):
@@ -222,6 +224,6 @@ def test_hurrying_leaves_a_picture_in_the_middle(shop: Shop) -> None:
 
 def test_a_fault_of_the_program_is_an_ending_like_others(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = shop.open()
-    monkeypatch.setattr("lumen.workshop.encode_result", lambda *_: 1 / 0)
+    monkeypatch.setattr("lumen.watching.worker.encode_result", lambda *_: 1 / 0)
     opened.begin(shop.picture("a.png"))
     assert isinstance(shop.run()["a.png"], ZeroDivisionError)

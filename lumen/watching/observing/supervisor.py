@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 
 from lumen.config import WatchBackend
-from lumen.watching.inbox import Inbox
-from lumen.watching.mounts import silent_kind
-from lumen.watching.observing import (
+from lumen.watching.clock import Clock, SystemClock
+from lumen.watching.events import Teller
+from lumen.watching.observing.hints import Hints
+from lumen.watching.observing.mounts import silent_kind
+from lumen.watching.observing.observer import (
     Kind,
     LimitReachedError,
     Observation,
@@ -16,22 +18,20 @@ from lumen.watching.observing import (
     limit_message,
     observe,
 )
-from lumen.watching.telling import Teller
-from lumen.watching.tree import Tree
-from lumen.watching.versions import Clock, SystemClock
+from lumen.watching.observing.tree import Tree
 
 CHECK_S = 1.0
 LONGEST_PAUSE_S = 60.0  # between two beginnings, where one follows the other
 MOST_FOLDERS = 200_000
 
 
-class Sentry:
+class Supervisor:
     """Looks after one observation. Call `check` often: it looks once a second."""
 
     def __init__(
         self,
         tree: Tree,
-        inbox: Inbox,
+        hints: Hints,
         backend: WatchBackend,
         tell: Teller,
         *,
@@ -42,14 +42,14 @@ class Sentry:
 
         Args:
             tree: The folder.
-            inbox: Takes the notes.
+            hints: Takes the notes.
             backend: How changes are noticed.
             tell: Told what happens.
             begin: Begins an observation.
             clock: By which the second is measured.
         """
         self._tree = tree
-        self._inbox = inbox
+        self._hints = hints
         self._backend = backend
         self._tell = tell
         self._begin = begin
@@ -127,15 +127,15 @@ class Sentry:
 
     def _start(self) -> None:
         self.stop()
-        self._inbox.scan("observers were begun")  # before: what happens from now on is heard
+        self._hints.scan("observers were begun")  # before: what happens from now on is heard
         self._kind = self._kind or self._choose()
         self._be_patient()
         try:
             try:
-                self._observation = self._begin(self._tree, self._inbox, self._kind)
+                self._observation = self._begin(self._tree, self._hints, self._kind)
             except LimitReachedError as error:
                 self._fall_back(str(error))
-                self._observation = self._begin(self._tree, self._inbox, "poll")
+                self._observation = self._begin(self._tree, self._hints, "poll")
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from lumen.config import WatchOptions
-from lumen.watching.inbox import Inbox
-from lumen.watching.ledger import Ledger
-from lumen.watching.observing import Kind, LimitReachedError
-from lumen.watching.telling import Event, Teller
-from lumen.watching.tree import Tree
+from lumen.watching.events import Event, Teller
+from lumen.watching.ledger.ledger import Ledger
+from lumen.watching.observing.hints import Hints
+from lumen.watching.observing.observer import Kind, LimitReachedError
+from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
 from lumen.watching.watcher import Watcher
 
@@ -29,7 +29,7 @@ class FakeClock:
         return self.now + 1e9
 
 
-class FakeInbox(Inbox):
+class FakeInbox(Hints):
     """Lets the clock jump instead of waiting."""
 
     def __init__(self, clock: FakeClock) -> None:
@@ -48,9 +48,9 @@ class FakeInbox(Inbox):
 class FakeObservation:
     """What watches nothing; tests say what it has noticed."""
 
-    def __init__(self, tree: Tree, inbox: Inbox, kind: Kind) -> None:
+    def __init__(self, tree: Tree, hints: Hints, kind: Kind) -> None:
         self.kind: Kind = kind
-        self.inbox = inbox
+        self.hints = hints
         self.trouble: str | None = None
         self.blind = False
         self.stopped = False
@@ -78,7 +78,7 @@ class Stage:
         self.root.mkdir(exist_ok=True)
         self.out.mkdir(exist_ok=True)
         self.clock = FakeClock()
-        self.inbox = FakeInbox(self.clock)
+        self.hints = FakeInbox(self.clock)
         self.events: list[Event] = []
         self.observations: list[FakeObservation] = []
         self.refuse: list[Exception] = []
@@ -93,23 +93,23 @@ class Stage:
             self.options,
             str,
             Teller(self.events.append),
-            inbox=self.inbox,
+            hints=self.hints,
             begin=self._begin,
             clock=self.clock,
         )
         self.files = self.watcher.files(lambda: self.room)
 
-    def _begin(self, tree: Tree, inbox: Inbox, kind: Kind) -> FakeObservation:
+    def _begin(self, tree: Tree, hints: Hints, kind: Kind) -> FakeObservation:
         if self.refuse:
             raise self.refuse.pop(0)
-        self.observations.append(FakeObservation(tree, inbox, kind))
+        self.observations.append(FakeObservation(tree, hints, kind))
         self.observations[-1].blind = self.blind
         return self.observations[-1]
 
     def take(self, seconds: float = 5.0) -> list[Settled]:
         """Let so much time pass and return the files whose turn came."""
-        self.inbox.until, taken = self.clock.now + seconds, []
-        while self.clock.now < self.inbox.until:
+        self.hints.until, taken = self.clock.now + seconds, []
+        while self.clock.now < self.hints.until:
             settled = next(self.files, None)
             if settled is not None:
                 taken.append(settled)
@@ -119,8 +119,8 @@ class Stage:
 
     def first(self, seconds: float = 200.0) -> Settled:
         """Return the next file whose turn comes within a time."""
-        self.inbox.until = self.clock.now + seconds
-        while self.clock.now < self.inbox.until:
+        self.hints.until = self.clock.now + seconds
+        while self.clock.now < self.hints.until:
             settled = next(self.files)
             if settled is not None:
                 return settled
@@ -149,7 +149,7 @@ class Stage:
     def tell(self, name: str) -> None:
         """Tell of a file or folder as an event does."""
         path = Path(self.tree.real, name)
-        (self.inbox.folder if path.is_dir() else self.inbox.file)(str(path))
+        (self.hints.folder if path.is_dir() else self.hints.file)(str(path))
 
     def named(self, name: str) -> list[dict[str, Any]]:
         """Return the facts of all events of a name."""

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from lumen.watching.versions import Version
+from lumen.watching.versions import Candidate, Version
 
 LIMIT = 8192
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A version of a file and when it was first seen, by the monotonic and by the wall clock."""
-
-    version: Version
-    since: float
-    first_seen: float
 
 
 class Settling:

@@ -1,0 +1,1 @@
+"""What happens in the watched folder: events, scans, and what is settled."""
