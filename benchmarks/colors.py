@@ -21,10 +21,10 @@ from PIL import Image
 from skimage.color import deltaE_ciede2000
 
 from lumen.config import RuntimeOptions
+from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.color import linear_to_srgb, srgb_to_linear
 from lumen.imaging.icc import P3_PRIMARIES, SRGB_PRIMARIES, matrix_profile
 from lumen.imaging.picture import Metadata, Picture
-from lumen.pipeline import enhance_picture
 from lumen.runtime.session import ModelSet
 
 Array = NDArray[np.float64]

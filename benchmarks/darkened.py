@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from lumen.config import RuntimeOptions
+from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.codec import SUFFIXES, Metadata, Picture, displayed_8bit, read_picture
 from lumen.imaging.color import linear_to_srgb, srgb_to_linear
 from lumen.imaging.metrics import psnr
-from lumen.pipeline import enhance_picture
 from lumen.runtime.session import ModelSet
 
 STOPS = (1, 2, 3, 4)

@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.darkened import darken
 from lumen.config import EnhanceOptions, RuntimeOptions
+from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.codec import SUFFIXES, Metadata, Picture, displayed_8bit, read_picture
 from lumen.imaging.metrics import psnr
-from lumen.pipeline import enhance_picture
 from lumen.runtime.session import ModelSet
 
 Pixels = NDArray[np.uint8]

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.conveyor import Conveyor, Stages
 from lumen.destinations import Stamp, destination_of, stamp_of
+from lumen.enhance.file_io import encode_result, read_source
+from lumen.enhance.pipeline import enhance_picture
+from lumen.enhance.windows import window_px
 from lumen.errors import OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
 from lumen.imaging.codec import Picture
 from lumen.imaging.comparison import comparison, preview
-from lumen.pipeline import encode_result, enhance_picture, read_source, window_px
 from lumen.report import Outcome, Report
 from lumen.runlog import RunLog
 from lumen.runtime.devices import helper_threads

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePath
 
-from lumen.config import BatchOptions, Existing, OutputFormat
+from lumen.config import BatchOptions, Existing
+from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError, UsageError
 from lumen.finding import Found, find_pictures, is_folder, real_path, type_of
-from lumen.imaging.codec import SUFFIXES, result_suffix
+from lumen.imaging.codec import SUFFIXES
 from lumen.report import Outcome, printable
 
 COMPARISON_SUFFIX = ".compare.jpg"  # after the whole name of the result: `a.jpg` and `a.png` have one each
@@ -93,21 +94,6 @@ def shard_of(relative: PurePath, count: int) -> int:
     text = unicodedata.normalize("NFC", relative.as_posix())  # some systems store accents in two characters
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8]) % count + 1
-
-
-def result_name(name: PurePath, suffix: str, kind: OutputFormat) -> str:
-    """Return what the result of a file is called.
-
-    Args:
-        name: The source.
-        suffix: Put before the extension.
-        kind: Format of the result; an extension that says so already stays (`.jpeg` for `jpg`). Formats that are only
-            read have results of others: camera raw files `.tif`, GIF files `.png`.
-    """
-    ending = result_suffix(name.suffix, kind)
-    # What is no extension of a picture is a part of the name: `1.a` and `1.b` must not both become `1.png`.
-    is_part = kind != "same" and name.suffix.lower() not in SUFFIXES
-    return (name.name if is_part else name.stem) + suffix + ending
 
 
 def comparison_of(job: Job) -> Job:

@@ -14,12 +14,13 @@ from typing import BinaryIO
 import click
 
 from lumen.config import EnhanceOptions, OutputFormat, RuntimeOptions
+from lumen.enhance.file_io import encode_result, read_source
+from lumen.enhance.names import result_name
+from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import DecodeError, Exit, OutputError, PictureError, UsageError, reason_of
 from lumen.imaging.atomic import output_error
-from lumen.pipeline import encode_result, enhance_picture, read_source
 from lumen.report import printable
 from lumen.runtime.session import ModelSet
-from lumen.sources import result_name
 
 STDIN = Path("-")
 CHUNK_BYTES = 1 << 20

@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from lumen.config import EV_LIMIT, EnhanceOptions
+from lumen.enhance.file_io import read_source
+from lumen.enhance.pipeline import chosen_brightness, enhance_picture
 from lumen.errors import DataError, PictureError, UsageError
 from lumen.evaluation.baselines import make_baseline
 from lumen.evaluation.measures import Score
@@ -24,7 +26,6 @@ from lumen.imaging.color import srgb_to_linear
 from lumen.imaging.metrics import gt_mean
 from lumen.imaging.picture import Samples, to_8bit
 from lumen.pairing import Pair, Problem
-from lumen.pipeline import chosen_brightness, enhance_picture, read_source
 from lumen.runtime.devices import usable_cores
 from lumen.runtime.model import Models
 

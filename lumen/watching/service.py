@@ -11,11 +11,11 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 
 from lumen.config import EnhanceOptions, WatchOptions
+from lumen.enhance.names import result_name
+from lumen.enhance.windows import window_px
 from lumen.errors import Exit, OutputError, UnavailableError
-from lumen.pipeline import window_px
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.model import Models
-from lumen.sources import result_name
 from lumen.watching.clock import Clock, SystemClock
 from lumen.watching.endings import Endings
 from lumen.watching.events import Listener, Teller

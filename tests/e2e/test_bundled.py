@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from lumen.config import EnhanceOptions
+from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.codec import Metadata, Picture, read_picture
 from lumen.imaging.metrics import psnr
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.imaging.tiling import TilePlan, cut, paste, plan_tiles
-from lumen.pipeline import enhance_picture
 from lumen.runtime.session import ModelSet, OnnxModel
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

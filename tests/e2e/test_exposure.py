@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lumen.config import EnhanceOptions, RuntimeOptions
+from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.codec import Picture, read_picture
 from lumen.imaging.color import srgb_to_linear
-from lumen.pipeline import enhance_picture
 from lumen.runtime.session import ModelSet
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.jpg"))

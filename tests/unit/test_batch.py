@@ -15,11 +15,11 @@ from lumen import batch as module
 from lumen import conveyor, destinations
 from lumen.batch import Batch
 from lumen.config import BatchOptions, EnhanceOptions
+from lumen.enhance.file_io import read_source
 from lumen.errors import DiskFullError, Exit, LockedError, ModelError, OutOfMemoryError, UsageError
 from lumen.imaging.atomic import write_atomically
 from lumen.imaging.codec import Picture, read_picture, write_picture
 from lumen.locking import lock_folder
-from lumen.pipeline import read_source
 from lumen.report import Outcome
 from lumen.sources import Job, Plan, plan_jobs
 from tests.fakes import FakeModels

@@ -30,7 +30,7 @@ FACTS = {"lumen.errors", "lumen.config", "lumen.spec"}
 CORE = FACTS | {"lumen.imaging", "lumen.runtime"}
 # Room -> the rooms below it. Every room may use the bare `lumen` (its version), and its own modules.
 MAY_IMPORT: dict[str, set[str]] = {
-    "lumen": CORE | {"lumen.pipeline", "lumen.enhancer", "lumen.evaluation"},  # for type checkers; loaded on first use
+    "lumen": CORE | {"lumen.enhance", "lumen.evaluation"},  # for type checkers; loaded on first use
     "lumen.errors": set(),
     "lumen.config": {"lumen.errors"},
     "lumen.spec": {"lumen.errors"},
@@ -40,22 +40,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.locking": {"lumen.errors"},
     "lumen.imaging": FACTS | {"lumen.extras"},
     "lumen.runtime": FACTS | {"lumen.data"},
-    "lumen.pipeline": CORE,
-    "lumen.enhancer": CORE | {"lumen.pipeline"},
+    "lumen.enhance": CORE,
     "lumen.pairing": FACTS | {"lumen.imaging"},
     "lumen.report": FACTS,
     "lumen.finding": FACTS | {"lumen.imaging"},
-    "lumen.sources": FACTS | {"lumen.imaging", "lumen.report", "lumen.finding"},
+    "lumen.sources": FACTS | {"lumen.imaging", "lumen.report", "lumen.finding", "lumen.enhance"},
     "lumen.journal": FACTS | {"lumen.imaging", "lumen.locking"},
     "lumen.destinations": FACTS | {"lumen.imaging", "lumen.report", "lumen.sources", "lumen.locking", "lumen.journal"},
     "lumen.runlog": FACTS | {"lumen.report", "lumen.locking"},
     "lumen.conveyor": set(),
     "lumen.batch": CORE
-    | {"lumen.pipeline", "lumen.sources", "lumen.report", "lumen.destinations", "lumen.runlog", "lumen.conveyor"},
-    "lumen.frames": CORE | {"lumen.pipeline"},
-    "lumen.watching": CORE
-    | {"lumen.pipeline", "lumen.frames", "lumen.sources", "lumen.finding", "lumen.locking", "lumen.report"},
-    "lumen.evaluation": CORE | {"lumen.extras", "lumen.pipeline", "lumen.pairing"},
+    | {"lumen.enhance", "lumen.sources", "lumen.report", "lumen.destinations", "lumen.runlog", "lumen.conveyor"},
+    "lumen.watching": CORE | {"lumen.enhance", "lumen.finding", "lumen.locking", "lumen.report"},
+    "lumen.evaluation": CORE | {"lumen.extras", "lumen.enhance", "lumen.pairing"},
     "lumen.sheets": FACTS | {"lumen.imaging", "lumen.report", "lumen.evaluation"},
     "lumen.diagnosis": CORE,
     "lumen.models": FACTS | {"lumen.registry"},

@@ -8,8 +8,9 @@ import pytest
 
 from lumen import sources
 from lumen.config import BatchOptions, Existing, OutputFormat
+from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError, UsageError
-from lumen.sources import Job, Plan, plan_jobs, refuse_existing, result_name, shard_of, skip_reason
+from lumen.sources import Job, Plan, plan_jobs, refuse_existing, shard_of, skip_reason
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from lumen.config import EnhanceOptions
+from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import ModelError
 from lumen.imaging.color import linear_to_srgb, srgb_to_linear
 from lumen.imaging.icc import SRGB_PRIMARIES, matrix_profile, p3_profile, srgb_profile
 from lumen.imaging.picture import Extra, Metadata, Picture
 from lumen.imaging.tone import Tone, tone_of
-from lumen.pipeline import enhance_picture
 from lumen.spec import SampleType
 from tests.corpus import ADOBE, LINEAR, PROPHOTO
 from tests.crafted import cmyk_profile, gray_profile

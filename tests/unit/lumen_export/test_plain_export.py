@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lumen.config import EnhanceOptions, RuntimeOptions
+from lumen.enhance.pipeline import chosen_brightness, enhance_picture
 from lumen.errors import UsageError
 from lumen.imaging.picture import Picture
 from lumen.models.plain import PlainNetwork
-from lumen.pipeline import chosen_brightness, enhance_picture
 from lumen.runtime.session import ModelSet
 from lumen.train.validate import enhance_whole
 from lumen_export import export

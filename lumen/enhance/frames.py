@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from lumen.config import EnhanceOptions
+from lumen.enhance.pipeline import with_pixels
+from lumen.enhance.windows import plan_windows, window_px
 from lumen.imaging.codec import Picture
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import cut, paste
 from lumen.imaging.tone import tone_facts, tone_of
-from lumen.pipeline import plan_windows, window_px, with_pixels
 from lumen.runtime.model import Models
 
 MOST_FRAMES = 16

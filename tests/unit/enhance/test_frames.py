@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from lumen.config import EnhanceOptions, RuntimeOptions
+from lumen.enhance.frames import MOST_FRAMES, are_alike, enhance_frames, frames_per_run
+from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import OutOfMemoryError
-from lumen.frames import MOST_FRAMES, are_alike, enhance_frames, frames_per_run
 from lumen.imaging.codec import Metadata, Picture
 from lumen.imaging.picture import Extra
-from lumen.pipeline import enhance_picture
 from lumen.runtime.session import ModelSet
 from lumen.spec import SampleType
 from tests.fakes import FakeModels

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from lumen.cli.params import parse_amount
 from lumen.config import EnhanceOptions
+from lumen.enhance.pipeline import enhance_file, enhance_picture
+from lumen.enhance.windows import smallest_window_px, window_px
 from lumen.errors import DecodeError, EncodeError, OutOfMemoryError, UsageError
 from lumen.imaging.codec import Metadata, Picture, read_picture, write_picture
-from lumen.pipeline import enhance_file, enhance_picture, smallest_window_px, window_px
 from lumen.spec import SampleType
 from tests.fakes import FakeModel, FakeModels
 from tests.unit.imaging.files import exif, tags, with_thumbnail

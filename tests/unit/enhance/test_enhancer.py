@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lumen import Enhancer, Picture, enhance_picture, enhancer
+from lumen import Enhancer, Picture, enhance_picture
+from lumen.enhance import enhancer
 from lumen.errors import DecodeError, ModelError, UsageError
 from lumen.imaging.codec import write_picture
 from tests.conftest import ROOT
@@ -177,7 +178,7 @@ def test_threads_take_turns_at_the_model(doubling: Enhancer, monkeypatch: pytest
             with guard:
                 inside -= 1
 
-    monkeypatch.setattr("lumen.enhancer.enhance_picture", watched)
+    monkeypatch.setattr("lumen.enhance.enhancer.enhance_picture", watched)
     pictures = [np.full((16, 16, 3), level, np.uint8) for level in range(1, 13)]
     with ThreadPoolExecutor(6) as pool:
         results = list(pool.map(doubling, pictures))

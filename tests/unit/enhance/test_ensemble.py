@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from lumen.config import EnhanceOptions
+from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import OutOfMemoryError, UsageError
 from lumen.imaging.codec import Picture
-from lumen.pipeline import enhance_picture
 from lumen.spec import SampleType
 from tests.fakes import FakeModel, FakeModels
 

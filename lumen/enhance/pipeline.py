@@ -1,0 +1,123 @@
+"""The main path: a picture as a thumbnail and as windows, through the model, and together again.
+
+::
+
+    read_picture -> area_thumbnail + plan_tiles -> cut -> model.run -> blend -> paste -> encode_result
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lumen.config import EnhanceOptions
+from lumen.enhance.ensemble import Progress
+from lumen.enhance.file_io import encode_result, read_source
+from lumen.enhance.tiles import enhance_pixels
+from lumen.errors import ModelError, UsageError
+from lumen.imaging.atomic import write_atomically
+from lumen.imaging.codec import Picture
+from lumen.imaging.exif import without_thumbnail
+from lumen.imaging.thumbnail import thumbnail_for
+from lumen.imaging.tone import Tone, tone_of
+from lumen.runtime.model import Model, Models, Pixels
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileResult:
+    """One file that was written.
+
+    Attributes:
+        source: The file that was read.
+        target: The file that was written.
+        width: Columns.
+        height: Rows.
+        seconds: From before decoding until the result was on disk.
+        warnings: Metadata that could not be kept, one line each.
+    """
+
+    source: Path
+    target: Path
+    width: int
+    height: int
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+def enhance_picture(
+    picture: Picture, models: Models, options: EnhanceOptions | None = None, progress: Progress | None = None
+) -> Picture:
+    """Enhance one picture; size, depth, alpha and metadata stay as they are, but for the EXIF block's dark thumbnail.
+
+    Args:
+        picture: uint8 or uint16 pixels [H, W, 3] of any size.
+        models: The 8-bit and 16-bit twins; the picture's depth decides, and its colour space: where that has another
+            tone curve than sRGB (see `lumen.imaging.tone`), the 16-bit one is needed for both.
+        options: Exposure, strength, passes and memory.
+        progress: Called with the fraction done, in (0, 1], after each run of the model.
+
+    Raises:
+        OutOfMemoryError: Even the smallest window does not fit in memory.
+        UsageError: The asked window or memory is too small for the model.
+    """
+    options = options or EnhanceOptions()
+    model, tone = _model_for(picture, models)
+    return with_pixels(picture, enhance_pixels(picture.pixels, model, options, progress or _ignore, tone))
+
+
+def with_pixels(picture: Picture, pixels: Pixels) -> Picture:
+    """Return what was made of a picture: new pixels of its size, and its metadata but for the preview, now too dark."""
+    metadata = replace(picture.metadata, exif=without_thumbnail(picture.metadata.exif))
+    return replace(picture, pixels=pixels, metadata=metadata)
+
+
+def chosen_brightness(picture: Picture, models: Models) -> float:
+    """Return the mean sRGB level in [0, 1] that the model aims at by itself."""
+    model, tone = _model_for(picture, models)
+    seen = None if tone is None else tone.seen
+    return model.brightness(thumbnail_for(picture.pixels, model.spec, seen))
+
+
+def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOptions | None = None) -> FileResult:
+    """Enhance one file into another; the target appears whole or not at all.
+
+    Raises:
+        UsageError: Both are the same file.
+        PictureError: The source cannot be decoded, enhanced, or stored in the target's format.
+        OutputError: The target cannot be written.
+    """
+    options = options or EnhanceOptions()
+    if target.exists() and target.samefile(source):
+        raise UsageError(f"expected another file than the input {source} as the result")
+    started = time.monotonic()
+    modified_ns = source.stat().st_mtime_ns if source.exists() else None
+    picture = read_source(source, options, target)
+    data, warnings = encode_result(enhance_picture(picture, models, options), source, target, options)
+    write_atomically(target, data, modified_ns=modified_ns)
+    return FileResult(
+        source=source,
+        target=target,
+        width=picture.width,
+        height=picture.height,
+        seconds=time.monotonic() - started,
+        warnings=warnings,
+    )
+
+
+def _model_for(picture: Picture, models: Models) -> tuple[Model, Tone | None]:
+    """Return the model for a picture, and how its levels become sRGB's where they are not."""
+    tone = tone_of(picture.metadata, picture.pixels.dtype)
+    if tone is not None:
+        try:
+            return models.for_sample("uint16"), tone  # in 8 bits the dark levels of other curves would fall together
+        except ModelError as error:
+            log.warning("the picture's colour space is taken for sRGB, as the 16-bit model is missing: %s", error)
+    return models.for_sample(picture.sample), None
+
+
+def _ignore(fraction: float) -> None:
+    """Stand in for a missing progress callback."""

@@ -1,0 +1,95 @@
+"""The tile loop: windows cut, enhanced and pasted; smaller ones where memory is short."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import numpy as np
+
+from lumen.config import EnhanceOptions
+from lumen.enhance.ensemble import Progress, run_passes
+from lumen.enhance.windows import plan_windows, smallest_window_px, window_px
+from lumen.errors import OutOfMemoryError
+from lumen.imaging.thumbnail import thumbnail_for
+from lumen.imaging.tiling import Tile, TilePlan, cut, paste
+from lumen.imaging.tone import Tone
+from lumen.runtime.model import Model, Pixels
+
+log = logging.getLogger(__name__)
+
+SHRINK = 0.7  # of the side: about half the memory
+
+
+def enhance_pixels(
+    pixels: Pixels, model: Model, options: EnhanceOptions, progress: Progress, tone: Tone | None = None
+) -> Pixels:
+    """Enhance pixels window by window; where memory is short the windows shrink, and what is done stays.
+
+    Args:
+        pixels: `model.spec.sample` [H, W, 3], or uint8 with a `tone` that makes 16 bits of them.
+        model: What each window goes through.
+        options: Exposure, strength, passes and memory.
+        progress: Called with the fraction done, in (0, 1], after each run of the model.
+        tone: How the picture's levels become sRGB's, where they are not.
+
+    Returns:
+        Shape and dtype of `pixels`.
+
+    Raises:
+        OutOfMemoryError: Even the smallest window does not fit in memory.
+        UsageError: The asked window or memory is too small for the model.
+    """
+    if options.strength == 0:
+        progress(1.0)
+        return pixels.copy()
+    spec = model.spec
+    height, width = pixels.shape[:2]
+    thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)  # [h, w, 3]
+    ev = np.array([options.ev], np.float32)
+    result = np.empty_like(pixels)
+    rows_done = 0  # cores above stay valid when the window shrinks: its size never changes the result
+    while rows_done < height:
+        plan = plan_windows(height, width, spec, window_px(model, options))
+        try:
+            for tile in plan.tiles:
+                if tile.y1 <= rows_done:
+                    continue
+                window = cut(pixels, plan, tile)  # [h, w, 3]
+                step = partial(_step, progress, plan, tile)
+                seen = window if tone is None else tone.seen(window)
+                enhanced = run_passes(model, seen, thumbnail, ev, options.quality_passes, step)
+                enhanced = enhanced if tone is None else tone.stored(enhanced, window)
+                paste(result, plan, tile, _blend(window, enhanced, options.strength))
+                if tile.x1 == width:
+                    rows_done = tile.y1
+        except OutOfMemoryError:
+            if not _shrink(model, max(plan.window_h, plan.window_w)):
+                raise
+    return result
+
+
+def _blend(window: Pixels, enhanced: Pixels, strength: float) -> Pixels:
+    """Return the levels that lie `strength`, in (0, 1], of the way from a window to its result, to the nearest."""
+    if strength == 1:
+        return enhanced
+    before = window.astype(np.float32)
+    return np.rint(before + np.float32(strength) * (enhanced - before)).astype(window.dtype)
+
+
+def _step(progress: Progress, plan: TilePlan, tile: Tile, share: float) -> None:
+    """Tell how much of the picture is done when all tiles before `tile`, and a share of it, are."""
+    done_px = tile.y0 * plan.width + (tile.y1 - tile.y0) * (tile.x0 + (tile.x1 - tile.x0) * share)
+    progress(done_px / (plan.height * plan.width))
+
+
+def _shrink(model: Model, failed_px: int) -> bool:
+    """Remember for the rest of the run that a window was too large; return False where none smaller is left."""
+    least = smallest_window_px(model)
+    if failed_px <= least:
+        return False
+    smaller = max(least, int(failed_px * SHRINK))
+    model.release()
+    model.window_limit_px = smaller
+    log.warning("memory was short for windows of %d px; going on with at most %d px", failed_px, smaller)
+    return True
