@@ -35,7 +35,7 @@ from PIL import Image
 
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.windows import window_px
-from lumen.imaging.atomic import TEMP_SUFFIX
+from lumen.files.atomic import TEMP_SUFFIX
 from lumen.imaging.codec import Picture, displayed_8bit, encode_picture, read_picture, write_picture
 from lumen.imaging.thumbnail import area_thumbnail, thumbnail_for
 from lumen.imaging.tiling import cut, plan_tiles

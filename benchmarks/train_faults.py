@@ -26,7 +26,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from lumen.imaging.atomic import TEMP_SUFFIX
+from lumen.files.atomic import TEMP_SUFFIX
 from lumen.train.checkpoint import Checkpoint, load_checkpoint
 from lumen.train.options import TrainOptions
 from lumen.train.recipe import load_recipe

@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from lumen.imaging.atomic import TEMP_SUFFIX
+from lumen.files.atomic import TEMP_SUFFIX
 from tests.fakes import write_fake_onnx
 
 ROOT = Path(__file__).parents[2]

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Self
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from lumen.batch.report import Outcome, Report
 from lumen.cli.console import log_console, print_json
 from lumen.cli.state import State
-from lumen.report import Outcome, Report, printable
+from lumen.text import printable, span
 
 if TYPE_CHECKING:
-    from lumen.sources import Job
+    from lumen.batch.job import Job
 
 PLAIN_EVERY_S = 30.0
 PLAIN_STEPS = 10  # lines of a fast run, at most
@@ -193,15 +194,3 @@ class BatchView:
             return
         self._last_line_s, self._last_step = pace.seconds, step
         self._console.print(pace.line())
-
-
-def span(seconds: float) -> str:
-    """Return a length of time for people.
-
-    >>> span(42), span(600), span(12000)
-    ('42 s', '10 min', '3 h 20 min')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"

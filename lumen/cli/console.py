@@ -16,7 +16,7 @@ from rich.text import Text
 
 from lumen.cli.state import State
 from lumen.errors import OutputError
-from lumen.report import printable
+from lumen.text import printable
 
 PLAIN_WIDTH = 200  # off a terminal nothing wraps: a pipe has no width
 _LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.DEBUG}

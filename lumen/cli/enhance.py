@@ -14,7 +14,7 @@ from lumen.cli.pictures import enhance_options, picture_options, runtime_options
 from lumen.cli.state import State, pass_state
 from lumen.config import BatchOptions, Existing
 from lumen.errors import Exit, UsageError
-from lumen.report import printable
+from lumen.text import printable
 
 STREAM = Path("-")
 # Options that speak of many files, or of names.
@@ -113,12 +113,12 @@ def command(
         shard=options["shard"],
         fail_fast=options["fail_fast"],
     )
-    from lumen.batch import Batch
+    from lumen.batch.plan import plan_jobs
+    from lumen.batch.run import Batch
     from lumen.cli.batch_view import BatchView
     from lumen.cli.interrupts import patient
     from lumen.runtime.memory import return_freed_memory
     from lumen.runtime.session import model_sets
-    from lumen.sources import plan_jobs
 
     return_freed_memory()
     if reference is not None and (batching.in_place or dry_run):
@@ -152,7 +152,7 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> lis
         if not inputs:
             raise UsageError("expected files or folders, - for stdin, or --files-from")
         return []
-    from lumen.finding import split_list
+    from lumen.batch.discovery import split_list
 
     try:
         data = sys.stdin.buffer.read() if list_file == STREAM else list_file.read_bytes()

@@ -57,7 +57,7 @@ def patient(stop: Stop) -> Iterator[None]:
 
 def leave(code: Exit) -> None:
     """End the process now: threads that decode, or run a model, are not waited for."""
-    from lumen.imaging.atomic import discard_unfinished
+    from lumen.files.atomic import discard_unfinished
 
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, RuntimeError):

@@ -10,6 +10,8 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from lumen.batch.plan import Plan
+from lumen.batch.report import Report
 from lumen.cli.console import log_console, print_json, print_table
 from lumen.cli.state import State
 from lumen.config import BatchOptions, EnhanceOptions
@@ -18,10 +20,9 @@ from lumen.evaluation import EvalReport, PairResult, Progress, evaluate_results
 from lumen.evaluation.artefacts import read_scores, suspicions
 from lumen.evaluation.measures import BY_KEY, STATISTICS, formatted
 from lumen.evaluation.options import title
-from lumen.finding import real_path, type_of
+from lumen.files.paths import real_path, type_of
 from lumen.pairing import Problem, Result
-from lumen.report import Report, printable
-from lumen.sources import Plan
+from lumen.text import printable
 
 WORST = 10  # pictures that are printed
 FEW = 20  # pictures that are all named where there is no bar

@@ -18,9 +18,9 @@ from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.names import result_name
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import DecodeError, Exit, OutputError, PictureError, UsageError, reason_of
-from lumen.imaging.atomic import output_error
-from lumen.report import printable
+from lumen.files.atomic import output_error
 from lumen.runtime.session import ModelSet
+from lumen.text import printable
 
 STDIN = Path("-")
 CHUNK_BYTES = 1 << 20

@@ -15,9 +15,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lumen.cli.batch_view import span
 from lumen.cli.console import log_console, note
 from lumen.cli.state import State
+from lumen.text import span
 
 PLAIN_EVERY_S = 60.0  # off a terminal a long training writes one line a minute, not one a step
 SMOOTHED = 50  # steps over which loss and speed are averaged: single ones jump

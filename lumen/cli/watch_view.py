@@ -13,11 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from lumen.cli.batch_view import span
 from lumen.cli.console import print_json, print_table
 from lumen.cli.state import State
 from lumen.errors import OutputError
-from lumen.report import printable
+from lumen.text import printable, span
 from lumen.watching.events import Event, Level
 from lumen.watching.ledger.status import WatchStatus, read_status
 

@@ -17,7 +17,7 @@ from lumen.enhance.ensemble import Progress
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.tiles import enhance_pixels
 from lumen.errors import ModelError, UsageError
-from lumen.imaging.atomic import write_atomically
+from lumen.files.atomic import write_atomically
 from lumen.imaging.codec import Picture
 from lumen.imaging.exif import without_thumbnail
 from lumen.imaging.thumbnail import thumbnail_for

@@ -20,7 +20,7 @@ from lumen.evaluation.measures import Score
 from lumen.evaluation.options import GT_MEAN, INPUT, MATCHED, OUTPUT, variant
 from lumen.evaluation.report import PictureScores
 from lumen.evaluation.scoring import Scorer
-from lumen.imaging.atomic import make_folder
+from lumen.files.atomic import make_folder
 from lumen.imaging.codec import Picture, write_picture
 from lumen.imaging.color import srgb_to_linear
 from lumen.imaging.metrics import gt_mean

@@ -20,8 +20,8 @@ from PIL import Image
 
 from lumen.config import Subsampling
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
+from lumen.files.atomic import TEMP_SUFFIX, write_atomically
 from lumen.imaging import avif, exif, heif, holding, icc, png, raster, raw, tiff, webp
-from lumen.imaging.atomic import TEMP_SUFFIX, write_atomically
 from lumen.imaging.formats import SUFFIXES, Format, format_of, result_suffix, stored_as
 from lumen.imaging.picture import Chroma, Metadata, Picture, check_size, first_of, to_8bit
 

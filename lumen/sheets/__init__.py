@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lumen.errors import UsageError
 from lumen.evaluation import EvalReport
-from lumen.imaging.atomic import make_folder, write_atomically
+from lumen.files.atomic import make_folder, write_atomically
 from lumen.sheets.album import Album
 from lumen.sheets.page import page_of
 from lumen.sheets.tables import csv_of, json_of, markdown_of

@@ -17,9 +17,9 @@ from lumen import __version__
 from lumen.evaluation import INPUT, REFERENCE, EvalReport, PictureScores
 from lumen.evaluation.measures import BY_KEY, STATISTICS, Score, formatted
 from lumen.evaluation.options import title
-from lumen.report import printable
 from lumen.sheets.album import ERROR, ERROR_TOP, Album
 from lumen.sheets.plots import strip_plot
+from lumen.text import printable
 
 PLOTTED: Final = ("psnr", "ssim", "lpips", "niqe", "brightness")
 _ARROWS: Final = {"higher": " ↑", "lower": " ↓", "": ""}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from lumen.evaluation import REFERENCE, EvalReport
 from lumen.evaluation.measures import BY_KEY, STATISTICS, formatted
 from lumen.evaluation.options import title
-from lumen.report import printable
+from lumen.text import printable
 
 WORST = 10
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lumen.errors import ModelError
-from lumen.imaging.atomic import write_atomically
+from lumen.files.atomic import write_atomically
 from lumen.models import Network, build_network
 
 FORMAT = 1

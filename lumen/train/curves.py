@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lumen.extras import is_installed
-from lumen.imaging.atomic import write_atomically
+from lumen.files.atomic import write_atomically
 
 log = logging.getLogger(__name__)
 

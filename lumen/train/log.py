@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lumen.imaging.atomic import write_atomically
+from lumen.files.atomic import write_atomically
 from lumen.models import Network
 from lumen.train.board import Board
 from lumen.train.curves import write_curves

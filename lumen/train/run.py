@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lumen.errors import DeviceError, UsageError
-from lumen.imaging.atomic import make_folder, remove_leftovers, write_atomically
+from lumen.files.atomic import make_folder, remove_leftovers, write_atomically
 from lumen.train.checks import warn_of_misaligned, warn_of_shared_scenes
 from lumen.train.data import Example, load_pairs, load_photos
 from lumen.train.distributed import World, join_world, leave_world

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lumen.imaging.atomic import make_folder, write_atomically
+from lumen.files.atomic import make_folder, write_atomically
 from lumen.models import Network
 from lumen.train.data import Example, Pixels
 from lumen.train.validate import enhance_whole

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lumen.config import WatchOptions
 from lumen.errors import UsageError
-from lumen.finding import is_folder, real_path
-from lumen.report import printable
+from lumen.files.paths import is_folder, real_path
+from lumen.text import printable
 
 
 def default_output(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from lumen.imaging.atomic import TEMP_SUFFIX, make_folder
+from lumen.files.atomic import TEMP_SUFFIX, make_folder
 
 SAME_NAMES = 1000
 LEAVING_SUFFIX = ".lumen-leaving"

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from lumen.errors import OutputError
-from lumen.imaging.atomic import TEMP_SUFFIX, make_folder, output_error, remove_leftovers
-from lumen.locking import lock_folder
+from lumen.files.atomic import TEMP_SUFFIX, make_folder, output_error, remove_leftovers
+from lumen.files.lock import lock_folder
 from lumen.watching.ledger.ledger import Ledger
 
 MIN_FREE_BYTES = 1 << 30

@@ -21,8 +21,8 @@ from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.frames import are_alike, enhance_frames, frames_per_run
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import LumenError, UnavailableError
-from lumen.finding import is_folder
-from lumen.imaging.atomic import flush_folder, make_folder, write_atomically
+from lumen.files.atomic import flush_folder, make_folder, write_atomically
+from lumen.files.paths import is_folder
 from lumen.imaging.codec import Picture
 from lumen.runtime.model import Models
 from lumen.watching.versions import Settled, Version

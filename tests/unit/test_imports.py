@@ -26,34 +26,28 @@ ROOT = Path(__file__).parent.parent.parent
 HEAVY = ("numpy", "PIL", "onnxruntime", "torch")
 TORCH_ROOMS = {"lumen.models", "lumen.train", "lumen_export"}
 
-FACTS = {"lumen.errors", "lumen.config", "lumen.spec"}
+FACTS = {"lumen.errors", "lumen.config", "lumen.spec", "lumen.text", "lumen.files"}
 CORE = FACTS | {"lumen.imaging", "lumen.runtime"}
 # Room -> the rooms below it. Every room may use the bare `lumen` (its version), and its own modules.
 MAY_IMPORT: dict[str, set[str]] = {
     "lumen": CORE | {"lumen.enhance", "lumen.evaluation"},  # for type checkers; loaded on first use
     "lumen.errors": set(),
+    "lumen.text": set(),
     "lumen.config": {"lumen.errors"},
     "lumen.spec": {"lumen.errors"},
     "lumen.registry": set(),
     "lumen.data": set(),
     "lumen.extras": {"lumen.errors"},
-    "lumen.locking": {"lumen.errors"},
+    "lumen.files": {"lumen.errors"},
     "lumen.imaging": FACTS | {"lumen.extras"},
     "lumen.runtime": FACTS | {"lumen.data"},
     "lumen.enhance": CORE,
     "lumen.pairing": FACTS | {"lumen.imaging"},
-    "lumen.report": FACTS,
-    "lumen.finding": FACTS | {"lumen.imaging"},
-    "lumen.sources": FACTS | {"lumen.imaging", "lumen.report", "lumen.finding", "lumen.enhance"},
-    "lumen.journal": FACTS | {"lumen.imaging", "lumen.locking"},
-    "lumen.destinations": FACTS | {"lumen.imaging", "lumen.report", "lumen.sources", "lumen.locking", "lumen.journal"},
-    "lumen.runlog": FACTS | {"lumen.report", "lumen.locking"},
     "lumen.conveyor": set(),
-    "lumen.batch": CORE
-    | {"lumen.enhance", "lumen.sources", "lumen.report", "lumen.destinations", "lumen.runlog", "lumen.conveyor"},
-    "lumen.watching": CORE | {"lumen.enhance", "lumen.finding", "lumen.locking", "lumen.report"},
+    "lumen.batch": CORE | {"lumen.enhance", "lumen.conveyor"},
+    "lumen.watching": CORE | {"lumen.enhance"},
     "lumen.evaluation": CORE | {"lumen.extras", "lumen.enhance", "lumen.pairing"},
-    "lumen.sheets": FACTS | {"lumen.imaging", "lumen.report", "lumen.evaluation"},
+    "lumen.sheets": FACTS | {"lumen.imaging", "lumen.evaluation"},
     "lumen.diagnosis": CORE,
     "lumen.models": FACTS | {"lumen.registry"},
     "lumen.train": CORE | {"lumen.registry", "lumen.extras", "lumen.models"},

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lumen.locking import STATE
+from lumen.files.lock import STATE
 from lumen.watching.ledger.schema import DamagedLedgerError, connect, faults
 from lumen.watching.versions import Candidate, Version
 

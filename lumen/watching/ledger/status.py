@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lumen.errors import NothingToDoError, OutputError
-from lumen.locking import STATE
+from lumen.files.lock import STATE
 from lumen.watching.ledger.ledger import NAME
 
 ERRORS = 10

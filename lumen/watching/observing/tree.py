@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from lumen.finding import Selection
+from lumen.files.patterns import Selection
 from lumen.imaging.codec import SUFFIXES
 from lumen.watching.observing.mounts import has_stable_inodes
 from lumen.watching.versions import Version
@@ -44,7 +44,7 @@ class Tree:
         Args:
             root: The folder, or a link to it.
             without: Folders that are left out where they lie inside.
-            ignore: Patterns of files and folders that are left out, as `lumen.finding.Selection` matches them.
+            ignore: Patterns of files and folders that are left out, as `lumen.files.patterns.Selection` matches them.
         """
         self.root = root.absolute()
         self.real = str(self.root)

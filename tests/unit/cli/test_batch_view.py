@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lumen.cli.batch_view import BatchView, Pace, span
+from lumen.batch.job import Job
+from lumen.batch.report import Outcome, Report, Status
+from lumen.cli.batch_view import BatchView, Pace
 from lumen.cli.console import LogHandler, start_logging
 from lumen.cli.state import State
-from lumen.report import Outcome, Report, Status
-from lumen.sources import Job
+from lumen.text import span
 
 JOB = Job(source=Path("in/[red]a.jpg"), target=Path("out/[red]a.jpg"))
 

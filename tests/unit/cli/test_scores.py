@@ -6,11 +6,12 @@ from pathlib import Path, PurePath
 
 import pytest
 
+from lumen.batch.job import Job
+from lumen.batch.plan import Plan
+from lumen.batch.report import Outcome, Report
 from lumen.cli.scores import check_reference, results_of
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
-from lumen.report import Outcome, Report
-from lumen.sources import Job, Plan
 
 
 def plan(folder: Path, *names: str) -> Plan:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from lumen.errors import LockedError, OutputError
-from lumen.imaging.atomic import TEMP_SUFFIX
+from lumen.files.atomic import TEMP_SUFFIX
 from lumen.watching.ledger.schema import DamagedLedgerError
 from lumen.watching.output import OutputHealth
 from lumen.watching.versions import Candidate, Version

@@ -18,7 +18,7 @@ from PIL import Image
 
 from lumen.config import EnhanceOptions, WatchOptions
 from lumen.errors import DiskFullError, Exit, ModelError, OutputError, UnavailableError, UsageError
-from lumen.imaging import atomic
+from lumen.files import atomic
 from lumen.watching.events import Event
 from lumen.watching.ledger.status import read_status
 from lumen.watching.service import Service

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lumen.batch.report import Outcome, Report, Status
 from lumen.errors import Exit
-from lumen.report import Outcome, Report, Status, printable
+from lumen.text import printable
 
 
 def report(total: int, *statuses: Status) -> Report:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lumen.imaging.comparison import comparison, preview
+from lumen.batch.comparison import comparison, preview
 from lumen.imaging.picture import Metadata, Picture
 from tests.crafted import gray_profile
 from tests.unit.imaging.files import exif, ramp

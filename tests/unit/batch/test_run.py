@@ -11,17 +11,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lumen import batch as module
-from lumen import conveyor, destinations
-from lumen.batch import Batch
+from lumen import conveyor
+from lumen.batch import destinations
+from lumen.batch import run as module
+from lumen.batch.job import Job
+from lumen.batch.plan import Plan, plan_jobs
+from lumen.batch.report import Outcome
+from lumen.batch.run import Batch
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.file_io import read_source
 from lumen.errors import DiskFullError, Exit, LockedError, ModelError, OutOfMemoryError, UsageError
-from lumen.imaging.atomic import write_atomically
+from lumen.files.atomic import write_atomically
+from lumen.files.lock import lock_folder
 from lumen.imaging.codec import Picture, read_picture, write_picture
-from lumen.locking import lock_folder
-from lumen.report import Outcome
-from lumen.sources import Job, Plan, plan_jobs
 from tests.fakes import FakeModels
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import translate
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
+from lumen.files.paths import is_folder, real_path, type_of
+from lumen.files.patterns import Selection
 from lumen.imaging.codec import SUFFIXES
 
 Unreadable = Callable[[OSError], None]
@@ -24,27 +24,6 @@ class Found:
 
     path: Path
     relative: Path
-
-
-class Selection:
-    """The patterns of `--include` and `--exclude`.
-
-    A pattern is a glob whose `*` also crosses folders. It is matched against the path below the given folder and
-    against the name alone; case makes no difference, as cameras write both IMG.JPG and img.jpg.
-    """
-
-    def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
-        """Take the patterns; without `include` everything is taken that is not excluded."""
-        self._include = [_compiled(pattern) for pattern in include]
-        self._exclude = [_compiled(pattern) for pattern in exclude]
-
-    def takes(self, relative: PurePath) -> bool:
-        """Tell whether a file is wanted."""
-        return (not self._include or _matches(self._include, relative)) and not self.drops(relative)
-
-    def drops(self, relative: PurePath) -> bool:
-        """Tell whether a file, or a folder with all that is in it, is excluded."""
-        return _matches(self._exclude, relative)
 
 
 def find_pictures(
@@ -109,27 +88,6 @@ def split_list(data: bytes, *, null: bool) -> list[Path]:
     return [Path(os.fsdecode(entry)) for entry in entries if entry]
 
 
-def is_folder(path: Path) -> bool:
-    """Tell whether a path leads to a folder."""
-    return type_of(path) == stat.S_IFDIR
-
-
-def type_of(path: Path) -> int:
-    """Return `stat.S_IFMT` of a path, 0 when nothing can be seen there.
-
-    `Path.exists` and the like raise where a name is too long or a folder may not be entered.
-    """
-    try:
-        return stat.S_IFMT(path.stat().st_mode)
-    except (OSError, ValueError):  # a NUL in a name is a ValueError
-        return 0
-
-
-def real_path(path: Path) -> Path:
-    """Return a path without links, as far as it can be followed."""
-    return Path(os.path.realpath(path))
-
-
 def _pictures_in(root: Path, options: BatchOptions, selection: Selection, unreadable: Unreadable) -> Iterator[Path]:
     """Yield the places of pictures below a folder."""
     # Links are followed, each folder once: one may point to its own parent. In place they are not: what they point to
@@ -171,11 +129,3 @@ def _is_picture(path: Path) -> bool:
     """
     known = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     return known and type_of(path) in (stat.S_IFREG, 0)
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(translate(pattern.replace(os.sep, "/").rstrip("/")), re.IGNORECASE)
-
-
-def _matches(patterns: Iterable[re.Pattern[str]], relative: PurePath) -> bool:
-    return any(pattern.match(text) for pattern in patterns for text in (relative.as_posix(), relative.name))

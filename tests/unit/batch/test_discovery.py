@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from lumen.batch.discovery import find_pictures, place_of_listed, split_list
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
-from lumen.finding import Selection, find_pictures, place_of_listed, split_list
+from lumen.files.patterns import Selection
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lumen.errors import DiskFullError, OutputError, PictureError
-from lumen.imaging import atomic
-from lumen.imaging.atomic import TEMP_SUFFIX, discard_unfinished, remove_leftovers, write_atomically
+from lumen.files import atomic
+from lumen.files.atomic import TEMP_SUFFIX, discard_unfinished, remove_leftovers, write_atomically
 
 
 def test_the_final_name_appears_in_one_step_and_from_the_same_folder(

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from lumen.imaging.atomic import make_folder, output_error
-from lumen.locking import STATE
+from lumen.files.atomic import make_folder, output_error
+from lumen.files.lock import STATE
 
 NAME = "in-place.jsonl"
 
@@ -35,7 +35,7 @@ class _Entry:
 class Journal:
     """Which pictures of one folder were enhanced in place.
 
-    `note` and `seal` are for who holds the folder (`lumen.locking.lock_folder`); looking needs no lock.
+    `note` and `seal` are for who holds the folder (`lumen.files.lock.lock_folder`); looking needs no lock.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -9,13 +9,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from lumen.config import BatchOptions
+from lumen.batch.in_place import Journal, digest_of
+from lumen.batch.job import Job
+from lumen.config import BatchOptions, Existing
 from lumen.errors import LockedError, OutputError, PictureError, UsageError
-from lumen.imaging.atomic import TEMP_SUFFIX, make_folder, remove_leftovers, write_atomically
-from lumen.journal import Journal, digest_of
-from lumen.locking import lock_folder
-from lumen.report import printable
-from lumen.sources import Job, refuse_existing, skip_reason
+from lumen.files.atomic import TEMP_SUFFIX, make_folder, remove_leftovers, write_atomically
+from lumen.files.lock import lock_folder
+from lumen.files.paths import type_of
+from lumen.text import printable
 
 WAIT_S = 60.0  # in place a folder is held for the length of one write
 JOURNALS = 8  # that many are kept in memory
@@ -166,3 +167,29 @@ def _has_leftovers(folder: Path) -> bool:
         return any(entry.name.endswith(TEMP_SUFFIX) for entry in os.scandir(folder))
     except OSError:
         return False
+
+
+def skip_reason(job: Job, existing: Existing) -> str | None:
+    """Return why a job needs no work, or None when it does.
+
+    A result that is there is whole: files get their final name only when they are complete.
+    """
+    if existing in ("overwrite", "error"):
+        return None
+    try:
+        result = job.target.stat()
+        if existing == "update" and result.st_mtime_ns < job.source.stat().st_mtime_ns:
+            return None
+    except OSError:  # no result; or a name too long, a lost input: the work on that file will say so
+        return None
+    return "the result exists" if existing == "skip" else "the result is newer than the input"
+
+
+def refuse_existing(jobs: Sequence[Job]) -> None:
+    """Raise `UsageError` when any result is there already (the policy `error`)."""
+    there = [job.target for job in jobs if type_of(job.target)]
+    if there:
+        raise UsageError(
+            f"expected no results before the run, but {len(there)} exist, such as {printable(there[0])}; "
+            "use --existing skip, update or overwrite"
+        )

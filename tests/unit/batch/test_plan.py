@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from lumen import sources
+from lumen.batch import collisions
+from lumen.batch.destinations import refuse_existing, skip_reason
+from lumen.batch.job import Job
+from lumen.batch.plan import Plan, plan_jobs, shard_of
 from lumen.config import BatchOptions, Existing, OutputFormat
 from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError, UsageError
-from lumen.sources import Job, Plan, plan_jobs, refuse_existing, shard_of, skip_reason
 
 
 @pytest.fixture
@@ -252,7 +254,7 @@ def test_names_that_differ_in_case_collide_where_the_disk_ignores_case(
 ) -> None:
     touch("in/b.jpg")
     assert len(plan("in").jobs) == 4
-    monkeypatch.setattr(sources, "_ignores_case", lambda _: True)
+    monkeypatch.setattr(collisions, "_ignores_case", lambda _: True)
     with pytest.raises(UsageError, match="would both become"):
         plan("in")
 
@@ -260,7 +262,7 @@ def test_names_that_differ_in_case_collide_where_the_disk_ignores_case(
 def test_an_input_is_known_where_the_disk_ignores_case(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch("other/b.jpg", "in/B-lit.JPG")
     assert len(plan("other/b.jpg", "in/B-lit.JPG", out="in", suffix="-lit").jobs) == 2
-    monkeypatch.setattr(sources, "_ignores_case", lambda _: True)
+    monkeypatch.setattr(collisions, "_ignores_case", lambda _: True)
     with pytest.raises(UsageError, match=r"would overwrite the input in/B-lit\.JPG"):
         plan("other/b.jpg", "in/B-lit.JPG", out="in", suffix="-lit")
 
@@ -281,7 +283,7 @@ def test_an_input_is_known_by_every_way_to_its_folder(folder: Path, monkeypatch:
 
 def test_this_disk_tells_cases_apart(folder: Path) -> None:
     for output in ("out", "in", "in/sub/deep/er"):
-        assert sources._ignores_case(Path(output)) is Path("IN").exists()
+        assert collisions._ignores_case(Path(output)) is Path("IN").exists()
 
 
 def shard(index: int, count: int) -> list[tuple[str, str]]:

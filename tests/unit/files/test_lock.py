@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lumen.errors import LockedError, OutputError
-from lumen.locking import lock_folder
+from lumen.files.lock import lock_folder
 
 
 def test_one_at_a_time_and_free_again_afterwards(tmp_path: Path) -> None:

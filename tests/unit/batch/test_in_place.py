@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lumen import journal as module
+from lumen.batch import in_place as module
+from lumen.batch.in_place import Journal, digest_of
 from lumen.errors import OutputError
-from lumen.journal import Journal, digest_of
 
 
 @pytest.fixture

@@ -15,20 +15,21 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lumen.batch.comparison import comparison, preview
+from lumen.batch.destinations import Stamp, destination_of, stamp_of
+from lumen.batch.job import Job, comparison_of
+from lumen.batch.plan import Plan
+from lumen.batch.record import RunRecord
+from lumen.batch.report import Outcome, Report
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.conveyor import Conveyor, Stages
-from lumen.destinations import Stamp, destination_of, stamp_of
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.pipeline import enhance_picture
 from lumen.enhance.windows import window_px
 from lumen.errors import OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
 from lumen.imaging.codec import Picture
-from lumen.imaging.comparison import comparison, preview
-from lumen.report import Outcome, Report
-from lumen.runlog import RunLog
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.model import Model, Models
-from lumen.sources import Job, Plan, comparison_of
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class Batch:
         self._options = options
         self._listener = listener
         self._destination = destination_of(options)
-        self._log: RunLog | None = None
+        self._log: RunRecord | None = None
         self._fractions: dict[Job, float] = {}
         self._leave = Event()
         # A plain flag: signal handlers interrupt each other, and the lock inside an event would never be free again.
@@ -119,7 +120,7 @@ class Batch:
         started = time.monotonic()
         try:
             with self._destination.held(self._plan.jobs):
-                self._log = RunLog(self._plan.home, self._asked())
+                self._log = RunRecord(self._plan.home, self._asked())
                 pending = self._pending()
                 if pending and not self._ending:
                     # Open the models before the first file: one that is missing is not the file's fault.
@@ -146,7 +147,7 @@ class Batch:
 
         Args:
             at_once: Only make the exception that is about to be raised into `run` wait for nothing; the process must
-                end with `lumen.imaging.atomic.discard_unfinished` and `os._exit`.
+                end with `lumen.files.atomic.discard_unfinished` and `os._exit`.
         """
         self._at_once |= at_once
         self._asked_to_stop = True

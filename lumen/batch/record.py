@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lumen import __version__
-from lumen.locking import STATE
-from lumen.report import Outcome, Report
+from lumen.batch.report import Outcome, Report
+from lumen.files.lock import STATE
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ KEPT_RUNS = 200
 _PACKAGES = ("numpy", "pillow", "imagecodecs", "tifffile", "onnxruntime-gpu", "onnxruntime")
 
 
-class RunLog:
+class RunRecord:
     """Writes one record. Files that were skipped are counted at the end, not named: a rerun would name them all."""
 
     def __init__(self, home: Path, asked: Mapping[str, Any]) -> None:

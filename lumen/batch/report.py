@@ -91,14 +91,3 @@ class Report:
         if self.counts["done"]:
             line += f" in {self.seconds:.1f} s ({self.megapixels / max(self.seconds, 1e-9):.2f} megapixels/s)"
         return line
-
-
-def printable(text: object) -> str:
-    r"""Return text on one line that any terminal can show.
-
-    Names may hold newlines, control characters or bytes that are no UTF-8; those come out as escapes.
-
-    >>> printable("a\nb")
-    'a\\nb'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lumen import __version__
-from lumen import runlog as module
-from lumen.report import Outcome, Report, Status
-from lumen.runlog import RunLog
+from lumen.batch import record as module
+from lumen.batch.record import RunRecord
+from lumen.batch.report import Outcome, Report, Status
 
 
 def outcome(status: Status, name: str = "a.jpg") -> Outcome:
@@ -23,7 +23,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_a_record_says_what_was_asked_and_what_came(tmp_path: Path) -> None:
-    log = RunLog(tmp_path, {"inputs": [Path("in")]})
+    log = RunRecord(tmp_path, {"inputs": [Path("in")]})
     log.model({"name": "fake"})
     for status in ("done", "skipped", "failed"):
         log.add(outcome(status))
@@ -39,7 +39,7 @@ def test_a_record_says_what_was_asked_and_what_came(tmp_path: Path) -> None:
 def test_its_size_is_bounded_and_failures_are_kept_longest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RUN_BYTES", 2000)
     monkeypatch.setattr(module, "FAILURE_BYTES", 4000)
-    log = RunLog(tmp_path, {})
+    log = RunRecord(tmp_path, {})
     for _ in range(100):
         log.add(outcome("done"))
     for _ in range(100):
@@ -60,11 +60,11 @@ def test_old_records_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         (folder / f"{year}0101T000000Z-0.jsonl").write_bytes(b"x" * 100)
     (folder / "mine.txt").touch()
     monkeypatch.setattr(module, "KEPT_BYTES", 250)
-    RunLog(tmp_path, {}).close(Report(total=0))
+    RunRecord(tmp_path, {}).close(Report(total=0))
     assert sorted(path.name[:4] for path in folder.iterdir())[:2] == ["2000", "2001"]
     monkeypatch.undo()
     monkeypatch.setattr(module, "KEPT_RUNS", 1)
-    RunLog(tmp_path, {}).close(Report(total=0))
+    RunRecord(tmp_path, {}).close(Report(total=0))
     assert len(list(folder.glob("*.jsonl"))) == 2
     assert (folder / "mine.txt").exists()
 
@@ -72,14 +72,14 @@ def test_old_records_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_record_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / ".lumen").touch()
     with caplog.at_level(logging.WARNING):
-        log = RunLog(tmp_path, {})
+        log = RunRecord(tmp_path, {})
         log.add(outcome("done"))
         log.close(Report(total=1))
     assert ["cannot be written" in record.message for record in caplog.records] == [True]
 
 
 def test_a_full_disk_ends_the_record_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    log = RunLog(tmp_path, {})
+    log = RunRecord(tmp_path, {})
     assert log._file is not None
     log._file.close()
     log._file = Path("/dev/full").open("wb")  # noqa: SIM115

@@ -1,0 +1,1 @@
+"""Many files in one run: find them, give each its place, enhance them, say what became of each."""

@@ -1,0 +1,102 @@
+"""Places that are not safe: results that would overwrite inputs or each other, or stand among them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+from lumen.batch.job import Job
+from lumen.errors import UsageError
+from lumen.files.paths import is_folder, real_path, type_of
+from lumen.imaging.codec import SUFFIXES
+from lumen.text import printable
+
+
+def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
+    """Refuse inputs that are not there, and an output folder that is a file, a picture's name or an input."""
+    for given in inputs:
+        if not os.path.lexists(given):
+            raise UsageError(f"there is no file or folder {printable(given)}")
+    if output is None:
+        return
+    if type_of(output) not in (stat.S_IFDIR, 0):
+        raise UsageError(f"expected a folder after --out, got the file {printable(output)}")
+    if not type_of(output) and output.suffix.lower() in SUFFIXES:
+        raise UsageError(f"expected a folder after --out, got {printable(output)}, which names a picture")
+    for given in inputs:
+        if is_folder(given) and _same_folder(given, output):
+            raise UsageError(
+                f"the output folder {printable(output)} is the input folder; choose another --out, or replace the "
+                "pictures themselves with --in-place"
+            )
+
+
+def _same_folder(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)  # also where case makes no difference
+    except OSError:
+        return real_path(first) == real_path(second)
+
+
+def check_places(jobs: Sequence[Job], inputs: Sequence[Path], output: Path) -> None:
+    """Refuse results that would overwrite an input or each other, or that the next run would take for inputs."""
+    real_folder, identity, fold = cache(real_path), cache(_identity), _folding(output)
+
+    def place_of(path: Path) -> tuple[str, str]:
+        return fold(identity(path.parent)), fold(path.name)
+
+    # A folder that holds the output folder is fine, that one is left out of the scan. The other way round is not.
+    inside = [real_path(given) for given in inputs if is_folder(given)]
+    around = [folder for folder in inside if folder.is_relative_to(real_path(output))]
+    sources = {place_of(real_path(job.source)): job.source for job in jobs}
+    sources |= {place_of(job.source): job.source for job in jobs}  # links themselves
+    targets: dict[tuple[str, str], Path] = {}
+    for job in jobs:
+        place = place_of(job.target)  # a link at the target itself would be replaced
+        if place in sources:
+            raise UsageError(
+                f"a result would overwrite the input {printable(sources[place])}; choose another --out, or --in-place"
+            )
+        stands = real_folder(job.target.parent) / job.target.name
+        if any(stands.is_relative_to(folder) for folder in around):
+            raise UsageError(f"the result {printable(stands)} would stand among the inputs; choose another --out")
+        if place in targets:
+            raise UsageError(
+                f"{printable(targets[place])} and {printable(job.source)} would both become "
+                f"{printable(job.target)}; enhance them into different folders"
+            )
+        targets[place] = job.source
+
+
+def _identity(folder: Path) -> str:
+    """Return what a folder is called, whatever its names: it may be mounted twice, or written in another case."""
+    try:
+        facts = folder.stat()
+    except OSError:  # it will be made
+        facts = None
+    return f"{facts.st_dev}:{facts.st_ino}" if facts is not None and facts.st_ino else str(real_path(folder))
+
+
+def _folding(output: Path) -> Callable[[str], str]:
+    """Return what makes two names equal where they are one file: many disks ignore case."""
+    if not _ignores_case(output):
+        return str
+    return lambda name: unicodedata.normalize("NFC", name).casefold()
+
+
+def _ignores_case(folder: Path) -> bool:
+    """Tell whether the disk of a folder, or of the nearest one above that is there, takes `a` and `A` for one name."""
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if is_folder(each))
+    try:
+        inside = list(there.iterdir())
+    except OSError:
+        inside = []
+    for each in (*inside, there):
+        other = each.with_name(each.name.swapcase()) if each.name else each
+        if other != each and type_of(each):
+            return type_of(other) != 0 and other.samefile(each)
+    return False

@@ -1,0 +1,137 @@
+"""Decide before any work starts which pictures are enhanced, and where each result goes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from lumen.batch.collisions import check_inputs, check_places
+from lumen.batch.discovery import Found, find_pictures
+from lumen.batch.job import Job, comparison_of
+from lumen.batch.report import Outcome
+from lumen.config import BatchOptions
+from lumen.enhance.names import result_name
+from lumen.errors import NothingToDoError
+from lumen.files.paths import is_folder, real_path, type_of
+from lumen.imaging.codec import SUFFIXES
+from lumen.text import printable
+
+NAME_BYTES = 255  # what a name may have on every common file system
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run is about to do.
+
+    Attributes:
+        jobs: One per input, in the order of the inputs, then by name; targets are distinct, and none is an input but
+            in place.
+        failures: Inputs that cannot even be tried, with the reason.
+        inputs: What was asked for.
+        home: The folder that keeps the record of the run: the output folder, or in place the first that was named.
+    """
+
+    jobs: tuple[Job, ...]
+    failures: tuple[Outcome, ...] = ()
+    inputs: tuple[Path, ...] = ()
+    home: Path = Path()
+
+
+def plan_jobs(inputs: Sequence[Path], options: BatchOptions, *, listed: Sequence[Path] = ()) -> Plan:
+    """Find the pictures in files, folders and lists, and give each its place.
+
+    A folder's tree is mirrored; a single file goes directly into the output folder; a file of a list keeps its path.
+    Hidden files and folders, and the output folder itself where it lies inside an input, are left out. A picture that
+    is found twice is taken once. Of shards, each checks the whole and takes its share.
+
+    Args:
+        inputs: Files (any name) and folders (searched for the suffixes lumen reads).
+        options: Where results go, what is taken, and which share of it.
+        listed: More files and folders; one that is not there is a failure of its own.
+
+    Raises:
+        UsageError: An input does not exist, a result would overwrite an input, or two results would be one file.
+        NothingToDoError: No input matched.
+    """
+    check_inputs(inputs, options.output)
+    failures: list[Outcome] = []
+
+    def unreadable(error: OSError) -> None:
+        failures.append(_failure(Path(os.fsdecode(error.filename)), f"cannot list: {error.strerror}"))
+
+    jobs: list[Job] = []
+    mine: list[Job] = []
+    for found in _once(find_pictures(inputs, listed, options, unreadable), options):
+        job = _job(found, options)
+        own = shard_of(found.relative, options.shard[1]) == options.shard[0]
+        if isinstance(job, Outcome):
+            failures += [job] if own else []
+            continue
+        jobs.append(job)
+        mine += [job] if own else []
+    if not jobs and not failures:
+        raise NothingToDoError(_nothing_found([*inputs, *listed], options))
+    if options.output is not None:
+        beside = [comparison_of(job) for job in jobs] if options.compare else []
+        check_places([*jobs, *beside], [*inputs, *listed], options.output)
+    home = options.output or _home_in_place([*inputs, *listed])
+    return Plan(jobs=tuple(mine), failures=tuple(failures), inputs=(*inputs, *listed), home=home)
+
+
+def shard_of(relative: PurePath, count: int) -> int:
+    """Return which of `count` shards, from 1, a file belongs to: the same on every machine, wherever its disk is."""
+    text = unicodedata.normalize("NFC", relative.as_posix())  # some systems store accents in two characters
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8]) % count + 1
+
+
+def _once(pictures: Iterable[Found], options: BatchOptions) -> Iterator[Found]:
+    """Yield each picture once, however often and by which paths it was found."""
+    seen: set[str] = set()
+    for found in pictures:
+        # A link and what it points to have a result each, but only one place to be replaced in.
+        place = str(real_path(found.path)) if options.in_place else os.path.normpath(found.path.absolute())
+        if place not in seen:
+            seen.add(place)
+            yield found
+
+
+def _job(found: Found, options: BatchOptions) -> Job | Outcome:
+    """Return what is to be done with a picture, or why it cannot be done."""
+    if not os.path.lexists(found.path):
+        return _failure(found.path, "there is no such file")
+    if options.output is None:
+        if type_of(found.path) and not os.access(found.path, os.W_OK):
+            return _failure(found.path, "the file is read-only")
+        if result_name(found.path, "", "same") != found.path.name:
+            return _failure(found.path, "lumen reads but does not write this format; use --out instead of --in-place")
+        # A link stays one: what it points to is replaced.
+        target = real_path(found.path) if found.path.is_symlink() else found.path
+        if type_of(target) and not os.access(target.parent, os.W_OK):
+            return _failure(found.path, "its folder is read-only")
+        return Job(source=found.path, target=target)
+    name = result_name(found.relative, options.suffix, options.format)
+    if (size := len(os.fsencode(name))) > NAME_BYTES:
+        reason = f"the result's name would have {size} bytes, expected at most {NAME_BYTES}; shorten --suffix"
+        return _failure(found.path, reason)
+    return Job(source=found.path, target=options.output / found.relative.with_name(name))
+
+
+def _failure(source: Path, reason: str) -> Outcome:
+    return Outcome(source=source, target=None, status="failed", reason=reason)
+
+
+def _home_in_place(inputs: Sequence[Path]) -> Path:
+    first = real_path(inputs[0])
+    return first if is_folder(first) else first.parent
+
+
+def _nothing_found(inputs: Sequence[Path], options: BatchOptions) -> str:
+    where = ", ".join(printable(given) for given in inputs[:3]) + (", ..." if len(inputs) > 3 else "")
+    hint = "" if options.recursive else "; use -r to look into sub-folders"
+    chosen = " that --include and --exclude let through" if options.include or options.exclude else ""
+    return f"no pictures ({' '.join(sorted(SUFFIXES))}){chosen} were found in {where or 'an empty list'}{hint}"

@@ -1,0 +1,28 @@
+"""What stands at a path, without raising where nothing can be seen."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path leads to a folder."""
+    return type_of(path) == stat.S_IFDIR
+
+
+def type_of(path: Path) -> int:
+    """Return `stat.S_IFMT` of a path, 0 when nothing can be seen there.
+
+    `Path.exists` and the like raise where a name is too long or a folder may not be entered.
+    """
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except (OSError, ValueError):  # a NUL in a name is a ValueError
+        return 0
+
+
+def real_path(path: Path) -> Path:
+    """Return a path without links, as far as it can be followed."""
+    return Path(os.path.realpath(path))

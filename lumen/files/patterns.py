@@ -1,0 +1,38 @@
+"""Which files are meant: patterns of names that are taken or left out."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from fnmatch import translate
+from pathlib import PurePath
+
+
+class Selection:
+    """The patterns of `--include` and `--exclude`.
+
+    A pattern is a glob whose `*` also crosses folders. It is matched against the path below the given folder and
+    against the name alone; case makes no difference, as cameras write both IMG.JPG and img.jpg.
+    """
+
+    def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
+        """Take the patterns; without `include` everything is taken that is not excluded."""
+        self._include = [_compiled(pattern) for pattern in include]
+        self._exclude = [_compiled(pattern) for pattern in exclude]
+
+    def takes(self, relative: PurePath) -> bool:
+        """Tell whether a file is wanted."""
+        return (not self._include or _matches(self._include, relative)) and not self.drops(relative)
+
+    def drops(self, relative: PurePath) -> bool:
+        """Tell whether a file, or a folder with all that is in it, is excluded."""
+        return _matches(self._exclude, relative)
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern.replace(os.sep, "/").rstrip("/")), re.IGNORECASE)
+
+
+def _matches(patterns: Iterable[re.Pattern[str]], relative: PurePath) -> bool:
+    return any(pattern.match(text) for pattern in patterns for text in (relative.as_posix(), relative.name))

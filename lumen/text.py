@@ -1,0 +1,26 @@
+"""What may be printed of a name, and spans of time."""
+
+from __future__ import annotations
+
+
+def printable(text: object) -> str:
+    r"""Return text on one line that any terminal can show.
+
+    Names may hold newlines, control characters or bytes that are no UTF-8; those come out as escapes.
+
+    >>> printable("a\nb")
+    'a\\nb'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+
+
+def span(seconds: float) -> str:
+    """Return a length of time for people.
+
+    >>> span(42), span(600), span(12000)
+    ('42 s', '10 min', '3 h 20 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
