@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from lumen.imaging.metrics import psnr, ssim
+from lumen.metrics.fidelity import psnr, ssim
 from lumen.models.cost import count_macs, count_parameters
 from lumen.train.checkpoint import load_checkpoint
 from lumen.train.data import Example, load_pairs

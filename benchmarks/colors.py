@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.color import deltaE_ciede2000
 
+from lumen.color.icc import P3_PRIMARIES, SRGB_PRIMARIES, matrix_profile
+from lumen.color.srgb import linear_to_srgb, srgb_to_linear
 from lumen.config import RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
-from lumen.imaging.color import linear_to_srgb, srgb_to_linear
-from lumen.imaging.icc import P3_PRIMARIES, SRGB_PRIMARIES, matrix_profile
 from lumen.imaging.picture import Metadata, Picture
 from lumen.runtime.session import ModelSet
 

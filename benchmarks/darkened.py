@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from lumen.codecs.codec import displayed_8bit, read_picture
+from lumen.color.srgb import linear_to_srgb, srgb_to_linear
 from lumen.config import RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
-from lumen.imaging.codec import SUFFIXES, Metadata, Picture, displayed_8bit, read_picture
-from lumen.imaging.color import linear_to_srgb, srgb_to_linear
-from lumen.imaging.metrics import psnr
+from lumen.imaging.formats import SUFFIXES
+from lumen.imaging.picture import Metadata, Picture
+from lumen.metrics.fidelity import psnr
 from lumen.runtime.session import ModelSet
 
 STOPS = (1, 2, 3, 4)

@@ -33,10 +33,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from lumen.codecs.codec import displayed_8bit, encode_picture, read_picture, write_picture
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.windows import window_px
 from lumen.files.atomic import TEMP_SUFFIX
-from lumen.imaging.codec import Picture, displayed_8bit, encode_picture, read_picture, write_picture
+from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import area_thumbnail, thumbnail_for
 from lumen.imaging.tiling import cut, plan_tiles
 from lumen.runtime.session import open_model

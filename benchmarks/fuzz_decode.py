@@ -138,7 +138,7 @@ def _with_checksums(data: bytearray) -> bytearray:
 
 def work(seed: int, first: int, last: int, memory: int, max_pixels: int) -> None:
     """Decode mutants one after the other; two lines on stdout for each, before and after."""
-    from lumen.imaging.codec import decode_picture  # loads all decoders before the limit counts
+    from lumen.codecs.codec import decode_picture  # loads all decoders before the limit counts
 
     sound = seeds()
     decode_picture(BytesIO(next(iter(sound.values()))))
@@ -157,8 +157,8 @@ def work(seed: int, first: int, last: int, memory: int, max_pixels: int) -> None
 
 def _outcome(name: str, data: bytes, max_pixels: int) -> str:
     """Return `picture`, `refused`, `memory`, or what went wrong."""
+    from lumen.codecs.codec import decode_picture, encode_picture
     from lumen.errors import EncodeError, PictureError
-    from lumen.imaging.codec import decode_picture, encode_picture
     from lumen.imaging.formats import format_of, stored_as
 
     try:

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lumen.codecs.codec import displayed_8bit, read_picture
 from lumen.evaluation.baselines import gamma
-from lumen.imaging.codec import displayed_8bit, read_picture
-from lumen.imaging.metrics import gt_mean, luma, mae, mse, psnr, ssim
+from lumen.metrics.fidelity import gt_mean, luma, mae, mse, psnr, ssim
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs" / "metrics.md"

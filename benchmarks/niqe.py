@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from lumen.imaging.codec import displayed_8bit, read_picture
+from lumen.codecs.codec import displayed_8bit, read_picture
 from lumen.imaging.formats import SUFFIXES
-from lumen.imaging.niqe import bundled_model, fit_model, niqe, read_model
 from lumen.imaging.picture import gray_of
+from lumen.metrics.niqe import bundled_model, fit_model, niqe, read_model
 
 Gray = NDArray[np.uint8]
 

@@ -19,10 +19,12 @@ from PIL import Image, ImageDraw
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.darkened import darken
+from lumen.codecs.codec import displayed_8bit, read_picture
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
-from lumen.imaging.codec import SUFFIXES, Metadata, Picture, displayed_8bit, read_picture
-from lumen.imaging.metrics import psnr
+from lumen.imaging.formats import SUFFIXES
+from lumen.imaging.picture import Metadata, Picture
+from lumen.metrics.fidelity import psnr
 from lumen.runtime.session import ModelSet
 
 Pixels = NDArray[np.uint8]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lumen.imaging.color import linear_to_srgb, srgb_to_linear
+from lumen.color.srgb import linear_to_srgb, srgb_to_linear
 
 HERE = Path(__file__).parent
 STOPS = {"otters": 4.0, "spices": 3.0}

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lumen.codecs.codec import read_picture as read_picture
+    from lumen.codecs.codec import write_picture as write_picture
     from lumen.config import EnhanceOptions as EnhanceOptions
     from lumen.config import RuntimeOptions as RuntimeOptions
     from lumen.enhance.enhancer import Enhancer as Enhancer
     from lumen.enhance.pipeline import enhance_file as enhance_file
     from lumen.enhance.pipeline import enhance_picture as enhance_picture
     from lumen.evaluation import evaluate as evaluate
-    from lumen.imaging.codec import Picture as Picture
-    from lumen.imaging.codec import read_picture as read_picture
-    from lumen.imaging.codec import write_picture as write_picture
+    from lumen.imaging.picture import Picture as Picture
     from lumen.runtime.session import ModelSet as ModelSet
     from lumen.runtime.session import OnnxModel as OnnxModel
     from lumen.runtime.session import open_model as open_model
@@ -28,14 +28,14 @@ _LAZY = {
     "Enhancer": "lumen.enhance.enhancer",
     "ModelSet": "lumen.runtime.session",
     "OnnxModel": "lumen.runtime.session",
-    "Picture": "lumen.imaging.codec",
+    "Picture": "lumen.imaging.picture",
     "RuntimeOptions": "lumen.config",
     "enhance_file": "lumen.enhance.pipeline",
     "enhance_picture": "lumen.enhance.pipeline",
     "evaluate": "lumen.evaluation",
     "open_model": "lumen.runtime.session",
-    "read_picture": "lumen.imaging.codec",
-    "write_picture": "lumen.imaging.codec",
+    "read_picture": "lumen.codecs.codec",
+    "write_picture": "lumen.codecs.codec",
 }
 
 __all__ = [

@@ -118,7 +118,7 @@ def _check_model(name: str, sample: SampleType) -> Check:
 
 def _check_formats() -> Iterator[Check]:
     try:
-        from lumen.imaging.avif import why_unavailable
+        from lumen.codecs.avif import why_unavailable
         from lumen.imaging.formats import STORABLE
     except ImportError as error:
         detail = f"the picture libraries cannot be loaded ({error}); install lumen again"
@@ -151,7 +151,9 @@ def _check_format(kind: str, suffix: str) -> Check:
 
 def _round_trip(suffix: str, sample: SampleType) -> str:
     """Return what is wrong with a picture that was written and read, an empty text when nothing is."""
-    from lumen.imaging.codec import SUFFIXES, Picture, read_picture, write_picture
+    from lumen.codecs.codec import read_picture, write_picture
+    from lumen.imaging.formats import SUFFIXES
+    from lumen.imaging.picture import Picture
 
     level = np.iinfo(sample).max // 3
     with tempfile.TemporaryDirectory() as folder:

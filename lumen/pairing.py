@@ -9,7 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
 
 from lumen.errors import NothingToDoError, UsageError
-from lumen.imaging.codec import SUFFIXES
+from lumen.imaging.formats import SUFFIXES
 
 LOW: Final = "input"
 OUTPUT: Final = "output"  # what a single method's results are called

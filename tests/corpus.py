@@ -20,7 +20,7 @@ import imagecodecs
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from lumen.imaging.icc import P3_PRIMARIES, matrix_profile, p3_profile
+from lumen.color.icc import P3_PRIMARIES, matrix_profile, p3_profile
 from tests.crafted import (
     MODES,
     associated,
@@ -43,7 +43,7 @@ from tests.crafted import (
     text_for_width,
     with_reduced_page,
 )
-from tests.unit.imaging.files import RGB, XMP, Array, deep_png, exif, icc, ramp, saved, tiff, with_thumbnail
+from tests.support.files import RGB, XMP, Array, deep_png, exif, icc, ramp, saved, tiff, with_thumbnail
 
 IPTC_FIELDS = b"\x1c\x02\x78\0\x0dA dark street\x1c\x02\x19\0\x05night"
 RESOURCES = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(IPTC_FIELDS)) + IPTC_FIELDS + bytes(len(IPTC_FIELDS) % 2)

@@ -12,7 +12,7 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageCms
 
-from tests.unit.imaging.files import RGB, Array, ramp, saved, tiff
+from tests.support.files import RGB, Array, ramp, saved, tiff
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 

@@ -15,7 +15,7 @@ import lumen.watching.worker
 from benchmarks.watching.harness import Facts, Place, Watch, is_result, ledger, require, save, statuses
 from lumen.config import EnhanceOptions, WatchOptions
 from lumen.enhance.file_io import read_source
-from lumen.imaging.codec import Picture
+from lumen.imaging.picture import Picture
 from lumen.watching.events import Event
 from lumen.watching.service import Service
 from tests.fakes import FakeModels

@@ -12,7 +12,7 @@ from pathlib import Path
 from lumen.batch.job import Job
 from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path, type_of
-from lumen.imaging.codec import SUFFIXES
+from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lumen.imaging import exif
-from lumen.imaging.codec import encode_picture
+from lumen.codecs import exif
+from lumen.codecs.codec import encode_picture
 from lumen.imaging.picture import Metadata, Picture, Samples, to_8bit
 
 SIDE_PX = 1600

@@ -13,7 +13,7 @@ from lumen.config import BatchOptions
 from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path, type_of
 from lumen.files.patterns import Selection
-from lumen.imaging.codec import SUFFIXES
+from lumen.imaging.formats import SUFFIXES
 
 Unreadable = Callable[[OSError], None]
 

@@ -17,7 +17,7 @@ from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError
 from lumen.files.paths import is_folder, real_path, type_of
-from lumen.imaging.codec import SUFFIXES
+from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
 NAME_BYTES = 255  # what a name may have on every common file system

@@ -27,7 +27,7 @@ from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.pipeline import enhance_picture
 from lumen.enhance.windows import window_px
 from lumen.errors import OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
-from lumen.imaging.codec import Picture
+from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.model import Model, Models
 

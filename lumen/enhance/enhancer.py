@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lumen.codecs.exif import without_thumbnail
 from lumen.config import DEFAULT_MODEL, EnhanceOptions, PrecisionChoice, RuntimeOptions
 from lumen.enhance.file_io import read_source
 from lumen.enhance.pipeline import enhance_picture
-from lumen.imaging.codec import Metadata, Picture
-from lumen.imaging.exif import without_thumbnail
+from lumen.imaging.picture import Metadata, Picture
 from lumen.runtime.session import ModelSet
 
 Array = npt.NDArray[np.integer[Any]]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lumen.codecs.codec import encode_picture, read_picture
+from lumen.codecs.limits import check_storable, stripped
 from lumen.config import EnhanceOptions
 from lumen.errors import EncodeError
-from lumen.imaging.codec import Format, Picture, encode_picture, read_picture
-from lumen.imaging.formats import format_of, stored_as
-from lumen.imaging.holding import check_storable, stripped
+from lumen.imaging.formats import Format, format_of, stored_as
+from lumen.imaging.picture import Picture
 
 
 def read_source(source: Path, options: EnhanceOptions, target: Path | None = None) -> Picture:

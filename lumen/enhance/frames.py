@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lumen.color.tone import tone_facts, tone_of
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import with_pixels
 from lumen.enhance.windows import plan_windows, window_px
-from lumen.imaging.codec import Picture
+from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import cut, paste
-from lumen.imaging.tone import tone_facts, tone_of
 from lumen.runtime.model import Models
 
 MOST_FRAMES = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from lumen.config import OutputFormat
-from lumen.imaging.codec import SUFFIXES, result_suffix
+from lumen.imaging.formats import SUFFIXES, result_suffix
 
 
 def result_name(name: PurePath, suffix: str, kind: OutputFormat) -> str:

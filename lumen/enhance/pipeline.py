@@ -12,16 +12,16 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lumen.codecs.exif import without_thumbnail
+from lumen.color.tone import Tone, tone_of
 from lumen.config import EnhanceOptions
 from lumen.enhance.ensemble import Progress
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.tiles import enhance_pixels
 from lumen.errors import ModelError, UsageError
 from lumen.files.atomic import write_atomically
-from lumen.imaging.codec import Picture
-from lumen.imaging.exif import without_thumbnail
+from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import thumbnail_for
-from lumen.imaging.tone import Tone, tone_of
 from lumen.runtime.model import Model, Models, Pixels
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def enhance_picture(
     Args:
         picture: uint8 or uint16 pixels [H, W, 3] of any size.
         models: The 8-bit and 16-bit twins; the picture's depth decides, and its colour space: where that has another
-            tone curve than sRGB (see `lumen.imaging.tone`), the 16-bit one is needed for both.
+            tone curve than sRGB (see `lumen.color.tone`), the 16-bit one is needed for both.
         options: Exposure, strength, passes and memory.
         progress: Called with the fraction done, in (0, 1], after each run of the model.
 

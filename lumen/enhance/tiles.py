@@ -7,13 +7,13 @@ from functools import partial
 
 import numpy as np
 
+from lumen.color.tone import Tone
 from lumen.config import EnhanceOptions
 from lumen.enhance.ensemble import Progress, run_passes
 from lumen.enhance.windows import plan_windows, smallest_window_px, window_px
 from lumen.errors import OutOfMemoryError
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import Tile, TilePlan, cut, paste
-from lumen.imaging.tone import Tone
 from lumen.runtime.model import Model, Pixels
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Final, Literal, get_args
 
 from lumen.errors import UsageError
 from lumen.evaluation.baselines import BASELINES, make_baseline
-from lumen.imaging.niqe import NaturalModel
+from lumen.metrics.niqe import NaturalModel
 from lumen.runtime.model import Models
 
 Channel = Literal["rgb", "y"]

@@ -11,6 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from lumen.codecs.codec import write_picture
+from lumen.color.srgb import srgb_to_linear
 from lumen.config import EV_LIMIT, EnhanceOptions
 from lumen.enhance.file_io import read_source
 from lumen.enhance.pipeline import chosen_brightness, enhance_picture
@@ -21,10 +23,8 @@ from lumen.evaluation.options import GT_MEAN, INPUT, MATCHED, OUTPUT, variant
 from lumen.evaluation.report import PictureScores
 from lumen.evaluation.scoring import Scorer
 from lumen.files.atomic import make_folder
-from lumen.imaging.codec import Picture, write_picture
-from lumen.imaging.color import srgb_to_linear
-from lumen.imaging.metrics import gt_mean
-from lumen.imaging.picture import Samples, to_8bit
+from lumen.imaging.picture import Picture, Samples, to_8bit
+from lumen.metrics.fidelity import gt_mean
 from lumen.pairing import Pair, Problem
 from lumen.runtime.devices import usable_cores
 from lumen.runtime.model import Models

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from lumen.codecs import exif
 from lumen.errors import DataError
-from lumen.evaluation.lpips import Lpips
 from lumen.evaluation.measures import Score
 from lumen.evaluation.options import EvalOptions
-from lumen.imaging import exif
-from lumen.imaging.metrics import luma, mae, mse, psnr_of, ssim
-from lumen.imaging.niqe import NaturalModel, bundled_model, niqe, read_model
 from lumen.imaging.picture import Picture, Samples, gray_of, to_8bit
-from lumen.imaging.statistics import statistics
+from lumen.metrics.fidelity import luma, mae, mse, psnr_of, ssim
+from lumen.metrics.lpips import Lpips
+from lumen.metrics.niqe import NaturalModel, bundled_model, niqe, read_model
+from lumen.metrics.statistics import statistics
 
 _EIGHT_TO_SIXTEEN = 257
 

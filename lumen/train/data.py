@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lumen.codecs.codec import displayed_8bit, read_picture
 from lumen.errors import DataError, PictureError
-from lumen.imaging.codec import displayed_8bit, read_picture
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.train.layouts import PairFiles, find_pairs, picture_files
 from lumen.train.sections import DataConfig, Exposures

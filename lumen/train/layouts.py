@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lumen.errors import DataError
-from lumen.imaging.codec import SUFFIXES
+from lumen.imaging.formats import SUFFIXES
 
 DARK, GOOD = ("low", "input"), ("high", "normal", "gt", "target")  # folders of plain pairs, whatever their case
 LOL_V1 = "our485"

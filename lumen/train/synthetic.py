@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lumen.imaging.color import linear_to_srgb, srgb_to_linear
+from lumen.color.srgb import linear_to_srgb, srgb_to_linear
 
 _DECODE = srgb_to_linear(np.arange(256, dtype=np.float32) / 255)
 _STEPS = 1 << 14

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lumen.imaging.metrics import gt_mean, psnr, ssim
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.imaging.tiling import cut, paste, plan_tiles
+from lumen.metrics.fidelity import gt_mean, psnr, ssim
 from lumen.models import Network
 from lumen.train.data import Example
 from lumen.train.distributed import World

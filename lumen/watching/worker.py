@@ -23,7 +23,7 @@ from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import LumenError, UnavailableError
 from lumen.files.atomic import flush_folder, make_folder, write_atomically
 from lumen.files.paths import is_folder
-from lumen.imaging.codec import Picture
+from lumen.imaging.picture import Picture
 from lumen.runtime.model import Models
 from lumen.watching.versions import Settled, Version
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lumen.imaging.codec import Picture, write_picture
+from lumen.codecs.codec import write_picture
+from lumen.imaging.picture import Picture
 from lumen.spec import SampleType
 from tests.conftest import ROOT
 

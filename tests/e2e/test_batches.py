@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lumen.imaging.codec import read_picture
+from lumen.codecs.codec import read_picture
 from tests.e2e.harness import ENVIRONMENT, command, run, save, start, tree
 
 

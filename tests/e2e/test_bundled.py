@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lumen.codecs.codec import read_picture
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import enhance_picture
-from lumen.imaging.codec import Metadata, Picture, read_picture
-from lumen.imaging.metrics import psnr
+from lumen.imaging.picture import Metadata, Picture
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.imaging.tiling import TilePlan, cut, paste, plan_tiles
+from lumen.metrics.fidelity import psnr
 from lumen.runtime.session import ModelSet, OnnxModel
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

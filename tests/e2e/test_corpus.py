@@ -26,7 +26,7 @@ from tests.conftest import Run
 from tests.corpus import ADOBE, LINEAR, PROPHOTO, Broken, File, Sound, broken_files, sound_files
 from tests.crafted import cmyk_profile, gray_profile, png_chunk
 from tests.fakes import write_fake_onnx
-from tests.unit.imaging.files import Array, deep_png, ramp, saved, tags, tiff
+from tests.support.files import Array, deep_png, ramp, saved, tags, tiff
 
 TAKEN = 1_000_000_000  # when every source was changed: in 2001
 TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

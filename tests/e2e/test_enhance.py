@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lumen.codecs.codec import read_picture
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.files.lock import lock_folder
-from lumen.imaging.codec import read_picture
 from lumen.runtime.session import ModelSet
 from tests.e2e.harness import ENVIRONMENT, command, run, save, tree
 from tests.fakes import write_fake_onnx

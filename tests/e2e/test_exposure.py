@@ -9,10 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from lumen.codecs.codec import read_picture
+from lumen.color.srgb import srgb_to_linear
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
-from lumen.imaging.codec import Picture, read_picture
-from lumen.imaging.color import srgb_to_linear
+from lumen.imaging.picture import Picture
 from lumen.runtime.session import ModelSet
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.jpg"))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lumen.imaging.codec import read_picture
+from lumen.codecs.codec import read_picture
 from tests.conftest import ROOT
 from tests.e2e.harness import ENVIRONMENT, command, run, save, start, tree
 

@@ -17,9 +17,9 @@ from PIL import Image
 from PIL.JpegImagePlugin import get_sampling
 
 from lumen.cli.main import main
-from lumen.imaging.codec import read_picture
+from lumen.codecs.codec import read_picture
 from tests.crafted import jpeg_segment, png_chunk
-from tests.unit.imaging.files import RGB, XMP, deep_png, exif, icc, put, ramp, saved, tags
+from tests.support.files import RGB, XMP, deep_png, exif, icc, put, ramp, saved, tags
 
 
 @pytest.fixture

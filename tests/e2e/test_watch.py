@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from lumen.codecs.codec import read_picture
 from lumen.files.lock import lock_folder
-from lumen.imaging.codec import read_picture
 from tests.e2e.harness import command, run, save, start, tree
 
 FACT = r" [a-z_]+=(\"(\\.|[^\"])*\"|\S+)"

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from lumen import diagnosis
+from lumen.codecs import codec
 from lumen.config import RuntimeOptions
 from lumen.diagnosis import Check, diagnose
 from lumen.errors import DeviceError, EncodeError
-from lumen.imaging import codec
-from lumen.imaging.codec import SUFFIXES
+from lumen.imaging.formats import SUFFIXES
 from lumen.runtime import weights
 from tests.fakes import FakeModel
 

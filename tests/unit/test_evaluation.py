@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from lumen.color.srgb import srgb_to_linear
 from lumen.config import EnhanceOptions
 from lumen.errors import Exit, OutputError, UsageError
 from lumen.evaluation import (
@@ -33,7 +34,6 @@ from lumen.evaluation import (
     running,
     score,
 )
-from lumen.imaging.color import srgb_to_linear
 from lumen.pairing import Pair, Problem, Result
 from tests.fakes import FakeModels
 

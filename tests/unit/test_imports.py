@@ -27,7 +27,8 @@ HEAVY = ("numpy", "PIL", "onnxruntime", "torch")
 TORCH_ROOMS = {"lumen.models", "lumen.train", "lumen_export"}
 
 FACTS = {"lumen.errors", "lumen.config", "lumen.spec", "lumen.text", "lumen.files"}
-CORE = FACTS | {"lumen.imaging", "lumen.runtime"}
+PIXELS = {"lumen.imaging", "lumen.color", "lumen.codecs"}
+CORE = FACTS | PIXELS | {"lumen.runtime"}
 # Room -> the rooms below it. Every room may use the bare `lumen` (its version), and its own modules.
 MAY_IMPORT: dict[str, set[str]] = {
     "lumen": CORE | {"lumen.enhance", "lumen.evaluation"},  # for type checkers; loaded on first use
@@ -39,18 +40,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.data": set(),
     "lumen.extras": {"lumen.errors"},
     "lumen.files": {"lumen.errors"},
-    "lumen.imaging": FACTS | {"lumen.extras"},
+    "lumen.imaging": FACTS,
+    "lumen.color": FACTS | {"lumen.imaging"},
+    "lumen.codecs": FACTS | {"lumen.imaging", "lumen.color", "lumen.extras"},
+    "lumen.metrics": FACTS | {"lumen.imaging", "lumen.extras", "lumen.data"},
     "lumen.runtime": FACTS | {"lumen.data"},
     "lumen.enhance": CORE,
-    "lumen.pairing": FACTS | {"lumen.imaging"},
+    "lumen.pairing": FACTS | PIXELS,
     "lumen.conveyor": set(),
     "lumen.batch": CORE | {"lumen.enhance", "lumen.conveyor"},
     "lumen.watching": CORE | {"lumen.enhance"},
-    "lumen.evaluation": CORE | {"lumen.extras", "lumen.enhance", "lumen.pairing"},
-    "lumen.sheets": FACTS | {"lumen.imaging", "lumen.evaluation"},
+    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pairing"},
+    "lumen.sheets": FACTS | PIXELS | {"lumen.evaluation"},
     "lumen.diagnosis": CORE,
     "lumen.models": FACTS | {"lumen.registry"},
-    "lumen.train": CORE | {"lumen.registry", "lumen.extras", "lumen.models"},
+    "lumen.train": CORE | {"lumen.metrics", "lumen.registry", "lumen.extras", "lumen.models"},
     "lumen_export": CORE | {"lumen.registry", "lumen.models", "lumen.train"},
 }
 ABOVE_ALL = {"lumen.cli", "lumen.__main__"}

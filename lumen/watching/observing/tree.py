@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from lumen.files.patterns import Selection
-from lumen.imaging.codec import SUFFIXES
+from lumen.imaging.formats import SUFFIXES
 from lumen.watching.observing.mounts import has_stable_inodes
 from lumen.watching.versions import Version
 

@@ -12,7 +12,7 @@ from PIL import Image
 from lumen.batch.comparison import comparison, preview
 from lumen.imaging.picture import Metadata, Picture
 from tests.crafted import gray_profile
-from tests.unit.imaging.files import exif, ramp
+from tests.support.files import exif, ramp
 
 
 def picture(pixels: Any, **facts: Any) -> Picture:

@@ -18,12 +18,13 @@ from lumen.batch.job import Job
 from lumen.batch.plan import Plan, plan_jobs
 from lumen.batch.report import Outcome
 from lumen.batch.run import Batch
+from lumen.codecs.codec import read_picture, write_picture
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.file_io import read_source
 from lumen.errors import DiskFullError, Exit, LockedError, ModelError, OutOfMemoryError, UsageError
 from lumen.files.atomic import write_atomically
 from lumen.files.lock import lock_folder
-from lumen.imaging.codec import Picture, read_picture, write_picture
+from lumen.imaging.picture import Picture
 from tests.fakes import FakeModels
 
 

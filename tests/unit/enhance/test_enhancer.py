@@ -19,9 +19,9 @@ import pytest
 from PIL import Image
 
 from lumen import Enhancer, Picture, enhance_picture
+from lumen.codecs.codec import write_picture
 from lumen.enhance import enhancer
 from lumen.errors import DecodeError, ModelError, UsageError
-from lumen.imaging.codec import write_picture
 from tests.conftest import ROOT
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import OutOfMemoryError, UsageError
-from lumen.imaging.codec import Picture
+from lumen.imaging.picture import Picture
 from lumen.spec import SampleType
 from tests.fakes import FakeModel, FakeModels
 

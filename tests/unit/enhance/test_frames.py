@@ -12,8 +12,7 @@ from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.frames import MOST_FRAMES, are_alike, enhance_frames, frames_per_run
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import OutOfMemoryError
-from lumen.imaging.codec import Metadata, Picture
-from lumen.imaging.picture import Extra
+from lumen.imaging.picture import Extra, Metadata, Picture
 from lumen.runtime.session import ModelSet
 from lumen.spec import SampleType
 from tests.fakes import FakeModels

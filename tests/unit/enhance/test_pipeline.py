@@ -10,14 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 from lumen.cli.params import parse_amount
+from lumen.codecs.codec import read_picture, write_picture
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import enhance_file, enhance_picture
 from lumen.enhance.windows import smallest_window_px, window_px
 from lumen.errors import DecodeError, EncodeError, OutOfMemoryError, UsageError
-from lumen.imaging.codec import Metadata, Picture, read_picture, write_picture
+from lumen.imaging.picture import Metadata, Picture
 from lumen.spec import SampleType
 from tests.fakes import FakeModel, FakeModels
-from tests.unit.imaging.files import exif, tags, with_thumbnail
+from tests.support.files import exif, tags, with_thumbnail
 
 
 def picture(height: int, width: int, sample: SampleType = "uint8", seed: int = 0) -> Picture:

@@ -9,7 +9,7 @@ import pytest
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import UsageError
-from lumen.imaging.codec import Picture
+from lumen.imaging.picture import Picture
 from lumen.spec import SampleType
 from tests.fakes import FakeModels
 

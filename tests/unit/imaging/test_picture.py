@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lumen.imaging.picture import Metadata, Picture, gray_of
-from tests.unit.imaging.files import ramp
+from tests.support.files import ramp
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from lumen.codecs.codec import read_picture
 from lumen.errors import Exit
-from lumen.imaging.codec import read_picture
 from lumen.train.validate import enhance_whole
 from lumen_export.release import read_release
 from tests.e2e.harness import ENVIRONMENT, command, save

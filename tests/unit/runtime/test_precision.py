@@ -14,7 +14,7 @@ import pytest
 from lumen.config import EnhanceOptions, PrecisionChoice, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import ModelError, NotFiniteError, OutOfMemoryError, UsageError
-from lumen.imaging.codec import Picture
+from lumen.imaging.picture import Picture
 from lumen.runtime import session as module
 from lumen.runtime.model import Floats, Pixels
 from lumen.runtime.session import ModelSet, OnnxModel, open_model

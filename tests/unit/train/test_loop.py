@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from lumen.errors import DataError, TrainingError, UsageError
-from lumen.imaging.metrics import psnr
+from lumen.metrics.fidelity import psnr
 from lumen.train.checkpoint import load_checkpoint
 from lumen.train.data import Example
 from lumen.train.distributed import World

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from lumen.imaging.metrics import ssim
+from lumen.metrics.fidelity import ssim
 from lumen.train.losses import charbonnier, restoration_loss, rmse, ssim_loss
 from lumen.train.sections import LossConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lumen.imaging.color import linear_to_srgb, srgb_to_linear
+from lumen.color.srgb import linear_to_srgb, srgb_to_linear
 from lumen.train.synthetic import NIGHT_NOISE, darken, encode_srgb, night, saturate
 from tests.unit.train.helpers import scene
 

@@ -1,0 +1,1 @@
+"""Picture files: one module a format, and what each can hold."""

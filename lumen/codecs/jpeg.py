@@ -1,0 +1,133 @@
+"""What Pillow leaves out of JPEG files: Photoshop resources with IPTC, long XMP, how finely colours are stored."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Sequence
+
+from PIL import JpegImagePlugin
+
+from lumen.codecs import exif, iptc
+from lumen.imaging.picture import Chroma, Extra, Metadata, first_of
+
+NO_GAIN_MAP = "the gain map for HDR screens was left out"
+
+_NO_VIDEO = "the video of the motion photo was left out"
+
+_PHOTOSHOP = b"Photoshop 3.0\0"
+_LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_VIDEO = re.compile(rb"""(MotionPhoto|MicroVideo)(=["']|>)1""")
+_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
+_PICTURES = 0xB002  # tag of the list of pictures in a multi-picture file
+_OF_EQUALS = range(0x020001, 0x020004)  # kinds of pictures: of a panorama, for the other eye, from another angle
+_SEGMENT_BYTES = 65_533
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of frame headers
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # those of segments; the others may stand among samples
+_SCAN, _END = 0xDA, 0xD9
+_MOST_SCANS = 100  # programs write up to 20
+_SAMPLINGS: dict[int, Chroma] = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
+
+
+class JpegFile(JpegImagePlugin.JpegImageFile):
+    """Pillow's reader without its look into the EXIF block for a resolution.
+
+    It warns on broken blocks and makes up 72 dpi where there is none. The block is carried as it is anyway.
+    """
+
+    def _read_dpi_from_exif(self) -> None:
+        pass
+
+
+def chroma_of(image: JpegFile) -> Chroma | None:
+    """Return how finely a file stores colours; None for grey and rare layouts."""
+    return _SAMPLINGS.get(JpegImagePlugin.get_sampling(image))
+
+
+def further_metadata(image: JpegFile) -> tuple[Metadata, tuple[str, ...]]:
+    """Return the comment, the Photoshop resources and the long XMP of a file, and lines on what is left out of it."""
+    segments: Sequence[tuple[str, bytes]] = image.applist
+    resources = b"".join(
+        data.removeprefix(_PHOTOSHOP) for name, data in segments if name == "APP13" and data.startswith(_PHOTOSHOP)
+    )
+    extras = tuple(
+        Extra(format="jpeg", kind=b"APP1", data=data, label="part of the XMP")
+        for name, data in segments
+        if name == "APP1" and data.startswith(_LONG_XMP)
+    )
+    comment = image.info.get("comment")
+    metadata = Metadata(
+        iptc=iptc.cleaned(resources),
+        comment=comment if isinstance(comment, bytes) and comment else None,
+        extras=extras,
+    )
+    return metadata, (*_notes_of_equals(image), *_notes_of_segments(segments))
+
+
+def segments_of(metadata: Metadata) -> bytes:
+    """Return the segments that hold the Photoshop resources and the long XMP."""
+    parts = [_segment(0xE1, extra.data) for extra in metadata.extras if extra.format == "jpeg"]
+    resources = metadata.iptc or b""
+    room = _SEGMENT_BYTES - len(_PHOTOSHOP)
+    parts += [_segment(0xED, _PHOTOSHOP + resources[at : at + room]) for at in range(0, len(resources), room)]
+    return b"".join(parts)
+
+
+def check_scans(data: bytes) -> None:
+    """Refuse a file that goes over its picture again and again, which a few bytes a time can ask for.
+
+    Raises:
+        ValueError: It has far more scans than programs write.
+    """
+    at = scans = 0
+    while (found := _MARKER.search(data, at)) and data[found.start() + 1] != _END:
+        scans += data[found.start() + 1] == _SCAN
+        if scans > _MOST_SCANS:
+            raise ValueError(f"it has more than {_MOST_SCANS} scans")
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+
+
+def claimed_size(data: bytes) -> tuple[int, int]:
+    """Return width and height of the first frame header of a JPEG stream, before anything is decoded.
+
+    Raises:
+        ValueError: There is none.
+    """
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker in _FRAMES:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+        if marker == 0xFF:  # a byte of padding
+            at += 1
+        else:
+            at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
+    raise ValueError("a JPEG stream in it has no size")
+
+
+def _segment(marker: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+
+def _notes_of_equals(image: JpegFile) -> tuple[str, ...]:
+    """Return a line where the file holds further pictures of the same rank, as stereo cameras write them."""
+    try:
+        found = exif.parse_block(image.info.get("mp") or b"").get(_PICTURES)
+    except (ValueError, EOFError):
+        return ()
+    if found is None or not isinstance(found.value, bytes):
+        return ()
+    order = exif.byte_order(image.info["mp"])
+    kinds = [
+        kind & 0xFFFFFF for (kind,) in struct.iter_unpack(order + "I12x", found.value[: len(found.value) // 16 * 16])
+    ]
+    return first_of(1 + sum(kind in _OF_EQUALS for kind in kinds[1:]), "a file of {} pictures", first=True)
+
+
+def _notes_of_segments(segments: Sequence[tuple[str, bytes]]) -> tuple[str, ...]:
+    """Return a line for a second picture that makes the first one brighter on HDR screens, and for a video."""
+    described = [data for name, data in segments if name in ("APP1", "APP2")]
+    brighter = any(b"hdrgm:" in data or data.startswith(_GAIN_MAP) for data in described)
+    moving = any(_VIDEO.search(data) for data in described)
+    return (*((NO_GAIN_MAP,) if brighter else ()), *((_NO_VIDEO,) if moving else ()))

@@ -1,0 +1,255 @@
+"""PNG: chunks for the header and the metadata, imagecodecs for the samples.
+
+Pillow opens a 16-bit RGB file as 8-bit without a word, and keeps the metadata only of what it decodes itself. So the
+chunks are read and written here, for all depths alike.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO
+
+import imagecodecs
+
+from lumen.codecs.avif import refuse_hdr
+from lumen.codecs.exif import without_prefix
+from lumen.errors import UnsupportedError
+from lumen.imaging.formats import STORABLE
+from lumen.imaging.picture import Extra, Metadata, Picture
+
+# What it logs is raised here as an error, or does not matter; without a handler Python prints it.
+logging.getLogger("imagecodecs").addHandler(logging.NullHandler())
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+_XMP_KEY = b"XML:com.adobe.xmp"
+_INCH = 0.0254  # metres
+_MAX_TEXT = 1 << 26  # bytes after decompression, against chunks made to burst
+_MAX_CHUNK = 1 << 26
+_READ = {b"IHDR", b"iCCP", b"eXIf", b"pHYs", b"acTL"}
+_TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
+_COLORS = {b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}  # these must stand before the samples
+_LABELS = dict.fromkeys(_TEXTS, "text") | dict.fromkeys(_COLORS, "colour description")
+_MAX_EXTRAS = 1 << 27  # bytes of all chunks that are carried, and what an empty one costs
+_CHUNK_BYTES = 256
+_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+_AFTER_HEADER = len(SIGNATURE) + 25  # signature and IHDR
+# Half the time of the usual level 6 for files a few percent larger.
+_LEVEL = 4
+_MAX_RATIO = 1100  # deflate packs 1032 bytes into one at best
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What the chunks say: size in pixels, bits a sample, frames, bytes of packed samples, metadata and its faults."""
+
+    width: int
+    height: int
+    depth: int
+    channels: int
+    frames: int
+    packed: int
+    metadata: Metadata
+    notes: tuple[str, ...]
+
+
+def read_header(stream: BinaryIO) -> Header:
+    """Read all chunks but the samples, up to and including the end mark.
+
+    Raises:
+        ValueError: A chunk is malformed, or the file ends before its end mark.
+    """
+    size, frames, packed, found, extras, notes = None, 1, 0, dict[bytes, bytes](), list[Extra](), list[str]()
+    room = _MAX_EXTRAS
+    for kind, data in _chunks(stream):
+        if kind == b"IHDR":
+            size = struct.unpack_from(">IIBB", data)
+        elif kind == b"IDAT":
+            packed += int.from_bytes(data, "big")
+        elif kind == b"acTL":
+            (frames,) = struct.unpack_from(">I", data)
+        elif kind == b"iTXt" and (packet := _packet(data)):
+            found[kind] = packet
+        elif kind in _READ:
+            found[kind] = data
+        elif (room := room - len(data) - _CHUNK_BYTES) >= 0:
+            extras.append(Extra(format="png", kind=kind, data=data, label=_LABELS.get(kind, "private data")))
+    if size is None:
+        raise ValueError("no IHDR chunk")
+    profile = _profile(found[b"iCCP"]) if b"iCCP" in found else None
+    if b"iCCP" in found and not profile:
+        notes.append("the colour profile was left out: it is damaged")
+    _refuse_hdr_colors(extras)
+    if room < 0:
+        notes.append("a part of the texts was left out: they are too long")
+    metadata = Metadata(
+        exif=without_prefix(found.get(b"eXIf")),
+        icc=profile,
+        xmp=found.get(b"iTXt"),
+        dpi=_resolution(found.get(b"pHYs", b"")),
+        extras=tuple(extras),
+    )
+    width, height, depth, color = size
+    return Header(
+        width=width,
+        height=height,
+        depth=depth,
+        channels={0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(color, 4),
+        frames=frames,
+        packed=packed,
+        metadata=metadata,
+        notes=tuple(notes),
+    )
+
+
+def decode_deep(stream: BinaryIO, header: Header) -> Picture:
+    """Decode a 16-bit file at full depth.
+
+    Raises:
+        RuntimeError: The samples are damaged (imagecodecs' own error derives from it).
+    """
+    stream.seek(0)
+    return Picture.from_channels(imagecodecs.png_decode(stream.read()), kind="png", metadata=header.metadata)
+
+
+def only_pixels(stream: BinaryIO) -> BinaryIO:
+    """Return the file without the chunks that do not decide its pixels."""
+    stream.seek(len(SIGNATURE))
+    parts = [SIGNATURE]
+    while len(head := stream.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind in _PIXELS:
+            parts += [head, stream.read(length + 4)]
+        else:
+            stream.seek(length + 4, 1)
+    return BytesIO(b"".join(parts))
+
+
+def check_samples(header: Header) -> None:
+    """Refuse a size that the file is too short for, before memory is taken for it.
+
+    Raises:
+        ValueError: Deflate cannot pack so many samples into the file.
+    """
+    needed = header.height * ((header.width * header.channels * header.depth + 7) // 8 + 1)
+    if needed > header.packed * _MAX_RATIO:
+        raise ValueError(f"its header says {header.width}x{header.height}, which it is too short for")
+
+
+def check_sides(header: Header) -> None:
+    """Refuse a 16-bit picture that libpng would call damaged.
+
+    Raises:
+        UnsupportedError: A side is too long for it.
+    """
+    most = STORABLE["png"].side_px
+    if most is not None and max(header.width, header.height) > most:
+        raise UnsupportedError(
+            f"expected a 16-bit PNG of at most {most} a side, got {header.width}x{header.height}; save it as TIFF"
+        )
+
+
+def encode(picture: Picture) -> bytes:
+    """Return the picture as a PNG file, 8 or 16 bit, with all its metadata."""
+    plain = bytes(imagecodecs.png_encode(picture.to_channels(), level=_LEVEL))
+    return b"".join([plain[:_AFTER_HEADER], _metadata_chunks(picture.metadata), memoryview(plain)[_AFTER_HEADER:]])
+
+
+def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (type, data) of the chunks worth reading, and (type, length as 4 bytes) of the samples."""
+    stream.seek(len(SIGNATURE))
+    while True:
+        head = stream.read(8)
+        if len(head) < 8:
+            raise ValueError("the file ends before its end mark")
+        length, kind = struct.unpack(">I4s", head)
+        if kind != b"IDAT" and length <= _MAX_CHUNK and (kind in _READ or _is_carried(kind)):
+            data = stream.read(length + 4)
+            if len(data) == length + 4:
+                yield kind, data[:-4]
+            continue
+        stream.seek(length + 4, 1)
+        if kind == b"IDAT":
+            yield kind, head[:4]
+        if kind == b"IEND":
+            # Seeking goes beyond the end without complaint: the last checksum must really be there.
+            stream.seek(-4, 1)
+            if len(stream.read(4)) < 4:
+                raise ValueError("the file ends within its end mark")
+            return
+
+
+def _is_carried(kind: bytes) -> bool:
+    """Tell texts, colours, and what its own name declares safe to copy when the samples change."""
+    return kind in _LABELS or (kind.isalpha() and kind[:1].islower() and kind[3:].islower())
+
+
+def _refuse_hdr_colors(extras: Sequence[Extra]) -> None:
+    for extra in extras:
+        if extra.kind == b"cICP":
+            refuse_hdr(extra.data[1] if len(extra.data) == 4 else 2)
+
+
+def _profile(data: bytes) -> bytes | None:
+    _, _, packed = data.partition(b"\0")
+    return _inflate(packed[1:])
+
+
+def _packet(data: bytes) -> bytes | None:
+    key, _, rest = data.partition(b"\0")
+    if key != _XMP_KEY or len(rest) < 4:
+        return None
+    # compressed?, method, language, 0, translated key, 0, text
+    text = rest[2:].split(b"\0", 2)[-1]
+    return _inflate(text) if rest[0] else text
+
+
+def _inflate(packed: bytes) -> bytes | None:
+    """Unpack a text; None when damaged, as metadata never costs a picture."""
+    try:
+        return zlib.decompressobj().decompress(packed, _MAX_TEXT) or None
+    except zlib.error:
+        return None
+
+
+def _resolution(data: bytes) -> tuple[float, float] | None:
+    if len(data) < 9:
+        return None
+    x, y, unit = struct.unpack_from(">IIB", data)
+    return (x * _INCH, y * _INCH) if unit == 1 and x and y else None
+
+
+def _metadata_chunks(metadata: Metadata) -> bytes:
+    chunks = [_chunk(extra.kind, extra.data) for extra in metadata.extras if extra.format == "png"]
+    if metadata.icc:
+        # A profile speaks for itself; the chunk that says sRGB must not stand beside one.
+        chunks = [chunk for chunk in chunks if chunk[4:8] != b"sRGB"]
+        chunks.append(_chunk(b"iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
+    if metadata.dpi:
+        x, y = (min(max(math.floor(d / _INCH + 0.5), 1), 2**31 - 1) for d in metadata.dpi)
+        chunks.append(_chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
+    if metadata.exif:
+        chunks.append(_chunk(b"eXIf", metadata.exif))
+    if metadata.xmp:
+        chunks.append(_chunk(b"iTXt", _XMP_KEY + b"\0\0\0\0\0" + metadata.xmp))
+    if metadata.comment:
+        chunks.append(_comment(metadata.comment))
+    return b"".join(chunks)
+
+
+def _comment(text: bytes) -> bytes:
+    """Return the comment of a JPEG or GIF, which may be in any encoding, as a text."""
+    try:
+        return _chunk(b"iTXt", b"Comment\0\0\0\0\0" + text.decode("utf-8").replace("\0", "").encode())
+    except UnicodeDecodeError:
+        return _chunk(b"tEXt", b"Comment\0" + text.replace(b"\0", b""))
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))

@@ -1,0 +1,93 @@
+"""Camera raw files, developed by the optional rawpy (LibRaw).
+
+The result is an ordinary 16-bit sRGB picture, with the camera's white balance and without automatic brightness: how
+bright it becomes is the network's part.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import BinaryIO
+
+import numpy as np
+
+from lumen.codecs import exif
+from lumen.color.icc import srgb_profile
+from lumen.errors import UnsupportedError
+from lumen.extras import hint, is_installed
+from lumen.imaging.picture import Metadata, Picture, check_size
+
+_SRGB_CURVE = (2.4, 12.92)
+_MAKER_NOTE = 0x927C  # its offsets hold in the raw file alone
+_JPEG_START, _EXIF_START = b"\xff\xd8\xff", b"Exif\0\0"
+
+
+def decode(stream: BinaryIO, max_pixels: int) -> Picture:
+    """Develop a file completely. Its pixels come upright.
+
+    Raises:
+        UnsupportedError: rawpy is not installed, LibRaw does not know the camera, or there are more than `max_pixels`
+            pixels.
+        RuntimeError, ValueError, OSError: The file is damaged or ends early.
+    """
+    if not is_installed("rawpy"):
+        raise UnsupportedError(hint("camera raw data", "rawpy", "raw", "export it as a 16-bit TIFF"))
+    import rawpy
+
+    stream.seek(0)
+    try:
+        with rawpy.imread(stream) as file:
+            check_size(file.sizes.raw_width, file.sizes.raw_height, max_pixels)
+            pixels = file.postprocess(
+                output_bps=16,
+                output_color=rawpy.ColorSpace.sRGB,
+                gamma=_SRGB_CURVE,
+                use_camera_wb=True,
+                no_auto_bright=True,
+            )
+            block = _exif(stream) or _exif_of_preview(file)
+    except rawpy.LibRawFileUnsupportedError as error:
+        raise UnsupportedError(
+            "expected camera raw data that LibRaw knows, got some of another kind; export it as a 16-bit TIFF"
+        ) from error
+    except rawpy.LibRawError as error:
+        raise ValueError(f"LibRaw says {_line(error)}") from error
+    notes = () if block else ("the EXIF was left out: it was not found in the camera raw data",)
+    metadata = Metadata(exif=block, icc=srgb_profile())
+    return Picture.from_channels(np.asarray(pixels, np.uint16), kind="raw", metadata=metadata, notes=notes)
+
+
+def _exif(stream: BinaryIO) -> bytes | None:
+    """Return the tags of files that are TIFF files by their structure, as most are."""
+    try:
+        stream.seek(0)
+        order = exif.byte_order(stream.read(2))
+        tags = exif.picture_tags(exif.read_directory(stream, exif.DESCRIPTIVE))
+    except (ValueError, EOFError):
+        return None
+    below = tags.get(exif.EXIF_IFD)
+    if below is not None and isinstance(below.value, dict):
+        below.value.pop(_MAKER_NOTE, None)
+    tags.pop(exif.ORIENTATION, None)
+    return exif.build_block(tags, order) if tags else None
+
+
+def _exif_of_preview(file: object) -> bytes | None:
+    """Return the tags of the preview that is a JPEG file, for raw files of other structures."""
+    import rawpy
+    from PIL import JpegImagePlugin
+
+    try:
+        preview = file.extract_thumb()  # type: ignore[attr-defined]
+        if not isinstance(preview.data, bytes) or not preview.data.startswith(_JPEG_START):
+            return None
+        with JpegImagePlugin.JpegImageFile(BytesIO(preview.data)) as image:
+            block = exif.without_prefix(image.info.get("exif"))
+    except (rawpy.LibRawError, OSError, SyntaxError, ValueError):
+        return None
+    return exif.without_thumbnail(exif.upright(block))
+
+
+def _line(error: BaseException) -> str:
+    text = error.args[0] if error.args else type(error).__name__
+    return " ".join((text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)).split())

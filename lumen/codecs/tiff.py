@@ -1,0 +1,274 @@
+"""TIFF: tifffile for the samples, `lumen.codecs.exif` for the tags.
+
+Pillow opens 16-bit RGB files as 8-bit and turns pixels by the orientation tag on its own; here both stay as stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import struct
+from dataclasses import replace
+from io import BytesIO
+from itertools import islice
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT
+
+from lumen.codecs import exif, iptc, jpeg
+from lumen.codecs.exif import ByteOrder, Directory, Entry
+from lumen.color import icc
+from lumen.errors import UnsupportedError
+from lumen.imaging.picture import Metadata, Picture, Samples, check_size, first_of, unmultiplied
+
+# What tifffile logs is raised here as an error, or does not matter; without a handler Python prints it.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_CFA, _LINEAR_RAW = 32803, 34892
+_DNG_VERSION = 50706
+_LAYERS = 37724
+_REDUCED, _MASK = 1, 4  # bits of NewSubfileType
+_LEVEL = 4  # deflate; half the time of level 6 for files a few percent larger
+
+_WHITE_IS_ZERO, _GRAY, _RGB = PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB
+_YCBCR, _PALETTE, _CMYK = PHOTOMETRIC.YCBCR, PHOTOMETRIC.PALETTE, PHOTOMETRIC.SEPARATED
+_LARGEST_TILE = 1 << 24  # pixels, of pictures smaller than a tile
+_MOST_PAGES = 5000  # that are looked at
+# The compressions that are read, with how many bytes one can stand for at most; None where there is no bound worth a
+# name. Those that hold a size of their own (JPEG 2000, ...) are not read: it may be any, and memory is taken for it.
+_RATIOS: dict[int, int | None] = {
+    COMPRESSION.NONE: 1,
+    COMPRESSION.PACKBITS: 65,
+    COMPRESSION.ADOBE_DEFLATE: 1100,
+    COMPRESSION.DEFLATE: 1100,
+    COMPRESSION.LZW: 1500,
+    **dict.fromkeys((COMPRESSION.CCITTRLE, COMPRESSION.CCITTFAX3, COMPRESSION.CCITTFAX4)),
+    **dict.fromkeys((COMPRESSION.LZMA, COMPRESSION.ZSTD, COMPRESSION.ZSTD_DEPRECATED)),
+    **dict.fromkeys((COMPRESSION.OJPEG, COMPRESSION.JPEG)),
+}
+_JPEGS = (COMPRESSION.OJPEG, COMPRESSION.JPEG)
+_SMALL_STREAM = 1 << 16  # pixels that a JPEG stream may always have
+
+
+class CameraRawError(Exception):
+    """The file is one of camera raw data, in the form of a TIFF file."""
+
+
+def decode(stream: BinaryIO, max_pixels: int, *, first: bool = False) -> Picture:
+    """Decode the picture of a TIFF file, the first one of several if `first` is set.
+
+    Raises:
+        CameraRawError: It has to be developed first.
+        UnsupportedError: A sound file of a kind not handled: several pages, floats, odd depths.
+        ValueError: The file is damaged or ends early (tifffile's own errors derive from it, or from RuntimeError).
+        EOFError: A tag's value lies beyond the end of the file.
+    """
+    # First the tags: tifffile takes one that lies beyond the end of the file for absent, and 16 bits for one.
+    metadata, faults = _metadata(stream)
+    stream.seek(0)
+    with tifffile.TiffFile(stream) as file:
+        page, notes = _page(file, first=first)
+        _check_kind(page)
+        check_size(page.imagewidth, page.imagelength, max_pixels)
+        _check_whole(page, file.filehandle.size)
+        samples = _channels(page)
+        if _LAYERS in page.tags:
+            notes = (*notes, "the layers of Photoshop were left out: the picture of them all was taken")
+        metadata = replace(metadata, dpi=_resolution(page))
+        if page.photometric == _CMYK:
+            samples, note = _of_inks(samples, metadata.icc)
+            metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
+    return Picture.from_channels(samples, kind="tiff", metadata=metadata, notes=(*notes, *faults))
+
+
+def encode(picture: Picture) -> tuple[bytes, list[str]]:
+    """Return the picture as a deflated TIFF file, 8 or 16 bit, and a warning for each kind of metadata left out."""
+    metadata, warnings = picture.metadata, []
+    tags: Directory = {}
+    order = exif.byte_order(metadata.exif or b"")
+    if metadata.exif:
+        try:
+            tags = exif.picture_tags(exif.parse_block(metadata.exif))
+        except (ValueError, EOFError):
+            warnings.append("the EXIF block is malformed and was left out")
+    if metadata.icc:
+        tags[exif.ICC] = Entry(7, len(metadata.icc), metadata.icc)
+    if metadata.xmp:
+        tags[exif.XMP] = Entry(1, len(metadata.xmp), metadata.xmp)
+    if metadata.iptc:
+        tags[exif.PHOTOSHOP] = Entry(1, len(metadata.iptc), metadata.iptc)
+        if fields := iptc.fields_of(metadata.iptc):
+            tags[exif.IPTC] = Entry(7, len(fields), fields)
+    return _with_tags(_plain_file(picture, order), tags, order), warnings
+
+
+def _plain_file(picture: Picture, order: ByteOrder) -> bytes:
+    file = BytesIO()
+    tifffile.imwrite(
+        file,
+        picture.to_channels(),
+        bigtiff=False,
+        byteorder=order,
+        photometric="minisblack" if picture.gray else "rgb",
+        planarconfig="contig",
+        extrasamples=None if picture.alpha is None else ["unassalpha"],
+        compression="adobe_deflate",
+        compressionargs={"level": _LEVEL},
+        predictor=True,
+        resolution=picture.metadata.dpi,
+        resolutionunit="INCH" if picture.metadata.dpi else None,
+        metadata=None,
+        software=False,
+    )
+    return file.getvalue()
+
+
+def _with_tags(plain: bytes, tags: Directory, order: ByteOrder) -> bytes:
+    """Return the file with `tags` in its directory: a new directory at the end takes the place of the first one."""
+    if not tags:
+        return plain
+    directory = exif.read_directory(BytesIO(plain)) | tags
+    base = len(plain) + len(plain) % 2
+    header = plain[:4] + struct.pack(order + "I", base)
+    padding = b"\0" * (base - len(plain))
+    return b"".join([header, memoryview(plain)[8:], padding, exif.build_directory(directory, order, base)])
+
+
+def _metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
+    """Return what the tags say, and a line where a part of it cannot be read."""
+    carried = (exif.ICC, exif.XMP, exif.PHOTOSHOP, exif.IPTC)
+    wanted: frozenset[int] = exif.DESCRIPTIVE | set(carried)
+    faults: tuple[str, ...] = ()
+    try:
+        try:
+            found = exif.read_directory(stream, wanted)
+        except ValueError:
+            # The profile decides the colours: it must not be lost with a malformed EXIF directory.
+            found = exif.read_directory(stream, wanted, lenient=True)
+            faults = ("a part of the metadata was left out: it is malformed",)
+    except ValueError:
+        return Metadata(), ("the metadata was left out: it is malformed",)
+    stream.seek(0)
+    order = exif.byte_order(stream.read(2))
+    tags = exif.picture_tags(found)
+    values = (found[tag].value if tag in found else None for tag in carried)
+    profile, xmp, resources, fields = (value if isinstance(value, bytes) else None for value in values)
+    kept = iptc.cleaned(resources) if resources else None
+    if fields and not (kept and iptc.fields_of(kept)):
+        kept = (kept or b"") + (iptc.wrapped(fields) or b"") or None
+    block = exif.build_block(tags, order) if tags else None
+    return Metadata(exif=block, icc=profile, xmp=xmp, iptc=kept), faults
+
+
+def _page(file: tifffile.TiffFile, *, first: bool) -> tuple[tifffile.TiffPage, tuple[str, ...]]:
+    page = file.pages.first
+    if not isinstance(page, tifffile.TiffPage):
+        raise ValueError("no directory")
+    # One by one and not all: the directories of a damaged file may form a chain of any length.
+    others = [p.keyframe if p.keyframe is p else p.aspage() for p in islice(file.pages, 1, _MOST_PAGES)]
+    pages = 1 + sum(not int(each.subfiletype) & (_REDUCED | _MASK) for each in others)
+    what = "a TIFF of {} pages" if len(others) < _MOST_PAGES - 1 else "a TIFF of {} pages or more"
+    return page, first_of(pages, what, first=first)
+
+
+def _check_kind(page: tifffile.TiffPage) -> None:
+    numbers = (page.imagewidth, page.imagelength, page.imagedepth, page.samplesperpixel, page.bitspersample)
+    if not all(isinstance(number, int) for number in numbers):  # a text times a number is a very long text
+        raise ValueError("its size is no number")
+    photometric = page.photometric
+    if photometric in (_CFA, _LINEAR_RAW) or _DNG_VERSION in page.tags or page.subfiletype & _REDUCED:
+        raise CameraRawError
+    sound = photometric in (_WHITE_IS_ZERO, _GRAY, _RGB, _PALETTE, _CMYK)
+    if not sound and not (photometric == _YCBCR and page.compression in _JPEGS):
+        name = getattr(photometric, "name", photometric)
+        raise UnsupportedError(f"expected a grey, RGB, CMYK or palette TIFF, got {name}; convert it to RGB")
+    if page.sampleformat != SAMPLEFORMAT.UINT or page.bitspersample not in (1, 2, 4, 8, 16):
+        kind = getattr(page.sampleformat, "name", page.sampleformat)
+        raise UnsupportedError(f"expected 8 or 16 bits a sample, got {page.bitspersample} ({kind}); convert it")
+    if page.compression not in _RATIOS:
+        name = getattr(page.compression, "name", page.compression)
+        raise UnsupportedError(f"expected a TIFF packed by Deflate, LZW, JPEG or not at all, got {name}; save it so")
+    color = 4 if photometric == _CMYK else 3 if photometric in (_RGB, _YCBCR) else 1
+    if page.samplesperpixel not in (color, color + 1) or page.imagedepth > 1:
+        raise UnsupportedError(f"expected {color} or {color + 1} channels a pixel, got {page.samplesperpixel}")
+
+
+def _check_whole(page: tifffile.TiffPage, size: int) -> None:
+    """Refuse a file that ends before its samples do, before memory is taken for them.
+
+    Some decoders would fill the gaps with black, and look for every single tile that a damaged size promises.
+    """
+    missing = any(at + count > size for at, count in zip(page.dataoffsets, page.databytecounts, strict=True))
+    if missing or not any(page.databytecounts):
+        raise ValueError("the file ends before its picture does")
+    if math.prod(page.chunked) > len(page.dataoffsets):
+        raise ValueError(f"it has {len(page.dataoffsets)} of the {math.prod(page.chunked)} parts of its picture")
+    if page.is_tiled and page.tilewidth * page.tilelength > max(page.imagewidth * page.imagelength, _LARGEST_TILE):
+        raise ValueError(f"its tiles of {page.tilewidth}x{page.tilelength} are larger than its picture")
+    if page.compression in _JPEGS:
+        _check_streams(page)
+    ratio = _RATIOS[page.compression]
+    needed = page.size * int(page.bitspersample) // 8
+    if ratio is not None and needed > ratio * sum(page.databytecounts):
+        raise ValueError(f"its header says {page.imagewidth}x{page.imagelength}, which it is too short for")
+
+
+def _check_streams(page: tifffile.TiffPage) -> None:
+    """Refuse JPEG streams that are far larger than their part of the picture, or go over it without end."""
+    rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+    most = 4 * min(rows, max(page.imagelength, page.tilelength)) * columns + _SMALL_STREAM
+    file = page.parent.filehandle
+    for at, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if count:
+            file.seek(at)
+            data = file.read(count)
+            jpeg.check_scans(data)
+            width, height = jpeg.claimed_size(data)
+            if width * height > most:
+                raise ValueError(f"a JPEG stream in it says {width}x{height}, more than its part of the picture")
+
+
+def _channels(page: tifffile.TiffPage) -> Samples:
+    """Return the samples `[H, W]` or `[H, W, C]`, black at 0, at the full range of their type."""
+    samples: npt.NDArray[Any] = page.asarray()
+    if page.axes.startswith("S"):
+        samples = np.moveaxis(samples, 0, -1)
+    bits = int(page.bitspersample)
+    if page.photometric == _PALETTE:
+        return _looked_up(samples, page.colormap)
+    samples = samples.astype(np.uint16 if bits == 16 else np.uint8, copy=False)
+    if bits < 8:
+        samples = samples * np.uint8(255 // (2**bits - 1))
+    if page.photometric == _WHITE_IS_ZERO:
+        color = samples[..., :1] if samples.ndim == 3 else samples
+        np.subtract(np.iinfo(samples.dtype).max, color, out=color)
+    if page.extrasamples and page.extrasamples[0] == EXTRASAMPLE.ASSOCALPHA:
+        samples = unmultiplied(samples)
+    return samples
+
+
+def _of_inks(samples: Samples, profile: bytes | None) -> tuple[Samples, str]:
+    """Return RGB, and opacity where there is any, of the samples `[H, W, 4 or 5]` of a CMYK file."""
+    pixels, note = icc.rgb_of_cmyk(samples[..., :4], profile)
+    return np.concatenate([pixels, samples[..., 4:]], axis=2) if samples.shape[2] > 4 else pixels, note
+
+
+def _looked_up(indices: npt.NDArray[Any], colormap: npt.NDArray[np.uint16] | None) -> Samples:
+    if colormap is None or indices.ndim != 2:
+        raise UnsupportedError("expected a palette TIFF of one channel with its palette; convert it to RGB")
+    # The palette is 16-bit by the standard; some writers store 8-bit values in it.
+    levels = colormap >> 8 if colormap.max() > 255 else colormap
+    return levels.T.astype(np.uint8)[indices.astype(np.intp, copy=False)]
+
+
+def _resolution(page: tifffile.TiffPage) -> tuple[float, float] | None:
+    unit = page.tags.valueof("ResolutionUnit", default=2)
+    per_inch = {2: 1.0, 3: 2.54}.get(int(unit))
+    pair = [page.tags.valueof(name) for name in ("XResolution", "YResolution")]
+    if per_inch is None or not all(isinstance(v, tuple) and len(v) == 2 and min(v) > 0 for v in pair):
+        return None
+    x, y = (v[0] / v[1] * per_inch for v in pair)
+    return x, y

@@ -1,0 +1,1 @@
+"""Colour spaces: the curve of sRGB, ICC profiles, and tone curves that are not sRGB's."""
