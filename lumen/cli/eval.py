@@ -134,7 +134,7 @@ def command(
     _check_folders(low, given, as_is=as_is, niqe=niqe, reference=reference)
     from lumen import evaluation
     from lumen.cli.scores import print_scores, scoring
-    from lumen.sheets import PAGES, Album, check_targets, write_reports
+    from lumen.pages import PAGES, Album, check_targets, write_reports
 
     options = evaluation.EvalOptions(
         as_is=as_is,

@@ -17,11 +17,11 @@ from lumen.cli.state import State
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.errors import Exit, UsageError
 from lumen.evaluation import EvalReport, PairResult, Progress, evaluate_results
-from lumen.evaluation.artefacts import read_scores, suspicions
 from lumen.evaluation.measures import BY_KEY, STATISTICS, formatted
 from lumen.evaluation.options import title
+from lumen.evaluation.pairs import Problem, Result
+from lumen.evaluation.suspicions import read_scores, suspicions
 from lumen.files.paths import real_path, type_of
-from lumen.pairing import Problem, Result
 from lumen.text import printable
 
 WORST = 10  # pictures that are printed

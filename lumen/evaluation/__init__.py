@@ -4,25 +4,19 @@
 
     find_pairs -> score_pairs (load -> enhance -> score) -> EvalReport -> terminal, JSON, CSV, Markdown, HTML
 
-`measures` says what is measured, `options` how, `scoring` does it to pixels, `running` to many files; `artefacts` tells
-scores from mistakes, and `lumen.sheets` writes reports.
+`measures` says what is measured, `options` how, `scoring` does it to pixels, `run` to many files; `suspicions` tells
+scores from mistakes, and `lumen.pages` writes reports.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
-from pathlib import Path
-
-from lumen.config import EnhanceOptions
-from lumen.errors import UsageError
+from lumen.evaluation.evaluate import Progress, evaluate, evaluate_results
 from lumen.evaluation.measures import MEASURES, Measure, Score
-from lumen.evaluation.options import GT_MEAN, INPUT, MATCHED, OUTPUT, REFERENCE, EvalOptions, protocol
+from lumen.evaluation.options import GT_MEAN, INPUT, MATCHED, OUTPUT, REFERENCE, EvalOptions
+from lumen.evaluation.pairs import Matching
 from lumen.evaluation.report import EvalReport, PictureScores
-from lumen.evaluation.running import Look, PairResult, check_save, matching_ev, score_pairs
-from lumen.evaluation.scoring import Scorer, score
-from lumen.pairing import Matching, Problem, Result, find_pairs, pair_results
-from lumen.runtime.model import Models
+from lumen.evaluation.run import Look, PairResult, matching_ev
+from lumen.evaluation.scoring import score
 
 __all__ = [
     "GT_MEAN",
@@ -45,123 +39,3 @@ __all__ = [
     "matching_ev",
     "score",
 ]
-
-Progress = Callable[[int, int, PairResult], None]
-
-
-def evaluate(
-    low: Path | None,
-    reference: Path | None,
-    models: Models | Mapping[str, Models] | None,
-    options: EvalOptions | None = None,
-    *,
-    results: Mapping[str, Path] | None = None,
-    matching: Matching | None = None,
-    progress: Progress | None = None,
-    look: Look | None = None,
-) -> EvalReport:
-    """Score a folder (or a file) against its references.
-
-    Args:
-        low: Dark pictures; with `options.as_is` and no `results`, the pictures to score. None where only `results` are
-            there.
-        reference: What they should look like; None gives the numbers that need no reference.
-        models: The twins of the model (`lumen.runtime.session.ModelSet`), or of several by their names; None only with
-            `options.as_is`.
-        options: What to score; None for the plain scores.
-        results: Folders (or files) of results that are there already, by the name of what made them.
-        matching: How names find each other.
-        progress: Called after each name with the number done, the number of names, and what came out.
-        look: Sees the pixels of each pair, for reports with pictures.
-
-    Raises:
-        UsageError: Some are files and some folders, models are missing, names are there twice, or results would go
-            among the inputs.
-        NothingToDoError: No name has a partner.
-        UnavailableError: A model cannot be loaded or run.
-        OutputError: `options.save` cannot be written.
-    """
-    options, named = options or EvalOptions(), _named(models)
-    low, results = _roles(low, dict(results or {}), named, options)
-    _check_names([*named, *results, *options.baselines])
-    check_save(options.save, [place for place in (low, reference, *results.values()) if place is not None])
-    pairs, problems = find_pairs(low, reference, results, matching)
-    scorer = Scorer(options)
-    if look is not None:
-        look.begin(len(pairs))
-    found = chain(problems, score_pairs(pairs, named, scorer, look=look))
-    words = protocol(named, options, natural=scorer.natural, reference=reference is not None)
-    return _report(found, len(pairs) + len(problems), words, options, progress)
-
-
-def evaluate_results(
-    results: Sequence[Result],
-    reference: Path,
-    reading: EnhanceOptions | None = None,
-    *,
-    progress: Progress | None = None,
-) -> EvalReport:
-    """Score what was made of pictures, beside the pictures themselves, against a folder of references.
-
-    Args:
-        results: Pictures and the files they became.
-        reference: What they should look like; what is in there beyond is left alone.
-        reading: How the pictures are read; None for the defaults.
-        progress: As for `evaluate`.
-    """
-    options = EvalOptions(as_is=True)
-    pairs, problems = pair_results(results, reference)
-    scored = chain(problems, score_pairs(pairs, {}, Scorer(options), reading))
-    return _report(scored, len(pairs) + len(problems), protocol({}, options, written=True), options, progress)
-
-
-def _named(models: Models | Mapping[str, Models] | None) -> dict[str, Models]:
-    """Return models by the name of their column; a single one is called `output`."""
-    if models is None:
-        return {}
-    return dict(models) if isinstance(models, Mapping) else {OUTPUT: models}
-
-
-def _roles(
-    low: Path | None, results: dict[str, Path], models: Mapping[str, Models], options: EvalOptions
-) -> tuple[Path | None, dict[str, Path]]:
-    """Return the folder of dark pictures and those of results, which belong together."""
-    if options.as_is:
-        if models:
-            raise UsageError("expected as_is=True without models: they would not run")
-        if not results and low is not None:
-            return None, {OUTPUT: low}
-        if not results:
-            raise UsageError("expected pictures to score, got no folder of them")
-        if low is None and options.baselines and len(results) > 1:
-            raise UsageError("expected --input with --baseline and several folders: which pictures is it made of?")
-        return low, results
-    if not models:
-        raise UsageError("expected models, or as_is=True to score the files themselves")
-    if low is None:
-        raise UsageError("expected pictures to enhance, got no folder of them")
-    return low, results
-
-
-def _check_names(names: Sequence[str]) -> None:
-    """Refuse columns of one name."""
-    for name in names:
-        if names.count(name) > 1 or name in (INPUT, REFERENCE):
-            raise UsageError(f"expected each method under a name of its own, got {name!r} twice, or where it is taken")
-
-
-def _report(
-    results: Iterable[PairResult], total: int, words: str, options: EvalOptions, progress: Progress | None
-) -> EvalReport:
-    """Collect results, telling each."""
-    found: list[PairResult] = []
-    for result in results:
-        found.append(result)
-        if progress is not None:
-            progress(len(found), total, result)
-    return EvalReport(
-        pictures=tuple(result for result in found if isinstance(result, PictureScores)),
-        problems=tuple(result for result in found if isinstance(result, Problem)),
-        protocol=words,
-        data_range=options.data_range,
-    )

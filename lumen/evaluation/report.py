@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from lumen.errors import Exit
-from lumen.evaluation.artefacts import suspicions
 from lumen.evaluation.measures import MEASURES, STATISTICS, Score, Statistic, summarise
 from lumen.evaluation.options import INPUT, OUTPUT, REFERENCE
-from lumen.pairing import Problem
+from lumen.evaluation.pairs import Problem
+from lumen.evaluation.suspicions import suspicions
 
 
 @dataclass(frozen=True, kw_only=True)

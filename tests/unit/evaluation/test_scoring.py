@@ -16,8 +16,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from lumen.errors import DataError, UsageError
 from lumen.evaluation import EvalOptions, EvalReport, PictureScores, Score, evaluate, score
 from lumen.evaluation.measures import MEASURES, summarise
+from lumen.evaluation.pairs import Matching
 from lumen.metrics.fidelity import luma
-from lumen.pairing import Matching
 from tests.fakes import FakeModels
 
 Pixels = NDArray[np.uint8]

@@ -31,10 +31,10 @@ from lumen.evaluation import (
     evaluate,
     evaluate_results,
     matching_ev,
-    running,
+    run,
     score,
 )
-from lumen.pairing import Pair, Problem, Result
+from lumen.evaluation.pairs import Pair, Problem, Result
 from tests.fakes import FakeModels
 
 
@@ -272,25 +272,25 @@ def test_few_pictures_wait_for_their_score(
 ) -> None:
     """With slow scoring the loader must wait: at most the workers, one at hand and two ahead are in memory."""
     lock, alive, peak = threading.Lock(), 0, 0
-    load, finish = running._Work.load, running._Work.finish
+    load, finish = run._Work.load, run._Work.finish
 
-    def counted_load(work: running._Work, pair: Pair) -> running._Loaded | Problem:
+    def counted_load(work: run._Work, pair: Pair) -> run._Loaded | Problem:
         nonlocal alive, peak
         with lock:
             alive += 1
             peak = max(peak, alive)
         return load(work, pair)
 
-    def slow_finish(work: running._Work, job: running._Job | Problem) -> PairResult:
+    def slow_finish(work: run._Work, job: run._Job | Problem) -> PairResult:
         nonlocal alive
         time.sleep(0.02)
         with lock:
             alive -= 1
         return finish(work, job)
 
-    monkeypatch.setattr(running._Work, "load", counted_load)
-    monkeypatch.setattr(running._Work, "finish", slow_finish)
-    monkeypatch.setattr(running, "worker_count", lambda: 2)
+    monkeypatch.setattr(run._Work, "load", counted_load)
+    monkeypatch.setattr(run._Work, "finish", slow_finish)
+    monkeypatch.setattr(run, "worker_count", lambda: 2)
     for number in range(12):
         save(low / f"{number}.png", noise(number))
         save(high / f"{number}.png", noise(number))
@@ -304,9 +304,9 @@ def test_large_pictures_are_in_memory_one_by_one(
     low: Path, high: Path, monkeypatch: pytest.MonkeyPatch, models: FakeModels | None
 ) -> None:
     lock, alive, peak = threading.Lock(), 0, 0
-    finish = running._Work.finish
+    finish = run._Work.finish
 
-    def counted_finish(work: running._Work, job: running._Job | Problem) -> PairResult:
+    def counted_finish(work: run._Work, job: run._Job | Problem) -> PairResult:
         nonlocal alive, peak
         with lock:
             alive += 1
@@ -317,9 +317,9 @@ def test_large_pictures_are_in_memory_one_by_one(
             alive -= 1
         return result
 
-    monkeypatch.setattr(running, "MAX_WAITING_PX", 1)
-    monkeypatch.setattr(running, "worker_count", lambda: 4)
-    monkeypatch.setattr(running._Work, "finish", counted_finish)
+    monkeypatch.setattr(run, "MAX_WAITING_PX", 1)
+    monkeypatch.setattr(run, "worker_count", lambda: 4)
+    monkeypatch.setattr(run._Work, "finish", counted_finish)
     for number in range(4):
         save(low / f"{number}.png", noise(number))
         save(high / f"{number}.png", noise(number))

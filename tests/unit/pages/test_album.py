@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lumen.evaluation import PictureScores, Score
-from lumen.sheets import album as module
-from lumen.sheets.album import ERROR_TOP, Album, error_map
+from lumen.pages import album as module
+from lumen.pages.album import ERROR_TOP, Album, error_map
 
 
 def noise(seed: int, size: tuple[int, int] = (300, 400)) -> NDArray[np.uint8]:

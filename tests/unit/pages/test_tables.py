@@ -10,8 +10,8 @@ import math
 import pytest
 
 from lumen.evaluation import EvalReport, PictureScores, Score
-from lumen.pairing import Problem
-from lumen.sheets.tables import csv_of, json_of, markdown_of
+from lumen.evaluation.pairs import Problem
+from lumen.pages.tables import csv_of, json_of, markdown_of
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from lumen.evaluation import EvalReport, PictureScores, Score
-from lumen.pairing import Problem
-from lumen.sheets import Album
-from lumen.sheets.page import page_of
-from lumen.sheets.plots import strip_plot
+from lumen.evaluation.pairs import Problem
+from lumen.pages import Album
+from lumen.pages.page import page_of
+from lumen.pages.plots import strip_plot
 
 NAME = "<script>alert('x')</script> & \"co\""
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from lumen.errors import UsageError
 from lumen.evaluation import EvalReport
 from lumen.files.atomic import make_folder, write_atomically
-from lumen.sheets.album import Album
-from lumen.sheets.page import page_of
-from lumen.sheets.tables import csv_of, json_of, markdown_of
+from lumen.pages.album import Album
+from lumen.pages.page import page_of
+from lumen.pages.tables import csv_of, json_of, markdown_of
 
 __all__ = ["PAGES", "Album", "check_targets", "write_reports"]
 

@@ -20,12 +20,12 @@ from lumen.errors import DataError, PictureError, UsageError
 from lumen.evaluation.baselines import make_baseline
 from lumen.evaluation.measures import Score
 from lumen.evaluation.options import GT_MEAN, INPUT, MATCHED, OUTPUT, variant
+from lumen.evaluation.pairs import Pair, Problem
 from lumen.evaluation.report import PictureScores
 from lumen.evaluation.scoring import Scorer
 from lumen.files.atomic import make_folder
 from lumen.imaging.picture import Picture, Samples, to_8bit
 from lumen.metrics.fidelity import gt_mean
-from lumen.pairing import Pair, Problem
 from lumen.runtime.devices import usable_cores
 from lumen.runtime.model import Models
 

@@ -17,8 +17,8 @@ from lumen import __version__
 from lumen.evaluation import INPUT, REFERENCE, EvalReport, PictureScores
 from lumen.evaluation.measures import BY_KEY, STATISTICS, Score, formatted
 from lumen.evaluation.options import title
-from lumen.sheets.album import ERROR, ERROR_TOP, Album
-from lumen.sheets.plots import strip_plot
+from lumen.pages.album import ERROR, ERROR_TOP, Album
+from lumen.pages.plots import strip_plot
 from lumen.text import printable
 
 PLOTTED: Final = ("psnr", "ssim", "lpips", "niqe", "brightness")
@@ -51,7 +51,7 @@ def page_of(report: EvalReport, album: Album) -> str:
 
 
 def _asset(name: str) -> str:
-    return files("lumen.sheets").joinpath(name).read_text(encoding="utf-8")
+    return files("lumen.pages").joinpath(name).read_text(encoding="utf-8")
 
 
 def _text(value: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from lumen.errors import NothingToDoError, UsageError
-from lumen.pairing import Matching, Pair, Result, find_pairs, pair_results
+from lumen.evaluation.pairs import Matching, Pair, Result, find_pairs, pair_results
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lumen.errors import DataError
-from lumen.evaluation.artefacts import read_scores, suspicions
+from lumen.evaluation.suspicions import read_scores, suspicions
 
 
 def wrapped(seed: int) -> dict[str, float]:
