@@ -25,9 +25,9 @@ from PIL import Image, ImageOps
 from lumen.metrics.fidelity import psnr, ssim
 from lumen.models.cost import count_macs, count_parameters
 from lumen.train.checkpoint import load_checkpoint
-from lumen.train.data import Example, load_pairs
+from lumen.train.data.load import Example, load_pairs
 from lumen.train.options import TrainOptions
-from lumen.train.recipe import load_recipe
+from lumen.train.recipe.recipe import load_recipe
 from lumen.train.run import train_run
 from lumen.train.validate import enhance_whole
 

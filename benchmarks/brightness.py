@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.models.context import BrightnessHead
 from lumen.train.brightness import fit_brightness
-from lumen.train.data import Example, Sampler, load_pairs, load_photos
-from lumen.train.recipe import load_recipe
-from lumen.train.scenes import group_scenes
+from lumen.train.data.load import Example, load_pairs, load_photos
+from lumen.train.data.sampler import Sampler
+from lumen.train.data.split import group_scenes
+from lumen.train.recipe.recipe import load_recipe
 
 THUMBNAIL_PX = 128
 Values = NDArray[np.float64]

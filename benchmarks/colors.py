@@ -25,7 +25,7 @@ from lumen.color.srgb import linear_to_srgb, srgb_to_linear
 from lumen.config import RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.picture import Metadata, Picture
-from lumen.runtime.session import ModelSet
+from lumen.runtime.open import ModelSet
 
 Array = NDArray[np.float64]
 STOPS = 3

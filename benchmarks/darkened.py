@@ -22,7 +22,7 @@ from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.formats import SUFFIXES
 from lumen.imaging.picture import Metadata, Picture
 from lumen.metrics.fidelity import psnr
-from lumen.runtime.session import ModelSet
+from lumen.runtime.open import ModelSet
 
 STOPS = (1, 2, 3, 4)
 SHOT, READ = 2e-4, 5e-4  # variance of the noise in linear light: SHOT * light + READ**2

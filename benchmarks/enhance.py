@@ -69,7 +69,7 @@ def convolution_ratio(side: int = 512, rounds: int = 5) -> tuple[float, float]:
     import onnx
     import onnxruntime
 
-    from lumen.runtime.weights import find_model
+    from lumen.runtime.model_files import find_model
 
     rng = np.random.default_rng(0)
     nodes, weights = [], []

@@ -122,7 +122,7 @@ def page(folder: Path) -> dict[str, float]:
     _, used = timed(eval_command("--baseline", "gamma", "--report", "page.html"), folder)
     found = {"s": used["s"], "MiB": used["MiB"], "page MB": (folder / "page.html").stat().st_size / 1e6}
     sys.path.insert(0, str(ROOT))
-    from tests.browser import Browser, find_chromium
+    from tests.support.browser import Browser, find_chromium
 
     if find_chromium():
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, Browser(Path(profile)) as browser:

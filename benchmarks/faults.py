@@ -40,7 +40,7 @@ from lumen.files.atomic import TEMP_SUFFIX
 from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import area_thumbnail, thumbnail_for
 from lumen.imaging.tiling import cut, plan_tiles
-from lumen.runtime.session import open_model
+from lumen.runtime.open import open_model
 
 Facts = dict[str, Any]
 
@@ -317,7 +317,7 @@ def bare(source: Path, model_name: str) -> Iterator[tuple[float, float]]:
     """Yield wall and CPU seconds of `session.run` on all tiles of each picture, and of nothing else."""
     import onnxruntime
 
-    from lumen.runtime.weights import find_model
+    from lumen.runtime.model_files import find_model
 
     model = open_model(RuntimeOptions(model=model_name, device="cpu"))
     side, spec = window_px(model, EnhanceOptions()), model.spec

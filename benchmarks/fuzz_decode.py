@@ -80,7 +80,7 @@ class Finding:
 
 def seeds() -> dict[str, bytes]:
     """Return the sound files that mutants are made of; those of packages that are not installed are left out."""
-    from tests.corpus import sound_files
+    from tests.support.corpus import sound_files
 
     return {file.name: file.data for file in sound_files() if file.name in SEEDS}
 

@@ -19,8 +19,8 @@ from lumen.errors import UsageError
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.models.plain import PlainNetwork
 from lumen.train.checkpoint import load_checkpoint
-from lumen.train.data import decode_all
-from lumen.train.layouts import picture_files
+from lumen.train.data.layouts import picture_files
+from lumen.train.data.load import decode_all
 
 SIDES_PX = (1024, 512, 256, 128)
 

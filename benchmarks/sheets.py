@@ -25,7 +25,7 @@ from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.formats import SUFFIXES
 from lumen.imaging.picture import Metadata, Picture
 from lumen.metrics.fidelity import psnr
-from lumen.runtime.session import ModelSet
+from lumen.runtime.open import ModelSet
 
 Pixels = NDArray[np.uint8]
 CAPTION_PX = 16

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from lumen.files.atomic import TEMP_SUFFIX
 from lumen.train.checkpoint import Checkpoint, load_checkpoint
 from lumen.train.options import TrainOptions
-from lumen.train.recipe import load_recipe
+from lumen.train.recipe.recipe import load_recipe
 from lumen.train.run import train_run
 
 CHECKPOINT_BYTES = 100_000  # the other files of a run are smaller

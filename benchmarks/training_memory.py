@@ -19,7 +19,7 @@ import torch
 from lumen.models import build_network
 from lumen.models.cost import count_parameters
 from lumen.train.distributed import World
-from lumen.train.recipe import from_dict
+from lumen.train.recipe.recipe import from_dict
 from lumen.train.stepper import Stepper
 
 FULL: dict[str, Any] = {"architecture": "mirnet"}

@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from lumen.enhance.pipeline import enhance_picture as enhance_picture
     from lumen.evaluation import evaluate as evaluate
     from lumen.imaging.picture import Picture as Picture
-    from lumen.runtime.session import ModelSet as ModelSet
-    from lumen.runtime.session import OnnxModel as OnnxModel
-    from lumen.runtime.session import open_model as open_model
+    from lumen.runtime.onnx_model import OnnxModel as OnnxModel
+    from lumen.runtime.open import ModelSet as ModelSet
+    from lumen.runtime.open import open_model as open_model
 
 _LAZY = {
     "EnhanceOptions": "lumen.config",
     "Enhancer": "lumen.enhance.enhancer",
-    "ModelSet": "lumen.runtime.session",
-    "OnnxModel": "lumen.runtime.session",
+    "ModelSet": "lumen.runtime.open",
+    "OnnxModel": "lumen.runtime.onnx_model",
     "Picture": "lumen.imaging.picture",
     "RuntimeOptions": "lumen.config",
     "enhance_file": "lumen.enhance.pipeline",
     "enhance_picture": "lumen.enhance.pipeline",
     "evaluate": "lumen.evaluation",
-    "open_model": "lumen.runtime.session",
+    "open_model": "lumen.runtime.open",
     "read_picture": "lumen.codecs.codec",
     "write_picture": "lumen.codecs.codec",
 }

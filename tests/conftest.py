@@ -29,7 +29,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(scope="session")
 def fake_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Path of a tiny real ONNX model that doubles every sample; its 16-bit twin lies beside it."""
-    from tests.fakes import write_fake_onnx
+    from tests.support.fakes import write_fake_onnx
 
     folder = tmp_path_factory.mktemp("model")
     write_fake_onnx(folder / "fake.u16.onnx", "uint16", gain=2.0, radius=0)

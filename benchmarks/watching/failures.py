@@ -18,7 +18,7 @@ from lumen.enhance.file_io import read_source
 from lumen.imaging.picture import Picture
 from lumen.watching.events import Event
 from lumen.watching.service import Service
-from tests.fakes import FakeModels
+from tests.support.fakes import FakeModels
 
 ATTEMPTS = 5
 IDLE_SHARE = 0.02

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from lumen.files.atomic import TEMP_SUFFIX
-from tests.fakes import write_fake_onnx
+from tests.support.fakes import write_fake_onnx
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {

@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from lumen.runtime.weights import DATA, HALF, INDEX
+from lumen.runtime.model_files import DATA, HALF, INDEX
 from lumen_export.export import SAMPLES, twin_path
 
 

@@ -12,7 +12,7 @@ from torch.export import Dim
 
 from lumen.models import Network
 from lumen.spec import SampleType
-from lumen_export.lint import tile_nodes
+from lumen_export.tile_safety import tile_nodes
 from lumen_export.wrapper import TileModel
 
 OPSET = 20

@@ -16,14 +16,14 @@ import onnx
 from lumen.errors import ModelError, OutputError, UsageError
 from lumen.models import Network
 from lumen.models.cost import count_macs, count_parameters
-from lumen.runtime.weights import half_of
+from lumen.runtime.model_files import half_of
 from lumen.spec import ModelSpec, Precision, SampleType
 from lumen.train.checkpoint import load_checkpoint
+from lumen_export.bytes_per_px import bytes_per_pixel
 from lumen_export.convert import to_onnx
 from lumen_export.halo import calibrate_halo
-from lumen_export.lint import lint
-from lumen_export.memory import bytes_per_pixel
-from lumen_export.release import read_release
+from lumen_export.pretrained import read_release
+from lumen_export.tile_safety import lint
 from lumen_export.verify import TILES, Agreement, compare
 
 COST_SIDE_PX = 1024

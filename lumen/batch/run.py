@@ -29,7 +29,7 @@ from lumen.enhance.windows import window_px
 from lumen.errors import OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
-from lumen.runtime.model import Model, Models
+from lumen.runtime.protocols import Model, Models
 
 log = logging.getLogger(__name__)
 

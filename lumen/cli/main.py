@@ -23,13 +23,13 @@ from lumen.cli.state import State, pass_state
 from lumen.errors import Exit, LumenError
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "enhance": ("lumen.cli.enhance:command", "Enhance dark pictures: files and folders."),
-    "watch": ("lumen.cli.watch:command", "Enhance every picture that arrives in a folder, once."),
-    "eval": ("lumen.cli.eval:command", "Score a model on pairs of dark and well-lit pictures."),
-    "train": ("lumen.cli.train:command", "Train a network on pairs of pictures."),
-    "export-onnx": ("lumen.cli.export_onnx:command", "Turn a checkpoint into an ONNX model, and check it."),
-    "models": ("lumen.cli.models:command", "List the bundled models with size, cost and scores."),
-    "doctor": ("lumen.cli.doctor:command", "Tell which devices, models and formats work here, and why not."),
+    "enhance": ("lumen.cli.commands.enhance:command", "Enhance dark pictures: files and folders."),
+    "watch": ("lumen.cli.commands.watch:command", "Enhance every picture that arrives in a folder, once."),
+    "eval": ("lumen.cli.commands.eval:command", "Score a model on pairs of dark and well-lit pictures."),
+    "train": ("lumen.cli.commands.train:command", "Train a network on pairs of pictures."),
+    "export-onnx": ("lumen.cli.commands.export_onnx:command", "Turn a checkpoint into an ONNX model, and check it."),
+    "models": ("lumen.cli.commands.models:command", "List the bundled models with size, cost and scores."),
+    "doctor": ("lumen.cli.commands.doctor:command", "Tell which devices, models and formats work here, and why not."),
 }
 
 
@@ -71,7 +71,7 @@ def _apply(ctx: click.Context, option: click.Parameter, value: bool) -> None:
         if state.verbosity == -wanted:
             raise click.UsageError("expected -v or -q, got both", ctx)
         state.verbosity = wanted
-    from lumen.cli.console import start_logging
+    from lumen.cli.views.console import start_logging
 
     start_logging(state)
 
@@ -97,7 +97,7 @@ def cli(state: State, /) -> None:
 
     lumen enhance PHOTOS -o OUT is all most people need.
     """
-    from lumen.cli.console import start_logging
+    from lumen.cli.views.console import start_logging
 
     start_logging(state)
 

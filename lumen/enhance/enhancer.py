@@ -17,7 +17,7 @@ from lumen.config import DEFAULT_MODEL, EnhanceOptions, PrecisionChoice, Runtime
 from lumen.enhance.file_io import read_source
 from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.picture import Metadata, Picture
-from lumen.runtime.session import ModelSet
+from lumen.runtime.open import ModelSet
 
 Array = npt.NDArray[np.integer[Any]]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lumen.runtime.model import Floats, Model, Pixels
+from lumen.runtime.protocols import Floats, Model, Pixels
 
 Progress = Callable[[float], None]  # the fraction done, in (0, 1]
 

@@ -13,7 +13,7 @@ from lumen.enhance.windows import plan_windows, window_px
 from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import cut, paste
-from lumen.runtime.model import Models
+from lumen.runtime.protocols import Models
 
 MOST_FRAMES = 16
 

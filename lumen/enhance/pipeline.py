@@ -22,7 +22,7 @@ from lumen.errors import ModelError, UsageError
 from lumen.files.atomic import write_atomically
 from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import thumbnail_for
-from lumen.runtime.model import Model, Models, Pixels
+from lumen.runtime.protocols import Model, Models, Pixels
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from lumen.enhance.windows import plan_windows, smallest_window_px, window_px
 from lumen.errors import OutOfMemoryError
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import Tile, TilePlan, cut, paste
-from lumen.runtime.model import Model, Pixels
+from lumen.runtime.protocols import Model, Pixels
 
 log = logging.getLogger(__name__)
 

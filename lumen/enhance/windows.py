@@ -6,7 +6,7 @@ from lumen.config import EnhanceOptions
 from lumen.errors import UsageError
 from lumen.imaging.tiling import TilePlan, plan_tiles
 from lumen.runtime.memory import CPU_WINDOW_PX, GPU_WINDOW_PX, MIN_WINDOW_PX, window_side_px
-from lumen.runtime.model import Model
+from lumen.runtime.protocols import Model
 from lumen.spec import ModelSpec
 
 

@@ -14,7 +14,7 @@ from lumen.evaluation.protocol import protocol
 from lumen.evaluation.report import EvalReport, PictureScores
 from lumen.evaluation.run import Look, PairResult, check_save, score_pairs
 from lumen.evaluation.scoring import Scorer
-from lumen.runtime.model import Models
+from lumen.runtime.protocols import Models
 
 Progress = Callable[[int, int, PairResult], None]
 
@@ -36,7 +36,7 @@ def evaluate(
         low: Dark pictures; with `options.as_is` and no `results`, the pictures to score. None where only `results` are
             there.
         reference: What they should look like; None gives the numbers that need no reference.
-        models: The twins of the model (`lumen.runtime.session.ModelSet`), or of several by their names; None only with
+        models: The twins of the model (`lumen.runtime.open.ModelSet`), or of several by their names; None only with
             `options.as_is`.
         options: What to score; None for the plain scores.
         results: Folders (or files) of results that are there already, by the name of what made them.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lumen.evaluation.baselines import BASELINES
 from lumen.evaluation.options import GT_MEAN, MATCHED, EvalOptions
 from lumen.metrics.niqe import NaturalModel
-from lumen.runtime.model import Models
+from lumen.runtime.protocols import Models
 
 
 def protocol(

@@ -27,7 +27,7 @@ from lumen.files.atomic import make_folder
 from lumen.imaging.picture import Picture, Samples, to_8bit
 from lumen.metrics.fidelity import gt_mean
 from lumen.runtime.devices import usable_cores
-from lumen.runtime.model import Models
+from lumen.runtime.protocols import Models
 
 MAX_WAITING_PX = 32_000_000  # of pictures that are being loaded and scored; one is always let in
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lumen.models.context import BrightnessHead
-from lumen.train.data import Sampler
-from lumen.train.sections import BrightnessConfig
+from lumen.train.data.sampler import Sampler
+from lumen.train.recipe.sections import BrightnessConfig
 
 BANK_ITERATION = 1 << 40  # samples of this stage never repeat those of the first
 WARMUP = 100

@@ -23,16 +23,17 @@ from lumen.models import Network, build_network
 from lumen.models.context import BrightnessHead
 from lumen.models.widen import widened
 from lumen.train.brightness import fit_brightness
+from lumen.train.capacity import fit_batch
 from lumen.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from lumen.train.data import Example, Sampler
+from lumen.train.data.load import Example
+from lumen.train.data.resident import ResidentSampler
+from lumen.train.data.sampler import Sampler
+from lumen.train.data.split import split_by_scene
 from lumen.train.distributed import World
-from lumen.train.log import RunLog
-from lumen.train.memory import fit_batch
 from lumen.train.options import TrainOptions
-from lumen.train.recipe import Recipe, from_dict
-from lumen.train.resident import ResidentSampler
+from lumen.train.recipe.recipe import Recipe, from_dict
+from lumen.train.records.metrics_log import RunLog
 from lumen.train.schedule import Pace
-from lumen.train.split import split_by_scene
 from lumen.train.stepper import Step, Stepper, require_divisible
 from lumen.train.validate import validate
 

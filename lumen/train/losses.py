@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lumen.train.sections import LossConfig
+from lumen.train.recipe.sections import LossConfig
 
 ROOT_FLOOR = 1e-12
 

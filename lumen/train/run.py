@@ -11,12 +11,12 @@ import torch
 
 from lumen.errors import DeviceError, UsageError
 from lumen.files.atomic import make_folder, remove_leftovers, write_atomically
-from lumen.train.checks import warn_of_misaligned, warn_of_shared_scenes
-from lumen.train.data import Example, load_pairs, load_photos
+from lumen.train.data.checks import warn_of_misaligned, warn_of_shared_scenes
+from lumen.train.data.load import Example, load_pairs, load_photos
 from lumen.train.distributed import World, join_world, leave_world
 from lumen.train.loop import Trainer
 from lumen.train.options import TrainOptions
-from lumen.train.recipe import Recipe
+from lumen.train.recipe.recipe import Recipe
 
 
 def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping[str, Any]], None]) -> int:

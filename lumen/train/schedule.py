@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lumen.train.sections import OptimizerConfig
+from lumen.train.recipe.sections import OptimizerConfig
 
 
 def learning_rate(config: OptimizerConfig, iteration: int) -> float:

@@ -15,8 +15,8 @@ from lumen.errors import UsageError
 from lumen.models import Network
 from lumen.train.distributed import World
 from lumen.train.losses import restoration_loss
-from lumen.train.recipe import Recipe
-from lumen.train.sections import OptimizerConfig
+from lumen.train.recipe.recipe import Recipe
+from lumen.train.recipe.sections import OptimizerConfig
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from lumen.imaging.thumbnail import area_thumbnail
 from lumen.imaging.tiling import cut, paste, plan_tiles
 from lumen.metrics.fidelity import gt_mean, psnr, ssim
 from lumen.models import Network
-from lumen.train.data import Example
+from lumen.train.data.load import Example
 from lumen.train.distributed import World
 
 PAIR_METRICS = ("psnr", "psnr_gt_mean", "psnr_given", "ssim_given")

@@ -15,7 +15,7 @@ from lumen.enhance.names import result_name
 from lumen.enhance.windows import window_px
 from lumen.errors import Exit, OutputError, UnavailableError
 from lumen.runtime.devices import helper_threads
-from lumen.runtime.model import Models
+from lumen.runtime.protocols import Models
 from lumen.watching.clock import Clock, SystemClock
 from lumen.watching.endings import Endings
 from lumen.watching.events import Listener, Teller

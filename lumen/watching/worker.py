@@ -24,7 +24,7 @@ from lumen.errors import LumenError, UnavailableError
 from lumen.files.atomic import flush_folder, make_folder, write_atomically
 from lumen.files.paths import is_folder
 from lumen.imaging.picture import Picture
-from lumen.runtime.model import Models
+from lumen.runtime.protocols import Models
 from lumen.watching.versions import Settled, Version
 
 AHEAD = 16  # decoded pictures, while they are small

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import save
-from tests.fakes import write_fake_onnx
+from tests.support.commands import save
+from tests.support.fakes import write_fake_onnx
 
 
 @pytest.fixture(scope="session")

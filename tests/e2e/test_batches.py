@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from lumen.codecs.codec import read_picture
-from tests.e2e.harness import ENVIRONMENT, command, run, save, start, tree
+from tests.support.commands import ENVIRONMENT, command, run, save, start, tree
 
 
 def enhance(*arguments: object, model: Path, **pipes: Any) -> tuple[int, str, str]:

@@ -16,7 +16,8 @@ from lumen.imaging.picture import Metadata, Picture
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.imaging.tiling import TilePlan, cut, paste, plan_tiles
 from lumen.metrics.fidelity import psnr
-from lumen.runtime.session import ModelSet, OnnxModel
+from lumen.runtime.onnx_model import OnnxModel
+from lumen.runtime.open import ModelSet
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Pixels = NDArray[np.integer]

@@ -23,9 +23,9 @@ import tifffile
 from PIL import Image, ImageCms, ImageOps, IptcImagePlugin
 
 from tests.conftest import Run
-from tests.corpus import ADOBE, LINEAR, PROPHOTO, Broken, File, Sound, broken_files, sound_files
-from tests.crafted import cmyk_profile, gray_profile, png_chunk
-from tests.fakes import write_fake_onnx
+from tests.support.corpus import ADOBE, LINEAR, PROPHOTO, Broken, File, Sound, broken_files, sound_files
+from tests.support.crafted import cmyk_profile, gray_profile, png_chunk
+from tests.support.fakes import write_fake_onnx
 from tests.support.files import Array, deep_png, ramp, saved, tags, tiff
 
 TAKEN = 1_000_000_000  # when every source was changed: in 2001

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lumen.runtime.devices import cuda_device_count
 from tests.conftest import Run
-from tests.fakes import write_fake_onnx
+from tests.support.fakes import write_fake_onnx
 
 no_gpu = pytest.mark.skipif(cuda_device_count() > 0, reason="a GPU is there")
 

@@ -15,9 +15,9 @@ from lumen.codecs.codec import read_picture
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.files.lock import lock_folder
-from lumen.runtime.session import ModelSet
-from tests.e2e.harness import ENVIRONMENT, command, run, save, tree
-from tests.fakes import write_fake_onnx
+from lumen.runtime.open import ModelSet
+from tests.support.commands import ENVIRONMENT, command, run, save, tree
+from tests.support.fakes import write_fake_onnx
 
 
 def test_pictures_are_enhanced_and_told_in_plain_lines(photos: Path, models: Path) -> None:

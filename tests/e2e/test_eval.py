@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import ROOT, Run
-from tests.fakes import write_fake_onnx
+from tests.support.fakes import write_fake_onnx
 
 
 def picture(seed: int, top: int, size: tuple[int, int] = (24, 32)) -> NDArray[np.uint8]:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser import Browser, find_chromium
 from tests.conftest import Run
+from tests.support.browser import Browser, find_chromium
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine drives the page")
 

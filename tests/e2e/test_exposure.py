@@ -14,7 +14,7 @@ from lumen.color.srgb import srgb_to_linear
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.picture import Picture
-from lumen.runtime.session import ModelSet
+from lumen.runtime.open import ModelSet
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.jpg"))
 LARGEST_PX = 256

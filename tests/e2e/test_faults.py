@@ -14,7 +14,7 @@ import pytest
 
 from lumen.codecs.codec import read_picture
 from tests.conftest import ROOT
-from tests.e2e.harness import ENVIRONMENT, command, run, save, start, tree
+from tests.support.commands import ENVIRONMENT, command, run, save, start, tree
 
 
 def wait_for(process: subprocess.Popen[str], results: int) -> None:

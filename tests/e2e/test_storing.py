@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import get_sampling
 
 from lumen.cli.main import main
 from lumen.codecs.codec import read_picture
-from tests.crafted import jpeg_segment, png_chunk
+from tests.support.crafted import jpeg_segment, png_chunk
 from tests.support.files import RGB, XMP, deep_png, exif, icc, put, ramp, saved, tags
 
 
@@ -217,7 +217,7 @@ def test_results_show_the_time_of_their_picture_and_updates_still_work(photos: P
 
 def test_a_raw_file_and_its_jpeg_have_results_of_their_own(photos: Path, enhance: Enhance) -> None:
     pytest.importorskip("rawpy")
-    from tests.crafted import dng
+    from tests.support.crafted import dng
 
     put(photos, "IMG_1.DNG", dng())
     put(photos, "IMG_1.JPG", saved(RGB, "JPEG"))

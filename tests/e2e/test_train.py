@@ -14,8 +14,8 @@ pytest.importorskip("torch")
 
 from lumen.cli.main import main
 from tests.conftest import ROOT
-from tests.e2e.harness import ENVIRONMENT, command, run, start
-from tests.unit.train.helpers import write_pairs
+from tests.support.commands import ENVIRONMENT, command, run, start
+from tests.support.training import write_pairs
 
 TINY = [
     "--recipe=residual",
@@ -85,7 +85,7 @@ def test_wrong_options_are_told(options: list[str], message: str, capsys: pytest
 
 
 def test_options_reach_the_recipe_of_the_run(capsys: pytest.CaptureFixture[str]) -> None:
-    from lumen.train.recipe import load_recipe
+    from lumen.train.recipe.recipe import load_recipe
 
     short = [*TINY, "--set=optimizer.iterations=2", "--set=validation.every=1"]
     more = ["--amp", "bf16", "--accumulate", "2", "--val-split", "50%", "--recompute", "--resident", "--tensorboard"]

@@ -49,7 +49,7 @@ def shortened(words: list[str]) -> list[str]:
         return words[1:]
     if "--val-split" in words:
         words[words.index("--val-split") + 1] = "1"
-    from lumen.train.recipe import load_recipe
+    from lumen.train.recipe.recipe import load_recipe
 
     recipe = load_recipe(words[words.index("--recipe") + 1] if "--recipe" in words else "lumen-s")
     changes = {"network.hyperparameters": SMALL[recipe.network.architecture], **TINY}
@@ -104,7 +104,7 @@ def test_blocks_run(block: Block, workplace: Path) -> None:
 def test_the_table_of_recipes_is_complete_and_true() -> None:
     from lumen.models import build_network
     from lumen.models.cost import count_parameters
-    from lumen.train.recipe import bundled_recipes, load_recipe
+    from lumen.train.recipe.recipe import bundled_recipes, load_recipe
 
     rows = dict(re.findall(r"^\| `([a-z-]+)` (\|.*)$", section("Recipes"), re.MULTILINE))
     assert rows.keys() == bundled_recipes().keys()
@@ -126,7 +126,7 @@ def test_the_table_of_recipes_is_complete_and_true() -> None:
 
 
 def test_options_and_keys_in_the_text_exist() -> None:
-    from lumen.train.recipe import load_recipe
+    from lumen.train.recipe.recipe import load_recipe
 
     known = set().union(*map(options_of, COMMANDS)) | {"--no-check", "--nproc-per-node"}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", DOCS))

@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 import pytest
 
-from lumen.cli.enhance import BATCH_ONLY
+from lumen.cli.commands.enhance import BATCH_ONLY
 from lumen.cli.main import COMMANDS, cli
 from lumen.errors import Exit
 from tests.conftest import ROOT
@@ -40,7 +40,7 @@ def test_the_options_of_pictures_are_those_of_enhance() -> None:
     pictures = [parameter for parameter in command("enhance").params if parameter.name not in BATCHES]
     assert len(pictures) > 10
     for parameter in pictures:
-        assert parameter.name in watch, f"{parameter.opts} is missing: lumen/cli/pictures.py"
+        assert parameter.name in watch, f"{parameter.opts} is missing: lumen/cli/options.py"
         assert watch[parameter.name] == parameter.to_info_dict()
 
 

@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.watching": CORE | {"lumen.enhance"},
     "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance"},
     "lumen.pages": FACTS | PIXELS | {"lumen.evaluation"},
-    "lumen.diagnosis": CORE,
+    "lumen.doctor": CORE,
     "lumen.models": FACTS | {"lumen.registry"},
     "lumen.train": CORE | {"lumen.metrics", "lumen.registry", "lumen.extras", "lumen.models"},
     "lumen_export": CORE | {"lumen.registry", "lumen.models", "lumen.train"},

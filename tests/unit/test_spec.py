@@ -6,7 +6,7 @@ import pytest
 
 from lumen.errors import ModelError
 from lumen.spec import ModelSpec
-from tests.fakes import fake_spec
+from tests.support.fakes import fake_spec
 
 
 def test_files_from_before_a_fact_have_its_usual_value() -> None:

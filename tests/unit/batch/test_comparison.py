@@ -11,7 +11,7 @@ from PIL import Image
 
 from lumen.batch.comparison import comparison, preview
 from lumen.imaging.picture import Metadata, Picture
-from tests.crafted import gray_profile
+from tests.support.crafted import gray_profile
 from tests.support.files import exif, ramp
 
 

@@ -25,7 +25,7 @@ from lumen.errors import DiskFullError, Exit, LockedError, ModelError, OutOfMemo
 from lumen.files.atomic import write_atomically
 from lumen.files.lock import lock_folder
 from lumen.imaging.picture import Picture
-from tests.fakes import FakeModels
+from tests.support.fakes import FakeModels
 
 
 class Ear:

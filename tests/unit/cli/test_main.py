@@ -69,7 +69,7 @@ def test_global_options_stand_before_or_after_the_command(
     def command(state: State) -> None:
         heard.append(state)
 
-    monkeypatch.setitem(sys.modules, "lumen.cli.models", SimpleNamespace(command=command))
+    monkeypatch.setitem(sys.modules, "lumen.cli.commands.models", SimpleNamespace(command=command))
     assert main([*arguments, "--no-color"]) == Exit.OK
     assert (heard[0].verbosity, heard[0].color) == (-1, False)
     assert main([*arguments, "-v"]) == Exit.USAGE

@@ -24,8 +24,8 @@ from lumen.config import Subsampling
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
 from lumen.imaging.formats import SUFFIXES, format_of, result_suffix
 from lumen.imaging.picture import Extra, Metadata, Picture
-from tests.corpus import IPTC_FIELDS, LONG_XMP, PREVIEW, RESOURCES
-from tests.crafted import dng, heic, jpeg_segment, png_chunk
+from tests.support.corpus import IPTC_FIELDS, LONG_XMP, PREVIEW, RESOURCES
+from tests.support.crafted import dng, heic, jpeg_segment, png_chunk
 from tests.support.files import RGB, XMP, deep_png, icc, picture, put, ramp, saved, tags, tiff
 from tests.support.files import exif as exif_block
 
@@ -437,7 +437,7 @@ def test_faults_of_metadata_are_told_and_cost_nothing() -> None:
 
 
 def test_files_too_short_for_their_size_are_refused_before_memory_is_taken() -> None:
-    from tests.corpus import broken_files
+    from tests.support.corpus import broken_files
 
     names = {"bomb-within.png", "bomb-within.jpg", "bomb-within.tif", "text-for-width.tif"}
     bombs = [file for file in broken_files() if file.name in names]

@@ -16,7 +16,7 @@ from lumen.codecs import exif, jpeg, png, tiff
 from lumen.codecs.codec import decode_picture
 from lumen.errors import DecodeError, UnsupportedError
 from lumen.imaging.picture import Picture
-from tests.crafted import patched, png_chunk
+from tests.support.crafted import patched, png_chunk
 from tests.support.files import RGB, ramp, saved
 from tests.support.files import tiff as tiff_file
 

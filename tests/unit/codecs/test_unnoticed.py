@@ -20,7 +20,7 @@ from lumen.color import icc
 from lumen.color.tone import tone_of
 from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Metadata, Picture
-from tests.crafted import jpeg_segment, png_chunk
+from tests.support.crafted import jpeg_segment, png_chunk
 from tests.support.files import RGB, exif, picture, ramp, saved, tiff
 from tests.support.files import icc as srgb
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from lumen.color import icc
-from tests.crafted import cmyk_profile, gray_profile, printed
+from tests.support.crafted import cmyk_profile, gray_profile, printed
 from tests.support.files import icc as pillows_srgb
 from tests.support.files import ramp
 

@@ -16,9 +16,9 @@ from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import ModelError
 from lumen.imaging.picture import Extra, Metadata, Picture
 from lumen.spec import SampleType
-from tests.corpus import ADOBE, LINEAR, PROPHOTO
-from tests.crafted import cmyk_profile, gray_profile
-from tests.fakes import FakeModel, FakeModels
+from tests.support.corpus import ADOBE, LINEAR, PROPHOTO
+from tests.support.crafted import cmyk_profile, gray_profile
+from tests.support.fakes import FakeModel, FakeModels
 from tests.support.files import icc, ramp
 
 

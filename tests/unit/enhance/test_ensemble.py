@@ -13,7 +13,7 @@ from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import OutOfMemoryError, UsageError
 from lumen.imaging.picture import Picture
 from lumen.spec import SampleType
-from tests.fakes import FakeModel, FakeModels
+from tests.support.fakes import FakeModel, FakeModels
 
 Pixels = NDArray[Any]
 Turn = Callable[[Pixels], Pixels]

@@ -13,9 +13,9 @@ from lumen.enhance.frames import MOST_FRAMES, are_alike, enhance_frames, frames_
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import OutOfMemoryError
 from lumen.imaging.picture import Extra, Metadata, Picture
-from lumen.runtime.session import ModelSet
+from lumen.runtime.open import ModelSet
 from lumen.spec import SampleType
-from tests.fakes import FakeModels
+from tests.support.fakes import FakeModels
 
 
 def frame(seed: int, height: int = 60, width: int = 90, sample: SampleType = "uint8") -> Picture:

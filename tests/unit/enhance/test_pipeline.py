@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lumen.cli.params import parse_amount
+from lumen.cli.options import parse_amount
 from lumen.codecs.codec import read_picture, write_picture
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import enhance_file, enhance_picture
@@ -17,7 +17,7 @@ from lumen.enhance.windows import smallest_window_px, window_px
 from lumen.errors import DecodeError, EncodeError, OutOfMemoryError, UsageError
 from lumen.imaging.picture import Metadata, Picture
 from lumen.spec import SampleType
-from tests.fakes import FakeModel, FakeModels
+from tests.support.fakes import FakeModel, FakeModels
 from tests.support.files import exif, tags, with_thumbnail
 
 

@@ -11,7 +11,7 @@ from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import UsageError
 from lumen.imaging.picture import Picture
 from lumen.spec import SampleType
-from tests.fakes import FakeModels
+from tests.support.fakes import FakeModels
 
 
 def picture(height: int, width: int, sample: SampleType = "uint8") -> Picture:

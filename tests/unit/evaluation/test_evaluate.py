@@ -35,7 +35,7 @@ from lumen.evaluation import (
     score,
 )
 from lumen.evaluation.pairs import Pair, Problem, Result
-from tests.fakes import FakeModels
+from tests.support.fakes import FakeModels
 
 
 def noise(seed: int, *, low: int = 0, high: int = 256, size: tuple[int, int] = (24, 32)) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ from lumen.evaluation import EvalOptions, EvalReport, PictureScores, Score, eval
 from lumen.evaluation.measures import MEASURES, summarise
 from lumen.evaluation.pairs import Matching
 from lumen.metrics.fidelity import luma
-from tests.fakes import FakeModels
+from tests.support.fakes import FakeModels
 
 Pixels = NDArray[np.uint8]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lumen.imaging.thumbnail import area_thumbnail, thumbnail_for
-from tests.fakes import fake_spec
+from tests.support.fakes import fake_spec
 
 RNG = np.random.default_rng(0)
 

@@ -17,19 +17,19 @@ from torch import Tensor, nn
 from lumen.config import RuntimeOptions
 from lumen.errors import ModelError, NotFiniteError, UsageError
 from lumen.models import Network, build_network
-from lumen.runtime.session import open_model
-from lumen.runtime.weights import bundled_models
+from lumen.runtime.model_files import bundled_models
+from lumen.runtime.open import open_model
 from lumen.spec import ModelSpec
 from lumen.train.checkpoint import Checkpoint, save_checkpoint
 from lumen_export.bundle import bundle
 from lumen_export.convert import to_onnx
 from lumen_export.export import Exported, export_checkpoint, twin_path
 from lumen_export.halo import LEAST_PX, TOLERANCE, calibrate_halo, halo_error, halo_pictures
-from lumen_export.lint import lint
+from lumen_export.tile_safety import lint
 from lumen_export.verify import compare
 from lumen_export.wrapper import TileModel, shift_exposure
+from tests.support.training import tiny_recipe
 from tests.unit.models.test_context_mirnet import SMALL, random_network
-from tests.unit.train.helpers import tiny_recipe
 
 VARIANTS = (("uint8", "fp32"), ("uint16", "fp32"), ("uint8", "fp16"))
 

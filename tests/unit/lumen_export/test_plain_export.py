@@ -17,13 +17,13 @@ from lumen.enhance.pipeline import chosen_brightness, enhance_picture
 from lumen.errors import UsageError
 from lumen.imaging.picture import Picture
 from lumen.models.plain import PlainNetwork
-from lumen.runtime.session import ModelSet
+from lumen.runtime.open import ModelSet
 from lumen.train.validate import enhance_whole
 from lumen_export import export
 from lumen_export.convert import to_onnx
-from lumen_export.lint import lint
+from lumen_export.tile_safety import lint
 from lumen_export.verify import compare
-from tests.unit.models.papers import NARROW, POOLED, dark_picture, narrow
+from tests.support.papers import NARROW, POOLED, dark_picture, narrow
 
 HALO = 32
 THUMBNAIL_PX = 128

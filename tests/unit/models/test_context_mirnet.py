@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from lumen.errors import UsageError
 from lumen.models import Network, build_network
 from lumen.models.cost import count_macs, count_parameters
-from lumen.train.recipe import load_recipe
+from lumen.train.recipe.recipe import load_recipe
 
 SMALL = {"widths": (8, 16), "blocks": 1, "code": 8, "thumbnail_px": 32}
 

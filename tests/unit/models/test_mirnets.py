@@ -11,7 +11,7 @@ from lumen.models import build_network
 from lumen.models.cost import count_macs, count_parameters
 from lumen.models.mirnet import Blur
 from lumen.models.mirnet_keras import MRB, Down, Up
-from tests.unit.models.papers import NARROW, POOLED, dark_picture, narrow
+from tests.support.papers import NARROW, POOLED, dark_picture, narrow
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from lumen.models.plain import PlainNetwork, exposed
 from lumen.models.pools import Recorder, Replay
-from tests.unit.models.papers import NARROW, POOLED, dark_picture, narrow
+from tests.support.papers import NARROW, POOLED, dark_picture, narrow
 
 HALO = 32
 

@@ -15,10 +15,11 @@ from lumen.config import EnhanceOptions, PrecisionChoice, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import ModelError, NotFiniteError, OutOfMemoryError, UsageError
 from lumen.imaging.picture import Picture
-from lumen.runtime import session as module
-from lumen.runtime.model import Floats, Pixels
-from lumen.runtime.session import ModelSet, OnnxModel, open_model
-from tests.fakes import fake_spec, write_fake_onnx
+from lumen.runtime import open as open_module
+from lumen.runtime.onnx_model import OnnxModel
+from lumen.runtime.open import ModelSet, open_model
+from lumen.runtime.protocols import Floats, Pixels
+from tests.support.fakes import fake_spec, write_fake_onnx
 from tests.unit.runtime.test_session import EV, THUMBNAIL, native
 
 DARK, BRIGHT = np.full((1, 16, 24, 3), 20, np.uint8), np.full((1, 16, 24, 3), 90, np.uint8)
@@ -167,14 +168,14 @@ def test_the_file_follows_precision_and_device(
     made: Path, name: str, precision: PrecisionChoice, device: str, expected: str
 ) -> None:
     options = RuntimeOptions(model=str(made / name), precision=precision)
-    assert module._find_file(options, "uint8", device) == made / expected
-    assert module._find_file(options, "uint16", device) == made / "m.u16.onnx"
+    assert open_module._find_file(options, "uint8", device) == made / expected
+    assert open_module._find_file(options, "uint16", device) == made / "m.u16.onnx"
 
 
 def test_auto_does_without_a_half_file(folder: Path) -> None:
     (folder / "m.fp16.onnx").unlink()
     options = RuntimeOptions(model=str(folder / "m.onnx"))
-    assert module._find_file(options, "uint8", "cuda:0") == folder / "m.onnx"
+    assert open_module._find_file(options, "uint8", "cuda:0") == folder / "m.onnx"
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,13 @@ import pytest
 
 from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError, ModelError, OutOfMemoryError, UsageError
+from lumen.runtime import onnx_model
 from lumen.runtime import session as module
-from lumen.runtime.session import ModelSet, OnnxModel, choose_device, model_sets, open_model, read_spec
+from lumen.runtime.onnx_model import OnnxModel
+from lumen.runtime.open import ModelSet, model_sets, open_model
+from lumen.runtime.session import choose_device, read_spec
 from lumen.spec import SampleType
-from tests.fakes import FakeModel, fake_spec, write_fake_onnx
+from tests.support.fakes import FakeModel, fake_spec, write_fake_onnx
 
 THUMBNAIL = np.full((1, 32, 32, 3), 0.25, np.float32)
 TILES = np.zeros((1, 64, 72, 3), np.uint8)
@@ -167,7 +170,7 @@ def test_memory_that_is_short_for_a_new_session_is_told_apart(path: Path) -> Non
 
 def test_budget_is_asked_once_so_that_the_own_arena_does_not_shrink_it(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([1000, 10])
-    monkeypatch.setattr(module, "free_ram_bytes", lambda: next(answers))
+    monkeypatch.setattr(onnx_model, "free_ram_bytes", lambda: next(answers))
     model = OnnxModel(fake_spec(), "cpu", lambda: FaultySession(MemoryError()))
     assert (model.budget_bytes, model.budget_bytes) == (600, 600)
 
@@ -202,7 +205,7 @@ def silent_fallback(monkeypatch: pytest.MonkeyPatch) -> Runtime:
     import onnxruntime
 
     runtime = Runtime(onnxruntime)
-    monkeypatch.setattr(module, "_onnxruntime", lambda: runtime)
+    monkeypatch.setattr(module, "load_onnxruntime", lambda: runtime)
     monkeypatch.setattr(module, "cuda_device_count", lambda: 1)
     monkeypatch.setattr(module, "why_no_cuda", lambda *_: "libcublasLt.so.13 cannot be loaded")
     return runtime
@@ -233,7 +236,7 @@ def test_auto_warns_and_goes_on_on_the_cpu(
 def test_cuda_errors_at_creation_are_device_errors(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
-    monkeypatch.setattr(module, "_onnxruntime", lambda: Runtime(onnxruntime, native("CUDA failure 100\nmore")))
+    monkeypatch.setattr(module, "load_onnxruntime", lambda: Runtime(onnxruntime, native("CUDA failure 100\nmore")))
     monkeypatch.setattr(module, "cuda_device_count", lambda: 2)
     with pytest.raises(DeviceError, match=r"cuda:1 cannot be used: CUDA failure 100$"):
         open_model(RuntimeOptions(model=str(path), device="cuda:1"))
@@ -278,7 +281,7 @@ def two_devices(monkeypatch: pytest.MonkeyPatch) -> WorkingRuntime:
     import onnxruntime
 
     runtime = WorkingRuntime(onnxruntime)
-    monkeypatch.setattr(module, "_onnxruntime", lambda: runtime)
+    monkeypatch.setattr(module, "load_onnxruntime", lambda: runtime)
     monkeypatch.setattr(module, "cuda_device_count", lambda: 2)
     return runtime
 

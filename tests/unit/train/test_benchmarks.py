@@ -15,11 +15,11 @@ from benchmarks.ablation import BASE, RECIPE, ROWS, generated, main
 from benchmarks.pools import main as pools_main
 from lumen.models import build_network
 from lumen.train.checkpoint import Checkpoint, save_checkpoint
-from lumen.train.data import load_pairs
-from lumen.train.recipe import from_dict, load_recipe
+from lumen.train.data.load import load_pairs
+from lumen.train.recipe.recipe import from_dict, load_recipe
 from tests.conftest import ROOT
-from tests.e2e.harness import ENVIRONMENT
-from tests.unit.models.papers import narrow
+from tests.support.commands import ENVIRONMENT
+from tests.support.papers import narrow
 
 
 def cells(line: str) -> list[str]:

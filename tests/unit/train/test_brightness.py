@@ -7,9 +7,10 @@ import torch
 
 from lumen.models.context import BrightnessHead
 from lumen.train.brightness import fit_brightness, thumbnail_bank
-from lumen.train.data import Example, Sampler
-from lumen.train.sections import BrightnessConfig, DataConfig
-from tests.unit.train.helpers import darker, scene
+from lumen.train.data.load import Example
+from lumen.train.data.sampler import Sampler
+from lumen.train.recipe.sections import BrightnessConfig, DataConfig
+from tests.support.training import darker, scene
 
 CONFIG = BrightnessConfig(iterations=150, samples=60, batch=32, synthetic=0)
 

@@ -11,7 +11,7 @@ import torch
 from lumen.errors import ModelError
 from lumen.models import build_network
 from lumen.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from tests.unit.train.helpers import tiny_recipe
+from tests.support.training import tiny_recipe
 
 
 def checkpoint() -> Checkpoint:

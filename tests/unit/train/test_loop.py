@@ -20,15 +20,15 @@ import torch
 from lumen.errors import DataError, TrainingError, UsageError
 from lumen.metrics.fidelity import psnr
 from lumen.train.checkpoint import load_checkpoint
-from lumen.train.data import Example
+from lumen.train.data.load import Example
+from lumen.train.data.split import split_by_scene
 from lumen.train.distributed import World
 from lumen.train.loop import Trainer, stop_requests
 from lumen.train.options import TrainOptions
-from lumen.train.recipe import Recipe
-from lumen.train.split import split_by_scene
+from lumen.train.recipe.recipe import Recipe
 from lumen.train.stepper import Step
 from lumen.train.validate import enhance_whole, validate
-from tests.unit.train.helpers import darker, scene, tiny_recipe
+from tests.support.training import darker, scene, tiny_recipe
 
 PAIRS = [Example(name=str(i), low=darker(scene(i)), high=scene(i)) for i in range(6)]
 PHOTOS = [Example(name=f"p{i}", low=scene(20 + i), high=scene(20 + i)) for i in range(4)]
@@ -37,7 +37,7 @@ PHOTOS = [Example(name=f"p{i}", low=scene(20 + i), high=scene(20 + i)) for i in 
 @pytest.fixture(autouse=True)
 def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Curves take longer to draw than these runs do; `test_log.py` draws some."""
-    monkeypatch.setattr("lumen.train.log.write_curves", lambda *_: None)
+    monkeypatch.setattr("lumen.train.records.metrics_log.write_curves", lambda *_: None)
 
 
 def trainer(recipe: Recipe, run: Path, events: list[Mapping[str, Any]] | None = None, **options: Any) -> Trainer:
@@ -332,7 +332,7 @@ from pathlib import Path
 import torch
 from lumen.train.distributed import join_world, leave_world
 from lumen.train.loop import Trainer, stop_requests
-from tests.unit.train.helpers import tiny_recipe
+from tests.support.training import tiny_recipe
 from tests.unit.train.test_loop import PAIRS, PHOTOS
 torch.set_num_threads(1)
 world = join_world("cpu")

@@ -9,7 +9,7 @@ import torch
 
 from lumen.metrics.fidelity import ssim
 from lumen.train.losses import charbonnier, restoration_loss, rmse, ssim_loss
-from lumen.train.sections import LossConfig
+from lumen.train.recipe.sections import LossConfig
 
 
 def pictures() -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,15 +12,15 @@ import torch
 from lumen.errors import DataError, DeviceError, ModelError, OutputError, UsageError
 from lumen.train.checkpoint import load_checkpoint
 from lumen.train.options import TrainOptions
-from lumen.train.recipe import load_recipe
+from lumen.train.recipe.recipe import load_recipe
 from lumen.train.run import train_run
-from tests.unit.train.helpers import tiny_recipe, write_pairs
+from tests.support.training import tiny_recipe, write_pairs
 
 
 @pytest.fixture(autouse=True)
 def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Curves take longer to draw than these runs do; `test_log.py` draws some."""
-    monkeypatch.setattr("lumen.train.log.write_curves", lambda *_: None)
+    monkeypatch.setattr("lumen.train.records.metrics_log.write_curves", lambda *_: None)
 
 
 def start(tmp_path: Path, **changes: Any) -> int:

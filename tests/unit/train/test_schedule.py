@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
+from lumen.train.recipe.sections import OptimizerConfig
 from lumen.train.schedule import Pace, learning_rate
-from lumen.train.sections import OptimizerConfig
 
 
 def test_cosine_warms_up_holds_and_descends() -> None:

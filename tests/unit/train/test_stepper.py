@@ -11,7 +11,7 @@ import torch
 from lumen.models import build_network
 from lumen.train.distributed import World
 from lumen.train.stepper import HARMFUL_LIMIT, Stepper
-from tests.unit.train.helpers import tiny_recipe
+from tests.support.training import tiny_recipe
 
 RESIDUAL: dict[str, object] = {"architecture": "residual", "hyperparameters": {"groups": 1, "blocks": 1, "width": 8}}
 

@@ -22,7 +22,7 @@ from lumen.files import atomic
 from lumen.watching.events import Event
 from lumen.watching.ledger.status import read_status
 from lumen.watching.service import Service
-from tests.fakes import FakeModels
+from tests.support.fakes import FakeModels
 
 Fault = Callable[[np.ndarray[Any, Any]], None]
 

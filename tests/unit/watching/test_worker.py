@@ -17,7 +17,7 @@ from lumen.errors import DecodeError, NotFiniteError, OutputError
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
 from lumen.watching.worker import AHEAD, ChangedError, Ending, KnownError, LeftError, Work, Worker
-from tests.fakes import FakeModels
+from tests.support.fakes import FakeModels
 
 Make = Callable[..., Worker]
 

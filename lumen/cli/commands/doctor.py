@@ -1,0 +1,32 @@
+"""`lumen doctor`: what works here, and why the rest does not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from lumen.cli.state import State, pass_state
+from lumen.errors import Exit
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per check on stdout.")
+@pass_state
+@click.pass_context
+def command(ctx: click.Context, state: State, /, as_json: bool) -> None:
+    """Tell which devices, models and picture formats work on this machine, and why not.
+
+    Ends with exit code 5 when something is broken that lumen needs.
+    """
+    from lumen.cli.views.console import print_check, print_json
+    from lumen.doctor import diagnose
+
+    broken = False
+    for check in diagnose():
+        broken |= check.status == "broken"
+        if as_json:
+            print_json(asdict(check))
+        else:
+            print_check(state, check.name, check.status, check.detail)
+    ctx.exit(Exit.UNAVAILABLE if broken else Exit.OK)

@@ -1,0 +1,88 @@
+"""`lumen export-onnx`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from lumen.errors import UsageError
+from lumen.spec import Precision
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The 8-bit file, M.onnx.")
+@click.option(
+    "--architecture",
+    metavar="NAME",
+    help="CHECKPOINT holds the weights of this network's public release (mirnet), under its authors' names.",
+)
+@click.option("--name", help="Name stored in the files; by default the stem of --out.")
+@click.option(
+    "--scores",
+    type=click.Path(path_type=Path),
+    help='Measured scores to store, JSON: {"LOL eval15": {"psnr_db": 1.0}}.',
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="fp16 adds M.fp16.onnx, in half precision, for 8-bit pictures on GPUs.",
+)
+@click.option("--check/--no-check", default=True, show_default=True, help="Compare torch with onnxruntime first.")
+def command(
+    checkpoint: Path,
+    out: Path,
+    architecture: str | None,
+    name: str | None,
+    scores: Path | None,
+    precision: Precision,
+    check: bool,
+) -> None:
+    """Export a CHECKPOINT of `lumen train`, or the weights of a public release, to ONNX.
+
+    Writes OUT for 8-bit pictures and its twin (M.u16.onnx) for 16-bit ones. Nothing is written unless the graph is
+    safe in tiles and, with --check, gives what the checkpoint gives.
+    """
+    from lumen.cli.views.console import note
+    from lumen.extras import require_extra
+
+    with require_extra("train"):
+        from lumen_export.export import export_checkpoint
+    exported = export_checkpoint(
+        checkpoint,
+        out,
+        name=name,
+        scores=_read_scores(scores),
+        check=check,
+        precision=precision,
+        architecture=architecture,
+    )
+    spec = exported.spec
+    note(
+        f"{spec.name}: {spec.parameters:,} parameters, {spec.gmacs_per_mp:.1f} GMACs per megapixel, "
+        f"halo {spec.halo_px} px, {spec.bytes_per_px} bytes per pixel"
+    )
+    for agreement in exported.agreements:
+        note(
+            f"onnxruntime against torch, {agreement.sample}, {agreement.precision}: at most {agreement.worst_levels} "
+            f"level(s), {agreement.differing:.2e} of the samples differ ({agreement.tiles} tiles)"
+        )
+    for file in exported.files:
+        note(f"wrote {file} ({file.stat().st_size / 1e6:.2f} MB)")
+
+
+def _read_scores(path: Path | None) -> dict[str, object]:
+    """Read the JSON object of `--scores`."""
+    if path is None:
+        return {}
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"expected --scores to name a JSON file, got {path}: {error}") from error
+    if not isinstance(scores, dict):
+        raise UsageError(f"expected --scores to hold a JSON object, got {type(scores).__name__} in {path}")
+    return scores

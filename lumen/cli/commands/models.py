@@ -1,0 +1,75 @@
+"""`lumen models`: what comes with lumen, what it costs and what it scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from lumen.cli.state import State, pass_state
+
+_LABELS = {
+    "psnr_db": "PSNR dB",
+    "ssim": "SSIM",
+    "gt_mean_psnr_db": "GT-mean PSNR",
+    "given_brightness_psnr_db": "brightness given PSNR",
+    "given_brightness_ssim": "brightness given SSIM",
+}
+
+
+@click.command("models")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model on stdout.")
+@pass_state
+def command(state: State, /, as_json: bool) -> None:
+    """List the bundled models: size, cost, and the scores measured with them."""
+    from lumen.cli.views.console import print_json, print_table
+    from lumen.runtime.model_files import bundled_models, find_model
+    from lumen.runtime.session import read_spec
+
+    models = bundled_models()
+    specs = [read_spec(find_model(model.name)) for model in models]
+    if as_json:
+        for model, spec in zip(models, specs, strict=True):
+            sizes = {sample: file.size for sample, file in model.files.items()}
+            print_json({**asdict(spec), "sizes_bytes": sizes})
+        return
+    if not models:
+        click.echo("No models are bundled with this installation; use --model FILE.onnx (see `lumen export-onnx`).")
+        return
+    rows = [
+        [
+            spec.name,
+            " + ".join(sorted(model.files)),
+            f"{sum(file.size for file in model.files.values()) / 1e6:.1f}",
+            f"{spec.parameters:,}",
+            f"{spec.gmacs_per_mp:.1f}",
+        ]
+        for model, spec in zip(models, specs, strict=True)
+    ]
+    print_table(state, ["model", "samples", "MB", "parameters", "GMACs/MP"], rows, left=2)
+    scores = {spec.name: spec.training.get("scores", {}) for spec in specs}
+    _print_scores(state, scores)
+
+
+def _print_scores(state: State, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Print one row per model and data set, one column per measure that any of them has."""
+    from lumen.cli.views.console import print_table
+
+    rows = [(name, data, values) for name, sets in scores.items() for data, values in sets.items()]
+    measures = list(dict.fromkeys(measure for _, _, values in rows for measure in values))
+    if not measures:
+        click.echo("\nNo measured scores are stored with these models.")
+        return
+    cells = [[name, data, *(_cell(values.get(measure)) for measure in measures)] for name, data, values in rows]
+    click.echo()
+    print_table(
+        state, ["model", "measured on", *(_LABELS.get(m, m.replace("_", " ")) for m in measures)], cells, left=2
+    )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 2 else f"{value:.2f}"
+    return "" if value is None else str(value)

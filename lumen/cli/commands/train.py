@@ -1,0 +1,139 @@
+"""`lumen train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lumen.errors import UsageError
+
+_folder = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--data", type=_folder, help="Pairs: low/ and high/, or the folders of LOL v1, LOL v2 or SICE.")
+@click.option(
+    "--synthetic",
+    "photos",
+    type=_folder,
+    multiple=True,
+    help="Folder of well-lit photographs: darkened into pairs, and kept as they are. May be given again.",
+)
+@click.option("--val", type=_folder, help="Pairs to validate on; without it a part of the scenes is held out.")
+@click.option("--val-split", metavar="N%|N", help="How much is held out, by scene: a share, or a number of pairs.")
+@click.option("-o", "--out", "run", type=_folder, required=True, help="Folder of the run.")
+@click.option("--recipe", "recipe_name", default="lumen-s", show_default=True, help="Bundled recipe or TOML file.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value: optimizer.rate=1e-4.")
+@click.option("--resume", metavar="auto|FILE", help="Go on from the run's last checkpoint, or from a file.")
+@click.option("--init", type=_folder, metavar="FILE", help="Start from a checkpoint's weights.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--threads", type=click.IntRange(min=0), default=0, help="CPU threads per process; 0: torch decides.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Processes that draw batches; about one per core feeds a GPU.",
+)
+@click.option("--resident", is_flag=True, help="Keep all pictures in the device's memory, and cut crops there.")
+@click.option("--batch", metavar="auto|N", help="Crops per iteration; auto takes the recipe's in parts that fit.")
+@click.option("--accumulate", metavar="N", type=click.IntRange(min=1), help="Take each batch in N parts.")
+@click.option("--amp", type=click.Choice(["bf16", "fp16", "off"]), help="Mixed precision, instead of the recipe's.")
+@click.option("--recompute", is_flag=True, help="Keep few activations and compute the rest again: less memory.")
+@click.option("--compile", "compiled", is_flag=True, help="Let torch compile the network (needs a C++ compiler).")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's files.")
+@click.option("--check/--no-check", default=True, show_default=True, help="Look for misaligned pairs first.")
+def command(
+    data: Path | None,
+    photos: tuple[Path, ...],
+    val: Path | None,
+    val_split: str | None,
+    run: Path,
+    recipe_name: str,
+    overrides: tuple[str, ...],
+    resume: str | None,
+    init: Path | None,
+    device: str,
+    threads: int,
+    workers: int,
+    resident: bool,
+    batch: str | None,
+    accumulate: int | None,
+    amp: str | None,
+    recompute: bool,
+    compiled: bool,
+    tensorboard: bool,
+    check: bool,
+) -> None:
+    """Train a network on pairs of dark and good pictures.
+
+    A part of the scenes is held out for validation. RUN receives recipe.toml, metrics.csv, curves.png, samples/,
+    last.pt (to resume) and best.pt (to export); where the held-out scenes join at the end, validated.pt is the state
+    that was scored. SIGINT and SIGTERM save and stop. Start it under torchrun to use several processes.
+
+    Exit codes: 0 trained, 2 usage, 3 data or the training is no good, 5 device or package unavailable, 6 unwritable,
+    130 and 143 stopped by a signal.
+    """
+    if val and val_split:
+        raise UsageError("expected --val DIR or --val-split, got both")
+    from lumen.cli.views.training import training_view
+    from lumen.extras import require_extra
+
+    with require_extra("train"):
+        from lumen.train.run import train_run
+    from lumen.train.options import TrainOptions
+    from lumen.train.recipe.recipe import load_recipe
+
+    options = TrainOptions(
+        data=data,
+        photos=photos,
+        val=val,
+        run=run,
+        resume=resume,
+        init=init,
+        device=device,
+        threads=threads,
+        workers=workers,
+        resident=resident,
+        fit_memory=batch == "auto",
+        recompute=recompute,
+        compile=compiled,
+        tensorboard=tensorboard,
+        check_pairs=check,
+    )
+    changes = [*overrides, *_split_values(val_split), *_batch_values(batch, accumulate)]
+    changes += [f"optimizer.amp={amp}"] if amp else []
+    recipe = load_recipe(recipe_name, changes)
+    with training_view() as show:
+        stopped = train_run(recipe, options, show)
+    if stopped:
+        raise SystemExit(128 + stopped)
+
+
+def _split_values(text: str | None) -> list[str]:
+    """Return what `--val-split` changes in the recipe."""
+    if text is None:
+        return []
+    number = text.strip().removesuffix("%")
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if text.strip().endswith("%") and 0 < value < 100:
+        return [f"validation.share={value / 100}"]
+    if number.isdecimal() and value >= 1 and "%" not in text:
+        return ["validation.share=0.0", f"validation.pairs={int(value)}"]
+    raise click.BadParameter(
+        f"expected a share such as 20% or a number of pairs, got {text!r}", param_hint="--val-split"
+    )
+
+
+def _batch_values(batch: str | None, accumulate: int | None) -> list[str]:
+    """Return what `--batch` and `--accumulate` change in the recipe."""
+    if batch == "auto" and accumulate:
+        raise UsageError("expected --batch auto or --accumulate, got both: auto finds the number of parts itself")
+    if batch is not None and batch != "auto" and not (batch.isdecimal() and int(batch)):
+        raise click.BadParameter(f"expected auto or a number of crops, got {batch!r}", param_hint="--batch")
+    values = [f"data.batch={batch}"] if batch not in (None, "auto") else []
+    return values + ([f"optimizer.accumulate={accumulate}"] if accumulate else [])

@@ -1,0 +1,177 @@
+"""Shows scores: progress and problems on stderr, the table or JSON lines on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from lumen.batch.plan import Plan
+from lumen.batch.report import Report
+from lumen.cli.state import State
+from lumen.cli.views.console import log_console, print_json, print_table
+from lumen.config import BatchOptions, EnhanceOptions
+from lumen.errors import Exit, UsageError
+from lumen.evaluation import EvalReport, PairResult, Progress, evaluate_results
+from lumen.evaluation.measures import BY_KEY, STATISTICS, formatted
+from lumen.evaluation.options import title
+from lumen.evaluation.pairs import Problem, Result
+from lumen.evaluation.suspicions import read_scores, suspicions
+from lumen.files.paths import real_path, type_of
+from lumen.text import printable
+
+WORST = 10  # pictures that are printed
+FEW = 20  # pictures that are all named where there is no bar
+
+
+@contextmanager
+def scoring(state: State, *, as_json: bool) -> Iterator[Progress]:
+    """Show how far it is on stderr, name what cannot be scored, and write JSON lines when asked."""
+    console = log_console(state)
+    bar = Bar(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=state.verbosity < 0 or not console.is_terminal,
+    )
+    task = bar.add_task("loading", total=None)
+
+    def show(done: int, total: int, result: PairResult) -> None:
+        if as_json:
+            print_json(result.as_dict())
+        name = printable(result.name)
+        bar.update(task, completed=done, total=total, description=name)
+        if isinstance(result, Problem):
+            console.print(f"not scored: {name}: {printable(result.reason)}", style="red")
+        elif state.verbosity >= 0 and not console.is_terminal and _worth_a_line(done, total):
+            console.print(f"[{done}/{total}] {name}")
+
+    with bar:
+        yield show
+
+
+def _worth_a_line(done: int, total: int) -> bool:
+    """Tell whether progress is written where there is no bar: for each of few pictures, for each tenth of many."""
+    return total <= FEW or done == total or done * 10 // total > (done - 1) * 10 // total
+
+
+def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
+    """Print scores, summary and the protocol on stdout: tables, or as JSON the line that `scoring` has not printed."""
+    for warning in report.warnings:
+        log_console(state).print(f"warning: {printable(warning)}", style="yellow")
+    if as_json:
+        print_json(report.as_dict())
+        return
+    if report.pictures:
+        _print_pictures(state, report)
+        _print_measures(state, report)
+    for column in report.columns:
+        if report.equal(column):
+            click.echo(f"{title(column)}: {report.equal(column)} equal to the reference, left out of the mean PSNR")
+    if report.problems:
+        click.echo(f"not scored: {len(report.problems)}, named on stderr")
+    click.echo("protocol:\n  " + report.protocol.replace("; ", ";\n  "))
+
+
+def _print_pictures(state: State, report: EvalReport) -> None:
+    """Print the worst pictures, all with -v, and the summary below."""
+    wanted = ("psnr", "ssim") if "psnr" in report.measured else ("niqe", "brightness")
+    keys = [key for key in report.measured if key in wanted]
+    ranked = report.ranked()
+    shown = ranked if state.verbosity > 0 else ranked[:WORST]
+    evs = list(dict.fromkeys(column for picture in report.pictures for column in picture.evs))
+    headers = [f"{title(column)} {BY_KEY[key].title}" if key == keys[0] else BY_KEY[key].title
+               for column in report.columns for key in keys]  # fmt: skip
+    rows = [
+        [
+            printable(picture.name),
+            *(formatted(picture.scores[column].get(key), key) for column in report.columns for key in keys),
+            *(f"{picture.evs[column]:+.2f}" for column in evs),
+        ]
+        for picture in shown
+    ]
+    for statistic in STATISTICS:
+        scores = [report.summary(column, statistic) for column in report.columns]
+        name = f"mean of {len(ranked)}" if statistic == "mean" else statistic
+        cells = [formatted(score.get(key), key) for score in scores for key in keys]
+        rows.append([name, *cells, *("" for _ in evs)])
+    print_table(state, ["picture", *headers, *("EV" if len(evs) == 1 else f"EV {name}" for name in evs)], rows)
+    if len(shown) < len(ranked):
+        click.echo(f"the worst {len(shown)} of {len(ranked)} by {title(report.main or '')}; -v shows all")
+
+
+def _print_measures(state: State, report: EvalReport) -> None:
+    """Print the mean of everything that was measured, a line for each method."""
+    rows = []
+    for column in report.described:
+        mean = report.mean(column)
+        rows.append([title(column), *(formatted(mean.get(key), key) for key in report.measured)])
+    click.echo()
+    print_table(state, ["mean", *(BY_KEY[key].title for key in report.measured)], rows)
+
+
+def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:
+    """Look for impossible scores in a CSV file, tell them, and return 3 where there are any."""
+    found = {who: (len(rows), suspicions(rows)) for who, rows in read_scores(path).items()}
+    for who, (count, lines) in found.items():
+        if as_json:
+            print_json({"method": who or None, "pictures": count, "warnings": lines})
+            continue
+        click.echo(
+            f"{printable(who) or printable(path.name)}: {count} pictures, {'suspicious' if lines else 'nothing odd'}"
+        )
+        for line in lines:
+            log_console(state).print(f"warning: {line}", style="yellow")
+    return Exit.SOME_FAILED if any(lines for _, lines in found.values()) else Exit.OK
+
+
+def check_reference(plan: Plan, reference: Path) -> None:
+    """Refuse to write among the references.
+
+    Raises:
+        UsageError: A result would go into the folder of references.
+    """
+    folder = real_path(reference)
+    for parent in {job.target.parent for job in plan.jobs}:
+        if real_path(parent).is_relative_to(folder):
+            raise UsageError(
+                f"expected --out apart from --gt, got results in {printable(parent)}: references are inputs"
+            )
+
+
+def score_results(
+    state: State, results: Sequence[Result], reference: Path, reading: EnhanceOptions, *, as_json: bool
+) -> Exit:
+    """Score results, print the report, and return 3 where one has no score, else 0."""
+    if not results:
+        return Exit.OK
+    with scoring(state, as_json=as_json) as show:
+        report = evaluate_results(results, reference, reading, progress=show)
+    print_scores(state, report, as_json=as_json)
+    return Exit.SOME_FAILED if report.problems else Exit.OK
+
+
+def results_of(plan: Plan, report: Report, options: BatchOptions) -> list[Result]:
+    """Return what a run into a folder has written, and what was there for it already.
+
+    Args:
+        plan: What the run had to do.
+        report: What became of it.
+        options: Where results went, and what was put into their names.
+    """
+    assert options.output is not None
+    failed = {outcome.source for outcome in report.failures}
+    results = []
+    for job in plan.jobs:
+        if job.source not in failed and type_of(job.target):
+            place = job.target.relative_to(options.output)
+            named = place.with_name(place.stem.removesuffix(options.suffix) + place.suffix)
+            results.append(Result(place=named, low=job.source, result=job.target))
+    return results

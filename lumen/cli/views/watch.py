@@ -1,0 +1,185 @@
+"""What a watcher tells: one line per event, stable enough for programs, or one JSON object; and its status."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from lumen.cli.state import State
+from lumen.cli.views.console import print_json, print_table
+from lumen.errors import OutputError
+from lumen.text import printable, span
+from lumen.watching.events import Event, Level
+from lumen.watching.ledger.status import WatchStatus, read_status
+
+_LEVELS: dict[Level, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+_LEAST = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
+
+
+class EventLog:
+    """Writes events, and what lumen logs, to stderr, stdout or a file; a `with` block in which it takes the log."""
+
+    def __init__(self, state: State, path: Path | None, *, as_json: bool) -> None:
+        """Open the file, if there is one.
+
+        Args:
+            state: -q leaves warnings and errors, -v adds what is of use to find a fault.
+            path: A file; without it lines go to stderr, and JSON to stdout.
+            as_json: JSON objects instead of lines.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        self._least = _LEAST[state.verbosity]
+        self._path = path
+        self._json = as_json
+        self._file: TextIO | None = None
+        self._is_to_reopen = False
+        self._lock = threading.Lock()
+        self._handler = _Records(self)
+        if path is not None:
+            self._file = _open(path)
+
+    def __enter__(self) -> Self:
+        logger = logging.getLogger("lumen")
+        self._before = list(logger.handlers)
+        logger.handlers = [self._handler]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        logging.getLogger("lumen").handlers = self._before
+        if self._file is not None:
+            with suppress(OSError):  # its disk may be full: that was told when it came
+                self._file.close()
+
+    def reopen(self) -> None:
+        """Have the file opened anew before the next line: it was renamed. For signal handlers."""
+        self._is_to_reopen = True
+
+    def tell(self, event: Event) -> None:
+        """Write one event.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if _LEVELS[event.level] < self._least:
+            return
+        now = datetime.now(UTC)
+        with self._lock:
+            if self._is_to_reopen and self._path is not None:
+                self._is_to_reopen = False
+                fresh = _open(self._path)
+                if self._file is not None:
+                    self._file.close()
+                self._file = fresh
+            stream = self._file or (sys.stdout if self._json else sys.stderr)
+            stream.write(f"{as_json(event, now) if self._json else as_line(event, now)}\n")
+            stream.flush()
+
+
+class _Records(logging.Handler):
+    """Writes what the parts of lumen log as events, too."""
+
+    def __init__(self, log: EventLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record; one that cannot be written is lost."""
+        level: Level = "debug" if record.levelno < logging.WARNING else "warning"
+        facts = {"message": record.getMessage()}
+        if record.exc_info and record.exc_info[1] is not None:
+            facts["error"] = repr(record.exc_info[1])
+        try:
+            self._log.tell(Event(name="log", level=level, facts=facts))
+        except Exception:  # noqa: BLE001
+            return  # whoever has something to say must not fail for it
+
+
+def as_json(event: Event, now: datetime) -> str:
+    """Return an event as one JSON object."""
+    return json.dumps({"time": _stamp(now), "event": event.name, "level": event.level, **event.facts}, default=str)
+
+
+def as_line(event: Event, now: datetime) -> str:
+    """Return an event as one line: time, level where it matters, name, and facts as `key=value`.
+
+    Values with spaces or quotes, and empty ones, stand in double quotes, as in JSON.
+
+    >>> as_line(Event(name="gone", level="info", facts={"path": "a b.jpg"}), datetime(2026, 1, 2, tzinfo=UTC))
+    '2026-01-02T00:00:00.000Z info gone path="a b.jpg"'
+    """
+    facts = " ".join(f"{key}={_value(value)}" for key, value in event.facts.items())
+    return f"{_stamp(now)} {event.level} {event.name} {facts}".rstrip()
+
+
+def show_status(state: State, folder: Path, *, as_json: bool) -> None:
+    """Print the status of an output folder.
+
+    Raises:
+        NothingToDoError: There is no ledger in it.
+        OutputError: It cannot be read.
+    """
+    now = time.time()
+    status = read_status(folder, now)
+    if as_json:
+        print_json(status.as_dict())
+        return
+    print_table(state, ["", ""], _rows(status, now), left=2)
+    if status.errors:
+        rows = [[_when(each.at), each.status, printable(each.path), each.reason] for each in status.errors]
+        print_table(state, ["last errors", "", "", ""], rows, left=4)
+
+
+def _rows(status: WatchStatus, now: float) -> list[list[str]]:
+    facts = status.facts
+    rows = [["state", status.state + (f": {status.reason}" if status.reason else "")]]
+    if "input" in facts:
+        rows.append(["input", printable(facts["input"])])
+    if "noted_at" in facts:
+        rows.append(["as of", f"{span(max(0.0, now - facts['noted_at']))} ago"])
+    rows += [[name, str(count)] for name, count in status.counts.items() if count or name in ("done", "failed")]
+    rows.append(["settling", str(facts.get("settling", 0))])
+    rows.append(["done in the last minute", str(status.done_per_minute)])
+    hour = f"{status.done_last_hour} ({status.megapixels_last_hour:.1f} megapixels)"
+    rows.append(["done in the last hour", hour])
+    if status.oldest is not None:
+        why = f", {status.oldest.reason}" if status.oldest.reason else ""
+        oldest = f"{printable(status.oldest.path)} ({status.oldest.status}, {span(status.oldest.seconds)}{why})"
+        rows.append(["oldest waiting", oldest])
+    return rows
+
+
+def _when(seconds: float | None) -> str:
+    return "" if seconds is None else _stamp(datetime.fromtimestamp(seconds, UTC))
+
+
+def _stamp(now: datetime) -> str:
+    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _value(value: Any) -> str:
+    text = printable(value)
+    return json.dumps(text, ensure_ascii=False) if not text or any(c in ' "=' for c in text) else text
+
+
+def _open(path: Path) -> TextIO:
+    try:
+        return path.open("a", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise OutputError(f"cannot write the log {path}: {error.strerror}") from error

@@ -1,0 +1,172 @@
+"""Find out what works on this machine by trying it, and why the rest does not."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from lumen import __version__
+from lumen.config import RuntimeOptions
+from lumen.errors import LumenError
+from lumen.runtime.devices import (
+    cuda_device_count,
+    missing_cuda_library,
+    onnxruntime_distributions,
+    usable_cores,
+    why_no_cuda,
+)
+from lumen.runtime.memory import free_ram_bytes
+from lumen.runtime.model_files import bundled_models
+from lumen.runtime.open import open_model
+from lumen.spec import SampleType
+
+DEEP = ("png", "tiff")  # formats that hold 16 bits a sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was tried.
+
+    Attributes:
+        name: What.
+        status: `ok`, `no` (not there, and not needed), `warning`, or `broken` (lumen needs it).
+        detail: What was found, or why it does not work and what to do; one line.
+    """
+
+    name: str
+    status: Literal["ok", "no", "warning", "broken"]
+    detail: str
+
+
+def diagnose() -> Iterator[Check]:
+    """Yield one check after the other, each when it has been tried."""
+    yield Check(name="lumen", status="ok", detail=f"{__version__} on Python {platform.python_version()}")
+    yield _check_onnxruntime()
+    yield Check(
+        name="cpu", status="ok", detail=f"{usable_cores()} cores, {free_ram_bytes() / 2**30:.1f} GiB of memory free"
+    )
+    yield _check_cuda()
+    yield from _check_models()
+    yield from _check_formats()
+    yield _check_extra("train", "torch")
+
+
+def _check_onnxruntime() -> Check:
+    found = onnxruntime_distributions()
+    if len(found) > 1:
+        detail = f"{' and '.join(found)} overwrite each other; uninstall both, then install one"
+        return Check(name="onnxruntime", status="warning", detail=detail)
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return Check(name="onnxruntime", status="broken", detail=f"cannot be loaded ({error}); install lumen again")
+    providers = ", ".join(name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers())
+    detail = f"{onnxruntime.__version__} ({', '.join(found) or 'no distribution'}), built with {providers}"
+    return Check(name="onnxruntime", status="ok", detail=detail)
+
+
+def _check_cuda() -> Check:
+    count = cuda_device_count()
+    if count == 0:
+        return Check(name="cuda", status="no", detail=why_no_cuda())
+    models = bundled_models()
+    if models:
+        devices = [f"cuda:{index}" for index in range(count)]
+        try:
+            for device in devices:
+                open_model(RuntimeOptions(model=models[0].name, device=device))
+        except LumenError as error:
+            return Check(name="cuda", status="warning", detail=str(error))
+        return Check(name="cuda", status="ok", detail=f"a model runs on {', '.join(devices)}")
+    # Without a model to open, loading the libraries is the best there is to try.
+    if missing_cuda_library() is not None:
+        return Check(name="cuda", status="warning", detail=why_no_cuda())
+    return Check(name="cuda", status="ok", detail=f"{count} devices, the libraries load")
+
+
+def _check_models() -> Iterator[Check]:
+    try:
+        models = bundled_models()
+    except LumenError as error:
+        yield Check(name="models", status="broken", detail=str(error))
+        return
+    if not models:
+        detail = "none is bundled with this installation; use --model FILE.onnx"
+        yield Check(name="models", status="warning", detail=detail)
+    for model in models:
+        for sample in model.files:
+            yield _check_model(model.name, sample)
+
+
+def _check_model(name: str, sample: SampleType) -> Check:
+    label = f"model {name} ({sample})"
+    try:
+        model = open_model(RuntimeOptions(model=name, device="cpu"), sample=sample)
+        level = model.brightness(np.full((model.spec.thumbnail_px, model.spec.thumbnail_px, 3), 0.05, np.float32))
+    except LumenError as error:
+        return Check(name=label, status="broken", detail=str(error))
+    return Check(name=label, status="ok", detail=f"runs; brings a level of 5 % to {level:.0%}")
+
+
+def _check_formats() -> Iterator[Check]:
+    try:
+        from lumen.codecs.avif import why_unavailable
+        from lumen.imaging.formats import STORABLE
+    except ImportError as error:
+        detail = f"the picture libraries cannot be loaded ({error}); install lumen again"
+        yield Check(name="formats", status="broken", detail=detail)
+        return
+    for kind, storage in STORABLE.items():
+        if kind == "heif" and (extra := _check_extra("heif", "pillow_heif")).status == "no":
+            yield extra
+        elif kind == "avif" and (reason := why_unavailable()):
+            yield Check(name=kind, status="warning", detail=reason)
+        else:
+            yield _check_format(kind, storage.suffix)
+    yield Check(name="gif", status="ok", detail="reads; results are stored as PNG")
+    yield _check_extra("raw", "rawpy")
+
+
+def _check_format(kind: str, suffix: str) -> Check:
+    """Write and read a small picture in every depth the format holds."""
+    depths: list[SampleType] = ["uint8", "uint16"] if kind in DEEP else ["uint8"]
+    for sample in depths:
+        try:
+            fault = _round_trip(suffix, sample)
+        except (LumenError, ImportError, OSError) as error:
+            fault = str(error)
+        if fault:
+            return Check(name=kind, status="broken", detail=f"{sample}: {fault}")
+    bits = " and ".join(sample.removeprefix("uint") for sample in depths)
+    return Check(name=kind, status="ok", detail=f"reads and writes {bits} bits")
+
+
+def _round_trip(suffix: str, sample: SampleType) -> str:
+    """Return what is wrong with a picture that was written and read, an empty text when nothing is."""
+    from lumen.codecs.codec import read_picture, write_picture
+    from lumen.imaging.formats import SUFFIXES
+    from lumen.imaging.picture import Picture
+
+    level = np.iinfo(sample).max // 3
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "probe" + suffix)
+        write_picture(Picture(pixels=np.full((16, 16, 3), level, sample), format=SUFFIXES[suffix]), path)
+        found = read_picture(path)
+    if found.sample == sample and abs(int(found.pixels.max()) - level) <= 3:
+        return ""
+    return f"level {level} came back as level {found.pixels.max()} of {found.sample}"
+
+
+def _check_extra(extra: str, module: str) -> Check:
+    """Tell whether an optional package is there, without the seconds that importing it takes."""
+    if importlib.util.find_spec(module) is None:
+        return Check(name=extra, status="no", detail=f"{module} is missing; pip install 'lumen-enhance[{extra}]'")
+    return Check(name=extra, status="ok", detail=f"{module} {metadata.version(module)}")

@@ -1,0 +1,120 @@
+"""Models by name or file: opened on the device that was asked for, in 8 and in 16 bits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from lumen.config import RuntimeOptions
+from lumen.errors import DeviceError, ModelError
+from lumen.runtime.model_files import find_model, full_of, half_of
+from lumen.runtime.onnx_model import OnnxModel
+from lumen.runtime.session import choose_device, make_session, spec_of
+from lumen.spec import ModelSpec, SampleType
+
+log = logging.getLogger(__name__)
+
+
+class ModelSet:
+    """The 8-bit and the 16-bit twin of one model, opened when first needed; safe to share between threads."""
+
+    def __init__(self, options: RuntimeOptions | None = None) -> None:
+        """Remember what to open.
+
+        Raises:
+            UsageError: The options name several devices (`model_sets` makes a set for each).
+        """
+        self.options = options or RuntimeOptions()
+        self.options.require_one_device()
+        self._opened: dict[SampleType, OnnxModel] = {}
+        self._lock = threading.Lock()
+
+    def for_sample(self, sample: SampleType) -> OnnxModel:
+        """Return the twin for a sample type.
+
+        Raises:
+            ModelError: There is no such model, or its file is damaged or of another contract.
+            DeviceError: The asked device cannot be used.
+        """
+        with self._lock:
+            if sample not in self._opened:
+                # What the first twin found out about the device holds for the second, and is said once.
+                device = next((model.device for model in self._opened.values()), self.options.device)
+                self._opened[sample] = open_model(replace(self.options, device=device), sample=sample)
+            for other, model in self._opened.items():
+                if other != sample:
+                    model.rest()  # or two of them would keep the memory of two
+            return self._opened[sample]
+
+
+def model_sets(options: RuntimeOptions) -> tuple[ModelSet, ...]:
+    """Return a set of models for each device that the options name."""
+    return tuple(ModelSet(replace(options, device=device)) for device in options.devices)
+
+
+def open_model(options: RuntimeOptions | None = None, *, sample: SampleType = "uint8") -> OnnxModel:
+    """Open a model on the device that the options ask for.
+
+    Raises:
+        ModelError: There is no such model, or its file is damaged, of another contract, or not in the asked precision.
+        DeviceError: CUDA was asked for by name and cannot be used; the message names the cause.
+        UsageError: The options name several devices.
+    """
+    options = options or RuntimeOptions()
+    options.require_one_device()
+    device = choose_device(options.device)
+    try:
+        return _open_on(device, options, sample)
+    except DeviceError as error:
+        if options.device != "auto":
+            raise
+        log.warning("running on the CPU although an NVIDIA device is present: %s", error)
+        return _open_on("cpu", options, sample)
+
+
+def _open_on(device: str, options: RuntimeOptions, sample: SampleType) -> OnnxModel:
+    path = _find_file(options, sample, device)
+    model = _open_file(path, device, options.threads)
+    if model.spec.sample != sample:
+        raise ModelError(f"{path} works on {model.spec.sample} samples, expected {sample}; name the 8-bit file M.onnx")
+    log.info("model %s (%s, %s) on %s", model.spec.name, sample, model.spec.precision, device)
+    return model
+
+
+def _find_file(options: RuntimeOptions, sample: SampleType, device: str) -> Path:
+    """Return the file of the asked precision: half precision is for 8-bit pictures, and by itself for GPUs alone."""
+    path = find_model(options.model, sample)
+    if sample != "uint8":
+        return path
+    if options.precision == "auto":
+        return half_of(path) if device != "cpu" and half_of(path).is_file() else path
+    wanted = full_of(path) if options.precision == "fp32" else half_of(path)
+    if not wanted.is_file() and not Path(options.model).is_file():
+        raise ModelError(f"the bundled model {options.model} comes in fp32 alone; use --precision auto or fp32")
+    if not wanted.is_file():
+        raise ModelError(
+            f"--precision {options.precision} needs {wanted.name} beside {path}; "
+            "`lumen export-onnx --precision fp16` writes both"
+        )
+    return wanted
+
+
+def _open_file(path: Path, device: str, threads: int) -> OnnxModel:
+    connect = partial(make_session, path, device, threads)
+    session = connect()
+    spec = spec_of(session, path)
+    guarded = any(output.name == "finite" for output in session.get_outputs())
+    in_full = None
+    if spec.precision == "fp16" and full_of(path) != path and full_of(path).is_file():
+        in_full = partial(_open_in_full, full_of(path), device, threads, spec)
+    return OnnxModel(spec, device, connect, session, guarded=guarded, in_full=in_full)
+
+
+def _open_in_full(path: Path, device: str, threads: int, half: ModelSpec) -> OnnxModel:
+    model = _open_file(path, device, threads)
+    if model.spec.weights_sha256 != half.weights_sha256 or model.spec.precision != "fp32":
+        raise ModelError(f"{path} is not the fp32 form of {half_of(path).name}; export both again, or name it alone")
+    return model

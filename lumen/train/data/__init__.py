@@ -1,0 +1,1 @@
+"""Training data: found, checked, split by scene, loaded, and cut into crops."""

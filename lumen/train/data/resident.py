@@ -1,0 +1,98 @@
+"""Training data in the device's memory: pictures lie there as uint8, and crops are cut there.
+
+The same samples as `Sampler` draws, by the same random numbers. What is made anew for every sample (darkened
+photographs) is made on the CPU and brought over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lumen.errors import DataError
+from lumen.imaging.thumbnail import area_weights
+from lumen.train.data.load import Pixels
+from lumen.train.data.sampler import MIXUP_BETA, STORED, Pose, Sampler
+
+Parts = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+class ResidentSampler:
+    """Draws batches from pictures in the memory of a device.
+
+    Args:
+        sampler: What decides which crops are drawn.
+        device: Where the pictures are kept.
+        beside: What keeps some of the same pictures on the same device already.
+
+    Raises:
+        DataError: They do not fit.
+    """
+
+    def __init__(self, sampler: Sampler, device: torch.device, beside: ResidentSampler | None = None) -> None:
+        self.sampler, self.device = sampler, device
+        there: dict[int, Tensor] = beside.stored if beside else {}
+        kept = {id(pixels): pixels for e in (*sampler.pairs, *sampler.photos) for pixels in (e.low, e.high)}
+        try:
+            self.stored: dict[int, Tensor] = {
+                key: there[key] if key in there else torch.tensor(pixels, device=device) for key, pixels in kept.items()
+            }
+        except torch.OutOfMemoryError as error:
+            size = sum(pixels.nbytes for pixels in kept.values()) / 1e9
+            raise DataError(f"the pictures ({size:.1f} GB) do not fit on {device}; leave out --resident") from error
+        self._weights = cache(lambda length: torch.from_numpy(area_weights(length, sampler.thumbnail_px)).to(device))
+
+    def batch(self, iteration: int, places: Sequence[int]) -> Parts:
+        """Return low, high [n, 3, c, c], thumbnails [n, 3, t, t] and brightness [n], float32 on the device."""
+        samples = [self._draw(iteration, place) for place in places]
+        low, high, thumbnails, brightness = (torch.stack(list(parts)) for parts in zip(*samples, strict=True))
+        return low.permute(0, 3, 1, 2), high.permute(0, 3, 1, 2), thumbnails.permute(0, 3, 1, 2), brightness
+
+    def _draw(self, iteration: int, place: int) -> Parts:
+        """Draw a sample in the order of `Sampler.draw`; the parts are [H, W, 3]."""
+        sampler = self.sampler
+        rng = sampler.rng(iteration, place)
+        kind = sampler.kind(rng)
+        first = self._sample(rng, kind)
+        if rng.random() >= sampler.config.mixup:
+            return first
+        second, share = self._sample(rng, kind), float(rng.beta(*MIXUP_BETA))
+        part, rest = float(np.float32(share)), float(np.float32(1 - share))  # as `blend` has them
+        low, high, thumbnail, brightness = (part * a + rest * b for a, b in zip(first, second, strict=True))
+        return low, high, thumbnail, brightness
+
+    def _sample(self, rng: np.random.Generator, kind: int) -> Parts:
+        sampler = self.sampler
+        example, box = sampler.frame(rng, kind)
+        if kind in STORED:
+            low, high = (self._kept(pixels)[box] for pixels in (example.low, example.high))
+        else:
+            made = sampler.render(rng, kind, example.low[box], example.high[box])
+            low, high = (torch.tensor(pixels, device=self.device) for pixels in made)
+        pose = sampler.pose(rng, low.shape[0], low.shape[1])
+        if not sampler.thumbnail_px:
+            nothing = torch.zeros(1, 1, 3, device=self.device)
+            return self._crop(low, pose), self._crop(high, pose), nothing, nothing[0, 0, 0]
+        mean = (high.sum(dtype=torch.int64).double() / high.numel() / 255).float()
+        return self._crop(low, pose), self._crop(high, pose), _turned(self._thumbnail(low), pose), mean
+
+    def _kept(self, pixels: Pixels) -> Tensor:
+        return self.stored[id(pixels)]
+
+    def _crop(self, pixels: Tensor, pose: Pose) -> Tensor:
+        part = pixels[pose.top : pose.top + pose.size, pose.left : pose.left + pose.size]
+        return _turned(part, pose).float() / 255
+
+    def _thumbnail(self, pixels: Tensor) -> Tensor:
+        """Return the area means [t, t, 3] in [0, 1] of uint8 [H, W, 3]."""
+        rows, columns = (self._weights(side) for side in pixels.shape[:2])
+        return torch.einsum("rh,hwc,kw->rkc", rows, pixels.float(), columns) / 255
+
+
+def _turned(pixels: Tensor, pose: Pose) -> Tensor:
+    turned = torch.rot90(pixels, pose.turn)
+    return turned.flip(1) if pose.flip else turned

@@ -1,0 +1,186 @@
+"""Samples: crops of pairs and photographs, cut, mirrored and darkened.
+
+A sample depends only on the recipe's seed, the iteration and its place in the batch, so a resumed training and one on
+several processes draw the same samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumen.errors import DataError
+from lumen.imaging.thumbnail import area_thumbnail
+from lumen.train.data.load import Example, Pixels
+from lumen.train.data.synthetic import darken, night, saturate
+from lumen.train.recipe.sections import DataConfig
+
+T = TypeVar("T", bound=np.generic)
+Box = tuple[slice, slice]
+
+PAIRS, DARKENED, GOOD, NIGHT = range(4)  # the kinds of samples
+STORED = (PAIRS, GOOD)  # those whose pixels are the files' own
+
+NO_THUMBNAIL = np.zeros((1, 1, 3), np.float32)  # for networks that are trained on crops alone
+
+MIXUP_BETA = (1.2, 1.2)
+
+SATURATION = (0.1, 0.3)  # mean and spread of the log of the factor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One training sample, float32 in [0, 1].
+
+    Attributes:
+        low, high: [crop, crop, 3].
+        thumbnail: [t, t, 3], of the whole dark picture the crop is from; [1, 1, 3] of zeros where nothing reads it.
+        brightness: Mean level of the whole wanted picture; 0 where nothing reads it.
+    """
+
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    thumbnail: NDArray[np.float32]
+    brightness: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pose:
+    """Where a crop lies in its frame, in pixels, how often it is turned by a quarter, and whether it is mirrored."""
+
+    top: int
+    left: int
+    size: int
+    turn: int
+    flip: bool
+
+    def turned(self, pixels: NDArray[T]) -> NDArray[T]:
+        """Return [H, W, 3] turned and mirrored, as a view."""
+        turned = np.rot90(pixels, self.turn)
+        return turned[:, ::-1] if self.flip else turned
+
+
+class Sampler:
+    """Draws training samples.
+
+    Args:
+        pairs: Real pairs.
+        photos: Well-lit photographs; empty for pairs alone.
+        config: Shares, crop size, framing.
+        thumbnail_px: Side of the thumbnails; 0 for networks that read none.
+        seed: The recipe's seed.
+
+    Raises:
+        DataError: There is nothing to draw from, or a picture is smaller than a crop.
+    """
+
+    def __init__(
+        self, pairs: Sequence[Example], photos: Sequence[Example], config: DataConfig, *, thumbnail_px: int, seed: int
+    ) -> None:
+        self.pairs, self.photos, self.config = pairs, photos, config
+        self.thumbnail_px, self.seed = thumbnail_px, seed
+        self.good = [*photos, *(Example(name=e.name, low=e.high, high=e.high) for e in pairs)]
+        shares = [
+            config.pairs if pairs else 0.0,
+            *((config.synthetic, config.identity) if photos else (0.0, 0.0)),
+            config.night if self.good else 0.0,
+        ]
+        if sum(shares) <= 0:
+            raise DataError("expected pairs or photographs to train on, found neither; check --data and --synthetic")
+        self.thresholds = np.cumsum(shares) / sum(shares)
+        for example in (*pairs, *photos):
+            if min(example.low.shape[:2]) < config.crop_px:
+                raise DataError(f"{example.name}: expected both sides to be at least data.crop_px={config.crop_px}")
+
+    def draw(self, iteration: int, place: int) -> Sample:
+        """Return the sample at a place of the batch of an iteration."""
+        rng = self.rng(iteration, place)
+        kind = self.kind(rng)
+        sample = self._sample(rng, kind)
+        if rng.random() < self.config.mixup:
+            sample = blend(sample, self._sample(rng, kind), float(rng.beta(*MIXUP_BETA)))
+        return sample
+
+    def _sample(self, rng: np.random.Generator, kind: int) -> Sample:
+        """Draw a crop of a picture of a kind, turned and mirrored at random."""
+        low, high = self._picture(rng, kind)
+        pose = self.pose(rng, low.shape[0], low.shape[1])
+
+        def crop(pixels: Pixels) -> NDArray[np.float32]:
+            part = pixels[pose.top : pose.top + pose.size, pose.left : pose.left + pose.size]
+            return np.ascontiguousarray(pose.turned(part)).astype(np.float32) / np.float32(255)
+
+        if not self.thumbnail_px:
+            return Sample(low=crop(low), high=crop(high), thumbnail=NO_THUMBNAIL, brightness=0.0)
+        thumbnail = np.ascontiguousarray(pose.turned(area_thumbnail(low, self.thumbnail_px)), np.float32)
+        return Sample(low=crop(low), high=crop(high), thumbnail=thumbnail, brightness=float(high.mean()) / 255)
+
+    def whole(self, iteration: int, place: int) -> tuple[NDArray[np.float32], float]:
+        """Return the thumbnail [t, t, 3] in [0, 1] of a dark picture or frame, and the level of the good one.
+
+        Half of them are mirrored left and right, half up and down.
+        """
+        rng = self.rng(iteration, place)
+        low, high = self._picture(rng, self.kind(rng))
+        rows, columns = (slice(None, None, int(step)) for step in rng.choice((1, -1), 2))
+        return area_thumbnail(low, self.thumbnail_px)[rows, columns], float(high.mean()) / 255
+
+    def rng(self, iteration: int, place: int) -> np.random.Generator:
+        """Return the source of all that is drawn for a place of the batch of an iteration."""
+        return np.random.default_rng([self.seed, iteration, place])
+
+    def kind(self, rng: np.random.Generator) -> int:
+        """Draw one of PAIRS, DARKENED, GOOD and NIGHT by their shares."""
+        return int(np.searchsorted(self.thresholds, rng.random(), side="right"))
+
+    def frame(self, rng: np.random.Generator, kind: int) -> tuple[Example, Box]:
+        """Draw a picture of a kind, and the part of it that stands for the whole."""
+        examples = (self.pairs, self.photos, self.photos, self.good)[kind]
+        example = examples[int(rng.integers(len(examples)))]
+        height, width = example.low.shape[:2]
+        if rng.random() >= self.config.framing:
+            return example, (slice(0, height), slice(0, width))
+        rows, columns = (max(self.config.crop_px, int(side * rng.uniform(0.6, 1))) for side in (height, width))
+        top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+        return example, (slice(top, top + rows), slice(left, left + columns))
+
+    def render(self, rng: np.random.Generator, kind: int, low: Pixels, high: Pixels) -> tuple[Pixels, Pixels]:
+        """Make the dark and the good picture of a frame; pairs and good pictures are taken as they are."""
+        if kind in STORED:
+            return low, high
+        if rng.random() < self.config.saturation:
+            high = saturate(high, float(np.exp(rng.normal(*SATURATION))))
+        return (darken(high, rng, self.config.exposure_ev) if kind == DARKENED else night(high, rng)), high
+
+    def pose(self, rng: np.random.Generator, height: int, width: int) -> Pose:
+        """Draw where in a frame a crop lies, and how it is turned."""
+        size = self.config.crop_px
+        top, left = (int(rng.integers(side - size + 1)) for side in (height, width))
+        turn, flip = int(rng.integers(4)), bool(rng.integers(2))
+        if not self.config.poses:
+            turn, flip = 0, False
+        return Pose(top=top, left=left, size=size, turn=turn, flip=flip)
+
+    def _picture(self, rng: np.random.Generator, kind: int) -> tuple[Pixels, Pixels]:
+        """Draw a picture of a kind and a frame of it; return the dark and the good picture."""
+        example, box = self.frame(rng, kind)
+        return self.render(rng, kind, example.low[box], example.high[box])
+
+
+def blend(a: Sample, b: Sample, share: float) -> Sample:
+    """Return share of a plus the rest of b, as if both pictures had been taken on one frame.
+
+    Reference:
+        Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018.
+    """
+    part, rest = np.float32(share), np.float32(1 - share)
+    return Sample(
+        low=part * a.low + rest * b.low,
+        high=part * a.high + rest * b.high,
+        thumbnail=part * a.thumbnail + rest * b.thumbnail,
+        brightness=share * a.brightness + (1 - share) * b.brightness,
+    )

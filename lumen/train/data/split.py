@@ -1,0 +1,127 @@
+"""Which examples are trained on, and which are held out: whole scenes, or a folder of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumen.errors import DataError
+from lumen.imaging.thumbnail import area_thumbnail
+from lumen.train.data.load import Example
+from lumen.train.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Examples on both sides of the validation split."""
+
+    train_pairs: Sequence[Example]
+    val_pairs: Sequence[Example]
+    train_photos: Sequence[Example]
+    val_photos: Sequence[Example]
+
+    def facts(self) -> dict[str, Any]:
+        """Counts, and the names held out."""
+        return {
+            "train_pairs": len(self.train_pairs),
+            "train_photos": len(self.train_photos),
+            "val_pairs": [example.name for example in self.val_pairs],
+            "val_photos": [example.name for example in self.val_photos],
+        }
+
+    @property
+    def epoch(self) -> int:
+        """How many pictures an epoch goes through: the pairs, or the photographs where there are no pairs."""
+        return len(self.train_pairs) or len(self.train_photos)
+
+
+def split_by_scene(
+    pairs: Sequence[Example], photos: Sequence[Example], recipe: Recipe, held_out: Sequence[Example] | None = None
+) -> Split:
+    """Hold out whole scenes of pairs and of photographs.
+
+    Args:
+        pairs: Real pairs.
+        photos: Well-lit photographs.
+        recipe: How many are held out, and the seed of the draw.
+        held_out: Pairs to validate on instead; then all of `pairs` are trained on.
+
+    Raises:
+        DataError: Nothing would be left to train on.
+    """
+    config = recipe.validation
+    sides: list[list[Example]] = []
+    wanted_pairs = config.pairs if held_out is None else 0
+    for examples, count in ((pairs, wanted_pairs), (photos, config.photos)):
+        wanted = math.ceil(config.share * len(examples)) if config.share and count else count
+        groups = group_scenes(example.high for example in examples) if examples and wanted else []
+        groups = groups or [[index] for index in range(len(examples))]
+        split = split_scenes(groups, wanted if examples else 0, recipe.seed)
+        sides.extend([examples[index] for index in side] for side in split)
+    if (pairs and not sides[0]) or (photos and not sides[2]):
+        raise DataError(
+            "the validation split takes every scene; lower validation.pairs or validation.photos (--val-split), or "
+            "validate on another folder (--val)"
+        )
+    val_pairs = sides[1] if held_out is None else list(held_out)
+    return Split(train_pairs=sides[0], val_pairs=val_pairs, train_photos=sides[2], val_photos=sides[3])
+
+
+SIDE = 16
+
+CORRELATION = 0.85
+
+
+def scene_descriptor(pixels: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Return float32 [256], the grey 16x16 thumbnail of a picture [H, W, 3] with mean 0 and norm 1."""
+    grey = area_thumbnail(pixels, SIDE).mean(axis=2).ravel()
+    centred = grey - grey.mean()
+    unit: NDArray[np.float32] = (centred / max(float(np.linalg.norm(centred)), 1e-6)).astype(np.float32)
+    return unit
+
+
+def group_scenes(pictures: Iterable[NDArray[np.integer]]) -> list[list[int]]:
+    """Group pictures whose thumbnails correlate, transitively; exposure and contrast do not matter.
+
+    Args:
+        pictures: uint8 or uint16 [H, W, 3] each.
+
+    Returns:
+        Groups of indices; every index stands in exactly one, groups and members in rising order.
+    """
+    descriptors = np.stack([scene_descriptor(pixels) for pixels in pictures])
+    alike = descriptors @ descriptors.T > CORRELATION
+    unseen = set(range(len(descriptors)))
+    groups: list[list[int]] = []
+    while unseen:
+        frontier, group = [min(unseen)], set()
+        while frontier:
+            index = frontier.pop()
+            if index in group:
+                continue
+            group.add(index)
+            frontier.extend(int(other) for other in np.flatnonzero(alike[index]) if other in unseen)
+        unseen -= group
+        groups.append(sorted(group))
+    return groups
+
+
+def split_scenes(groups: Sequence[Sequence[int]], held_out: int, seed: int) -> tuple[list[int], list[int]]:
+    """Hold out whole scenes, drawn at random, until at least `held_out` pictures are held out.
+
+    Returns:
+        Indices to train on and indices held out, both in rising order.
+    """
+    order = np.random.default_rng(seed).permutation(len(groups))
+    validation: list[int] = []
+    for group in order:
+        if len(validation) >= held_out:
+            break
+        validation.extend(groups[group])
+    training = sorted(set().union(*groups) - set(validation)) if groups else []
+    return training, sorted(validation)

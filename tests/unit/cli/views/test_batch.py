@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lumen.batch.job import Job
+from lumen.batch.report import Outcome, Report, Status
+from lumen.cli.state import State
+from lumen.cli.views.batch import BatchView, Pace
+from lumen.cli.views.console import LogHandler, start_logging
+from lumen.text import span
+
+JOB = Job(source=Path("in/[red]a.jpg"), target=Path("out/[red]a.jpg"))
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def outcome(status: Status, reason: str = "", *warnings: str, name: str = "[red]a.jpg", **facts: Path) -> Outcome:
+    places = {"source": Path("in", name), "target": Path("out", name)} | facts
+    return Outcome(**places, status=status, reason=reason, seconds=0.5, megapixels=2, warnings=warnings)
+
+
+def show(state: State, *outcomes: Outcome, as_json: bool = False) -> None:
+    start_logging(state)
+    report = Report(total=len(outcomes), seconds=1.0)
+    with BatchView(state, as_json=as_json, clock=Clock()) as view:
+        view.started(len(outcomes))
+        for each in outcomes:
+            view.progressed(JOB, 0.5)
+            view.finished(each)
+            report.add(each)
+        view.summarize(report)
+
+
+ALL = (outcome("done", "", "no XMP"), outcome("skipped", "the result exists"), outcome("failed", "damaged"))
+
+
+def test_off_a_terminal_lines_are_plain_and_failures_come_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    show(State(), *ALL)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "warning: in/[red]a.jpg: no XMP",
+        "failed: in/[red]a.jpg: damaged",
+        "1 done, 1 skipped, 1 failed in 1.0 s (2.00 megapixels/s)",
+    ]
+
+
+def lines(capsys: pytest.CaptureFixture[str], files: int, seconds: float, work: Callable[[int], Outcome]) -> list[str]:
+    """Return what is said off a terminal about a run whose files take a time each."""
+    start_logging(State())
+    clock = Clock()
+    with BatchView(State(), clock=clock) as view:
+        view.started(files)
+        for index in range(files):
+            for part in range(1, 11):
+                clock.now += seconds / 10
+                view.progressed(JOB, part / 10)
+            view.finished(work(index))
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_fast_run_has_a_line_for_every_tenth(capsys: pytest.CaptureFixture[str]) -> None:
+    said = lines(capsys, 1000, 0.02, lambda _: outcome("done"))
+    assert [line.split(" ")[4] for line in said] == [f"({share}%)," for share in range(10, 100, 10)]
+    assert said[3] == "399 of 1000 files (40%), 99.75 MP/s, 12 s left"
+
+
+def test_a_run_that_is_over_at_once_has_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lines(capsys, 50, 0.01, lambda _: outcome("done")) == []
+
+
+def test_a_slow_run_has_a_line_every_thirty_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    said = lines(capsys, 30, 300.0, lambda _: outcome("done"))
+    assert len(said) == pytest.approx(30 * 300 / 30, abs=12)
+    assert said[0] == "0 of 30 files (0%), 2 h 30 min left"
+    assert said[100].endswith("0.01 MP/s, 1 h 40 min left")
+
+
+def test_one_slow_picture_is_heard_of_too(capsys: pytest.CaptureFixture[str]) -> None:
+    said = lines(capsys, 1, 100.0, lambda _: outcome("done"))
+    assert [line.split(",")[0] for line in said] == [f"0 of 1 files ({share}%)" for share in range(10, 100, 10)]
+
+
+def test_every_failure_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    said = lines(capsys, 200, 0.1, lambda index: outcome("failed", "damaged", name=f"{index}.jpg"))
+    assert sum(line.startswith("failed: in/") for line in said) == 200
+    assert [line for line in said if " of 200 files" in line][4].endswith(", 99 failed")
+
+
+def test_files_that_failed_before_the_work_are_not_counted_among_it(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging(State(verbosity=1))
+    with BatchView(State(verbosity=1)) as view:
+        view.finished(outcome("failed", "the name is too long"))
+        view.started(1)
+        view.finished(outcome("done"))
+    assert "[1/1] in/[red]a.jpg" in capsys.readouterr().err
+
+
+def test_quiet_says_nothing_but_failures(capsys: pytest.CaptureFixture[str]) -> None:
+    show(State(verbosity=-1), *ALL)
+    assert capsys.readouterr().err == "failed: in/[red]a.jpg: damaged\n"
+
+
+def test_verbose_names_every_file(capsys: pytest.CaptureFixture[str]) -> None:
+    show(State(verbosity=1), *ALL)
+    err = capsys.readouterr().err
+    assert "[1/3] in/[red]a.jpg -> out/[red]a.jpg (2.00 MP, 0.50 s)" in err
+    assert "skipped: in/[red]a.jpg: the result exists" in err
+
+
+def test_what_is_replaced_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
+    show(State(), outcome("planned", target=Path("in/[red]a.jpg")))
+    assert capsys.readouterr().err.splitlines() == ["in/[red]a.jpg", "1 to do"]
+
+
+def test_json_is_all_that_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    show(State(), *ALL, as_json=True)
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["status"] for line in out.splitlines()] == ["done", "skipped", "failed"]
+    assert "->" not in err
+
+
+def test_a_run_that_never_started_has_no_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging(State())
+    with BatchView(State()) as view:
+        view.summarize(Report(total=3))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_request_to_stop_is_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    for verbosity in (0, -1):
+        start_logging(State(verbosity=verbosity))
+        with BatchView(State(verbosity=verbosity)) as view:
+            view.stopping()
+    assert capsys.readouterr().err == "stopping after the file in work; press Ctrl-C again to stop at once\n"
+
+
+def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    state, clock = State(), Clock()
+    console = Console(stderr=True, force_terminal=True, width=140, markup=False, highlight=False)
+    monkeypatch.setattr(logging.getLogger("lumen"), "handlers", [LogHandler(console)])
+    with BatchView(state, clock=clock) as view:
+        view.started(4)
+        clock.now += 10
+        view.finished(outcome("done"))
+        view.finished(outcome("failed", "damaged", name="b.jpg"))
+        view.progressed(JOB, 0.5)
+        view.summarize(Report(total=4, counts={"done": 2, "skipped": 0, "failed": 0, "planned": 0}))
+    err = capsys.readouterr().err
+    for text in ("2/4 files", "[red]a.jpg", "0.40 MP/s", "6 s left", "1 failed", "failed: in/b.jpg: damaged", "2 done"):
+        assert text in err
+    assert "of 4 files" not in err
+
+
+def test_pace_counts_parts_of_several_files() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    pace.start(10)
+    clock.now += 20
+    pace.part("a", 0.5)
+    pace.part("b", 0.5)
+    assert (pace.share, pace.left(), pace.speed()) == (0.1, "3 min left", "")
+    pace.end(outcome("done"))
+    assert pace.share == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (89, "89 s"), (91, "2 min"), (5000, "83 min"), (6000, "1 h 40 min"), (36000, "10 h 00 min")],
+)
+def test_spans(seconds: float, text: str) -> None:
+    assert span(seconds) == text

@@ -1,0 +1,87 @@
+"""What is shown of a training, on a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lumen.cli.state import State
+from lumen.cli.views.console import start_logging
+from lumen.cli.views.training import Course, TrainingView, training_view
+
+
+def step(iteration: int, *, loss: float = 0.5, speed: float = 8.0) -> dict[str, Any]:
+    values = {"iteration": iteration, "loss": loss, "crops_per_s": speed, "rate": 2e-4, "epoch": iteration / 10}
+    return {"kind": "step", "of": 100, **values}
+
+
+def test_off_a_terminal_there_is_a_line_a_minute_and_one_for_every_validation(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start_logging(State())
+    with training_view() as show:
+        for iteration in range(1, 100):
+            show(step(iteration))
+        show({"kind": "validation", "iteration": 99, "best": True, "psnr": 21.5})
+        show({"kind": "stage", "stage": "brightness", "of": 10})
+    assert capsys.readouterr().err.splitlines() == [
+        "      1/100  epoch 0.1  loss 0.5000  8.0 images/s  rate 0.0002",
+        "     99  psnr 21.500  best",
+        "brightness: 10 iterations",
+    ]
+
+
+def test_a_minute_later_comes_another_line(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging(State())
+    now = [0.0]
+    view = TrainingView(Console(file=io.StringIO()), live=False, clock=lambda: now[0])
+    for iteration in range(1, 20):
+        now[0] = 10.0 * (iteration - 1)
+        view.show(step(iteration))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("/")[0].strip() for line in lines] == ["1", "7", "13", "19"]
+    assert lines[-1].endswith("14 min left")  # 81 steps of ten seconds
+
+
+def test_loss_and_speed_are_those_of_the_last_steps() -> None:
+    course = Course(clock=lambda: 0.0)
+    for iteration in range(1, 101):
+        course.step(step(iteration, loss=1.0 if iteration <= 50 else 0.2, speed=4.0 if iteration % 2 else 12.0))
+    assert course.loss() == pytest.approx(0.2)
+    assert course.speed() == pytest.approx(6.0)  # seconds count, not the mean of the speeds
+
+
+def test_the_live_view_has_loss_psnr_speed_and_time_left() -> None:
+    now = [0.0]
+    console = Console(file=io.StringIO(), width=120, force_terminal=True, color_system=None)
+    view = TrainingView(console, live=True, clock=lambda: now[0])
+
+    def shown() -> str:
+        with console.capture() as capture:
+            console.print(view.render())
+        return capture.get()
+
+    assert "reading the data" in shown()
+    view.show(step(1))
+    now[0] = 60.0
+    view.show(step(11))
+    assert "PSNR not known yet" in shown()
+    view.show({"kind": "validation", "iteration": 11, "best": True, "psnr": 20.25})
+    view.show({"kind": "validation", "iteration": 11, "best": False, "psnr": 19.5})
+    text = shown()
+    for part in ("11/100", "epoch 1.1", "loss 0.5000", "8.0 images/s", "9 min left", "PSNR 19.50 dB", "20.25 dB"):
+        assert part in text
+    view.show({"kind": "stage", "stage": "brightness", "of": 600})
+    assert "brightness: 600 iterations" in shown()
+
+
+def test_quiet_trainings_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging(State(verbosity=-1))
+    with training_view() as show:
+        show(step(1))
+        show({"kind": "validation", "iteration": 1, "best": True, "psnr": 21.5})
+    start_logging(State())
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from lumen import doctor
+from lumen.codecs import codec
+from lumen.config import RuntimeOptions
+from lumen.doctor import Check, diagnose
+from lumen.errors import DeviceError, EncodeError
+from lumen.imaging.formats import SUFFIXES
+from lumen.runtime import model_files
+from tests.support.fakes import FakeModel
+
+
+def find(name: str) -> Check:
+    return next(check for check in diagnose() if check.name == name)
+
+
+def test_everything_that_is_needed_works_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_files, "DATA", tmp_path)
+    found = {check.name: check for check in diagnose()}
+    assert [check for check in found.values() if check.status == "broken"] == []
+    assert found.keys() >= {"lumen", "onnxruntime", "cpu", "cuda", "models", "train", *SUFFIXES.values()}
+    assert found["png"].detail == "reads and writes 8 and 16 bits"
+    assert found["models"].status == "warning"
+
+
+def test_two_onnxruntimes_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "onnxruntime_distributions", lambda: ["onnxruntime", "onnxruntime-gpu"])
+    check = find("onnxruntime")
+    assert check.status == "warning"
+    assert "onnxruntime and onnxruntime-gpu overwrite each other" in check.detail
+
+
+def test_a_device_without_its_libraries_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_files, "DATA", tmp_path)
+    monkeypatch.setattr(doctor, "cuda_device_count", lambda: 1)
+    monkeypatch.setattr(doctor, "missing_cuda_library", lambda: "libcudnn.so.9")
+    monkeypatch.setattr(doctor, "why_no_cuda", lambda: "libcudnn.so.9 cannot be loaded")
+    assert find("cuda") == Check(name="cuda", status="warning", detail="libcudnn.so.9 cannot be loaded")
+
+
+def test_every_device_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def opened(options: RuntimeOptions, sample: str = "uint8") -> FakeModel:
+        if options.device == "cuda:2":
+            raise DeviceError("cuda:2 cannot be used: out of memory")
+        tried.append(options.device)
+        return FakeModel()
+
+    monkeypatch.setattr(doctor, "open_model", opened)
+    monkeypatch.setattr(doctor, "cuda_device_count", lambda: 2)
+    assert find("cuda") == Check(name="cuda", status="ok", detail="a model runs on cuda:0, cuda:1")
+    monkeypatch.setattr(doctor, "cuda_device_count", lambda: 3)
+    assert find("cuda") == Check(name="cuda", status="warning", detail="cuda:2 cannot be used: out of memory")
+    assert tried == ["cuda:0", "cuda:1"] * 2
+
+
+def test_a_format_that_fails_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> tuple[str, ...]:
+        raise EncodeError("no encoder")
+
+    monkeypatch.setattr(codec, "write_picture", fail)
+    assert find("webp") == Check(name="webp", status="broken", detail="uint8: no encoder")
+
+
+def test_a_damaged_bundled_model_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models.json").write_text("{")
+    monkeypatch.setattr(model_files, "DATA", tmp_path)
+    assert find("models").status == "broken"
+
+
+def test_a_missing_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    check = find("train")
+    assert (check.status, check.detail) == ("no", "torch is missing; pip install 'lumen-enhance[train]'")

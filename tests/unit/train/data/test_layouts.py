@@ -1,0 +1,109 @@
+"""Where the pairs of data sets are found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lumen.errors import DataError
+from lumen.train.data.layouts import find_pairs
+from lumen.train.data.load import load_pairs, name_some
+from tests.support.training import darker, scene, write_pairs
+
+
+def write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def write_lol_v2(root: Path) -> Path:
+    for seed, (half, low, high) in enumerate(
+        [("Real_captured", "low00001", "normal00001"), ("Real_captured", "low00002", "normal00002")]
+    ):
+        write(root / half / "Train" / "Low" / f"{low}.png", darker(scene(seed)))
+        write(root / half / "Train" / "Normal" / f"{high}.png", scene(seed))
+    for part in ("Train", "Test"):
+        write(root / "Synthetic" / part / "Low" / "r1.png", darker(scene(5)))
+        write(root / "Synthetic" / part / "Normal" / "r1.png", scene(5))
+    return root
+
+
+def write_sice(part: Path) -> Path:
+    for name in ("2", "10"):
+        write(part / "Label" / f"{name}.JPG", scene(int(name)))
+        for exposure, factor in enumerate((0.4, 0.1, 0.8), start=1):
+            write(part / name / f"{exposure}.JPG", darker(scene(int(name)), factor))
+    return part
+
+
+def test_lol_v1_and_plain_pairs(tmp_path: Path) -> None:
+    found = find_pairs(write_pairs(tmp_path / "lol", 3))
+    assert found.layout == "LOL v1" and [pair.name for pair in found.pairs] == ["0", "1", "2"]
+    plain = write_pairs(tmp_path / "plain", 2, lol=False)
+    assert find_pairs(plain).layout == "pairs"
+    (plain / "low").rename(plain / "Low")
+    (plain / "high").rename(plain / "GT")
+    pair = find_pairs(plain).pairs[1]
+    assert (pair.low, pair.high) == (plain / "Low" / "1.png", plain / "GT" / "1.png")
+
+
+def test_lol_v2_whole_or_one_half(tmp_path: Path) -> None:
+    root = write_lol_v2(tmp_path)
+    found = find_pairs(root)
+    assert found.layout == "LOL v2"
+    assert [pair.name for pair in found.pairs] == ["Real_captured/00001", "Real_captured/00002", "Synthetic/r1"]
+    assert all("Test" not in str(pair.low) for pair in found.pairs)
+    assert [pair.name for pair in find_pairs(root / "Real_captured").pairs] == ["00001", "00002"]
+    assert [pair.name for pair in find_pairs(root / "Synthetic" / "Test").pairs] == ["r1"]
+    assert np.array_equal(load_pairs(root, ["Synthetic/r1"])[1].high, scene(1))
+
+
+def test_common_beginnings_are_kept_where_names_agree(tmp_path: Path) -> None:
+    for side in ("low", "high"):
+        write(tmp_path / side / "lowland.png", scene(0))
+    assert [pair.name for pair in find_pairs(tmp_path).pairs] == ["lowland"]
+
+
+def test_sequences_have_one_label(tmp_path: Path) -> None:
+    part = write_sice(tmp_path)
+    found = find_pairs(part)
+    assert found.layout == "SICE" and found.sequences
+    assert [pair.name for pair in found.pairs] == ["2/1", "2/2", "2/3", "10/1", "10/2", "10/3"]
+    darkest = load_pairs(part)
+    assert [pair.name for pair in darkest] == ["2/2", "10/2"]
+    every = load_pairs(part, exposures="all")
+    assert len(every) == 6 and every[0].high is every[2].high  # one label in memory
+
+
+def test_the_parts_of_sice_are_kept_apart_and_scenes_without_a_label_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("Dataset_Part1", "Dataset_Part2"):
+        write_sice(tmp_path / name)
+    write(tmp_path / "Dataset_Part1" / "7" / "1.JPG", scene(0))
+    assert [pair.name for pair in load_pairs(tmp_path)][::3] == ["Dataset_Part1/2/2", "Dataset_Part2/10/2"]
+    assert "left out: Dataset_Part1/7" in caplog.text
+
+
+def test_large_pictures_are_reduced_by_a_whole_factor(tmp_path: Path) -> None:
+    write_pairs(tmp_path, 1)
+    (pair,) = load_pairs(tmp_path, longest_px=40)
+    assert pair.low.shape == pair.high.shape == (24, 32, 3)
+    blocks = scene(0).reshape(24, 2, 32, 2, 3).mean(axis=(1, 3))
+    assert np.abs(pair.high - blocks).max() <= 1
+
+
+def test_what_is_no_data_set_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="found none of them"):
+        find_pairs(tmp_path)
+    (tmp_path / "Label").mkdir()
+    with pytest.raises(DataError, match="expected pictures in"):
+        find_pairs(tmp_path)
+
+
+def test_long_lists_of_names_are_cut() -> None:
+    assert name_some(["a"]) == "a"
+    assert name_some([str(i) for i in range(14)]).endswith("11 and 2 more")
