@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from lumen.version import __version__
 
 if TYPE_CHECKING:
     from lumen.codecs.codec import read_picture as read_picture

@@ -18,9 +18,9 @@ from importlib import import_module
 
 import click
 
-from lumen import __version__
 from lumen.cli.state import State, pass_state
 from lumen.errors import Exit, LumenError
+from lumen.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "enhance": ("lumen.cli.commands.enhance:command", "Enhance dark pictures: files and folders."),

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import click
 import pytest
 
-from lumen import __version__
 from lumen.cli import main as module
 from lumen.cli.main import COMMANDS, cli, main
 from lumen.cli.state import State, pass_state
 from lumen.errors import DeviceError, Exit, LumenError
+from lumen.version import __version__
 
 HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "rich", "tifffile", "imagecodecs")
 
