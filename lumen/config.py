@@ -14,10 +14,8 @@ DEFAULT_MODEL = "lumen-s"
 EV_LIMIT = 4.0
 QUALITY_PASSES = (1, 4, 8)
 
-Existing = Literal["skip", "update", "overwrite", "error"]
 PrecisionChoice = Literal["auto", "fp32", "fp16"]
-
-_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+(,[0-9]+)*)?")
+Existing = Literal["skip", "update", "overwrite", "error"]
 OutputFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif"]
 Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
@@ -25,6 +23,15 @@ Frames = Literal["refuse", "first"]
 WatchBackend = Literal["auto", "inotify", "poll"]
 WatchOrder = Literal["oldest", "newest"]
 OnSuccess = Literal["keep", "move", "delete"]
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+(,[0-9]+)*)?")
+
+
+def _check_choice(option: str, value: str, choices: object) -> None:
+    """Refuse a value that is none of a Literal's."""
+    *names, last = get_args(choices)
+    if value not in (*names, last):
+        raise UsageError(f"expected {option} {', '.join(names)} or {last}, got {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +58,7 @@ class RuntimeOptions:
             raise UsageError(f"expected each device once in --device, got {self.device!r}")
         if self.threads < 0:
             raise UsageError(f"expected threads of at least 0, got {self.threads}")
-        if self.precision not in get_args(PrecisionChoice):
-            raise UsageError(f"expected --precision auto, fp32 or fp16, got {self.precision!r}")
+        _check_choice("--precision", self.precision, PrecisionChoice)
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -116,18 +122,32 @@ class EnhanceOptions:
             raise UsageError(f"expected --max-memory above 0, got {self.max_memory_bytes}")
         if not 1 <= self.quality <= 100:
             raise UsageError(f"expected --quality from 1 to 100, got {self.quality}")
-        if self.subsampling not in get_args(Subsampling):
-            raise UsageError(f"expected --subsampling auto, 444, 420 or keep, got {self.subsampling!r}")
-        if self.metadata not in get_args(MetadataChoice):
-            raise UsageError(f"expected --metadata keep or strip, got {self.metadata!r}")
-        if self.frames not in get_args(Frames):
-            raise UsageError(f"expected --frames refuse or first, got {self.frames!r}")
+        _check_choice("--subsampling", self.subsampling, Subsampling)
+        _check_choice("--metadata", self.metadata, MetadataChoice)
+        _check_choice("--frames", self.frames, Frames)
         if self.max_pixels < 1:
             raise UsageError(f"expected --max-pixels above 0, got {self.max_pixels}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchOptions:
+class ResultOptions:
+    """How results are named and stored.
+
+    Attributes:
+        suffix: Put between the name and the extension of every result.
+        format: What the results are stored as, and named; `same` keeps the format of each input.
+    """
+
+    suffix: str = ""
+    format: OutputFormat = "same"
+
+    def __post_init__(self) -> None:
+        if any(character in self.suffix for character in "/\\\0"):
+            raise UsageError(f"expected --suffix to be part of a file name, got {self.suffix!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions(ResultOptions):
     """How many files are found and written.
 
     Attributes:
@@ -138,8 +158,6 @@ class BatchOptions:
         exclude: Patterns of files and folders that are left out, whatever `include` says.
         existing: What to do when a result is already there: `skip` it, `update` it when the input is newer,
             `overwrite` it, or stop with an `error` before anything is done.
-        suffix: Put between the name and the extension of every result.
-        format: What the results are stored as, and named; `same` keeps the format of each input.
         compare: Write a picture of before and after beside each result, under its name with `.compare.jpg`.
         shard: `(i, n)` takes the i-th (from 1) of n parts of the files, which together are all of them.
         fail_fast: Stop after the first file that fails.
@@ -151,8 +169,6 @@ class BatchOptions:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     existing: Existing = "skip"
-    suffix: str = ""
-    format: OutputFormat = "same"
     compare: bool = False
     shard: tuple[int, int] = (1, 1)
     fail_fast: bool = False
@@ -166,8 +182,7 @@ class BatchOptions:
             raise UsageError("expected --in-place without --suffix and --format: the names of the files stay")
         if self.in_place and self.compare:
             raise UsageError("expected --compare with --out: among the pictures themselves it would be taken for one")
-        if any(character in self.suffix for character in "/\\\0"):
-            raise UsageError(f"expected --suffix to be part of a file name, got {self.suffix!r}")
+        super().__post_init__()
         if "" in (*self.include, *self.exclude):
             raise UsageError("expected a pattern after --include and --exclude, got nothing")
         index, count = self.shard
@@ -176,7 +191,7 @@ class BatchOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WatchOptions:
+class WatchOptions(ResultOptions):
     """How a folder is watched.
 
     Attributes:
@@ -196,8 +211,6 @@ class WatchOptions:
         skip_backlog: Leave out what is there at the start and not in the ledger.
         oneshot: End when everything that is there is finished.
         min_free_bytes: Pause while the output's disk has less free; None takes 1 GiB, or a tenth of a smaller disk.
-        suffix: Put between the name and the extension of every result.
-        format: What the results are stored as; `same` keeps the format of each input.
     """
 
     output: Path
@@ -214,8 +227,6 @@ class WatchOptions:
     skip_backlog: bool = False
     oneshot: bool = False
     min_free_bytes: int | None = None
-    suffix: str = ""
-    format: OutputFormat = "same"
 
     def __post_init__(self) -> None:
         for option, value in (
@@ -231,7 +242,6 @@ class WatchOptions:
             raise UsageError(f"expected --on-success keep, move:DIR or delete, got {self.on_success!r}")
         if self.min_free_bytes is not None and self.min_free_bytes < 0:
             raise UsageError(f"expected --min-free of at least 0, got {self.min_free_bytes}")
-        if any(character in self.suffix for character in "/\\\0"):
-            raise UsageError(f"expected --suffix to be part of a file name, got {self.suffix!r}")
+        super().__post_init__()
         if "" in self.ignore:
             raise UsageError("expected a pattern after --ignore, got nothing")

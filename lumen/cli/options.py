@@ -1,58 +1,94 @@
-"""The options that several commands share, and how their values are read."""
+"""Options: how a field of `lumen.config` becomes one, how values are read, and the options that commands share.
+
+A default is stated once, by the dataclass. An option has the name of the field that it sets, so that a command takes
+its values as they come: `options_of(EnhanceOptions, values)`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, get_args
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
+from click.core import ParameterSource
 
-from lumen.config import (
-    DEFAULT_MODEL,
-    QUALITY_PASSES,
-    EnhanceOptions,
-    Frames,
-    MetadataChoice,
-    OutputFormat,
-    PrecisionChoice,
-    RuntimeOptions,
-    Subsampling,
-)
+from lumen.config import QUALITY_PASSES, EnhanceOptions, OnSuccess, ResultOptions, RuntimeOptions
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-model_option = click.option(
-    "-m",
-    "--model",
-    default=DEFAULT_MODEL,
-    show_default=True,
-    help="A bundled model (see `lumen models`) or .onnx file.",
-)
+Command = TypeVar("Command", bound=Callable[..., Any])
+Options = TypeVar("Options", bound="DataclassInstance")
+Decorator = Callable[[Any], Any]
 
-device_option = click.option(
-    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where the model runs."
-)
-
-devices_option = click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda[:N,M]",
-    help="Where the model runs; several GPUs share the pictures.",
-)
-
-precision_option = click.option(
-    "--precision",
-    type=click.Choice(get_args(PrecisionChoice)),
-    default="auto",
-    show_default=True,
-    help="fp16 takes the model's half-precision file, auto does on a GPU if there is one.",
-)
+PATH = click.Path(path_type=Path)
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]i?)?(?:b|px)?", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?", re.IGNORECASE)
+
+
+# Options and fields
+
+
+def field_option(
+    options: type, *spellings: str, show: Callable[[Any], object] | None = None, **settings: Any
+) -> Decorator:
+    """Return the option that sets a field: it has the field's name, default and choices.
+
+    Args:
+        options: A dataclass of `lumen.config`.
+        spellings: What people type, such as `-m` and `--model`; then the name of the field, where that is another.
+        show: Returns the default as people would type it, where its unit is another.
+        settings: As for `click.option`; they win.
+    """
+    name = click.Option(spellings).name or ""
+    default, hint = getattr(options, name), _types(options)[name]
+    found: dict[str, Any] = {"default": show(default) if show else default, "show_default": default != ""}
+    if default is False:
+        found = {"is_flag": True}
+    elif default == ():
+        found = {"multiple": True}
+    elif get_origin(hint) is Literal:
+        found["type"] = click.Choice(get_args(hint))
+    return click.option(*spellings, **(found | settings))
+
+
+@cache
+def _types(options: type) -> dict[str, Any]:
+    return get_type_hints(options)
+
+
+def options_of(kind: type[Options], values: Mapping[str, Any], **more: Any) -> Options:
+    """Return the options of one kind that are among the values of a command line.
+
+    Args:
+        kind: A dataclass of `lumen.config`.
+        values: By the names of fields, of this kind and of others.
+        more: What no option says; it wins.
+
+    Raises:
+        UsageError: The options contradict each other.
+    """
+    names = {field.name for field in fields(kind)}
+    return kind(**{name: value for name, value in values.items() if name in names} | more)
+
+
+def given_options(ctx: click.Context) -> dict[str, str]:
+    """Return the options that stand on the command line: their names, and how they are spelled in full."""
+    return {
+        parameter.name: parameter.opts[-1]
+        for parameter in ctx.command.params
+        if parameter.name and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    }
+
+
+# Values
 
 
 def parse_amount(text: str) -> int:
@@ -66,6 +102,43 @@ def parse_amount(text: str) -> int:
     if number < 1:
         raise click.BadParameter(f"expected a number above 0 such as 512M or 2GiB, got {text!r}")
     return number
+
+
+def amount_text(number: int) -> str:
+    """Return what `parse_amount` reads as `number`, in the largest unit that divides it.
+
+    >>> amount_text(512_000_000), amount_text(1500)
+    ('512M', '1500')
+    """
+    unit = next(unit for unit in ("G", "M", "k", "") if number % _UNITS[unit.lower()] == 0)
+    return f"{number // _UNITS[unit.lower()]}{unit}"
+
+
+def parse_space(text: str) -> int:
+    """Return a number of bytes, 0 for none."""
+    return 0 if text.strip() == "0" else parse_amount(text)
+
+
+def parse_span(text: str) -> float:
+    """Return seconds: `2`, `2s`, `500ms`, `1.5m` or `1h`.
+
+    >>> parse_span("500ms"), parse_span("2m")
+    (0.5, 120.0)
+    """
+    match = _SPAN.fullmatch(text.strip())
+    seconds = float(match[1]) * _SECONDS[(match[2] or "").lower()] if match else 0.0
+    if not seconds > 0:
+        raise click.BadParameter(f"expected a length of time above 0 such as 2s, 500ms or 1m, got {text!r}")
+    return seconds
+
+
+def span_text(seconds: float) -> str:
+    """Return what `parse_span` reads as `seconds`.
+
+    >>> span_text(2.0)
+    '2s'
+    """
+    return f"{seconds:g}s"
 
 
 def parse_tile(text: str) -> int | None:
@@ -86,114 +159,103 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-_OPTIONS = (
-    model_option,
-    click.option("--suffix", default="", metavar="TEXT", help="Added to each result's name, before the extension."),
-    click.option(
+def parse_on_success(text: str) -> tuple[OnSuccess, Path | None]:
+    """Return what is done with inputs, and the folder of `move:DIR`."""
+    what, colon, folder = text.partition(":")
+    if what == "move" and folder:
+        return "move", Path(folder)
+    if what in ("keep", "delete") and not colon:
+        return ("keep" if what == "keep" else "delete"), None
+    raise click.BadParameter(f"expected keep, move:DIR or delete, got {text!r}")
+
+
+# Shared options
+
+
+def json_option(what: str) -> Decorator:
+    """Return `--json`, for a command that writes an object per so-and-so."""
+    return click.option("--json", "as_json", is_flag=True, help=f"One JSON object per {what}.")
+
+
+device_option = field_option(RuntimeOptions, "--device", metavar="auto|cpu|cuda[:N]", help="Where the model runs.")
+
+precision_option = field_option(
+    RuntimeOptions,
+    "--precision",
+    help="fp16 takes the model's half-precision file, auto does on a GPU if there is one.",
+)
+
+_PICTURE_OPTIONS: tuple[Decorator, ...] = (
+    field_option(EnhanceOptions, "--ev", help="Brighter (+) or darker (-) than the automatic choice, in stops."),
+    field_option(
+        EnhanceOptions,
+        "--strength",
+        help="How much of the change is made: 0 keeps the input, 1 is the full result.",
+    ),
+    field_option(
+        EnhanceOptions,
+        "--quality-passes",
+        type=click.Choice(QUALITY_PASSES),
+        help="Mean of so many runs on the picture mirrored and turned: as many times slower.",
+    ),
+    field_option(
+        EnhanceOptions,
+        "--max-pixels",
+        type=parse_amount,
+        show=amount_text,
+        metavar="SIZE",
+        help="Refuse pictures with more pixels.",
+    ),
+    field_option(
+        EnhanceOptions,
+        "--frames",
+        help="Refuse animations and files of several pages, or take their first picture.",
+    ),
+    field_option(
+        ResultOptions,
         "--format",
-        type=click.Choice(get_args(OutputFormat)),
-        default="same",
-        show_default=True,
         help="What results are stored as; same makes a TIFF of camera raw and a PNG of a GIF.",
     ),
-    click.option(
-        "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG, WebP, AVIF and HEIC."
-    ),
-    click.option(
+    field_option(ResultOptions, "--suffix", metavar="TEXT", help="Added to each result's name, before the extension."),
+    field_option(EnhanceOptions, "--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP, AVIF and HEIC."),
+    field_option(
+        EnhanceOptions,
         "--subsampling",
-        type=click.Choice(get_args(Subsampling)),
-        default="auto",
-        show_default=True,
         help="How finely JPEG, AVIF and HEIC store colours; auto is 444 from quality 90 on, "
         "keep is as a JPEG has them.",
     ),
-    click.option(
-        "--metadata",
-        type=click.Choice(get_args(MetadataChoice)),
-        default="keep",
-        show_default=True,
-        help="Keep all of it, or only what decides how a picture looks.",
+    field_option(EnhanceOptions, "--metadata", help="Keep all of it, or only what decides how a picture looks."),
+    field_option(EnhanceOptions, "--allow-8bit", help="Store 16-bit pictures also in formats of 8 bits."),
+    field_option(RuntimeOptions, "-m", "--model", help="A bundled model (see `lumen models`) or .onnx file."),
+    field_option(
+        RuntimeOptions,
+        "--device",
+        metavar="auto|cpu|cuda[:N,M]",
+        help="Where the model runs; several GPUs share the pictures.",
     ),
-    click.option("--allow-8bit", is_flag=True, help="Store 16-bit pictures also in formats of 8 bits."),
-    click.option(
-        "--frames",
-        type=click.Choice(get_args(Frames)),
-        default="refuse",
-        show_default=True,
-        help="Refuse animations and files of several pages, or take their first picture.",
-    ),
-    click.option(
-        "--ev",
-        type=float,
-        default=0.0,
-        show_default=True,
-        help="Brighter (+) or darker (-) than the automatic choice, in stops.",
-    ),
-    click.option(
-        "--strength",
-        type=float,
-        default=1.0,
-        show_default=True,
-        help="How much of the change is made: 0 keeps the input, 1 is the full result.",
-    ),
-    click.option(
-        "--quality-passes",
-        type=click.Choice(QUALITY_PASSES),
-        default=1,
-        show_default=True,
-        help="Mean of so many runs on the picture mirrored and turned: as many times slower.",
-    ),
-    devices_option,
     precision_option,
-    click.option(
-        "--tile",
-        type=parse_tile,
-        metavar="auto|N",
-        default="auto",
-        show_default=True,
-        help="Largest window in pixels; never changes results.",
-    ),
-    click.option(
+    field_option(
+        EnhanceOptions,
         "--max-memory",
+        "max_memory_bytes",
         type=parse_amount,
         metavar="SIZE",
         help="Working memory of the model, such as 500M. [default: by free memory]",
     ),
-    click.option(
-        "--max-pixels",
-        type=parse_amount,
-        metavar="SIZE",
-        default="512M",
-        show_default=True,
-        help="Refuse pictures with more pixels.",
+    field_option(
+        EnhanceOptions,
+        "--tile",
+        "tile_px",
+        type=parse_tile,
+        show=lambda px: px or "auto",
+        metavar="auto|N",
+        help="Largest window in pixels; never changes results.",
     ),
 )
 
 
-def picture_options(command: F) -> F:
-    """Give a command the options; `runtime_options` and `enhance_options` read them."""
-    for option in reversed(_OPTIONS):
+def picture_options(command: Command) -> Command:
+    """Give a command the options of a model and of each picture: those of `enhance` and `watch`."""
+    for option in reversed(_PICTURE_OPTIONS):
         command = option(command)
     return command
-
-
-def runtime_options(options: Mapping[str, Any]) -> RuntimeOptions:
-    """Return how the model is run, from the values of the options."""
-    return RuntimeOptions(model=options["model"], device=options["device"], precision=options["precision"])
-
-
-def enhance_options(options: Mapping[str, Any]) -> EnhanceOptions:
-    """Return what is done to each picture, from the values of the options."""
-    return EnhanceOptions(
-        ev=options["ev"],
-        strength=options["strength"],
-        quality_passes=options["quality_passes"],
-        tile_px=options["tile"],
-        max_memory_bytes=options["max_memory"],
-        quality=options["quality"],
-        subsampling=options["subsampling"],
-        metadata=options["metadata"],
-        allow_8bit=options["allow_8bit"],
-        frames=options["frames"],
-        max_pixels=options["max_pixels"],
-    )

@@ -6,12 +6,14 @@ from dataclasses import asdict
 
 import click
 
+from lumen.cli.help import GroupedCommand
+from lumen.cli.options import json_option
 from lumen.cli.state import State, pass_state
 from lumen.errors import Exit
 
 
-@click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per check on stdout.")
+@click.command("doctor", cls=GroupedCommand)
+@json_option("check on stdout")
 @pass_state
 @click.pass_context
 def command(ctx: click.Context, state: State, /, as_json: bool) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from lumen.cli.help import GroupedCommand
+from lumen.cli.options import json_option
 from lumen.cli.state import State, pass_state
 
 _LABELS = {
@@ -19,8 +21,8 @@ _LABELS = {
 }
 
 
-@click.command("models")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model on stdout.")
+@click.command("models", cls=GroupedCommand)
+@json_option("model on stdout")
 @pass_state
 def command(state: State, /, as_json: bool) -> None:
     """List the bundled models: size, cost, and the scores measured with them."""

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from lumen.cli import signals as module
-from lumen.cli.signals import patient
+from lumen.cli.signals import patient, stoppable
+from lumen.errors import Exit
 
 
 class Stops:
@@ -90,3 +93,66 @@ def test_other_threads_have_no_signals() -> None:
     thread.start()
     thread.join()
     assert done == [True]
+
+
+class FakeService:
+    """What signals need of a service."""
+
+    def __init__(self, hangs: bool = False) -> None:
+        self.hangs = hangs
+        self.stops = 0
+
+    def run(self) -> Exit:
+        signal.raise_signal(signal.SIGTERM)
+        return Exit.OK
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
+def test_the_first_signal_stops_and_the_second_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[Exit] = []
+    monkeypatch.setattr(module, "leave", left.append)
+    before = signal.getsignal(signal.SIGTERM)
+    service = FakeService()
+    with stoppable(lambda: None) as ending:
+        assert ending.run(service) is Exit.OK  # type: ignore[arg-type]
+        assert (service.stops, left) == (1, [])
+        signal.raise_signal(signal.SIGTERM)
+        assert left == [Exit.SIGTERM]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_before_there_is_a_service_is_kept() -> None:
+    service = FakeService()
+    service.run = lambda: Exit.OK  # type: ignore[method-assign]
+    with stoppable(lambda: None) as ending:
+        signal.raise_signal(signal.SIGINT)
+        assert ending.run(service) is Exit.SIGINT  # type: ignore[arg-type]
+    assert service.stops == 1
+
+
+def test_threads_that_hang_are_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[Exit] = []
+    monkeypatch.setattr(module, "leave", left.append)
+    with stoppable(lambda: None) as ending:
+        ending.run(FakeService(hangs=True))  # type: ignore[arg-type]
+    assert left == [Exit.OK]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP")
+def test_sighup_has_the_log_opened_anew() -> None:
+    heard: list[int] = []
+    with stoppable(lambda: heard.append(1)):
+        signal.raise_signal(signal.SIGHUP)
+    assert heard == [1]
+
+
+def test_the_third_signal_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "leave", lambda _code: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with stoppable(lambda: None) as ending:
+        ending.run(FakeService())  # type: ignore[arg-type]
+        with pytest.raises(SystemExit) as left:
+            signal.raise_signal(signal.SIGINT)
+    assert left.value.code == Exit.SIGTERM

@@ -13,7 +13,6 @@ from lumen.batch.report import Outcome, Report, Status
 from lumen.cli.state import State
 from lumen.cli.views.batch import BatchView, Pace
 from lumen.cli.views.console import LogHandler, start_logging
-from lumen.text import span
 
 JOB = Job(source=Path("in/[red]a.jpg"), target=Path("out/[red]a.jpg"))
 
@@ -177,11 +176,3 @@ def test_pace_counts_parts_of_several_files() -> None:
     assert (pace.share, pace.left(), pace.speed()) == (0.1, "3 min left", "")
     pace.end(outcome("done"))
     assert pace.share == pytest.approx(0.2)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (89, "89 s"), (91, "2 min"), (5000, "83 min"), (6000, "1 h 40 min"), (36000, "10 h 00 min")],
-)
-def test_spans(seconds: float, text: str) -> None:
-    assert span(seconds) == text
