@@ -8,9 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +16,7 @@ from importlib import import_module
 
 import click
 
+from lumen.cli.signals import exit_on_sigterm
 from lumen.cli.state import State, pass_state
 from lumen.errors import Exit, LumenError
 from lumen.version import __version__
@@ -144,18 +143,15 @@ def _open_streams() -> None:
 
 @contextmanager
 def _process_settings() -> Iterator[None]:
-    """End on SIGTERM as on Ctrl-C, and leave signals and logging to the caller as they were."""
+    """Leave signals and logging to the caller as they were."""
     logger = logging.getLogger("lumen")
     handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
-    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set signals
-    before = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
     try:
-        yield
+        with exit_on_sigterm():
+            yield
     finally:
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
 
 
 def _fail(message: str, code: Exit, state: State) -> Exit:
@@ -163,11 +159,6 @@ def _fail(message: str, code: Exit, state: State) -> Exit:
         traceback.print_exc()
     click.echo(f"lumen: {message.encode('utf-8', 'backslashreplace').decode()}", err=True)
     return code
-
-
-def _terminate(*_: object) -> None:
-    """End like after Ctrl-C, but with the exit code that says so: files in work are finished or removed."""
-    raise SystemExit(int(Exit.SIGTERM))
 
 
 if __name__ == "__main__":

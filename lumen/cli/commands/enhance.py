@@ -107,7 +107,7 @@ def command(
         raise UsageError(f"expected --gt without {other}")
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
-    from lumen.cli.signals import patient
+    from lumen.cli.signals import stop_on_ctrl_c
     from lumen.cli.views.batch import BatchView
     from lumen.runtime.memory import return_freed_memory
     from lumen.runtime.open import model_sets
@@ -120,7 +120,7 @@ def command(
         check_reference(plan, reference)
     view = BatchView(state, as_json=as_json)
     batch = Batch(plan, model_sets(runtime), enhancing, batching, view)
-    with patient(batch.stop), view:
+    with stop_on_ctrl_c(batch.stop), view:
         try:
             report = batch.dry_run() if dry_run else batch.run()
         finally:

@@ -94,25 +94,19 @@ def command(
         return
     if folder is None:
         raise UsageError("expected a folder to watch, or --status OUT")
-    from lumen.cli.signals import stoppable
+    from lumen.cli.signals import service_signals
     from lumen.cli.views.watch import EventLog
 
-    logs: list[EventLog] = []
-
-    def reopen() -> None:
-        for each in logs:
-            each.reopen()
-
-    # In this order: whoever sees the log must be heard.
-    with stoppable(reopen) as ending, EventLog(state, log_file, as_json=as_json) as log:
-        logs.append(log)
+    # In this order: whoever sees the log may send signals.
+    with service_signals() as signals, EventLog(state, log_file, as_json=as_json) as log:
+        signals.on_hangup = log.reopen
         from lumen.runtime.memory import return_freed_memory
         from lumen.runtime.open import model_sets
         from lumen.watching.service import Service
 
         return_freed_memory()
         models, enhancing = model_sets(options_of(RuntimeOptions, values)), options_of(EnhanceOptions, values)
-        code = ending.run(Service(folder, models, enhancing, _watching(folder, output, values), log.tell))
+        code = signals.run(Service(folder, models, enhancing, _watching(folder, output, values), log.tell))
     ctx.exit(code)
 
 
