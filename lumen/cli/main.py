@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
-import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 
 import click
 
 from lumen.cli.signals import exit_on_sigterm
 from lumen.cli.state import State, pass_state
+from lumen.cli.streams import discard_stdout, open_streams
 from lumen.errors import Exit, LumenError
 from lumen.version import __version__
 
@@ -104,8 +103,8 @@ def cli(state: State, /) -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every expected error becomes one line on stderr."""
     state = State()
-    _open_streams()
-    with _process_settings():
+    open_streams()
+    with exit_on_sigterm(), _logging_kept():
         return _run(args, state)
 
 
@@ -123,32 +122,19 @@ def _run(args: Sequence[str] | None, state: State) -> int:
         return Exit.SIGINT
     except Exception as error:  # noqa: BLE001
         if isinstance(error, OSError) and error.errno in _UNWRITABLE:
-            with suppress(OSError):  # what is left in the buffer must not fail once more at the exit
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_stdout()
             return _fail(f"the output cannot be written: {error.strerror}", Exit.OUTPUT, state)
         hint = "" if state.verbosity > 0 else "; run `lumen -v ...` for the traceback"
         return _fail(f"internal error, {type(error).__name__}: {error}{hint}", Exit.INTERNAL, state)
 
 
-def _open_streams() -> None:
-    """Put something in the place of standard streams that are closed.
-
-    The next file would be given the number of one, and what a native library prints would land in a picture. Nothing
-    can be read from stdin then, stderr takes what it gets, and writing to stdout is an error.
-    """
-    for name, flags, mode in (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8", closefd=False))
-
-
 @contextmanager
-def _process_settings() -> Iterator[None]:
-    """Leave signals and logging to the caller as they were."""
+def _logging_kept() -> Iterator[None]:
+    """Leave logging to the caller as it was."""
     logger = logging.getLogger("lumen")
     handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
     try:
-        with exit_on_sigterm():
-            yield
+        yield
     finally:
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)
@@ -159,7 +145,3 @@ def _fail(message: str, code: Exit, state: State) -> Exit:
         traceback.print_exc()
     click.echo(f"lumen: {message.encode('utf-8', 'backslashreplace').decode()}", err=True)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

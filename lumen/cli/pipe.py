@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import click
 
+from lumen.cli.streams import own_stdout
 from lumen.config import EnhanceOptions, OutputFormat, RuntimeOptions
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.names import result_name
@@ -53,7 +54,7 @@ def enhance_to_stdout(
         raise UsageError("expected stdout to go to a file or a program, got a terminal; write > FILE")
     if source == STDIN and sys.stdin.isatty():
         raise UsageError("expected a picture on stdin, got a terminal; write < FILE")
-    with _own_stdout() as stdout:
+    with own_stdout() as stdout:
         models = ModelSet(runtime)
         models.for_sample("uint8")  # a model that is missing is not the picture's fault
         try:
@@ -69,20 +70,6 @@ def enhance_to_stdout(
             log.warning("%s", warning)
         _write(stdout, data)
     return Exit.OK
-
-
-@contextmanager
-def _own_stdout() -> Iterator[BinaryIO]:
-    """Yield stdout, and lead what any library prints meanwhile to stderr."""
-    sys.stdout.flush()
-    number = sys.stdout.fileno()
-    with os.fdopen(os.dup(number), "wb", buffering=0) as stdout:
-        os.dup2(sys.stderr.fileno(), number)
-        try:
-            yield stdout
-        finally:
-            sys.stdout.flush()
-            os.dup2(stdout.fileno(), number)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lumen.cli.state import State
+from lumen.cli.streams import discard_stdout
 from lumen.errors import OutputError
 from lumen.text import printable
 
@@ -104,8 +104,7 @@ def print_json(values: Mapping[str, Any]) -> None:
     try:
         click.echo(json.dumps(values))
     except BrokenPipeError as error:
-        # What is left in the buffer must not fail once more at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         raise OutputError("stdout was closed by the program that read it") from error
 
 
