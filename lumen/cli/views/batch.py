@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -24,30 +23,28 @@ PLAIN_STEPS = 10  # lines of a fast run, at most
 PLAIN_APART_S = 1.0  # and none of a run that is over at once
 NAME_WIDTH = 32
 
-Clock = Callable[[], float]
 
-
-class Pace:
+class Throughput:
     """How far a run is, how fast, and how long it will take."""
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Take a clock, in seconds."""
         self._clock = clock
         self._parts: dict[str, float] = {}
         self.start(0)
 
     def start(self, pending: int) -> None:
-        """Begin to count, with so many files to do."""
+        """Start to count; `pending` files are to be done."""
         self.pending, self.files, self.failed, self.megapixels = pending, 0, 0, 0.0
         self._parts.clear()
         self._started = self._clock()
 
-    def part(self, name: str, fraction: float) -> None:
-        """Take in how much of one file is done."""
+    def progress(self, name: str, fraction: float) -> None:
+        """Count how much of one file is done."""
         self._parts[name] = fraction
 
-    def end(self, outcome: Outcome) -> None:
-        """Take in what became of one file."""
+    def finish(self, outcome: Outcome) -> None:
+        """Count one file, which is done, failed or left alone."""
         self._parts.pop(str(outcome.source), None)
         if outcome.status in ("done", "failed"):
             self.files += 1
@@ -87,8 +84,8 @@ class Pace:
         return ", ".join(filter(None, (count, self.speed(), self.left(), self.failures())))
 
 
-class _PaceColumn(ProgressColumn):
-    """One of the texts of a `Pace`."""
+class _LiveText(ProgressColumn):
+    """A column of a progress bar whose text is asked for whenever it is drawn."""
 
     def __init__(self, text: Callable[[], str], style: str = "") -> None:
         super().__init__()
@@ -103,22 +100,22 @@ class _PaceColumn(ProgressColumn):
 class BatchView:
     """What people and programs are told about a batch."""
 
-    def __init__(self, state: State, *, as_json: bool = False, clock: Clock = time.monotonic) -> None:
+    def __init__(self, state: State, *, as_json: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare; nothing is drawn before the work begins."""
         self._console = log_console(state)
         self._quiet = state.verbosity < 0
         self._verbose = state.verbosity > 0
         self._json = as_json
         self._live = self._console.is_terminal and not self._quiet
-        self._pace = pace = Pace(clock)
+        self._throughput = throughput = Throughput(clock)
         self._last_line_s, self._last_step = 0.0, 0
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            _PaceColumn(lambda: f"{pace.files}/{pace.pending} files"),
-            _PaceColumn(pace.speed),
-            _PaceColumn(pace.left),
-            _PaceColumn(pace.failures, "red"),
+            _LiveText(lambda: f"{throughput.files}/{throughput.pending} files"),
+            _LiveText(throughput.speed),
+            _LiveText(throughput.left),
+            _LiveText(throughput.failures, "red"),
             console=self._console,
             transient=True,
             disable=not self._live,
@@ -128,32 +125,30 @@ class BatchView:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def started(self, pending: int) -> None:
         """Draw the bar."""
-        self._pace.start(pending)  # files that failed before the work began are not among the pending
+        self._throughput.start(pending)  # files that failed before the work began are not among the pending
         self._progress.reset(self._task, total=pending, visible=True)
         self._progress.start()
 
     def progressed(self, job: Job, fraction: float) -> None:
         """Move the bar by a part of one file."""
-        self._pace.part(str(job.source), fraction)
+        self._throughput.progress(str(job.source), fraction)
         if self._live:
             name = Text(printable(job.source.name))
             name.truncate(NAME_WIDTH, overflow="ellipsis")
-            self._progress.update(self._task, description=name.plain, completed=self._pace.done)
+            self._progress.update(self._task, description=name.plain, completed=self._throughput.done)
         self._plain_line()
 
     def finished(self, outcome: Outcome) -> None:
         """Write what there is to say about one file."""
         if self._json:
             print_json(outcome.as_dict())
-        self._pace.end(outcome)
-        self._progress.update(self._task, completed=self._pace.done)
+        self._throughput.finish(outcome)
+        self._progress.update(self._task, completed=self._throughput.done)
         name = printable(outcome.source)
         if outcome.status == "failed":
             self._console.print(f"failed: {name}: {printable(outcome.reason)}", style="red")
@@ -183,14 +178,13 @@ class BatchView:
             self._console.print(f"skipped: {name}: {outcome.reason}")
         elif outcome.status == "done" and self._verbose:
             size = f"{outcome.megapixels:.2f} MP, {outcome.seconds:.2f} s"
-            self._console.print(f"[{self._pace.files}/{self._pace.pending}] {line} ({size})")
+            self._console.print(f"[{self._throughput.files}/{self._throughput.pending}] {line} ({size})")
 
     def _plain_line(self) -> None:
         """Write a line when it is time for one; after the last file the summary follows."""
-        pace = self._pace
-        since, step = pace.seconds - self._last_line_s, int(pace.share * PLAIN_STEPS + 1e-9)
-        due = since >= PLAIN_EVERY_S or (PLAIN_STEPS > step > self._last_step and since >= PLAIN_APART_S)
-        if self._live or self._quiet or not due or pace.files >= pace.pending:
-            return
-        self._last_line_s, self._last_step = pace.seconds, step
-        self._console.print(pace.line())
+        run = self._throughput
+        since_s, step = run.seconds - self._last_line_s, int(run.share * PLAIN_STEPS + 1e-9)
+        due = since_s >= PLAIN_EVERY_S or (PLAIN_STEPS > step > self._last_step and since_s >= PLAIN_APART_S)
+        if due and run.files < run.pending and not self._live and not self._quiet:
+            self._last_line_s, self._last_step = run.seconds, step
+            self._console.print(run.line())

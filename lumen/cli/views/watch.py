@@ -10,7 +10,6 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TextIO
 
 from lumen.cli.state import State
@@ -49,7 +48,7 @@ class EventLog:
         self._file: TextIO | None = None
         self._is_to_reopen = False
         self._lock = threading.Lock()
-        self._handler = _Records(self)
+        self._handler = _LogForwarder(self)
         if path is not None:
             self._file = _open(path)
 
@@ -59,9 +58,7 @@ class EventLog:
         logger.handlers = [self._handler]
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         logging.getLogger("lumen").handlers = self._before
         if self._file is not None:
             with suppress(OSError):  # its disk may be full: that was told when it came
@@ -88,11 +85,11 @@ class EventLog:
                     self._file.close()
                 self._file = fresh
             stream = self._file or (sys.stdout if self._json else sys.stderr)
-            stream.write(f"{as_json(event, now) if self._json else as_line(event, now)}\n")
+            stream.write(f"{event_json(event, now) if self._json else event_line(event, now)}\n")
             stream.flush()
 
 
-class _Records(logging.Handler):
+class _LogForwarder(logging.Handler):
     """Writes what the parts of lumen log as events, too."""
 
     def __init__(self, log: EventLog) -> None:
@@ -111,17 +108,17 @@ class _Records(logging.Handler):
             return  # whoever has something to say must not fail for it
 
 
-def as_json(event: Event, now: datetime) -> str:
+def event_json(event: Event, now: datetime) -> str:
     """Return an event as one JSON object."""
     return json.dumps({"time": _stamp(now), "event": event.name, "level": event.level, **event.facts}, default=str)
 
 
-def as_line(event: Event, now: datetime) -> str:
+def event_line(event: Event, now: datetime) -> str:
     """Return an event as one line: time, level where it matters, name, and facts as `key=value`.
 
     Values with spaces or quotes, and empty ones, stand in double quotes, as in JSON.
 
-    >>> as_line(Event(name="gone", level="info", facts={"path": "a b.jpg"}), datetime(2026, 1, 2, tzinfo=UTC))
+    >>> event_line(Event(name="gone", level="info", facts={"path": "a b.jpg"}), datetime(2026, 1, 2, tzinfo=UTC))
     '2026-01-02T00:00:00.000Z info gone path="a b.jpg"'
     """
     facts = " ".join(f"{key}={_value(value)}" for key, value in event.facts.items())

@@ -11,7 +11,7 @@ from rich.console import Console
 from lumen.batch.job import Job
 from lumen.batch.report import Outcome, Report, Status
 from lumen.cli.state import State
-from lumen.cli.views.batch import BatchView, Pace
+from lumen.cli.views.batch import BatchView, Throughput
 from lumen.cli.views.console import LogHandler, start_logging
 
 JOB = Job(source=Path("in/[red]a.jpg"), target=Path("out/[red]a.jpg"))
@@ -166,13 +166,13 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert "of 4 files" not in err
 
 
-def test_pace_counts_parts_of_several_files() -> None:
+def test_throughput_counts_parts_of_several_files() -> None:
     clock = Clock()
-    pace = Pace(clock)
-    pace.start(10)
+    throughput = Throughput(clock)
+    throughput.start(10)
     clock.now += 20
-    pace.part("a", 0.5)
-    pace.part("b", 0.5)
-    assert (pace.share, pace.left(), pace.speed()) == (0.1, "3 min left", "")
-    pace.end(outcome("done"))
-    assert pace.share == pytest.approx(0.2)
+    throughput.progress("a", 0.5)
+    throughput.progress("b", 0.5)
+    assert (throughput.share, throughput.left(), throughput.speed()) == (0.1, "3 min left", "")
+    throughput.finish(outcome("done"))
+    assert throughput.share == pytest.approx(0.2)

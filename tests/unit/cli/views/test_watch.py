@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lumen.cli.state import State
-from lumen.cli.views.watch import EventLog, as_json, as_line
+from lumen.cli.views.watch import EventLog, event_json, event_line
 from lumen.errors import OutputError
 from lumen.watching.events import Event, Teller
 
@@ -19,16 +19,16 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=UTC)
 
 def test_lines_are_quoted_where_they_must_be() -> None:
     facts = {"path": 'a "b"\n.jpg', "empty": "", "plain": "x/y.jpg", "sum": "a=b", "count": 3}
-    line = as_line(Event(name="done", level="info", facts=facts), NOW)
+    line = event_line(Event(name="done", level="info", facts=facts), NOW)
     assert line == (
         '2026-01-02T03:04:05.678Z info done path="a \\"b\\"\\\\n.jpg" empty="" plain=x/y.jpg sum="a=b" count=3'
     )
-    assert as_line(Event(name="stop", level="info", facts={}), NOW) == "2026-01-02T03:04:05.678Z info stop"
+    assert event_line(Event(name="stop", level="info", facts={}), NOW) == "2026-01-02T03:04:05.678Z info stop"
 
 
 def test_json_has_the_facts_beside_time_event_and_level() -> None:
     event = Event(name="done", level="info", facts={"path": "a\udcff.jpg", "to": Path("x")})
-    found = json.loads(as_json(event, NOW))
+    found = json.loads(event_json(event, NOW))
     assert found == {
         "time": "2026-01-02T03:04:05.678Z",
         "event": "done",
