@@ -104,10 +104,10 @@ def parse_amount(text: str) -> int:
     return number
 
 
-def amount_text(number: int) -> str:
+def amount_as_typed(number: int) -> str:
     """Return what `parse_amount` reads as `number`, in the largest unit that divides it.
 
-    >>> amount_text(512_000_000), amount_text(1500)
+    >>> amount_as_typed(512_000_000), amount_as_typed(1500)
     ('512M', '1500')
     """
     unit = next(unit for unit in ("G", "M", "k", "") if number % _UNITS[unit.lower()] == 0)
@@ -132,10 +132,10 @@ def parse_span(text: str) -> float:
     return seconds
 
 
-def span_text(seconds: float) -> str:
+def span_as_typed(seconds: float) -> str:
     """Return what `parse_span` reads as `seconds`.
 
-    >>> span_text(2.0)
+    >>> span_as_typed(2.0)
     '2s'
     """
     return f"{seconds:g}s"
@@ -202,7 +202,7 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
         EnhanceOptions,
         "--max-pixels",
         type=parse_amount,
-        show=amount_text,
+        show=amount_as_typed,
         metavar="SIZE",
         help="Refuse pictures with more pixels.",
     ),

@@ -19,6 +19,7 @@ from lumen.cli.options import (
     parse_shard,
     picture_options,
 )
+from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
@@ -107,7 +108,6 @@ def command(
         raise UsageError(f"expected --gt without {other}")
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
-    from lumen.cli.signals import stop_on_ctrl_c
     from lumen.cli.views.batch import BatchView
     from lumen.runtime.memory import return_freed_memory
     from lumen.runtime.open import model_sets

@@ -18,15 +18,16 @@ from lumen.cli.options import (
     parse_space,
     parse_span,
     picture_options,
-    span_text,
+    span_as_typed,
 )
+from lumen.cli.signals import service_signals
 from lumen.cli.state import State, pass_state
 from lumen.config import EnhanceOptions, RuntimeOptions, WatchOptions
 from lumen.errors import UsageError
 
 
 def _span_option(spelling: str, field: str, text: str) -> Decorator:
-    return field_option(WatchOptions, spelling, field, type=parse_span, show=span_text, metavar="TIME", help=text)
+    return field_option(WatchOptions, spelling, field, type=parse_span, show=span_as_typed, metavar="TIME", help=text)
 
 
 @click.command("watch", cls=GroupedCommand)
@@ -94,7 +95,6 @@ def command(
         return
     if folder is None:
         raise UsageError("expected a folder to watch, or --status OUT")
-    from lumen.cli.signals import service_signals
     from lumen.cli.views.watch import EventLog
 
     # In this order: whoever sees the log may send signals.

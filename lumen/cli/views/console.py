@@ -1,4 +1,7 @@
-"""Everything that is drawn with rich: logs and progress on stderr, tables on stdout."""
+"""Logs and progress on stderr, tables on stdout, drawn with rich.
+
+rich is loaded when there is something to draw: the help of a command does without.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,18 @@ import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from lumen.cli.state import State
 from lumen.cli.streams import discard_stdout
 from lumen.errors import OutputError
 from lumen.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PLAIN_WIDTH = 200  # off a terminal nothing wraps: a pipe has no width
 _LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.DEBUG}
@@ -25,6 +29,8 @@ _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 def make_console(state: State, *, stderr: bool = False) -> Console:
     """Return a console for stdout or stderr that shows text as it is: no markup, no emoji, no guessed colours."""
+    from rich.console import Console
+
     stream = sys.stderr if stderr else sys.stdout
     return Console(
         stderr=stderr,
@@ -40,7 +46,7 @@ def make_console(state: State, *, stderr: bool = False) -> Console:
 def start_logging(state: State) -> None:
     """Send lumen's log to stderr: warnings, or everything with -v, or errors with -q."""
     logger = logging.getLogger("lumen")
-    logger.handlers = [LogHandler(make_console(state, stderr=True))]
+    logger.handlers = [LogHandler(state)]
     logger.setLevel(_LEVELS[state.verbosity])
     logger.propagate = False
 
@@ -48,11 +54,16 @@ def start_logging(state: State) -> None:
 class LogHandler(logging.Handler):
     """Writes records as lines that a live progress bar does not tear."""
 
-    def __init__(self, console: Console) -> None:
-        """Write to `console`, the same that draws the progress."""
+    def __init__(self, state: State) -> None:
+        """Write as the global options say."""
         super().__init__()
-        self.console = console
+        self._state = state
         self.setFormatter(logging.Formatter("%(message)s"))
+
+    @cached_property
+    def console(self) -> Console:
+        """The console of the log, which draws the progress too."""
+        return make_console(self._state, stderr=True)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -80,6 +91,9 @@ def print_table(
         left: That many columns from the left are aligned left, the others right.
         title: A line above.
     """
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, title=title or None, title_justify="left", pad_edge=False, header_style="bold")
     for index, header in enumerate(columns):
         table.add_column(header, justify="left" if index < left else "right", overflow="fold")
@@ -90,6 +104,8 @@ def print_table(
 
 def print_check(state: State, name: str, status: str, detail: str) -> None:
     """Print one line of a diagnosis on stdout."""
+    from rich.text import Text
+
     line = Text(f"{status:8}", style={"ok": "green", "no": "dim", "warning": "yellow"}.get(status, "red"))
     line.append(f" {name:26} ", style="bold").append(printable(detail), style="default")
     make_console(state).print(line)

@@ -8,7 +8,7 @@ import pytest
 
 from lumen.cli.main import cli
 from lumen.cli.options import (
-    amount_text,
+    amount_as_typed,
     field_option,
     given_options,
     options_of,
@@ -18,7 +18,7 @@ from lumen.cli.options import (
     parse_space,
     parse_span,
     parse_tile,
-    span_text,
+    span_as_typed,
 )
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions, WatchOptions
 
@@ -86,12 +86,12 @@ def test_space_may_be_none() -> None:
 
 @pytest.mark.parametrize("number", [1, 999, 1000, 1500, 512_000_000, 3_000_000_000, 1 << 30])
 def test_amounts_are_shown_as_they_are_typed(number: int) -> None:
-    assert parse_amount(amount_text(number)) == number
+    assert parse_amount(amount_as_typed(number)) == number
 
 
 @pytest.mark.parametrize("seconds", [0.5, 2.0, 60.0, 120.0])
 def test_lengths_of_time_are_shown_as_they_are_typed(seconds: float) -> None:
-    assert parse_span(span_text(seconds)) == seconds
+    assert parse_span(span_as_typed(seconds)) == seconds
 
 
 def values_of(name: str, *arguments: str) -> dict[str, Any]:

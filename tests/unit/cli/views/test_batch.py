@@ -152,7 +152,9 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setenv("TERM", "xterm")
     state, clock = State(), Clock()
     console = Console(stderr=True, force_terminal=True, width=140, markup=False, highlight=False)
-    monkeypatch.setattr(logging.getLogger("lumen"), "handlers", [LogHandler(console)])
+    handler = LogHandler(state)
+    handler.console = console
+    monkeypatch.setattr(logging.getLogger("lumen"), "handlers", [handler])
     with BatchView(state, clock=clock) as view:
         view.started(4)
         clock.now += 10
