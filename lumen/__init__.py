@@ -1,4 +1,4 @@
-"""lumen makes dark pictures good.
+"""lumen brightens and restores dark photographs.
 
 `import lumen` is instant: the names below are loaded on first use.
 """

@@ -1,4 +1,4 @@
-"""The help of a command, in groups: what people use first, then files, results, devices, and what few ever need."""
+"""The help of a command in groups: what people use first, then files, results, devices and advanced options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import click
 FIRST, FILES, RESULTS, DEVICES = "Most used", "Files", "Results", "Devices"
 ADVANCED, EVERYWHERE = "Advanced", "Every command"
 
-# Options in the order in which they are shown; one that is missing here ends up under `Advanced`.
+# Options in the order in which they are shown; any that are missing here appear under `Advanced`.
 _STORING = "--format --quality --subsampling --metadata --allow-8bit --suffix"
 _RUNNING = "--device --precision --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
@@ -48,11 +48,11 @@ GROUPS: dict[str, dict[str, str]] = {
     "doctor": {RESULTS: "--json"},
 }
 _EVERYWHERE = "--verbose --quiet --no-color --help"
-_WIDEST = 30  # columns; the help of a longer option begins on the next line
+_WIDEST = 30  # characters; the text of a longer option starts on the next line
 
 
 class GroupedCommand(click.Command):
-    """A command whose help shows its options in the groups that `GROUPS` has for it."""
+    """A command whose help shows its options in the groups of `GROUPS`."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each group of options under its heading."""
@@ -65,5 +65,5 @@ class GroupedCommand(click.Command):
         for title, group in groups.items():
             if group:
                 with formatter.section(title):
-                    # The same width in every group, so that their columns stand below each other.
+                    # The same width in every group, so that the columns line up.
                     formatter.write_dl([(f"{spelling:{width}}", text) for spelling, text in group])

@@ -1,6 +1,6 @@
-"""The command table, the global options, and the way from an error to a line and an exit code.
+"""The command table, the global options, and how an error becomes one line and an exit code.
 
-Commands are imported when they run, never for `lumen --help`: their short help stands in the table.
+A command is imported when it runs, never for `lumen --help`: the table holds its short help.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "watch": ("lumen.cli.commands.watch:command", "Enhance every picture that arrives in a folder, once."),
     "eval": ("lumen.cli.commands.eval:command", "Score a model on pairs of dark and well-lit pictures."),
     "train": ("lumen.cli.commands.train:command", "Train a network on pairs of pictures."),
-    "export-onnx": ("lumen.cli.commands.export_onnx:command", "Turn a checkpoint into an ONNX model, and check it."),
+    "export-onnx": ("lumen.cli.commands.export_onnx:command", "Export a checkpoint as an ONNX model, and check it."),
     "models": ("lumen.cli.commands.models:command", "List the bundled models with size, cost and scores."),
-    "doctor": ("lumen.cli.commands.doctor:command", "Tell which devices, models and formats work here, and why not."),
+    "doctor": (
+        "lumen.cli.commands.doctor:command",
+        "Show which devices, models and formats work here, and why others do not.",
+    ),
 }
 
 
-_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EBADF}  # stdout, which may be a file on a full disk, or closed
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EBADF}  # stdout may be a file on a full disk, or closed
 
 
 class LazyGroup(click.Group):
@@ -58,7 +61,7 @@ class LazyGroup(click.Group):
 
 
 def _apply(ctx: click.Context, option: click.Parameter, value: bool) -> None:
-    """Take a global option into account, wherever on the command line it stands."""
+    """Apply a global option, wherever it stands on the command line."""
     state = ctx.ensure_object(State)
     if not value:
         return
@@ -75,11 +78,11 @@ def _apply(ctx: click.Context, option: click.Parameter, value: bool) -> None:
 
 
 def _global_options() -> list[click.Option]:
-    """Return the options that stand before or after the command; `_apply` does what they say."""
+    """Return the options that may stand before or after the command; `_apply` acts on them."""
     helps = {
-        ("-v", "--verbose"): "Say more, with tracebacks of errors.",
-        ("-q", "--quiet"): "Say nothing but errors.",
-        ("--no-color",): "Write without colours.",
+        ("-v", "--verbose"): "Print more, including tracebacks of errors.",
+        ("-q", "--quiet"): "Print only errors.",
+        ("--no-color",): "Print without colours.",
     }
     return [
         click.Option(names, is_flag=True, expose_value=False, callback=_apply, help=text)
@@ -91,7 +94,7 @@ def _global_options() -> list[click.Option]:
 @click.version_option(__version__, prog_name="lumen")
 @pass_state
 def cli(state: State, /) -> None:
-    """Make dark pictures good.
+    """Brighten and restore dark photographs.
 
     lumen enhance PHOTOS -o OUT is all most people need.
     """
@@ -101,10 +104,10 @@ def cli(state: State, /) -> None:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; every expected error becomes one line on stderr."""
+    """Run the command line and return its exit code. Every expected error becomes one line on stderr."""
     state = State()
     open_streams()
-    with exit_on_sigterm(), _logging_kept():
+    with exit_on_sigterm(), _restored_logging():
         return _run(args, state)
 
 
@@ -129,8 +132,8 @@ def _run(args: Sequence[str] | None, state: State) -> int:
 
 
 @contextmanager
-def _logging_kept() -> Iterator[None]:
-    """Leave logging to the caller as it was."""
+def _restored_logging() -> Iterator[None]:
+    """Restore the logging of the caller afterwards."""
     logger = logging.getLogger("lumen")
     handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
     try:

@@ -1,7 +1,7 @@
-"""Options: how a field of `lumen.config` becomes one, how values are read, and the options that commands share.
+"""Options: made from the fields of `lumen.config`, how their values are parsed, and those that commands share.
 
-A default is stated once, by the dataclass. An option has the name of the field that it sets, so that a command takes
-its values as they come: `options_of(EnhanceOptions, values)`.
+The dataclass states each default once. An option is named like the field it sets, so a command builds its
+configuration from the values as they are: `options_of(EnhanceOptions, values)`.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?", re.IGNORECASE)
 
 
-# Options and fields
+# From fields to options and back
 
 
 def field_option(
     options: type, *spellings: str, show: Callable[[Any], object] | None = None, **settings: Any
 ) -> Decorator:
-    """Return the option that sets a field: it has the field's name, default and choices.
+    """Return the option that sets a field, with the name, default and choices of the field.
 
     Args:
         options: A dataclass of `lumen.config`.
-        spellings: What people type, such as `-m` and `--model`; then the name of the field, where that is another.
-        show: Returns the default as people would type it, where its unit is another.
-        settings: As for `click.option`; they win.
+        spellings: What people type, such as `-m` and `--model`, then the name of the field if it differs.
+        show: Returns the default as people would type it, if they type it in another form.
+        settings: As for `click.option`; they override what the field says.
     """
     name = click.Option(spellings).name or ""
     default, hint = getattr(options, name), _types(options)[name]
@@ -65,12 +65,12 @@ def _types(options: type) -> dict[str, Any]:
 
 
 def options_of(kind: type[Options], values: Mapping[str, Any], **more: Any) -> Options:
-    """Return the options of one kind that are among the values of a command line.
+    """Return a dataclass filled from the values of a command line.
 
     Args:
         kind: A dataclass of `lumen.config`.
-        values: By the names of fields, of this kind and of others.
-        more: What no option says; it wins.
+        values: Values by name; those that are no fields of `kind` are ignored.
+        more: Further fields, which override `values`.
 
     Raises:
         UsageError: The options contradict each other.
@@ -80,7 +80,7 @@ def options_of(kind: type[Options], values: Mapping[str, Any], **more: Any) -> O
 
 
 def given_options(ctx: click.Context) -> dict[str, str]:
-    """Return the options that stand on the command line: their names, and how they are spelled in full."""
+    """Return the parameters given on the command line, by name, with their long spelling."""
     return {
         parameter.name: parameter.opts[-1]
         for parameter in ctx.command.params
@@ -88,11 +88,11 @@ def given_options(ctx: click.Context) -> dict[str, str]:
     }
 
 
-# Values
+# Parsing
 
 
 def parse_amount(text: str) -> int:
-    """Return a positive number with an optional unit: k, M, G are thousands; Ki, Mi, Gi multiples of 1024.
+    """Parse a positive number with an optional unit: powers of 1000 (k, M, G) or of 1024 (Ki, Mi, Gi).
 
     >>> parse_amount("512M"), parse_amount("2GiB")
     (512000000, 2147483648)
@@ -105,7 +105,7 @@ def parse_amount(text: str) -> int:
 
 
 def amount_as_typed(number: int) -> str:
-    """Return what `parse_amount` reads as `number`, in the largest unit that divides it.
+    """Return the text that `parse_amount` parses to `number`, in the largest unit that divides it.
 
     >>> amount_as_typed(512_000_000), amount_as_typed(1500)
     ('512M', '1500')
@@ -115,12 +115,12 @@ def amount_as_typed(number: int) -> str:
 
 
 def parse_space(text: str) -> int:
-    """Return a number of bytes, 0 for none."""
+    """Parse a number of bytes, which may be 0."""
     return 0 if text.strip() == "0" else parse_amount(text)
 
 
 def parse_span(text: str) -> float:
-    """Return seconds: `2`, `2s`, `500ms`, `1.5m` or `1h`.
+    """Parse a length of time to seconds: `2`, `2s`, `500ms`, `1.5m` or `1h`.
 
     >>> parse_span("500ms"), parse_span("2m")
     (0.5, 120.0)
@@ -133,7 +133,7 @@ def parse_span(text: str) -> float:
 
 
 def span_as_typed(seconds: float) -> str:
-    """Return what `parse_span` reads as `seconds`.
+    """Return the text that `parse_span` parses to `seconds`.
 
     >>> span_as_typed(2.0)
     '2s'
@@ -142,7 +142,7 @@ def span_as_typed(seconds: float) -> str:
 
 
 def parse_tile(text: str) -> int | None:
-    """Return a number of pixels, None for `auto`."""
+    """Parse a number of pixels; `auto` is None."""
     text = text.strip().lower()
     if text == "auto":
         return None
@@ -152,7 +152,7 @@ def parse_tile(text: str) -> int | None:
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """Return the two numbers of `I/N`; that they fit together is checked by `BatchOptions`."""
+    """Parse the two numbers of `I/N`; `BatchOptions` checks that they fit together."""
     match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", text)
     if match is None:
         raise click.BadParameter(f"expected I/N such as 1/4, got {text!r}")
@@ -160,7 +160,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def parse_on_success(text: str) -> tuple[OnSuccess, Path | None]:
-    """Return what is done with inputs, and the folder of `move:DIR`."""
+    """Parse what to do with inputs, and the folder of `move:DIR`."""
     what, colon, folder = text.partition(":")
     if what == "move" and folder:
         return "move", Path(folder)
@@ -173,8 +173,8 @@ def parse_on_success(text: str) -> tuple[OnSuccess, Path | None]:
 
 
 def json_option(what: str) -> Decorator:
-    """Return `--json`, for a command that writes an object per so-and-so."""
-    return click.option("--json", "as_json", is_flag=True, help=f"One JSON object per {what}.")
+    """Return `--json` for a command that writes one object per `what`."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Write one JSON object per {what}.")
 
 
 device_option = field_option(RuntimeOptions, "--device", metavar="auto|cpu|cuda[:N]", help="Where the model runs.")
@@ -182,7 +182,7 @@ device_option = field_option(RuntimeOptions, "--device", metavar="auto|cpu|cuda[
 precision_option = field_option(
     RuntimeOptions,
     "--precision",
-    help="fp16 takes the model's half-precision file, auto does on a GPU if there is one.",
+    help="fp16 uses the half-precision file of the model; auto does so on a GPU if the file exists.",
 )
 
 _PICTURE_OPTIONS: tuple[Decorator, ...] = (
@@ -190,13 +190,13 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
     field_option(
         EnhanceOptions,
         "--strength",
-        help="How much of the change is made: 0 keeps the input, 1 is the full result.",
+        help="Strength of the change: 0 keeps the input, 1 is the full result.",
     ),
     field_option(
         EnhanceOptions,
         "--quality-passes",
         type=click.Choice(QUALITY_PASSES),
-        help="Mean of so many runs on the picture mirrored and turned: as many times slower.",
+        help="Average this many runs on mirrored and turned pictures; takes that many times longer.",
     ),
     field_option(
         EnhanceOptions,
@@ -209,24 +209,29 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
     field_option(
         EnhanceOptions,
         "--frames",
-        help="Refuse animations and files of several pages, or take their first picture.",
+        help="Refuse animations and files with several pages, or take their first picture.",
     ),
     field_option(
         ResultOptions,
         "--format",
-        help="What results are stored as; same makes a TIFF of camera raw and a PNG of a GIF.",
+        help="Format of the results; same stores camera raw as TIFF and GIF as PNG.",
     ),
-    field_option(ResultOptions, "--suffix", metavar="TEXT", help="Added to each result's name, before the extension."),
-    field_option(EnhanceOptions, "--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP, AVIF and HEIC."),
+    field_option(
+        ResultOptions, "--suffix", metavar="TEXT", help="Text added to the name of each result, before the extension."
+    ),
+    field_option(
+        EnhanceOptions, "--quality", type=click.IntRange(1, 100), help="Quality of JPEG, WebP, AVIF and HEIC."
+    ),
     field_option(
         EnhanceOptions,
         "--subsampling",
-        help="How finely JPEG, AVIF and HEIC store colours; auto is 444 from quality 90 on, "
-        "keep is as a JPEG has them.",
+        help="Chroma subsampling of JPEG, AVIF and HEIC; auto is 444 from quality 90 on, keep that of the input JPEG.",
     ),
-    field_option(EnhanceOptions, "--metadata", help="Keep all of it, or only what decides how a picture looks."),
-    field_option(EnhanceOptions, "--allow-8bit", help="Store 16-bit pictures also in formats of 8 bits."),
-    field_option(RuntimeOptions, "-m", "--model", help="A bundled model (see `lumen models`) or .onnx file."),
+    field_option(
+        EnhanceOptions, "--metadata", help="Keep all metadata, or strip all but what decides how the picture looks."
+    ),
+    field_option(EnhanceOptions, "--allow-8bit", help="Allow storing 16-bit pictures in 8-bit formats."),
+    field_option(RuntimeOptions, "-m", "--model", help="A bundled model (see `lumen models`) or an .onnx file."),
     field_option(
         RuntimeOptions,
         "--device",
@@ -240,7 +245,7 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
         "max_memory_bytes",
         type=parse_amount,
         metavar="SIZE",
-        help="Working memory of the model, such as 500M. [default: by free memory]",
+        help="Working memory of the model, such as 500M.  [default: by free memory]",
     ),
     field_option(
         EnhanceOptions,
@@ -249,7 +254,7 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
         type=parse_tile,
         show=lambda px: px or "auto",
         metavar="auto|N",
-        help="Largest window in pixels; never changes results.",
+        help="Largest window in pixels; does not change the result.",
     ),
 )
 

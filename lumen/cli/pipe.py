@@ -25,7 +25,7 @@ from lumen.text import printable
 
 STDIN = Path("-")
 CHUNK_BYTES = 1 << 20
-BYTES_PER_PX = 16  # no format takes more, even without compression
+BYTES_PER_PX = 16  # no format needs more, even uncompressed
 METADATA_BYTES = 256 << 20
 
 log = logging.getLogger(__name__)
@@ -34,13 +34,13 @@ log = logging.getLogger(__name__)
 def enhance_to_stdout(
     source: Path, runtime: RuntimeOptions, options: EnhanceOptions, kind: OutputFormat = "same"
 ) -> Exit:
-    """Enhance one picture and write the file that it becomes to stdout, and nothing else.
+    """Enhance one picture and write its file to stdout, and nothing else.
 
     Args:
         source: A file, or `-` for stdin.
         runtime: How the model is run.
-        options: What is done.
-        kind: Format of the result; `same` is the input's.
+        options: What is done to the picture.
+        kind: Format of the result; `same` is that of the input.
 
     Returns:
         The exit code.
@@ -56,7 +56,7 @@ def enhance_to_stdout(
         raise UsageError("expected a picture on stdin, got a terminal; write < FILE")
     with own_stdout() as stdout:
         models = ModelSet(runtime)
-        models.for_sample("uint8")  # a model that is missing is not the picture's fault
+        models.for_sample("uint8")  # a missing model is not the fault of the picture
         try:
             with _as_file(source, options.max_pixels) as path:
                 picture = enhance_picture(read_source(path, options), models, options)
@@ -74,7 +74,7 @@ def enhance_to_stdout(
 
 @contextmanager
 def _as_file(source: Path, max_pixels: int) -> Iterator[Path]:
-    """Yield a file to decode: decoders jump back and forth, which stdin cannot."""
+    """Yield a file to decode: decoders seek, which stdin cannot."""
     if source != STDIN:
         yield source
         return
@@ -95,7 +95,7 @@ def _copy(stdin: BinaryIO, file: BinaryIO, limit: int) -> None:
     while chunk := stdin.read(CHUNK_BYTES):
         copied += len(chunk)
         if copied > limit:
-            raise DecodeError(f"expected at most {limit} bytes, more than any picture within --max-pixels takes")
+            raise DecodeError(f"expected at most {limit} bytes: no picture within --max-pixels needs more")
         file.write(chunk)
 
 

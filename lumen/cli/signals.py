@@ -1,4 +1,4 @@
-"""Signals: SIGTERM ends any command, Ctrl-C first finishes what is in work, SIGHUP reopens the log of a watcher."""
+"""Signals: SIGTERM ends any command, Ctrl-C first finishes the files in work, SIGHUP reopens the log of a watcher."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class StopBatch(Protocol):
 def signal_handlers(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
     """Handle signals for the length of a `with` block.
 
-    It does nothing in other threads than the main one, which get no signals. SIGINT stays with whoever handles or
-    ignores it already, such as `nohup`.
+    Only the main thread receives signals; in other threads this does nothing. A SIGINT that is already handled or
+    ignored, as in a background job, stays so.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():
@@ -44,12 +44,12 @@ def signal_handlers(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None
         yield
     finally:
         for number, earlier in before.items():
-            if earlier is not None:  # not set by Python, which cannot set it again
+            if earlier is not None:  # was not set by Python, which cannot restore it
                 signal.signal(number, earlier)
 
 
 def exit_on_sigterm() -> AbstractContextManager[None]:
-    """End on SIGTERM as on Ctrl-C, but with the exit code that says so: files in work are finished or removed."""
+    """End on SIGTERM as on Ctrl-C, with its own exit code: files in work are finished or removed."""
 
     def handle(*_: object) -> None:
         raise SystemExit(int(Exit.SIGTERM))
@@ -59,7 +59,7 @@ def exit_on_sigterm() -> AbstractContextManager[None]:
 
 @contextmanager
 def stop_on_ctrl_c(stop: StopBatch) -> Iterator[None]:
-    """Turn the first Ctrl-C into `stop()`; at the second one unwind the block, then end the process."""
+    """Turn the first Ctrl-C into `stop()`; the second one unwinds the block and then ends the process."""
     presses = 0
 
     def handle(*_: object) -> None:
@@ -70,7 +70,7 @@ def stop_on_ctrl_c(stop: StopBatch) -> Iterator[None]:
         elif presses == 2:
             stop(at_once=True)
             raise KeyboardInterrupt
-        # Later ones are ignored: the end has begun, and another exception would get in its way.
+        # Later ones are ignored: another exception would disturb the exit.
 
     with signal_handlers({signal.SIGINT: handle}):
         try:
@@ -89,16 +89,16 @@ class ServiceSignals:
     """
 
     def __init__(self) -> None:
-        """Wait for signals; one that comes before there is a service is kept for it."""
+        """Wait for signals; one that arrives before the service is kept for it."""
         self.on_hangup: Callable[[], None] = lambda: None
         self._service: Service | None = None
         self._first: int | None = None
         self._is_exiting = False
 
     def run(self, service: Service) -> Exit:
-        """Run a service until it ends or is stopped, and return the exit code: Ctrl-C shows, SIGTERM is its way to end.
+        """Run a service until it ends or is stopped, and return the exit code: 130 after Ctrl-C, its own after SIGTERM.
 
-        Where threads hang, the process ends here. Raises what the service raises.
+        If threads hang, the process ends here. Raises what the service raises.
         """
         self._service = service
         if self._first is not None:
@@ -110,7 +110,7 @@ class ServiceSignals:
         return code
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        """Stop the service at the first signal, end the process at the second, and at the third wait for nothing."""
+        """Stop the service at the first signal, exit in order at the second, and at once at the third."""
         if self._is_exiting:
             os._exit(128 + number)
         if self._first is not None:
@@ -136,7 +136,7 @@ def service_signals() -> Iterator[ServiceSignals]:
 
 
 def exit_now(code: Exit) -> None:
-    """End the process without waiting for threads that decode or run a model; remove unfinished files."""
+    """Remove unfinished files and end the process, without waiting for threads that decode or run a model."""
     from lumen.files.atomic import discard_unfinished
 
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""What the global options say; handed from the group to every command."""
+"""The values of the global options, which every command receives."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import click
 
 
 class State:
-    """Values of the options that stand before or after the command.
+    """Values of the global options.
 
-    A plain class: `lumen --help` loads no more than it must, dataclasses neither.
+    A plain class, because `lumen --help` would load dataclasses for nothing else.
 
     Attributes:
         verbosity: -1 quiet, 0 normal, 1 verbose.
-        color: Whether colours are allowed; terminals that cannot show them get none either way.
+        color: Whether colours are allowed; terminals that cannot show them never get any.
     """
 
     def __init__(self, *, verbosity: int = 0, color: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, that nobody reads any more, or that must carry a picture and nothing else."""
+"""Standard streams: closed ones, stdout that cannot be written any more, stdout for a picture alone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 
 def open_streams() -> None:
-    """Put something in the place of standard streams that are closed.
+    """Open the null device in place of standard streams that are closed.
 
-    The next file would be given the number of one, and what a native library prints would land in a picture. Nothing
-    can be read from stdin then, stderr takes what it gets, and writing to stdout is an error.
+    Otherwise the next file would get the number of a stream, and what a native library prints would end up in a
+    picture. stdin is then empty, stderr is discarded, and writing to stdout is an error.
     """
     for name, flags, mode in (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")):
         if getattr(sys, name) is None:
@@ -21,14 +21,14 @@ def open_streams() -> None:
 
 
 def discard_stdout() -> None:
-    """Throw away what is left in the buffer of stdout: it cannot be written, and would fail once more at the exit."""
+    """Discard what is left in the buffer of stdout, which would fail again when the process exits."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
 def own_stdout() -> Iterator[BinaryIO]:
-    """Yield stdout, and lead what any library prints meanwhile to stderr."""
+    """Yield stdout, and send to stderr what libraries print to it meanwhile."""
     sys.stdout.flush()
     number = sys.stdout.fileno()
     with os.fdopen(os.dup(number), "wb", buffering=0) as stdout:

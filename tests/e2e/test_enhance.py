@@ -83,7 +83,7 @@ def test_fail_fast_leaves_the_rest(photos: Path, models: Path) -> None:
     assert "1 failed, 2 left" in err
 
 
-def test_16_bit_pictures_use_the_twin_and_stay_16_bit(photos: Path, models: Path) -> None:
+def test_16_bit_pictures_use_the_16_bit_model_and_stay_16_bit(photos: Path, models: Path) -> None:
     save(photos / "deep.tif", "uint16")
     save(photos / "deep.png", "uint16")
     assert run(command("enhance", "in", "-o", "out", model=models / "fast.onnx"))[0] == 0
@@ -91,7 +91,7 @@ def test_16_bit_pictures_use_the_twin_and_stay_16_bit(photos: Path, models: Path
         assert np.array_equal(read_picture(Path("out", name)).pixels, read_picture(photos / name).pixels * 2)
 
 
-def test_a_missing_twin_fails_the_16_bit_pictures_only(photos: Path) -> None:
+def test_a_missing_16_bit_model_fails_the_16_bit_pictures_only(photos: Path) -> None:
     save(photos / "deep.png", "uint16")
     lone = write_fake_onnx(Path("lone.onnx"))
     code, _, err = run(command("enhance", "in", "-o", "out", model=lone))

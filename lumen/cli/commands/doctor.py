@@ -1,4 +1,4 @@
-"""`lumen doctor`: what works here, and why the rest does not."""
+"""`lumen doctor`: what works on this machine, and why the rest does not."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lumen.errors import Exit
 @pass_state
 @click.pass_context
 def command(ctx: click.Context, state: State, /, as_json: bool) -> None:
-    """Tell which devices, models and picture formats work on this machine, and why not.
+    """Show which devices, models and picture formats work on this machine, and why others do not.
 
-    Ends with exit code 5 when something is broken that lumen needs.
+    Exit codes: 0 lumen works, 5 something it needs is broken.
     """
     from lumen.cli.views.console import print_check, print_json
     from lumen.doctor import diagnose

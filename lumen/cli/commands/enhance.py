@@ -1,4 +1,4 @@
-"""`lumen enhance`: dark pictures in, good ones out."""
+"""`lumen enhance`: enhance files and folders, or one picture from stdin to stdout."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lumen.errors import Exit, UsageError
 from lumen.text import printable
 
 STREAM = Path("-")
-# Options that speak of many files, or of names: where one picture goes to stdout they mean nothing.
+# Options about many files or about names, which have no meaning for one picture to stdout.
 BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format"} | {
     "files_from",
     "null",
@@ -39,14 +39,14 @@ BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format
 @click.command("enhance", cls=GroupedCommand)
 @click.argument("inputs", nargs=-1, metavar="INPUT...", type=PATH)
 @field_option(
-    BatchOptions, "-o", "--out", "output", metavar="DIR|-", type=PATH, help="Folder for results; - is stdout."
+    BatchOptions, "-o", "--out", "output", metavar="DIR|-", type=PATH, help="Folder for the results; - is stdout."
 )
-@field_option(BatchOptions, "--in-place", help="Replace the pictures themselves, each of them once.")
-@field_option(BatchOptions, "-r", "--recursive", help="Look into sub-folders too; their tree is mirrored.")
-@field_option(BatchOptions, "--include", metavar="GLOB", help="Take only what matches (path or name; repeatable).")
-@field_option(BatchOptions, "--exclude", metavar="GLOB", help="Leave out files and folders that match (repeatable).")
-@click.option("--files-from", metavar="FILE|-", type=PATH, help="Read inputs from a list.")
-@click.option("-0", "--null", is_flag=True, help="The list has a NUL after each path, not a newline.")
+@field_option(BatchOptions, "--in-place", help="Replace the pictures themselves, each one once.")
+@field_option(BatchOptions, "-r", "--recursive", help="Include sub-folders; the results mirror them.")
+@field_option(BatchOptions, "--include", metavar="GLOB", help="Take only files that match (path or name; repeatable).")
+@field_option(BatchOptions, "--exclude", metavar="GLOB", help="Skip files and folders that match (repeatable).")
+@click.option("--files-from", metavar="FILE|-", type=PATH, help="Read the inputs from a list.")
+@click.option("-0", "--null", is_flag=True, help="Paths in the list end with NUL, not with a newline.")
 @field_option(
     BatchOptions,
     "--shard",
@@ -54,23 +54,23 @@ BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format
     show=lambda shard: "{}/{}".format(*shard),
     show_default=False,
     metavar="I/N",
-    help="Take the I-th of N shares of the files, such as 1/4: several machines share the work.",
+    help="Process part I of N of the files, such as 1/4, to share the work between machines.",
 )
 @field_option(
     BatchOptions,
     "--existing",
-    help="When a result is there already: skip it, update it if the input is newer, overwrite it, or refuse to start.",
+    help="If a result exists: skip it, update it if the input is newer, overwrite it, or refuse to start.",
 )
-@field_option(BatchOptions, "--compare", help="Write NAME.compare.jpg too: before on the left, after on the right.")
+@field_option(BatchOptions, "--compare", help="Also write NAME.compare.jpg: before on the left, after on the right.")
 @picture_options
 @click.option(
     "--gt",
     "reference",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="In the end score the results against the pictures of the same names in DIR.",
+    help="At the end, score the results against the pictures of the same names in DIR.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @field_option(BatchOptions, "--fail-fast", help="Stop at the first file that fails.")
 @json_option("file on stdout")
 @pass_state
@@ -89,12 +89,12 @@ def command(
 ) -> None:
     """Enhance the pictures in INPUT... (files and folders) and write them to a folder, under the same names.
 
-    Size, depth, orientation and metadata stay as they are, and the inputs are never touched but by --in-place. Run the
-    same line again after an interruption: only what is missing is done. With - as INPUT the picture comes from stdin
-    and goes to stdout.
+    Size, bit depth, orientation and metadata are kept, and the inputs are never changed except by --in-place. After an
+    interruption, run the same line again: only what is missing is done. With - as INPUT, the picture is read from
+    stdin and written to stdout.
 
     Exit codes: 0 all done or skipped, 2 usage, 3 some files failed, 4 all failed or nothing found, 5 model or device
-    unavailable, 6 output unwritable, 130 stopped by Ctrl-C.
+    unavailable, 6 output not writable, 130 stopped by Ctrl-C.
     """
     runtime, enhancing = options_of(RuntimeOptions, values), options_of(EnhanceOptions, values)
     if STREAM in (*inputs, values["output"]):
@@ -103,9 +103,10 @@ def command(
 
         ctx.exit(enhance_to_stdout(inputs[0], runtime, enhancing, values["format"]))
     batching = options_of(BatchOptions, values)
-    if reference is not None and (batching.in_place or dry_run):
-        other = "--in-place: the inputs would be gone" if batching.in_place else "--dry-run: nothing would be written"
-        raise UsageError(f"expected --gt without {other}")
+    if reference is not None and batching.in_place:
+        raise UsageError("--gt cannot be combined with --in-place, because the inputs would be gone")
+    if reference is not None and dry_run:
+        raise UsageError("--gt cannot be combined with --dry-run, because nothing would be written")
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
@@ -124,7 +125,7 @@ def command(
         try:
             report = batch.dry_run() if dry_run else batch.run()
         finally:
-            view.summarize(batch.report)  # also after Ctrl-C: it says how many are left
+            view.summarize(batch.report)  # also after Ctrl-C, to say how many are left
     if batch.stopped:
         ctx.exit(Exit.SIGINT)
     scored = Exit.OK
@@ -134,7 +135,7 @@ def command(
 
 
 def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> list[Path]:
-    """Return what the list of `--files-from` names."""
+    """Return the paths in the list of `--files-from`."""
     if list_file is None:
         if null:
             raise UsageError("expected --null together with --files-from")
@@ -151,7 +152,7 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> lis
 
 
 def _check_stream(ctx: click.Context, inputs: tuple[Path, ...], out: Path | None) -> None:
-    """Refuse what makes no sense where one picture goes to stdout."""
+    """Refuse what makes no sense when one picture goes to stdout."""
     if len(inputs) != 1:
         raise UsageError(f"expected one picture for stdout, got {len(inputs)} inputs")
     if out not in (None, STREAM):

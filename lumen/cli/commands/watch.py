@@ -1,4 +1,4 @@
-"""`lumen watch`: every picture that arrives in a folder, once."""
+"""`lumen watch`: enhance every picture that arrives in a folder, once."""
 
 from __future__ import annotations
 
@@ -33,37 +33,41 @@ def _span_option(spelling: str, field: str, text: str) -> Decorator:
 @click.command("watch", cls=GroupedCommand)
 @click.argument("folder", required=False, metavar="IN", type=PATH)
 @click.argument("output", required=False, metavar="[OUT]", type=PATH)
-@_span_option("--settle", "settle_s", "A file is taken when it has not changed for so long.")
+@_span_option("--settle", "settle_s", "Process a file once it is unchanged for this long.")
 @field_option(WatchOptions, "--backend", help="How changes are noticed; auto polls on network mounts.")
-@_span_option("--rescan", "rescan_s", "Look at everything so often.")
+@_span_option("--rescan", "rescan_s", "Scan the whole folder this often.")
 @_span_option(
-    "--incomplete-timeout", "incomplete_timeout_s", "A file that does not decode may still be on its way for so long."
+    "--incomplete-timeout", "incomplete_timeout_s", "How long a file that does not decode may still be uploading."
 )
-@field_option(WatchOptions, "--retries", type=click.IntRange(min=1), help="Attempts at a file, at most.")
+@field_option(WatchOptions, "--retries", type=click.IntRange(min=1), help="Maximum attempts per file.")
 @field_option(
     WatchOptions,
     "--on-success",
     type=parse_on_success,
     metavar="keep|move:DIR|delete",
-    help="What becomes of an input when its result is on the disk.",
+    help="What to do with an input once its result is on disk.",
 )
-@field_option(WatchOptions, "--failed-dir", type=PATH, metavar="DIR", help="Move inputs there that cannot be enhanced.")
-@field_option(WatchOptions, "--ignore", metavar="GLOB", help="Leave out files and folders that match (repeatable).")
-@field_option(WatchOptions, "--order", help="Which file is first when several wait.")
-@field_option(WatchOptions, "--skip-backlog", help="Leave out what is there at the start and was not seen before.")
-@field_option(WatchOptions, "--oneshot", help="End when everything that is there is finished.")
+@field_option(WatchOptions, "--failed-dir", type=PATH, metavar="DIR", help="Folder for inputs that cannot be enhanced.")
+@field_option(WatchOptions, "--ignore", metavar="GLOB", help="Skip files and folders that match (repeatable).")
+@field_option(WatchOptions, "--order", help="Which file to take first when several are waiting.")
+@field_option(WatchOptions, "--skip-backlog", help="Skip files that are there at the start and were not seen before.")
+@field_option(WatchOptions, "--oneshot", help="Stop when every file that is there is finished.")
 @field_option(
     WatchOptions,
     "--min-free",
     "min_free_bytes",
     type=parse_space,
     metavar="SIZE",
-    help="Pause while less is free for results. [default: 1GiB, or a tenth of a smaller disk]",
+    help="Pause while less space is free for results.  [default: 1GiB, or a tenth of a smaller disk]",
 )
-@click.option("--log", "log_file", type=PATH, metavar="FILE", help="Write the lines there.")
+@click.option("--log", "log_file", type=PATH, metavar="FILE", help="Write the log to FILE.")
 @json_option("event, on stdout or in the log")
 @click.option(
-    "--status", "status_of", type=PATH, metavar="OUT", help="Say how the watcher of an output folder fares, and end."
+    "--status",
+    "status_of",
+    type=PATH,
+    metavar="OUT",
+    help="Show the status of the watcher that writes to OUT, and exit.",
 )
 @picture_options
 @pass_state
@@ -81,12 +85,12 @@ def command(
 ) -> None:
     """Enhance every picture that arrives in IN, once, and write it to OUT under the same name (default: IN-enhanced).
 
-    A file is taken when it has stood still and decodes whole, whatever uploads it and whatever is lost on the way of
-    events. What was done stands in OUT/.lumen/ and survives any end. SIGTERM and Ctrl-C finish what is in work, a
-    second one stops at once, SIGHUP opens the log anew.
+    A file is processed once it is unchanged for --settle and decodes completely, however it was uploaded. OUT/.lumen/
+    records what was done and survives crashes. SIGTERM and Ctrl-C finish the files in work, a second one stops at once,
+    SIGHUP reopens the log.
 
     Exit codes: 0 stopped or, with --oneshot, all done; 2 usage, 3 some files failed (--oneshot), 4 all failed
-    (--oneshot), 5 model or device unavailable, 6 output unwritable or held by another run, 130 stopped by Ctrl-C.
+    (--oneshot), 5 model or device unavailable, 6 output not writable or held by another run, 130 stopped by Ctrl-C.
     """
     if status_of is not None:
         from lumen.cli.views.watch import show_status
@@ -97,7 +101,7 @@ def command(
         raise UsageError("expected a folder to watch, or --status OUT")
     from lumen.cli.views.watch import EventLog
 
-    # In this order: whoever sees the log may send signals.
+    # In this order: whoever sees the log may send signals already.
     with service_signals() as signals, EventLog(state, log_file, as_json=as_json) as log:
         signals.on_hangup = log.reopen
         from lumen.runtime.memory import return_freed_memory

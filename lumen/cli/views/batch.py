@@ -1,4 +1,4 @@
-"""Shows a batch: a live bar on a terminal, a plain line now and then elsewhere, JSON lines on stdout when asked."""
+"""Shows a batch: a progress bar on a terminal, plain lines elsewhere, and JSON lines on stdout if asked for."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     from lumen.batch.job import Job
 
 PLAIN_EVERY_S = 30.0
-PLAIN_STEPS = 10  # lines of a fast run, at most
-PLAIN_APART_S = 1.0  # and none of a run that is over at once
+PLAIN_STEPS = 10  # a line at each tenth of a fast run,
+PLAIN_APART_S = 1.0  # but not more often than this
 NAME_WIDTH = 32
 
 
 class Throughput:
-    """How far a run is, how fast, and how long it will take."""
+    """How much of a run is done, how fast it is, and how long the rest will take."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take a clock, in seconds."""
+        """Measure time by `clock`, in seconds."""
         self._clock = clock
         self._parts: dict[str, float] = {}
         self.start(0)
 
     def start(self, pending: int) -> None:
-        """Start to count; `pending` files are to be done."""
+        """Start counting for a run of `pending` files."""
         self.pending, self.files, self.failed, self.megapixels = pending, 0, 0, 0.0
         self._parts.clear()
         self._started = self._clock()
 
     def progress(self, name: str, fraction: float) -> None:
-        """Count how much of one file is done."""
+        """Note how much of a file is done, in [0, 1]."""
         self._parts[name] = fraction
 
     def finish(self, outcome: Outcome) -> None:
-        """Count one file, which is done, failed or left alone."""
+        """Note the outcome of a file."""
         self._parts.pop(str(outcome.source), None)
         if outcome.status in ("done", "failed"):
             self.files += 1
@@ -53,12 +53,12 @@ class Throughput:
 
     @property
     def done(self) -> float:
-        """Files done, with the parts of those in work."""
+        """Files done, including the parts of those in work."""
         return self.files + sum(self._parts.values())
 
     @property
     def share(self) -> float:
-        """Part of the work that is done, in [0, 1]."""
+        """Share of the work that is done, in [0, 1]."""
         return min(1.0, self.done / self.pending) if self.pending else 1.0
 
     @property
@@ -67,25 +67,25 @@ class Throughput:
         return self._clock() - self._started
 
     def speed(self) -> str:
-        """Return megapixels per second, nothing before the first picture is done."""
+        """Return megapixels per second, or nothing before the first picture is done."""
         return f"{self.megapixels / self.seconds:.2f} MP/s" if self.megapixels and self.seconds else ""
 
     def left(self) -> str:
-        """Return how long the rest will take, nothing before anything is done."""
+        """Return how long the rest will take, or nothing before any work is done."""
         return f"{span(self.seconds / self.share * (1 - self.share))} left" if 0 < self.share < 1 else ""
 
     def failures(self) -> str:
-        """Return how many files failed, nothing for none."""
+        """Return how many files failed, or nothing if none did."""
         return f"{self.failed} failed" if self.failed else ""
 
     def line(self) -> str:
-        """Return it all as one line."""
+        """Return all of it on one line."""
         count = f"{self.files} of {self.pending} files ({self.share:.0%})"
         return ", ".join(filter(None, (count, self.speed(), self.left(), self.failures())))
 
 
 class _LiveText(ProgressColumn):
-    """A column of a progress bar whose text is asked for whenever it is drawn."""
+    """A column of a progress bar that asks for its text whenever it is drawn."""
 
     def __init__(self, text: Callable[[], str], style: str = "") -> None:
         super().__init__()
@@ -93,15 +93,15 @@ class _LiveText(ProgressColumn):
         self._style = style
 
     def render(self, _task: Task) -> Text:
-        """Return the text as it is now."""
+        """Return the current text."""
         return Text(self._text(), style=self._style)
 
 
 class BatchView:
-    """What people and programs are told about a batch."""
+    """Shows the progress and the outcomes of a batch."""
 
     def __init__(self, state: State, *, as_json: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
-        """Prepare; nothing is drawn before the work begins."""
+        """Prepare; nothing is drawn before the work starts."""
         self._console = log_console(state)
         self._quiet = state.verbosity < 0
         self._verbose = state.verbosity > 0
@@ -130,12 +130,12 @@ class BatchView:
 
     def started(self, pending: int) -> None:
         """Draw the bar."""
-        self._throughput.start(pending)  # files that failed before the work began are not among the pending
+        self._throughput.start(pending)  # without files that failed before the work started
         self._progress.reset(self._task, total=pending, visible=True)
         self._progress.start()
 
     def progressed(self, job: Job, fraction: float) -> None:
-        """Move the bar by a part of one file."""
+        """Move the bar as part of a file is done."""
         self._throughput.progress(str(job.source), fraction)
         if self._live:
             name = Text(printable(job.source.name))
@@ -144,7 +144,7 @@ class BatchView:
         self._plain_line()
 
     def finished(self, outcome: Outcome) -> None:
-        """Write what there is to say about one file."""
+        """Print the outcome of a file."""
         if self._json:
             print_json(outcome.as_dict())
         self._throughput.finish(outcome)
@@ -160,14 +160,14 @@ class BatchView:
             self._plain_line()
 
     def stopping(self) -> None:
-        """Say that the request was heard."""
+        """Confirm the request to stop."""
         if not self._quiet:
-            self._console.print("stopping after the file in work; press Ctrl-C again to stop at once", style="yellow")
+            self._console.print("stopping after the current file; press Ctrl-C again to stop at once", style="yellow")
 
     def summarize(self, report: Report) -> None:
-        """Write the last line."""
+        """Print the summary as the last line."""
         self._progress.stop()
-        if not self._quiet and not 0 < report.total == report.left:  # stopped before the first file: the error says why
+        if not self._quiet and not 0 < report.total == report.left:  # the error says why nothing was started
             self._console.print(report.summary(), style="red" if report.failures else "green")
 
     def _say(self, outcome: Outcome, name: str) -> None:
@@ -181,7 +181,7 @@ class BatchView:
             self._console.print(f"[{self._throughput.files}/{self._throughput.pending}] {line} ({size})")
 
     def _plain_line(self) -> None:
-        """Write a line when it is time for one; after the last file the summary follows."""
+        """Print a line of progress when one is due; after the last file the summary follows."""
         run = self._throughput
         since_s, step = run.seconds - self._last_line_s, int(run.share * PLAIN_STEPS + 1e-9)
         due = since_s >= PLAIN_EVERY_S or (PLAIN_STEPS > step > self._last_step and since_s >= PLAIN_APART_S)

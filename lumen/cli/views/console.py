@@ -1,6 +1,6 @@
 """Logs and progress on stderr, tables on stdout, drawn with rich.
 
-rich is loaded when there is something to draw: the help of a command does without.
+rich is loaded when there is something to draw, so never for the help of a command.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from lumen.text import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-PLAIN_WIDTH = 200  # off a terminal nothing wraps: a pipe has no width
+PLAIN_WIDTH = 200  # without a terminal nothing wraps
 _LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.DEBUG}
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
 def make_console(state: State, *, stderr: bool = False) -> Console:
-    """Return a console for stdout or stderr that shows text as it is: no markup, no emoji, no guessed colours."""
+    """Return a console for stdout or stderr that prints text as it is: no markup, no emoji, no highlighting."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
@@ -44,7 +44,7 @@ def make_console(state: State, *, stderr: bool = False) -> Console:
 
 
 def start_logging(state: State) -> None:
-    """Send lumen's log to stderr: warnings, or everything with -v, or errors with -q."""
+    """Send the log of lumen to stderr: warnings by default, everything with -v, only errors with -q."""
     logger = logging.getLogger("lumen")
     logger.handlers = [LogHandler(state)]
     logger.setLevel(_LEVELS[state.verbosity])
@@ -52,17 +52,17 @@ def start_logging(state: State) -> None:
 
 
 class LogHandler(logging.Handler):
-    """Writes records as lines that a live progress bar does not tear."""
+    """Writes records as lines above a live progress bar."""
 
     def __init__(self, state: State) -> None:
-        """Write as the global options say."""
+        """Follow the global options."""
         super().__init__()
         self._state = state
         self.setFormatter(logging.Formatter("%(message)s"))
 
     @cached_property
     def console(self) -> Console:
-        """The console of the log, which draws the progress too."""
+        """The console of the log, which also draws the progress."""
         return make_console(self._state, stderr=True)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -72,7 +72,7 @@ class LogHandler(logging.Handler):
 
 
 def log_console(state: State) -> Console:
-    """Return the console of the log, so that all lines and the progress share one."""
+    """Return the console of the log, which lines and progress bars must share."""
     for handler in logging.getLogger("lumen").handlers:
         if isinstance(handler, LogHandler):
             return handler.console
@@ -87,9 +87,9 @@ def print_table(
     Args:
         state: Global options.
         columns: Headers.
-        rows: Cells, as many per row as there are columns.
-        left: That many columns from the left are aligned left, the others right.
-        title: A line above.
+        rows: Cells, one per column.
+        left: How many columns are aligned left; the rest are aligned right.
+        title: A line above the table.
     """
     from rich.table import Table
     from rich.text import Text
@@ -103,7 +103,7 @@ def print_table(
 
 
 def print_check(state: State, name: str, status: str, detail: str) -> None:
-    """Print one line of a diagnosis on stdout."""
+    """Print one check of `lumen doctor` on stdout."""
     from rich.text import Text
 
     line = Text(f"{status:8}", style={"ok": "green", "no": "dim", "warning": "yellow"}.get(status, "red"))
@@ -112,10 +112,10 @@ def print_check(state: State, name: str, status: str, detail: str) -> None:
 
 
 def print_json(values: Mapping[str, Any]) -> None:
-    """Print one JSON object as one line on stdout, at once.
+    """Print one JSON object as one line on stdout, and flush it.
 
     Raises:
-        OutputError: Whoever read stdout has gone.
+        OutputError: The reader of stdout has gone.
     """
     try:
         click.echo(json.dumps(values))
@@ -125,6 +125,6 @@ def print_json(values: Mapping[str, Any]) -> None:
 
 
 def note(text: str) -> None:
-    """Write one line for people on stderr, unless -q asked for silence."""
+    """Print one line on stderr, except with -q."""
     if logging.getLogger("lumen").getEffectiveLevel() < logging.ERROR:
         log_console(State()).print(text)

@@ -1,4 +1,4 @@
-"""What a watcher tells: one line per event, stable enough for programs, or one JSON object; and its status."""
+"""The log of a watcher, one line or JSON object per event, stable enough for programs; and its status."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _LEAST = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
 
 
 class EventLog:
-    """Writes events, and what lumen logs, to stderr, stdout or a file; a `with` block in which it takes the log."""
+    """Writes events to stderr, stdout or a file; in its `with` block the log of lumen is written as events too."""
 
     def __init__(self, state: State, path: Path | None, *, as_json: bool) -> None:
         """Open the file, if there is one.
 
         Args:
-            state: -q leaves warnings and errors, -v adds what is of use to find a fault.
-            path: A file; without it lines go to stderr, and JSON to stdout.
-            as_json: JSON objects instead of lines.
+            state: -q keeps only warnings and errors, -v adds details for debugging.
+            path: A file; without one, lines go to stderr and JSON goes to stdout.
+            as_json: Write JSON objects instead of lines.
 
         Raises:
             OutputError: The file cannot be written.
@@ -61,11 +61,11 @@ class EventLog:
     def __exit__(self, *_: object) -> None:
         logging.getLogger("lumen").handlers = self._before
         if self._file is not None:
-            with suppress(OSError):  # its disk may be full: that was told when it came
+            with suppress(OSError):  # its disk may be full, which was reported when it happened
                 self._file.close()
 
     def reopen(self) -> None:
-        """Have the file opened anew before the next line: it was renamed. For signal handlers."""
+        """Reopen the file before the next line, because it was renamed. Safe in signal handlers."""
         self._is_to_reopen = True
 
     def tell(self, event: Event) -> None:
@@ -90,14 +90,14 @@ class EventLog:
 
 
 class _LogForwarder(logging.Handler):
-    """Writes what the parts of lumen log as events, too."""
+    """Writes the log records of lumen as events."""
 
     def __init__(self, log: EventLog) -> None:
         super().__init__()
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record; one that cannot be written is lost."""
+        """Write a record; if that fails, drop it."""
         level: Level = "debug" if record.levelno < logging.WARNING else "warning"
         facts = {"message": record.getMessage()}
         if record.exc_info and record.exc_info[1] is not None:
@@ -105,7 +105,7 @@ class _LogForwarder(logging.Handler):
         try:
             self._log.tell(Event(name="log", level=level, facts=facts))
         except Exception:  # noqa: BLE001
-            return  # whoever has something to say must not fail for it
+            return  # logging must not fail the code that logs
 
 
 def event_json(event: Event, now: datetime) -> str:
@@ -116,7 +116,7 @@ def event_json(event: Event, now: datetime) -> str:
 def event_line(event: Event, now: datetime) -> str:
     """Return an event as one line: time, level where it matters, name, and facts as `key=value`.
 
-    Values with spaces or quotes, and empty ones, stand in double quotes, as in JSON.
+    Values that are empty or contain spaces, quotes or `=` are quoted as in JSON.
 
     >>> event_line(Event(name="gone", level="info", facts={"path": "a b.jpg"}), datetime(2026, 1, 2, tzinfo=UTC))
     '2026-01-02T00:00:00.000Z info gone path="a b.jpg"'
@@ -129,8 +129,8 @@ def show_status(state: State, folder: Path, *, as_json: bool) -> None:
     """Print the status of an output folder.
 
     Raises:
-        NothingToDoError: There is no ledger in it.
-        OutputError: It cannot be read.
+        NothingToDoError: The folder has no ledger.
+        OutputError: The ledger cannot be read.
     """
     now = time.time()
     status = read_status(folder, now)

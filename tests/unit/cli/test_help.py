@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import click
@@ -35,11 +36,10 @@ def test_the_help_has_the_groups_in_their_order(name: str, capsys: pytest.Captur
     assert len(shown) == len(set(shown)) == sum(isinstance(each, click.Option) for each in command(name).params) + 1
 
 
-def test_the_columns_of_all_groups_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_columns_of_all_groups_line_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--help"]) == 0
-    texts = ("One JSON", "Say more", "Say nothing", "Write without", "Show this")
-    options = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  -")]
-    assert len({line.index(text) for line, text in zip(options, texts, strict=True)}) == 1
+    rows = [re.match(r"  -\S+(?: \S+)*  +", line) for line in capsys.readouterr().out.splitlines()]
+    assert len({row.end() for row in rows if row}) == 1
 
 
 def test_an_option_that_the_table_forgets_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

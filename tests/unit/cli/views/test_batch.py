@@ -145,7 +145,7 @@ def test_a_request_to_stop_is_answered(capsys: pytest.CaptureFixture[str]) -> No
         start_logging(State(verbosity=verbosity))
         with BatchView(State(verbosity=verbosity)) as view:
             view.stopping()
-    assert capsys.readouterr().err == "stopping after the file in work; press Ctrl-C again to stop at once\n"
+    assert capsys.readouterr().err == "stopping after the current file; press Ctrl-C again to stop at once\n"
 
 
 def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
