@@ -27,12 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("lumen.cli.commands.train:command", "Train a network on pairs of pictures."),
     "export-onnx": ("lumen.cli.commands.export_onnx:command", "Export a checkpoint as an ONNX model, and check it."),
     "models": ("lumen.cli.commands.models:command", "List the bundled models with size, cost and scores."),
-    "doctor": (
-        "lumen.cli.commands.doctor:command",
-        "Show which devices, models and formats work here, and why others do not.",
-    ),
+    "doctor": ("lumen.cli.commands.doctor:command", "Show what works on this machine, and why the rest does not."),
 }
-
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EBADF}  # stdout may be a file on a full disk, or closed
 
