@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +15,8 @@ import numpy as np
 from lumen import __version__
 from lumen.config import RuntimeOptions
 from lumen.errors import LumenError
+from lumen.extras import Package
+from lumen.imaging.formats import CODECS, Codec
 from lumen.runtime.devices import (
     cuda_device_count,
     missing_cuda_library,
@@ -27,8 +28,6 @@ from lumen.runtime.memory import free_ram_bytes
 from lumen.runtime.model_files import bundled_models
 from lumen.runtime.open import open_model
 from lumen.spec import SampleType
-
-DEEP = ("png", "tiff")  # formats that hold 16 bits a sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ def diagnose() -> Iterator[Check]:
     yield _check_cuda()
     yield from _check_models()
     yield from _check_formats()
-    yield _check_extra("train", "torch")
+    yield _check_package(Package(name="torch", module="torch", extra="train"))
 
 
 def _check_onnxruntime() -> Check:
@@ -118,55 +117,57 @@ def _check_model(name: str, sample: SampleType) -> Check:
 
 def _check_formats() -> Iterator[Check]:
     try:
-        from lumen.codecs.avif import why_unavailable
-        from lumen.imaging.formats import STORABLE
+        import_module("lumen.codecs.codec")
     except ImportError as error:
         detail = f"the picture libraries cannot be loaded ({error}); install lumen again"
         yield Check(name="formats", status="broken", detail=detail)
         return
-    for kind, storage in STORABLE.items():
-        if kind == "heif" and (extra := _check_extra("heif", "pillow_heif")).status == "no":
-            yield extra
-        elif kind == "avif" and (reason := why_unavailable()):
-            yield Check(name=kind, status="warning", detail=reason)
-        else:
-            yield _check_format(kind, storage.suffix)
-    yield Check(name="gif", status="ok", detail="reads; results are stored as PNG")
-    yield _check_extra("raw", "rawpy")
+    for codec in CODECS.values():
+        yield _check_format(codec)
 
 
-def _check_format(kind: str, suffix: str) -> Check:
-    """Write and read a small picture in every depth the format holds."""
-    depths: list[SampleType] = ["uint8", "uint16"] if kind in DEEP else ["uint8"]
+def _check_format(codec: Codec) -> Check:
+    """Write and read a small picture in every depth the format holds; what is only read is not tried."""
+    from lumen.codecs.interface import why_not_writable
+
+    if codec.package and (codec.stored_as or not codec.package.is_installed()):
+        return _check_package(codec.package)
+    if codec.stored_as:
+        return Check(
+            name=codec.name, status="ok", detail=f"reads; results are stored as {CODECS[codec.stored_as].label}"
+        )
+    if reason := why_not_writable(codec):
+        return Check(name=codec.name, status="warning", detail=reason)
+    depths: list[SampleType] = ["uint8", "uint16"] if codec.bits == 16 else ["uint8"]
     for sample in depths:
         try:
-            fault = _round_trip(suffix, sample)
+            fault = _round_trip(codec, sample)
         except (LumenError, ImportError, OSError) as error:
             fault = str(error)
         if fault:
-            return Check(name=kind, status="broken", detail=f"{sample}: {fault}")
+            return Check(name=codec.name, status="broken", detail=f"{sample}: {fault}")
     bits = " and ".join(sample.removeprefix("uint") for sample in depths)
-    return Check(name=kind, status="ok", detail=f"reads and writes {bits} bits")
+    return Check(name=codec.name, status="ok", detail=f"reads and writes {bits} bits")
 
 
-def _round_trip(suffix: str, sample: SampleType) -> str:
+def _round_trip(codec: Codec, sample: SampleType) -> str:
     """Return what is wrong with a picture that was written and read, an empty text when nothing is."""
     from lumen.codecs.codec import read_picture, write_picture
-    from lumen.imaging.formats import SUFFIXES
     from lumen.imaging.picture import Picture
 
     level = np.iinfo(sample).max // 3
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "probe" + suffix)
-        write_picture(Picture(pixels=np.full((16, 16, 3), level, sample), format=SUFFIXES[suffix]), path)
+        path = Path(folder, "probe" + codec.suffixes[0])
+        write_picture(Picture(pixels=np.full((16, 16, 3), level, sample), format=codec.name), path)
         found = read_picture(path)
     if found.sample == sample and abs(int(found.pixels.max()) - level) <= 3:
         return ""
     return f"level {level} came back as level {found.pixels.max()} of {found.sample}"
 
 
-def _check_extra(extra: str, module: str) -> Check:
+def _check_package(package: Package) -> Check:
     """Tell whether an optional package is there, without the seconds that importing it takes."""
-    if importlib.util.find_spec(module) is None:
-        return Check(name=extra, status="no", detail=f"{module} is missing; pip install 'lumen-enhance[{extra}]'")
-    return Check(name=extra, status="ok", detail=f"{module} {metadata.version(module)}")
+    if package.is_installed():
+        return Check(name=package.extra, status="ok", detail=f"{package.module} {metadata.version(package.module)}")
+    detail = f"{package.module} is missing; pip install 'lumen-enhance[{package.extra}]'"
+    return Check(name=package.extra, status="no", detail=detail)

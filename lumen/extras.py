@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from lumen.errors import MissingExtraError
 
@@ -29,10 +30,29 @@ def is_installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def hint(what: str, package: str, extra: str, otherwise: str) -> str:
-    """Return the line for a file that only an extra can handle.
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """An optional package.
 
-    >>> hint("HEIF", "pillow-heif", "heif", "save it as JPEG")
-    "HEIF needs pillow-heif; install it with: pip install 'lumen-enhance[heif]', or save it as JPEG"
+    Attributes:
+        name: What pip calls it.
+        module: What Python calls it.
+        extra: The extra of lumen that installs it.
     """
-    return f"{what} needs {package}; install it with: pip install 'lumen-enhance[{extra}]', or {otherwise}"
+
+    name: str
+    module: str
+    extra: str
+
+    def is_installed(self) -> bool:
+        """Tell whether it is there, without importing it."""
+        return is_installed(self.module)
+
+    def hint(self, what: str, otherwise: str) -> str:
+        """Return the line for a file that only this package can handle.
+
+        >>> heif = Package(name="pillow-heif", module="pillow_heif", extra="heif")
+        >>> heif.hint("HEIF", "save it as JPEG")
+        "HEIF needs pillow-heif; install it with: pip install 'lumen-enhance[heif]', or save it as JPEG"
+        """
+        return f"{what} needs {self.name}; install it with: pip install 'lumen-enhance[{self.extra}]', or {otherwise}"

@@ -6,18 +6,18 @@ import re
 import struct
 import threading
 import warnings
-from io import BytesIO
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
-import numpy.typing as npt
-from PIL import AvifImagePlugin, Image, features
+from PIL import AvifImagePlugin, features
 
-from lumen.codecs.exif import is_sound, with_prefix, without_prefix
-from lumen.color.icc import coded_profile
-from lumen.errors import EncodeError, UnsupportedError
-from lumen.imaging.picture import Chroma, Metadata, Picture, check_size, first_of
+from lumen.codecs.exif import is_sound, without_prefix
+from lumen.codecs.interface import Decoding, Encoding
+from lumen.codecs.pillow_codecs import save
+from lumen.color.icc import profile_or_coded, refuse_hdr
+from lumen.errors import UnsupportedError
+from lumen.imaging.picture import Metadata, Picture, check_size, first_of, to_16bit
 
 _SPEED = 6  # of 10; slower ones save a few percent
 _META_BYTES = 1 << 20
@@ -26,88 +26,46 @@ _COLORS = re.compile(rb"colrnclx(.{4})", re.DOTALL)
 _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
 _MOST_PIXELS = 1 << 28  # of libavif
 _quiet = threading.Lock()  # the filters of warnings are the whole process's
-HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
 
-def decode(stream: BinaryIO, max_pixels: int, *, first: bool) -> Picture:
-    """Decode a file completely, at its depth.
-
-    Raises:
-        UnsupportedError: This Pillow cannot; or it is animated and `first` is not set, has more than `max_pixels`
-            pixels, or is meant for HDR screens.
-        ValueError, RuntimeError, OSError, SyntaxError: The file is damaged or ends early.
-    """
-    if reason := why_unavailable():
+def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
+    """Decode a file completely, at its depth."""
+    if reason := why_not_writable():  # nor read
         raise UnsupportedError(reason)
     head = _description(stream)
     primaries, transfer = _nclx(head)
     refuse_hdr(transfer)
-    _check_claimed_size(head, max_pixels)
+    _check_claimed_size(head, decoding.max_pixels)
     stream.seek(0)
     with _opened(stream) as image:
-        check_size(*image.size, max_pixels)
-        notes = first_of(image.n_frames, "an animation of {} frames", first=first)
+        check_size(*image.size, decoding.max_pixels)
+        notes = first_of(image.n_frames, "an animation of {} frames", first=decoding.first_frame)
         info, bits = image.info, _bits(head)
         if bits == 8:
             image.load()
             samples = np.asarray(image)
         else:
             stream.seek(0)
-            samples = widened(imagecodecs.avif_decode(stream.read(), index=0), bits)
-    icc, faults = (info["icc_profile"], ()) if info.get("icc_profile") else coded_profile(primaries, transfer)
+            samples = to_16bit(imagecodecs.avif_decode(stream.read(), index=0), bits)
+    icc, faults = profile_or_coded(info.get("icc_profile"), primaries, transfer)
     notes = (*notes, *faults)
     metadata = Metadata(exif=without_prefix(info.get("exif")), icc=icc, xmp=info.get("xmp"))
     return Picture.from_channels(samples, kind="avif", metadata=metadata, bits=bits if bits > 8 else None, notes=notes)
 
 
-def encode(picture: Picture, quality: int, chroma: Chroma) -> bytes:
-    """Return an 8-bit picture as an AVIF file.
-
-    Raises:
-        EncodeError: This Pillow cannot.
-        OSError, ValueError: Pillow refuses the size or the metadata.
-    """
-    if reason := why_unavailable():
-        raise EncodeError(reason)
-    metadata, file = picture.metadata, BytesIO()
-    options: dict[str, Any] = {"quality": quality, "speed": _SPEED}
-    if not picture.gray:
-        options["subsampling"] = chroma
-    if metadata.exif:
-        if not is_sound(metadata.exif):  # Pillow takes it apart
-            raise ValueError("the EXIF block is malformed")
-        options["exif"] = with_prefix(metadata.exif)
-    if metadata.icc:
-        options["icc_profile"] = metadata.icc
-    if metadata.xmp:
-        options["xmp"] = metadata.xmp
-    Image.fromarray(picture.to_channels()).save(file, "AVIF", **options)
-    return file.getvalue()
+def encode(picture: Picture, encoding: Encoding) -> bytes:
+    """Return an 8-bit picture as an AVIF file."""
+    if picture.metadata.exif and not is_sound(picture.metadata.exif):  # Pillow takes it apart
+        raise ValueError("the EXIF block is malformed")
+    chroma = None if picture.gray else encoding.chroma(picture)
+    return save(picture, "AVIF", quality=encoding.quality, speed=_SPEED, subsampling=chroma)
 
 
-def why_unavailable() -> str:
+def why_not_writable() -> str:
     """Return what to do where Pillow was built without AVIF; an empty text where it was built with it."""
     if features.check("avif"):
         return ""
     return "AVIF is not part of this build of Pillow; install the one of the package index: pip install -U pillow"
-
-
-def refuse_hdr(transfer: int) -> None:
-    """Refuse pictures whose levels do not mean what those of other pictures mean.
-
-    Raises:
-        UnsupportedError: The transfer curve is one of HDR.
-    """
-    if transfer in HDR_TRANSFERS:
-        raise UnsupportedError(
-            f"expected a picture for ordinary screens, got one for HDR ({HDR_TRANSFERS[transfer]}); convert it to SDR"
-        )
-
-
-def widened(samples: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint16]:
-    """Return samples of 9 to 16 bits brought to the full range of uint16."""
-    wide = np.asarray(samples, np.uint16)
-    return wide << np.uint16(16 - bits) | wide >> np.uint16(2 * bits - 16)
 
 
 def _check_claimed_size(head: bytes, max_pixels: int) -> None:

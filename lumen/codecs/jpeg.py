@@ -1,15 +1,20 @@
-"""What Pillow leaves out of JPEG files: Photoshop resources with IPTC, long XMP, how finely colours are stored."""
+"""JPEG, by Pillow, and what it leaves out: Photoshop resources with IPTC, long XMP, how finely colours are stored."""
 
 from __future__ import annotations
 
 import re
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import BinaryIO
 
 from PIL import JpegImagePlugin
 
 from lumen.codecs import exif, iptc
-from lumen.imaging.picture import Chroma, Extra, Metadata, first_of
+from lumen.codecs.interface import Decoding, Encoding
+from lumen.codecs.pillow_codecs import load, metadata_of, save, size_of
+from lumen.color import icc
+from lumen.imaging.picture import Chroma, Extra, Metadata, Picture, check_size, first_of
 
 NO_GAIN_MAP = "the gain map for HDR screens was left out"
 
@@ -26,51 +31,40 @@ _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of frame headers
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # those of segments; the others may stand among samples
 _SCAN, _END = 0xDA, 0xD9
 _MOST_SCANS = 100  # programs write up to 20
+_SEARCHED = 1 << 28  # bytes of a file; what is larger has a video behind it
+_PIXELS_PER_BYTE = 1024  # it takes two bits for 64 of them at least
 _SAMPLINGS: dict[int, Chroma] = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 
 
-class JpegFile(JpegImagePlugin.JpegImageFile):
-    """Pillow's reader without its look into the EXIF block for a resolution.
+def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
+    """Decode a file completely; the base picture of phones' multi-picture files."""
+    stream.seek(0)
+    with _JpegFile(stream) as image:
+        check_size(*image.size, decoding.max_pixels)
+        _check_scans_of_file(stream)
+        samples, notes = load(image, stream, decoding, pixels_per_byte=_PIXELS_PER_BYTE)
+        segments: Sequence[tuple[str, bytes]] = image.applist
+        metadata = replace(metadata_of(image), iptc=_resources(segments), extras=_long_xmp(segments))
+        notes = (*notes, *_notes_of_equals(image), *_notes_of_segments(segments))
+        if image.mode == "CMYK":
+            samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
+            metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
+        chroma = _SAMPLINGS.get(JpegImagePlugin.get_sampling(image))
+    return Picture.from_channels(samples, kind="jpeg", metadata=metadata, chroma=chroma, notes=notes)
 
-    It warns on broken blocks and makes up 72 dpi where there is none. The block is carried as it is anyway.
-    """
 
-    def _read_dpi_from_exif(self) -> None:
-        pass
-
-
-def chroma_of(image: JpegFile) -> Chroma | None:
-    """Return how finely a file stores colours; None for grey and rare layouts."""
-    return _SAMPLINGS.get(JpegImagePlugin.get_sampling(image))
-
-
-def further_metadata(image: JpegFile) -> tuple[Metadata, tuple[str, ...]]:
-    """Return the comment, the Photoshop resources and the long XMP of a file, and lines on what is left out of it."""
-    segments: Sequence[tuple[str, bytes]] = image.applist
-    resources = b"".join(
-        data.removeprefix(_PHOTOSHOP) for name, data in segments if name == "APP13" and data.startswith(_PHOTOSHOP)
+def encode(picture: Picture, encoding: Encoding) -> bytes:
+    """Return an 8-bit picture as a JPEG file, its Photoshop resources and long XMP in segments of their own."""
+    metadata = picture.metadata
+    return save(
+        picture,
+        "JPEG",
+        quality=encoding.quality,
+        subsampling=encoding.chroma(picture),
+        extra=_segments_of(metadata),
+        dpi=metadata.dpi,
+        comment=metadata.comment,
     )
-    extras = tuple(
-        Extra(format="jpeg", kind=b"APP1", data=data, label="part of the XMP")
-        for name, data in segments
-        if name == "APP1" and data.startswith(_LONG_XMP)
-    )
-    comment = image.info.get("comment")
-    metadata = Metadata(
-        iptc=iptc.cleaned(resources),
-        comment=comment if isinstance(comment, bytes) and comment else None,
-        extras=extras,
-    )
-    return metadata, (*_notes_of_equals(image), *_notes_of_segments(segments))
-
-
-def segments_of(metadata: Metadata) -> bytes:
-    """Return the segments that hold the Photoshop resources and the long XMP."""
-    parts = [_segment(0xE1, extra.data) for extra in metadata.extras if extra.format == "jpeg"]
-    resources = metadata.iptc or b""
-    room = _SEGMENT_BYTES - len(_PHOTOSHOP)
-    parts += [_segment(0xED, _PHOTOSHOP + resources[at : at + room]) for at in range(0, len(resources), room)]
-    return b"".join(parts)
 
 
 def check_scans(data: bytes) -> None:
@@ -106,11 +100,52 @@ def claimed_size(data: bytes) -> tuple[int, int]:
     raise ValueError("a JPEG stream in it has no size")
 
 
+class _JpegFile(JpegImagePlugin.JpegImageFile):
+    """Pillow's reader without its look into the EXIF block for a resolution.
+
+    It warns on broken blocks and makes up 72 dpi where there is none. The block is carried as it is anyway.
+    """
+
+    def _read_dpi_from_exif(self) -> None:
+        pass
+
+
+def _check_scans_of_file(stream: BinaryIO) -> None:
+    at, size = stream.tell(), size_of(stream)
+    stream.seek(0)
+    check_scans(stream.read(min(size, _SEARCHED)))  # the whole number would be reserved
+    stream.seek(at)
+
+
+def _resources(segments: Sequence[tuple[str, bytes]]) -> bytes | None:
+    """Return Photoshop's resources, which may go over several segments."""
+    parts = [data for name, data in segments if name == "APP13" and data.startswith(_PHOTOSHOP)]
+    return iptc.cleaned(b"".join(part.removeprefix(_PHOTOSHOP) for part in parts))
+
+
+def _long_xmp(segments: Sequence[tuple[str, bytes]]) -> tuple[Extra, ...]:
+    """Return the segments of the XMP that is too long for the first one."""
+    return tuple(
+        Extra(format="jpeg", kind=b"APP1", data=data, label="part of the XMP")
+        for name, data in segments
+        if name == "APP1" and data.startswith(_LONG_XMP)
+    )
+
+
+def _segments_of(metadata: Metadata) -> bytes:
+    """Return the segments that hold the Photoshop resources and the long XMP."""
+    parts = [_segment(0xE1, extra.data) for extra in metadata.extras if extra.format == "jpeg"]
+    resources = metadata.iptc or b""
+    room = _SEGMENT_BYTES - len(_PHOTOSHOP)
+    parts += [_segment(0xED, _PHOTOSHOP + resources[at : at + room]) for at in range(0, len(resources), room)]
+    return b"".join(parts)
+
+
 def _segment(marker: int, data: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
 
-def _notes_of_equals(image: JpegFile) -> tuple[str, ...]:
+def _notes_of_equals(image: _JpegFile) -> tuple[str, ...]:
     """Return a line where the file holds further pictures of the same rank, as stereo cameras write them."""
     try:
         found = exif.parse_block(image.info.get("mp") or b"").get(_PICTURES)

@@ -6,14 +6,14 @@ import struct
 from dataclasses import replace
 from typing import Final
 
-from lumen.codecs import avif, exif, heif
+from lumen.codecs import exif
+from lumen.codecs.interface import why_not_writable
 from lumen.color import icc
 from lumen.errors import EncodeError
-from lumen.imaging.formats import STORABLE, Format
+from lumen.imaging.formats import CODECS, Codec, Format, MetadataKind
 from lumen.imaging.picture import Extra, Metadata, Picture
 
-_JPEG_BYTES = {"exif": 65_527, "xmp": 65_502, "icc": 255 * 65_519, "comment": 65_533}
-_LABELS: Final = {
+_LABELS: Final[dict[MetadataKind, str]] = {
     "exif": "EXIF",
     "icc": "ICC profile",
     "xmp": "XMP",
@@ -33,28 +33,28 @@ def check_storable(picture: Picture, kind: Format, *, allow_8bit: bool) -> None:
     Raises:
         EncodeError: Its depth, its transparency, its size, or the format altogether.
     """
-    if kind not in STORABLE:
+    codec = CODECS[kind]
+    if codec.stored_as is not None:
         raise EncodeError(f"results are not stored as {kind}; choose another --format")
-    if reason := {"avif": avif.why_unavailable, "heif": heif.why_not_writable}.get(kind, str)():
+    if reason := why_not_writable(codec):
         raise EncodeError(reason)
-    limits = STORABLE[kind]
     if picture.sample == "uint16" and not allow_8bit and not keeps_depth(picture, kind):
         raise EncodeError(
             f"expected 8-bit pixels for {kind}, got 16-bit ones; write .png or .tif instead, or give up the depth with "
             "--allow-8bit"
         )
-    if picture.alpha is not None and not limits.alpha:
+    if picture.alpha is not None and not codec.alpha:
         raise EncodeError(f"{kind} cannot hold transparency; write .png, .webp or .tif instead")
-    if limits.side_px is not None and max(picture.width, picture.height) > limits.side_px:
+    if codec.side_px is not None and max(picture.width, picture.height) > codec.side_px:
         raise EncodeError(
-            f"cannot store {picture.width}x{picture.height} pixels as {kind}: it holds {limits.side_px} a side; write "
+            f"cannot store {picture.width}x{picture.height} pixels as {kind}: it holds {codec.side_px} a side; write "
             ".tif instead"
         )
 
 
 def keeps_depth(picture: Picture, kind: Format) -> bool:
     """Tell whether a format holds all bits that the file of a 16-bit picture had a sample."""
-    return (picture.bits or 16) <= STORABLE[kind].bits
+    return (picture.bits or 16) <= CODECS[kind].bits
 
 
 def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
@@ -63,22 +63,26 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
     Returns:
         The picture, and a warning for each kind of metadata that is left out.
     """
+    codec = CODECS[kind]
     picture = _with_profile(picture, kind)
     metadata = picture.metadata
-    if kind in ("tiff", "bmp"):  # there it does not stand in the EXIF
+    if codec.exif_by_tag or "exif" not in codec.metadata:  # else the block goes on saying it
         metadata = replace(metadata, dpi=metadata.dpi or exif.resolution(metadata.exif))
-    lost = _lost(picture, kind)
-    gone = [name for name, reason in lost.items() if reason and getattr(metadata, name) is not None]
+    lost = {name: reason for name in _LABELS if (reason := _why_lost(name, picture, codec))}
+    gone = [name for name in lost if getattr(metadata, name) is not None]
     warnings = [f"the {_LABELS[name]} was left out: {lost[name]}" for name in gone]
     foreign = [extra for extra in metadata.extras if extra.format != kind]
     warnings += [f"the {label} was left out: {kind} cannot hold it" for label in _missed(foreign, picture)]
     extras = tuple(extra for extra in metadata.extras if extra.format == kind)
     kept = replace(metadata, extras=extras, **dict.fromkeys(gone))
     turn = exif.orientation(metadata.exif)
-    if "exif" in gone and kind == "bmp":
+    if "exif" in gone and "exif" not in codec.metadata:
         return replace(picture, metadata=kept).turned(turn), warnings
     if "exif" in gone:
         kept = replace(kept, exif=exif.orientation_only(turn))
+    if codec.exif_by_tag and kept.exif and not exif.is_sound(kept.exif):
+        kept = replace(kept, exif=None)
+        warnings.append("the EXIF block is malformed and was left out")
     return replace(picture, metadata=kept), warnings
 
 
@@ -94,30 +98,23 @@ def stripped(picture: Picture) -> Picture:
 
 def _with_profile(picture: Picture, kind: Format) -> Picture:
     """Return the picture with the profile that the code of its colours stands for, in a format without such codes."""
-    code = next((extra.data for extra in picture.metadata.extras if extra.kind == b"cICP"), b"")
-    if kind == "png" or picture.metadata.icc or len(code) != 4:
+    code = next((extra for extra in picture.metadata.extras if extra.kind == b"cICP"), None)
+    if code is None or code.format == kind or picture.metadata.icc or len(code.data) != 4:
         return picture
-    return replace(picture, metadata=replace(picture.metadata, icc=icc.coded_profile(code[0], code[1])[0]))
+    return replace(picture, metadata=replace(picture.metadata, icc=icc.coded_profile(code.data[0], code.data[1])[0]))
 
 
-def _lost(picture: Picture, kind: Format) -> dict[str, str]:
-    """Return why a format cannot hold a kind of metadata, an empty text for those it can."""
-    metadata, cannot = picture.metadata, f"{kind} cannot hold it"
-    lost = dict.fromkeys(_LABELS, "")
-    if kind not in ("jpeg", "tiff"):
-        lost["iptc"] = cannot
-    if kind not in ("jpeg", "png"):
-        lost["comment"] = cannot
-    if kind == "bmp":
-        lost |= {"exif": cannot, "icc": cannot, "xmp": cannot}
-    elif kind == "jpeg":
-        too_long = [name for name, limit in _JPEG_BYTES.items() if len(getattr(metadata, name) or b"") > limit]
-        lost |= dict.fromkeys(too_long, "it is too long for jpeg")
-    elif kind in ("webp", "avif", "heif"):
-        gray = picture.gray and icc.color_space(metadata.icc) == "GRAY"
-        lost["icc"] = "webp has no grey" if gray and kind == "webp" else ""
-        lost["dpi"] = "" if exif.resolution(metadata.exif) else cannot
-    return lost
+def _why_lost(name: MetadataKind, picture: Picture, codec: Codec) -> str:
+    """Return why a format cannot hold a kind of metadata of a picture, an empty text where it can."""
+    metadata = picture.metadata
+    if name not in codec.metadata:
+        known = name == "dpi" and exif.resolution(metadata.exif)
+        return "" if known else f"{codec.name} cannot hold it"
+    if name in codec.most_bytes and len(getattr(metadata, name) or b"") > codec.most_bytes[name]:
+        return f"it is too long for {codec.name}"
+    if name == "icc" and not codec.gray and picture.gray and icc.color_space(metadata.icc) == "GRAY":
+        return f"{codec.name} has no grey"
+    return ""
 
 
 def _missed(extras: list[Extra], picture: Picture) -> list[str]:

@@ -1,4 +1,4 @@
-"""PNG: chunks for the header and the metadata, imagecodecs for the samples.
+"""PNG: chunks for the header and the metadata; for the samples imagecodecs, and Pillow for reading 8 bits.
 
 Pillow opens a 16-bit RGB file as 8-bit without a word, and keeps the metadata only of what it decodes itself. So the
 chunks are read and written here, for all depths alike.
@@ -11,22 +11,27 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import BinaryIO
 
 import imagecodecs
+import numpy as np
+import numpy.typing as npt
+from PIL import PngImagePlugin
 
-from lumen.codecs.avif import refuse_hdr
 from lumen.codecs.exif import without_prefix
+from lumen.codecs.interface import Decoding, Encoding
+from lumen.codecs.pillow_codecs import load
+from lumen.color.icc import refuse_hdr
 from lumen.errors import UnsupportedError
-from lumen.imaging.formats import STORABLE
-from lumen.imaging.picture import Extra, Metadata, Picture
+from lumen.imaging.formats import CODECS
+from lumen.imaging.picture import Extra, Metadata, Picture, check_size, first_of
 
 # What it logs is raised here as an error, or does not matter; without a handler Python prints it.
 logging.getLogger("imagecodecs").addHandler(logging.NullHandler())
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _XMP_KEY = b"XML:com.adobe.xmp"
 _INCH = 0.0254  # metres
@@ -39,14 +44,15 @@ _LABELS = dict.fromkeys(_TEXTS, "text") | dict.fromkeys(_COLORS, "colour descrip
 _MAX_EXTRAS = 1 << 27  # bytes of all chunks that are carried, and what an empty one costs
 _CHUNK_BYTES = 256
 _PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
-_AFTER_HEADER = len(SIGNATURE) + 25  # signature and IHDR
+_AFTER_HEADER = len(_SIGNATURE) + 25  # signature and IHDR
 # Half the time of the usual level 6 for files a few percent larger.
 _LEVEL = 4
 _MAX_RATIO = 1100  # deflate packs 1032 bytes into one at best
+_PIXELS_PER_BYTE = 8 * _MAX_RATIO
 
 
 @dataclass(frozen=True, kw_only=True)
-class Header:
+class _Header:
     """What the chunks say: size in pixels, bits a sample, frames, bytes of packed samples, metadata and its faults."""
 
     width: int
@@ -59,7 +65,28 @@ class Header:
     notes: tuple[str, ...]
 
 
-def read_header(stream: BinaryIO) -> Header:
+def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
+    """Decode a file completely, at its depth."""
+    header = _read_header(stream)
+    check_size(header.width, header.height, decoding.max_pixels)
+    _check_samples(header)
+    notes = (*first_of(header.frames, "an animation of {} frames", first=decoding.first_frame), *header.notes)
+    if header.depth == 16:
+        _check_sides(header)
+        stream.seek(0)
+        samples = imagecodecs.png_decode(stream.read())
+    else:
+        samples = _shallow(stream, decoding)
+    return Picture.from_channels(samples, kind="png", metadata=header.metadata, notes=notes)
+
+
+def encode(picture: Picture, _encoding: Encoding) -> bytes:
+    """Return the picture as a PNG file, 8 or 16 bit, with all its metadata."""
+    plain = bytes(imagecodecs.png_encode(picture.to_channels(), level=_LEVEL))
+    return b"".join([plain[:_AFTER_HEADER], _metadata_chunks(picture.metadata), memoryview(plain)[_AFTER_HEADER:]])
+
+
+def _read_header(stream: BinaryIO) -> _Header:
     """Read all chunks but the samples, up to and including the end mark.
 
     Raises:
@@ -96,7 +123,7 @@ def read_header(stream: BinaryIO) -> Header:
         extras=tuple(extras),
     )
     width, height, depth, color = size
-    return Header(
+    return _Header(
         width=width,
         height=height,
         depth=depth,
@@ -108,30 +135,7 @@ def read_header(stream: BinaryIO) -> Header:
     )
 
 
-def decode_deep(stream: BinaryIO, header: Header) -> Picture:
-    """Decode a 16-bit file at full depth.
-
-    Raises:
-        RuntimeError: The samples are damaged (imagecodecs' own error derives from it).
-    """
-    stream.seek(0)
-    return Picture.from_channels(imagecodecs.png_decode(stream.read()), kind="png", metadata=header.metadata)
-
-
-def only_pixels(stream: BinaryIO) -> BinaryIO:
-    """Return the file without the chunks that do not decide its pixels."""
-    stream.seek(len(SIGNATURE))
-    parts = [SIGNATURE]
-    while len(head := stream.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        if kind in _PIXELS:
-            parts += [head, stream.read(length + 4)]
-        else:
-            stream.seek(length + 4, 1)
-    return BytesIO(b"".join(parts))
-
-
-def check_samples(header: Header) -> None:
+def _check_samples(header: _Header) -> None:
     """Refuse a size that the file is too short for, before memory is taken for it.
 
     Raises:
@@ -142,47 +146,69 @@ def check_samples(header: Header) -> None:
         raise ValueError(f"its header says {header.width}x{header.height}, which it is too short for")
 
 
-def check_sides(header: Header) -> None:
+def _check_sides(header: _Header) -> None:
     """Refuse a 16-bit picture that libpng would call damaged.
 
     Raises:
         UnsupportedError: A side is too long for it.
     """
-    most = STORABLE["png"].side_px
+    most = CODECS["png"].side_px
     if most is not None and max(header.width, header.height) > most:
         raise UnsupportedError(
             f"expected a 16-bit PNG of at most {most} a side, got {header.width}x{header.height}; save it as TIFF"
         )
 
 
-def encode(picture: Picture) -> bytes:
-    """Return the picture as a PNG file, 8 or 16 bit, with all its metadata."""
-    plain = bytes(imagecodecs.png_encode(picture.to_channels(), level=_LEVEL))
-    return b"".join([plain[:_AFTER_HEADER], _metadata_chunks(picture.metadata), memoryview(plain)[_AFTER_HEADER:]])
+def _shallow(stream: BinaryIO, decoding: Decoding) -> npt.NDArray[np.uint8]:
+    """Return the samples of a file of at most 8 bits, or those of its first frame."""
+    try:
+        return _by_pillow(stream, decoding)
+    except (ValueError, SyntaxError):
+        # Pillow refuses profiles and texts above 1 MB, and damaged ones: metadata never costs a picture.
+        return _by_pillow(_only_pixels(stream), decoding)
+
+
+def _by_pillow(stream: BinaryIO, decoding: Decoding) -> npt.NDArray[np.uint8]:
+    stream.seek(0)
+    with PngImagePlugin.PngImageFile(stream) as image:
+        return load(image, stream, replace(decoding, first_frame=True), pixels_per_byte=_PIXELS_PER_BYTE)[0]
+
+
+def _only_pixels(stream: BinaryIO) -> BinaryIO:
+    """Return the file without the chunks that do not decide its pixels."""
+    parts = [_SIGNATURE]
+    for kind, length in _walk(stream):
+        if kind in _PIXELS:
+            parts += [struct.pack(">I4s", length, kind), stream.read(length + 4)]
+    return BytesIO(b"".join(parts))
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """Yield (type, data) of the chunks worth reading, and (type, length as 4 bytes) of the samples."""
-    stream.seek(len(SIGNATURE))
-    while True:
-        head = stream.read(8)
-        if len(head) < 8:
-            raise ValueError("the file ends before its end mark")
-        length, kind = struct.unpack(">I4s", head)
-        if kind != b"IDAT" and length <= _MAX_CHUNK and (kind in _READ or _is_carried(kind)):
-            data = stream.read(length + 4)
-            if len(data) == length + 4:
-                yield kind, data[:-4]
-            continue
-        stream.seek(length + 4, 1)
+    for kind, length in _walk(stream):
         if kind == b"IDAT":
-            yield kind, head[:4]
-        if kind == b"IEND":
-            # Seeking goes beyond the end without complaint: the last checksum must really be there.
-            stream.seek(-4, 1)
+            yield kind, length.to_bytes(4, "big")
+        elif kind == b"IEND":
+            stream.seek(length, 1)  # beyond the end without complaint: the last checksum must really be there
             if len(stream.read(4)) < 4:
                 raise ValueError("the file ends within its end mark")
             return
+        elif length <= _MAX_CHUNK and (kind in _READ or _is_carried(kind)):
+            data = stream.read(length + 4)
+            if len(data) == length + 4:
+                yield kind, data[:-4]
+    raise ValueError("the file ends before its end mark")
+
+
+def _walk(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield (type, length) of each chunk, with the stream at its data."""
+    at = len(_SIGNATURE)
+    stream.seek(at)
+    while len(head := stream.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        yield kind, length
+        at += length + 12
+        stream.seek(at)
 
 
 def _is_carried(kind: bytes) -> bool:

@@ -12,9 +12,9 @@ from typing import BinaryIO
 import numpy as np
 
 from lumen.codecs import exif
+from lumen.codecs.interface import Decoding
 from lumen.color.icc import srgb_profile
 from lumen.errors import UnsupportedError
-from lumen.extras import hint, is_installed
 from lumen.imaging.picture import Metadata, Picture, check_size
 
 _SRGB_CURVE = (2.4, 12.92)
@@ -22,22 +22,14 @@ _MAKER_NOTE = 0x927C  # its offsets hold in the raw file alone
 _JPEG_START, _EXIF_START = b"\xff\xd8\xff", b"Exif\0\0"
 
 
-def decode(stream: BinaryIO, max_pixels: int) -> Picture:
-    """Develop a file completely. Its pixels come upright.
-
-    Raises:
-        UnsupportedError: rawpy is not installed, LibRaw does not know the camera, or there are more than `max_pixels`
-            pixels.
-        RuntimeError, ValueError, OSError: The file is damaged or ends early.
-    """
-    if not is_installed("rawpy"):
-        raise UnsupportedError(hint("camera raw data", "rawpy", "raw", "export it as a 16-bit TIFF"))
+def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
+    """Develop a file completely. Its pixels come upright."""
     import rawpy
 
     stream.seek(0)
     try:
         with rawpy.imread(stream) as file:
-            check_size(file.sizes.raw_width, file.sizes.raw_height, max_pixels)
+            check_size(file.sizes.raw_width, file.sizes.raw_height, decoding.max_pixels)
             pixels = file.postprocess(
                 output_bps=16,
                 output_color=rawpy.ColorSpace.sRGB,

@@ -20,6 +20,7 @@ from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT
 
 from lumen.codecs import exif, iptc, jpeg
 from lumen.codecs.exif import ByteOrder, Directory, Entry
+from lumen.codecs.interface import Decoding, Encoding
 from lumen.color import icc
 from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Metadata, Picture, Samples, check_size, first_of, unmultiplied
@@ -57,8 +58,8 @@ class CameraRawError(Exception):
     """The file is one of camera raw data, in the form of a TIFF file."""
 
 
-def decode(stream: BinaryIO, max_pixels: int, *, first: bool = False) -> Picture:
-    """Decode the picture of a TIFF file, the first one of several if `first` is set.
+def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
+    """Decode the picture of a TIFF file.
 
     Raises:
         CameraRawError: It has to be developed first.
@@ -70,9 +71,9 @@ def decode(stream: BinaryIO, max_pixels: int, *, first: bool = False) -> Picture
     metadata, faults = _metadata(stream)
     stream.seek(0)
     with tifffile.TiffFile(stream) as file:
-        page, notes = _page(file, first=first)
+        page, notes = _page(file, first=decoding.first_frame)
         _check_kind(page)
-        check_size(page.imagewidth, page.imagelength, max_pixels)
+        check_size(page.imagewidth, page.imagelength, decoding.max_pixels)
         _check_whole(page, file.filehandle.size)
         samples = _channels(page)
         if _LAYERS in page.tags:
@@ -84,16 +85,11 @@ def decode(stream: BinaryIO, max_pixels: int, *, first: bool = False) -> Picture
     return Picture.from_channels(samples, kind="tiff", metadata=metadata, notes=(*notes, *faults))
 
 
-def encode(picture: Picture) -> tuple[bytes, list[str]]:
-    """Return the picture as a deflated TIFF file, 8 or 16 bit, and a warning for each kind of metadata left out."""
-    metadata, warnings = picture.metadata, []
-    tags: Directory = {}
+def encode(picture: Picture, _encoding: Encoding) -> bytes:
+    """Return the picture as a deflated TIFF file, 8 or 16 bit."""
+    metadata = picture.metadata
     order = exif.byte_order(metadata.exif or b"")
-    if metadata.exif:
-        try:
-            tags = exif.picture_tags(exif.parse_block(metadata.exif))
-        except (ValueError, EOFError):
-            warnings.append("the EXIF block is malformed and was left out")
+    tags = exif.picture_tags(exif.parse_block(metadata.exif)) if metadata.exif else {}
     if metadata.icc:
         tags[exif.ICC] = Entry(7, len(metadata.icc), metadata.icc)
     if metadata.xmp:
@@ -102,7 +98,7 @@ def encode(picture: Picture) -> tuple[bytes, list[str]]:
         tags[exif.PHOTOSHOP] = Entry(1, len(metadata.iptc), metadata.iptc)
         if fields := iptc.fields_of(metadata.iptc):
             tags[exif.IPTC] = Entry(7, len(fields), fields)
-    return _with_tags(_plain_file(picture, order), tags, order), warnings
+    return _with_tags(_plain_file(picture, order), tags, order)
 
 
 def _plain_file(picture: Picture, order: ByteOrder) -> bytes:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumen.color.srgb import srgb_to_linear
+from lumen.errors import UnsupportedError
 
 Curve = NDArray[np.float64]
 
@@ -34,6 +35,7 @@ _PRIMARIES = {
 _LIKE_SRGB = (1, 2, 6, 13, 14, 15)  # curves that are sRGB's, or shown as if they were
 _POWERS = {4: 2.2, 5: 2.8, 8: 1.0}
 _UNSPECIFIED = 2
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
 _D65, _D50 = (0.3127, 0.3290), (0.9642, 1.0, 0.8249)
 # The cone response of Bradford, in which whites are adapted.
@@ -71,6 +73,23 @@ def coded_profile(primaries: int, transfer: int) -> tuple[bytes | None, tuple[st
     if primaries == 12 and transfer in _LIKE_SRGB:
         return p3_profile(), ()
     return matrix_profile(known, f"colour code {primaries}/{transfer}", _POWERS.get(transfer)), ()
+
+
+def profile_or_coded(profile: bytes | None, primaries: int, transfer: int) -> tuple[bytes | None, tuple[str, ...]]:
+    """Return a file's own profile, or what `coded_profile` makes of its codes where it has none."""
+    return (profile, ()) if profile else coded_profile(primaries, transfer)
+
+
+def refuse_hdr(transfer: int) -> None:
+    """Refuse pictures whose levels do not mean what those of other pictures mean.
+
+    Raises:
+        UnsupportedError: The transfer curve is one of HDR.
+    """
+    if transfer in HDR_TRANSFERS:
+        raise UnsupportedError(
+            f"expected a picture for ordinary screens, got one for HDR ({HDR_TRANSFERS[transfer]}); convert it to SDR"
+        )
 
 
 @cache

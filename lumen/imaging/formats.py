@@ -1,110 +1,180 @@
-"""The file formats: their suffixes, what is stored as what, and how large a picture each can hold."""
+"""The file formats, one record each: how their files are known, what they hold, and what results are stored as.
+
+A format is one record here and one module in `lumen.codecs` that is named as it is, with `decode` and, unless its
+results are stored as another format, `encode` (see `lumen.codecs.interface`). Those modules are not loaded here: files
+are found, and their results planned, before any picture library is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final, Literal
 
 from lumen.config import OutputFormat
+from lumen.extras import Package
 
 Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "heif", "gif", "raw"]
-
-SUFFIXES: Final[Mapping[str, Format]] = MappingProxyType(
-    {
-        ".jpg": "jpeg",
-        ".jpeg": "jpeg",
-        ".jpe": "jpeg",
-        ".jfif": "jpeg",
-        ".png": "png",
-        ".apng": "png",
-        ".webp": "webp",
-        ".tif": "tiff",
-        ".tiff": "tiff",
-        ".bmp": "bmp",
-        ".dib": "bmp",
-        ".avif": "avif",
-        ".avifs": "avif",
-        ".heic": "heif",
-        ".heif": "heif",
-        ".hif": "heif",
-        ".gif": "gif",
-        **dict.fromkeys(
-            (
-                ".3fr",
-                ".arw",
-                ".cr2",
-                ".cr3",
-                ".crw",
-                ".dcr",
-                ".dng",
-                ".erf",
-                ".fff",
-                ".iiq",
-                ".kdc",
-                ".mef",
-                ".mos",
-                ".mrw",
-                ".nef",
-                ".nrw",
-                ".orf",
-                ".pef",
-                ".raf",
-                ".rw2",
-                ".rwl",
-                ".sr2",
-                ".srf",
-                ".srw",
-                ".x3f",
-            ),
-            "raw",
-        ),
-    }
-)
-"""Lower-case suffixes of the files that folders are searched for, and what each promises to hold."""
+MetadataKind = Literal["exif", "icc", "xmp", "dpi", "iptc", "comment"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Storage:
-    """What files of a format can hold.
+class Codec:
+    """One format.
 
     Attributes:
-        suffix: The usual one.
+        name: Its name, and that of its module in `lumen.codecs`.
+        label: What people call it.
+        suffixes: Suffixes of its files in lower case; results get the first one.
+        marks: Bytes its files begin with, as (offset, bytes).
+        brands: Names of the kind in the first box of files that are made of boxes (ISO 14496-12).
+        stored_as: Format of the results, where files of this one are only read.
+        choice: What `--format` calls it, where it is offered there.
         bits: Largest number of bits a sample.
         alpha: Whether it holds transparency.
+        gray: Whether it holds pictures of one channel.
         side_px: Longest side in pixels; None where memory ends first.
+        metadata: What it holds beside pixels, by the fields of `lumen.imaging.picture.Metadata`.
+        most_bytes: The longest that single kinds of metadata may be.
+        exif_by_tag: Whether only the tags that describe the picture are kept of an EXIF block.
+        package: What has to be installed to handle it.
+        otherwise: What to do with a file where that is not installed.
+        optional_encoder: Whether builds of its library differ: its module then says in `why_not_writable` what is
+            missing.
     """
 
-    suffix: str
-    bits: int
-    alpha: bool
+    name: Format
+    label: str
+    suffixes: tuple[str, ...]
+    marks: tuple[tuple[int, bytes], ...] = ()
+    brands: frozenset[bytes] = frozenset()
+    stored_as: Format | None = None
+    choice: OutputFormat | None = None
+    bits: int = 8
+    alpha: bool = True
+    gray: bool = True
     side_px: int | None = None
+    metadata: frozenset[MetadataKind] = frozenset()
+    most_bytes: Mapping[MetadataKind, int] = field(default_factory=dict)
+    exif_by_tag: bool = False
+    package: Package | None = None
+    otherwise: str = ""
+    optional_encoder: bool = False
 
 
-STORABLE: Final[Mapping[Format, Storage]] = MappingProxyType(
-    {
-        "jpeg": Storage(suffix=".jpg", bits=8, alpha=False, side_px=65_535),
-        "png": Storage(suffix=".png", bits=16, alpha=True, side_px=1_000_000),  # of libpng
-        "webp": Storage(suffix=".webp", bits=8, alpha=True, side_px=16_383),
-        "tiff": Storage(suffix=".tiff", bits=16, alpha=True),
-        "bmp": Storage(suffix=".bmp", bits=8, alpha=True),
-        "avif": Storage(suffix=".avif", bits=8, alpha=True, side_px=65_536),
-        "heif": Storage(suffix=".heic", bits=12, alpha=True, side_px=65_535),
-    }
+_ALL: Final = (
+    Codec(
+        name="jpeg",
+        label="JPEG",
+        suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+        marks=((0, b"\xff\xd8\xff"),),
+        choice="jpg",
+        alpha=False,
+        side_px=65_535,
+        metadata=frozenset({"exif", "icc", "xmp", "dpi", "iptc", "comment"}),
+        most_bytes={"exif": 65_527, "xmp": 65_502, "icc": 255 * 65_519, "comment": 65_533},  # of its segments
+    ),
+    Codec(
+        name="png",
+        label="PNG",
+        suffixes=(".png", ".apng"),
+        marks=((0, b"\x89PNG\r\n\x1a\n"),),
+        choice="png",
+        bits=16,
+        side_px=1_000_000,  # of libpng
+        metadata=frozenset({"exif", "icc", "xmp", "dpi", "comment"}),
+    ),
+    Codec(
+        name="webp",
+        label="WebP",
+        suffixes=(".webp",),
+        marks=((8, b"WEBP"),),
+        choice="webp",
+        gray=False,
+        side_px=16_383,
+        metadata=frozenset({"exif", "icc", "xmp"}),
+    ),
+    Codec(
+        name="tiff",
+        label="TIFF",
+        suffixes=(".tiff", ".tif"),
+        marks=((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"), (0, b"MM\0+")),
+        choice="tiff",
+        bits=16,
+        metadata=frozenset({"exif", "icc", "xmp", "dpi", "iptc"}),
+        exif_by_tag=True,
+    ),
+    Codec(
+        name="bmp",
+        label="BMP",
+        suffixes=(".bmp", ".dib"),
+        marks=((0, b"BM"),),
+        metadata=frozenset({"dpi"}),
+    ),
+    Codec(
+        name="avif",
+        label="AVIF",
+        suffixes=(".avif", ".avifs"),
+        brands=frozenset({b"avif", b"avis"}),
+        choice="avif",
+        side_px=65_536,
+        metadata=frozenset({"exif", "icc", "xmp"}),
+        optional_encoder=True,
+    ),
+    Codec(  # after AVIF, whose files bear its general brands too
+        name="heif",
+        label="HEIF",
+        suffixes=(".heic", ".heif", ".hif"),
+        brands=frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}),
+        bits=12,
+        side_px=65_535,
+        metadata=frozenset({"exif", "icc", "xmp"}),
+        package=Package(name="pillow-heif", module="pillow_heif", extra="heif"),
+        otherwise="save it as JPEG",
+        optional_encoder=True,
+    ),
+    Codec(
+        name="gif",
+        label="GIF",
+        suffixes=(".gif",),
+        marks=((0, b"GIF87a"), (0, b"GIF89a")),
+        stored_as="png",
+    ),
+    Codec(
+        name="raw",
+        label="camera raw data",
+        suffixes=(
+            *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos"),
+            *(".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+        ),
+        marks=(
+            (8, b"CR\x02"),
+            (6, b"HEAPCCDR"),
+            (4, b"ftypcrx "),
+            *((0, mark) for mark in (b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FUJIFILM", b"FOVb", b"\0MRM")),
+        ),
+        stored_as="tiff",
+        package=Package(name="rawpy", module="rawpy", extra="raw"),
+        otherwise="export it as a 16-bit TIFF",
+    ),
 )
-"""The formats that results are stored in."""
 
-_STORED_AS: Final[Mapping[Format, Format]] = MappingProxyType({"gif": "png", "raw": "tiff"})
-_ASKED: Final[Mapping[OutputFormat, Format]] = MappingProxyType(
-    {"png": "png", "jpg": "jpeg", "webp": "webp", "tiff": "tiff", "avif": "avif"}
+CODECS: Final[Mapping[Format, Codec]] = MappingProxyType({codec.name: codec for codec in _ALL})
+"""All formats, by their names."""
+
+SUFFIXES: Final[Mapping[str, Format]] = MappingProxyType(
+    {suffix: codec.name for codec in _ALL for suffix in codec.suffixes}
 )
+"""Lower-case suffixes of the files that folders are searched for, and what each promises to hold."""
+
+_CHOICES: Final = MappingProxyType({codec.choice: codec.name for codec in _ALL if codec.choice})
 
 
 def stored_as(kind: Format) -> Format:
     """Return what a result is stored as where no other format is asked for: camera raw as TIFF, GIF as PNG."""
-    return _STORED_AS.get(kind, kind)
+    return CODECS[kind].stored_as or kind
 
 
 def format_of(name: str | PurePath) -> Format | None:
@@ -118,9 +188,8 @@ def result_suffix(suffix: str, asked: OutputFormat = "same") -> str:
     It stays where it names the format of the result already, or where it is unknown and no format is asked for.
 
     >>> result_suffix(".JPG"), result_suffix(".JPG", "png"), result_suffix(".jpeg", "jpg"), result_suffix(".NEF")
-    (".JPG", ".png", ".jpeg", ".tiff")
+    ('.JPG', '.png', '.jpeg', '.tiff')
     """
     found = SUFFIXES.get(suffix.lower())
-    if asked == "same":
-        return suffix if found is None or found == stored_as(found) else STORABLE[stored_as(found)].suffix
-    return suffix if found == _ASKED[asked] else STORABLE[_ASKED[asked]].suffix
+    wanted = _CHOICES[asked] if asked != "same" else found and stored_as(found)
+    return suffix if wanted is None or wanted == found else CODECS[wanted].suffixes[0]

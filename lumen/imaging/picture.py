@@ -205,6 +205,12 @@ def to_8bit(samples: Samples) -> Samples:
     return rounded
 
 
+def to_16bit(samples: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint16]:
+    """Return samples of 9 to 16 bits brought to the full range of uint16."""
+    wide = np.asarray(samples, np.uint16)
+    return wide << np.uint16(16 - bits) | wide >> np.uint16(2 * bits - 16)
+
+
 def check_size(width: int, height: int, max_pixels: int) -> None:
     """Refuse a picture by its header, before memory is taken for it.
 

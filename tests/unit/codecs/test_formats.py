@@ -16,13 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image, IptcImagePlugin, features
 
-from lumen.codecs import avif, exif, iptc
+from lumen.codecs import exif, iptc
 from lumen.codecs.codec import decode_picture, encode_picture, read_picture, write_picture
 from lumen.codecs.limits import stripped
-from lumen.color.icc import p3_profile, srgb_profile
+from lumen.color.icc import HDR_TRANSFERS, p3_profile, srgb_profile
 from lumen.config import Subsampling
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
-from lumen.imaging.formats import SUFFIXES, format_of, result_suffix
 from lumen.imaging.picture import Extra, Metadata, Picture
 from tests.support.corpus import IPTC_FIELDS, LONG_XMP, PREVIEW, RESOURCES
 from tests.support.crafted import dng, heic, jpeg_segment, png_chunk
@@ -39,18 +38,6 @@ def read(data: bytes, **options: Any) -> Picture:
 
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-
-
-def test_names_of_formats() -> None:
-    assert format_of("a/b.JPEG") == "jpeg"
-    assert format_of("a.NEF") == "raw"
-    assert format_of("jpg") is None
-    assert result_suffix(".HEIC") == ".HEIC"
-    assert result_suffix(".xyz") == ".xyz"
-    assert result_suffix(".xyz", "avif") == ".avif"
-    assert result_suffix(".JPE", "jpg") == ".JPE"
-    assert result_suffix(".gif") == ".png"
-    assert all(suffix == suffix.lower() for suffix in SUFFIXES)
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
@@ -92,14 +79,14 @@ def test_a_pillow_without_avif_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         encode_picture(picture(), "avif")
 
 
-def test_wide_colours_without_a_profile_get_one_and_hdr_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wide_colours_without_a_profile_get_one_and_hdr_is_refused() -> None:
     def of_code(primaries: int, transfer: int) -> bytes:
         samples = ramp(64, 64)
         return bytes(imagecodecs.avif_encode(samples, level=90, primaries=primaries, transfer=transfer))
 
     assert read(of_code(12, 13)).metadata.icc == p3_profile()
     assert read(of_code(1, 13)).metadata.icc is None
-    for transfer, name in avif.HDR_TRANSFERS.items():
+    for transfer, name in HDR_TRANSFERS.items():
         with pytest.raises(UnsupportedError, match=rf"one for HDR \({name}\)"):
             read(of_code(9, transfer))
 
@@ -155,7 +142,7 @@ def test_heic_with_alpha_and_grey(tmp_path: Path) -> None:
 
 
 @needs_heif
-def test_several_heic_pictures_are_told(tmp_path: Path) -> None:
+def test_several_heic_pictures_are_told() -> None:
     import pillow_heif
 
     file = pillow_heif.HeifFile()
@@ -243,7 +230,7 @@ def test_bmp_keeps_alpha(dpi: tuple[float, float] | None, tmp_path: Path) -> Non
     assert found.metadata.dpi == (pytest.approx(dpi, rel=1e-2) if dpi else None)
 
 
-def test_lossless_webp_stays_lossless_and_others_do_not_become_it(tmp_path: Path) -> None:
+def test_lossless_webp_stays_lossless_and_others_do_not_become_it() -> None:
     data = saved(Image.fromarray(ramp(channels=4)), "WEBP", lossless=True, exact=True)
     found = read(data)
     assert found.lossless

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import struct
 import warnings
 from io import BytesIO
@@ -223,7 +224,7 @@ def test_the_video_of_a_motion_photo_is_told(said: str) -> None:
 
 
 def test_raw_files_of_canons_first_kind_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lumen.codecs.raw.is_installed", lambda _: False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UnsupportedError, match="camera raw data needs rawpy"):
         read(b"II\x1a\0\0\0HEAPCCDR" + bytes(100))
 

@@ -1,0 +1,98 @@
+"""What the module of a format offers, and what it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, BinaryIO, Final, Protocol, cast
+
+from lumen.config import Subsampling
+from lumen.imaging.formats import Codec, Format
+from lumen.imaging.picture import Chroma, Picture
+
+_FULL_CHROMA_QUALITY: Final = 90
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How a file is read.
+
+    Attributes:
+        max_pixels: Larger pictures are refused before memory is taken for them.
+        first_frame: Take the first picture of several, which are refused otherwise.
+    """
+
+    max_pixels: int
+    first_frame: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """How a result is stored.
+
+    Attributes:
+        quality: 1 to 100, where the format loses anything at all.
+        subsampling: How finely colours are stored, where the format has a choice.
+    """
+
+    quality: int
+    subsampling: Subsampling
+
+    def chroma(self, picture: Picture, *, full: bool = True) -> Chroma:
+        """Return how finely the colours of a picture are stored.
+
+        Args:
+            picture: What is stored.
+            full: Whether high quality alone is enough for every pixel to have its own colour.
+        """
+        if self.subsampling == "444":
+            return "4:4:4"
+        if self.subsampling == "420":
+            return "4:2:0"
+        if self.subsampling == "keep" and picture.chroma is not None:
+            return picture.chroma
+        return "4:4:4" if full and self.quality >= _FULL_CHROMA_QUALITY else "4:2:0"
+
+
+class Decoder(Protocol):
+    """A module that reads files of one format."""
+
+    def decode(self, stream: BinaryIO, decoding: Decoding, /) -> Picture:
+        """Decode the file in a seekable stream completely.
+
+        Raises:
+            UnsupportedError: A sound file of a kind that is not handled, or larger than allowed.
+            Exception: Of the classes in `lumen.codecs.codec`: the file is damaged or ends early.
+        """
+
+
+class Encoder(Protocol):
+    """A module that writes files of one format."""
+
+    def encode(self, picture: Picture, encoding: Encoding, /) -> bytes:
+        """Return the file of a picture that `lumen.codecs.limits` has fitted to the format.
+
+        Raises:
+            Exception: Of the classes in `lumen.codecs.codec`: the library refuses the size or the metadata.
+        """
+
+
+def decoder(kind: Format) -> Decoder:
+    """Return the module that reads a format."""
+    return cast(Decoder, _module(kind))
+
+
+def encoder(kind: Format) -> Encoder:
+    """Return the module that writes a format in which results are stored."""
+    return cast(Encoder, _module(kind))
+
+
+def why_not_writable(codec: Codec) -> str:
+    """Return what to do where a format cannot be written on this machine; an empty text where it can."""
+    if codec.package and not codec.package.is_installed():
+        return codec.package.hint(codec.label, "choose another --format")
+    return str(_module(codec.name).why_not_writable()) if codec.optional_encoder else ""
+
+
+def _module(kind: Format) -> Any:
+    return import_module(f"{__package__}.{kind}")
