@@ -78,11 +78,11 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
     turn = exif.orientation(metadata.exif)
     if "exif" in gone and "exif" not in codec.metadata:
         return replace(picture, metadata=kept).turned(turn), warnings
-    if "exif" in gone:
-        kept = replace(kept, exif=exif.orientation_only(turn))
-    if codec.exif_by_tag and kept.exif and not exif.is_sound(kept.exif):
-        kept = replace(kept, exif=None)
+    malformed = codec.exif_by_tag and kept.exif and not exif.is_sound(kept.exif)
+    if malformed:
         warnings.append("the EXIF block is malformed and was left out")
+    if malformed or "exif" in gone:
+        kept = replace(kept, exif=exif.orientation_only(turn))
     return replace(picture, metadata=kept), warnings
 
 

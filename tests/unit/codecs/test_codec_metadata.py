@@ -137,3 +137,10 @@ def test_large_metadata_of_a_png_never_costs_the_picture(kind: str, tmp_path: Pa
     np.testing.assert_array_equal(found.to_channels(), ramp(channels=4))
     kept = {"icc": found.metadata.icc, "xmp": found.metadata.xmp}.get(kind, large)
     assert kept == large
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_malformed_block_still_says_how_a_picture_is_displayed(orientation: int, tmp_path: Path) -> None:
+    warnings = write_picture(picture(exif=exif(orientation)[:60]), tmp_path / "a.tif")
+    assert warnings == ("the EXIF block is malformed and was left out",)
+    assert tags(read_picture(tmp_path / "a.tif").metadata.exif)["orientation"] == orientation
