@@ -21,8 +21,8 @@ import pytest
 from PIL import Image
 
 import lumen
+from tests.support.modules import ROOT, module_files
 
-ROOT = Path(__file__).parent.parent.parent
 HEAVY = ("numpy", "PIL", "onnxruntime", "torch")
 TORCH_ROOMS = {"lumen.models", "lumen.train", "lumen_export"}
 
@@ -63,16 +63,6 @@ class Import(NamedTuple):
     source: str  # module that imports
     target: str  # module imported
     lazy: bool  # inside a function, or for type checkers only
-
-
-def module_files() -> dict[str, Path]:
-    """Return every module of the product by its import name."""
-    found = {}
-    for base, package in ((ROOT, "lumen"), (ROOT / "export", "lumen_export")):
-        for path in sorted((base / package).rglob("*.py")):
-            parts = path.relative_to(base).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
 
 
 def statements(tree: ast.Module) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
