@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lumen.codecs.exif import without_thumbnail
-from lumen.config import DEFAULT_MODEL, EnhanceOptions, PrecisionChoice, RuntimeOptions
+from lumen.codecs.exif import with_prefix, without_prefix, without_thumbnail
+from lumen.config import EnhanceOptions, PrecisionChoice, RuntimeOptions
 from lumen.enhance.file_io import read_source
 from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.picture import Metadata, Picture
@@ -25,7 +25,6 @@ Array = npt.NDArray[np.integer[Any]]
 _OPAQUE = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB"}
 _TRANSPARENT = {"1": "LA", "L": "LA", "LA": "LA", "P": "RGBA", "PA": "RGBA", "RGB": "RGBA", "RGBA": "RGBA"}
 _DEEP = "I;16"
-_EXIF = b"Exif\0\0"
 
 _of_parents: list[ModelSet] = []  # what forked children must not touch
 
@@ -57,11 +56,11 @@ class Enhancer:
 
     def __init__(
         self,
-        model: str | Path = DEFAULT_MODEL,
+        model: str | Path = RuntimeOptions.model,
         *,
-        device: str = "auto",
-        precision: PrecisionChoice = "auto",
-        threads: int = 0,
+        device: str = RuntimeOptions.device,
+        precision: PrecisionChoice = RuntimeOptions.precision,
+        threads: int = RuntimeOptions.threads,
     ) -> None:
         """Open a model.
 
@@ -89,30 +88,32 @@ class Enhancer:
         return self._models.for_sample("uint8").device
 
     @overload
-    def __call__(self, picture: Array, ev: float = 0.0, *, strength: float = 1.0, quality_passes: int = 1) -> Array: ...
+    def __call__(
+        self, picture: Array, ev: float = ..., *, strength: float = ..., quality_passes: int = ...
+    ) -> Array: ...
 
     @overload
     def __call__(
-        self, picture: Image.Image, ev: float = 0.0, *, strength: float = 1.0, quality_passes: int = 1
+        self, picture: Image.Image, ev: float = ..., *, strength: float = ..., quality_passes: int = ...
     ) -> Image.Image: ...
 
     @overload
     def __call__(
         self,
         picture: str | os.PathLike[str] | Picture,
-        ev: float = 0.0,
+        ev: float = ...,
         *,
-        strength: float = 1.0,
-        quality_passes: int = 1,
+        strength: float = ...,
+        quality_passes: int = ...,
     ) -> Picture: ...
 
     def __call__(
         self,
         picture: str | os.PathLike[str] | Picture | Image.Image | Array,
-        ev: float = 0.0,
+        ev: float = EnhanceOptions.ev,
         *,
-        strength: float = 1.0,
-        quality_passes: int = 1,
+        strength: float = EnhanceOptions.strength,
+        quality_passes: int = EnhanceOptions.quality_passes,
     ) -> Picture | Image.Image | Array:
         """Enhance one picture.
 
@@ -226,5 +227,5 @@ def _to_image(picture: Picture, source: Image.Image) -> Image.Image:
     image.info = {name: value for name, value in source.info.items() if name != "transparency"}
     exif = source.info.get("exif")
     if isinstance(exif, bytes):
-        image.info["exif"] = _EXIF + (without_thumbnail(exif.removeprefix(_EXIF)) or b"")
+        image.info["exif"] = with_prefix(without_thumbnail(without_prefix(exif)) or b"")
     return image

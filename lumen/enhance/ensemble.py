@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lumen.enhance.progress import PictureProgress
 from lumen.runtime.protocols import Floats, Model, Pixels
 
-Progress = Callable[[float], None]  # the fraction done, in (0, 1]
 
-
-def run_passes(model: Model, window: Pixels, thumbnail: Floats, ev: Floats, passes: int, progress: Progress) -> Pixels:
+def run_passes(
+    model: Model, window: Pixels, thumbnail: Floats, ev: Floats, passes: int, progress: PictureProgress
+) -> Pixels:
     """Return the mean, to the nearest level, of what the model makes of a window in its first `passes` turns.
 
     The thumbnail is turned with the window, as if the whole padded picture were turned. The sides of that picture are

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 
 import numpy as np
 
 from lumen.color.tone import Tone
 from lumen.config import EnhanceOptions
-from lumen.enhance.ensemble import Progress, run_passes
+from lumen.enhance.ensemble import run_passes
+from lumen.enhance.progress import PictureProgress, tile_progress
 from lumen.enhance.windows import plan_windows, smallest_window_px, window_px
 from lumen.errors import OutOfMemoryError
 from lumen.imaging.thumbnail import thumbnail_for
-from lumen.imaging.tiling import Tile, TilePlan, cut, paste
+from lumen.imaging.tiling import cut, paste
 from lumen.runtime.protocols import Model, Pixels
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ SHRINK = 0.7  # of the side: about half the memory
 
 
 def enhance_pixels(
-    pixels: Pixels, model: Model, options: EnhanceOptions, progress: Progress, tone: Tone | None = None
+    pixels: Pixels, model: Model, options: EnhanceOptions, progress: PictureProgress, tone: Tone | None = None
 ) -> Pixels:
     """Enhance pixels window by window; where memory is short the windows shrink, and what is done stays.
 
@@ -56,8 +56,8 @@ def enhance_pixels(
                 if tile.y1 <= rows_done:
                     continue
                 window = cut(pixels, plan, tile)  # [h, w, 3]
-                step = partial(_step, progress, plan, tile)
                 seen = window if tone is None else tone.seen(window)
+                step = tile_progress(progress, plan, tile)
                 enhanced = run_passes(model, seen, thumbnail, ev, options.quality_passes, step)
                 enhanced = enhanced if tone is None else tone.stored(enhanced, window)
                 paste(result, plan, tile, _blend(window, enhanced, options.strength))
@@ -75,12 +75,6 @@ def _blend(window: Pixels, enhanced: Pixels, strength: float) -> Pixels:
         return enhanced
     before = window.astype(np.float32)
     return np.rint(before + np.float32(strength) * (enhanced - before)).astype(window.dtype)
-
-
-def _step(progress: Progress, plan: TilePlan, tile: Tile, share: float) -> None:
-    """Tell how much of the picture is done when all tiles before `tile`, and a share of it, are."""
-    done_px = tile.y0 * plan.width + (tile.y1 - tile.y0) * (tile.x0 + (tile.x1 - tile.x0) * share)
-    progress(done_px / (plan.height * plan.width))
 
 
 def _shrink(model: Model, failed_px: int) -> bool:

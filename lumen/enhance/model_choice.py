@@ -1,0 +1,34 @@
+"""Which model a picture goes through, and what brightness that would choose."""
+
+from __future__ import annotations
+
+import logging
+
+from lumen.color.tone import Tone, tone_of
+from lumen.errors import ModelError
+from lumen.imaging.picture import Picture
+from lumen.imaging.thumbnail import thumbnail_for
+from lumen.runtime.protocols import Model, Models
+
+log = logging.getLogger(__name__)
+
+
+def model_for(picture: Picture, models: Models) -> tuple[Model, Tone | None]:
+    """Return the model for a picture, and how the picture's levels become those of sRGB where they are not.
+
+    Its depth decides, and its colour space: with another tone curve than that of sRGB it needs the 16-bit model, as in
+    8 bits the dark levels of other curves would fall together.
+    """
+    tone = tone_of(picture.metadata, picture.pixels.dtype)
+    if tone is not None:
+        try:
+            return models.for_sample("uint16"), tone
+        except ModelError as error:
+            log.warning("the picture's colour space is taken for sRGB, as the 16-bit model is missing: %s", error)
+    return models.for_sample(picture.sample), None
+
+
+def chosen_brightness(picture: Picture, models: Models) -> float:
+    """Return the mean sRGB level in [0, 1] that the model aims at by itself."""
+    model, tone = model_for(picture, models)
+    return model.brightness(thumbnail_for(picture.pixels, model.spec, None if tone is None else tone.seen))
