@@ -21,6 +21,8 @@ from lumen.codecs.codec import read_picture
 from tests.support.crafted import jpeg_segment, png_chunk
 from tests.support.files import RGB, XMP, deep_png, exif, icc, put, ramp, saved, tags
 
+pytestmark = pytest.mark.usefixtures("photos")
+
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -44,7 +46,7 @@ Enhance = Callable[..., Done]
 
 
 @pytest.fixture
-def enhance(photos: Path, fake_model: Path, capfd: pytest.CaptureFixture[str]) -> Enhance:
+def enhance(fake_model: Path, capfd: pytest.CaptureFixture[str]) -> Enhance:
     """Run `lumen enhance in -o out ...` here, with the model that doubles every level."""
 
     def run(*args: str, line: tuple[str, ...] = ("enhance", "in", "-o", "out")) -> Done:

@@ -13,12 +13,10 @@ from lumen.color.srgb import linear_to_srgb, srgb_to_linear
 from lumen.color.tone import Tone, tone_of
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import ModelError
 from lumen.imaging.picture import Extra, Metadata, Picture
-from lumen.spec import SampleType
 from tests.support.corpus import ADOBE, LINEAR, PROPHOTO
 from tests.support.crafted import cmyk_profile, gray_profile
-from tests.support.fakes import FakeModel, FakeModels
+from tests.support.fakes import FakeModels
 from tests.support.files import icc, ramp
 
 
@@ -82,15 +80,6 @@ def test_channels_may_have_curves_of_their_own() -> None:
     assert seen[0] > seen[1] + 5000
 
 
-class OneTwin(FakeModels):
-    """The 8-bit model alone, as people's own models may be."""
-
-    def for_sample(self, sample: SampleType) -> FakeModel:
-        if sample == "uint16":
-            raise ModelError("there is no 16-bit twin")
-        return super().for_sample(sample)
-
-
 def picture(profile: bytes | None, dtype: Any = np.uint8) -> Picture:
     return Picture(pixels=ramp(60, 90, dtype=dtype), metadata=Metadata(icc=profile), format="png")
 
@@ -119,9 +108,3 @@ def test_tiles_and_strength_do_not_show() -> None:
     np.testing.assert_array_equal(whole, tiled)
     half = enhance_picture(made, FakeModels(radius=2), EnhanceOptions(strength=0.5)).pixels
     assert np.abs(half - (made.pixels.astype(float) + whole) / 2).max() <= 0.5
-
-
-def test_without_the_16_bit_model_the_picture_is_taken_for_srgb(caplog: pytest.LogCaptureFixture) -> None:
-    found = enhance_picture(picture(ADOBE), OneTwin(gain=1.0))
-    np.testing.assert_array_equal(found.pixels, ramp(60, 90))
-    assert "taken for sRGB" in caplog.text
