@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from typing import Any
 
 import numpy as np
@@ -108,3 +109,18 @@ def test_tiles_and_strength_do_not_show() -> None:
     np.testing.assert_array_equal(whole, tiled)
     half = enhance_picture(made, FakeModels(radius=2), EnhanceOptions(strength=0.5)).pixels
     assert np.abs(half - (made.pixels.astype(float) + whole) / 2).max() <= 0.5
+
+
+@pytest.mark.parametrize("values", [(0, -1.0), (4, 3000.0, 1.0, 2.0, 1.0, 0.0, 0.0, 0.0)])
+def test_curves_without_sense_are_passed_over_silently(values: tuple[float, ...]) -> None:
+    kind, *numbers = values
+    curve = b"para\0\0\0\0" + struct.pack(f">HH{len(numbers)}i", int(kind), 0, *(round(n * 65536) for n in numbers))
+    plain = matrix_profile(SRGB_PRIMARIES, "x", 1.0)
+    (offset, size) = struct.unpack_from(">II", plain, plain.index(b"rTRC") + 4)
+    bad = bytearray(plain[:offset] + curve + plain[offset + size :])
+    for name in (b"rTRC", b"gTRC", b"bTRC"):
+        struct.pack_into(">I", bad, bad.index(name) + 8, len(curve))
+    struct.pack_into(">I", bad, 0, len(bad))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tone_of(Metadata(icc=bytes(bad)), np.uint8) is None
