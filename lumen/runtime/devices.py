@@ -9,15 +9,12 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
-FALLBACK_VRAM_BYTES = 4 << 30
 HELPERS_PER_GPU = 4  # a GPU is faster than one thread that packs PNG files
 
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -82,6 +79,11 @@ def onnxruntime_distributions() -> list[str]:
     return sorted(set(metadata.packages_distributions().get("onnxruntime", [])))
 
 
+def device_index(device: str) -> int:
+    """Return N of `cuda:N`, 0 where none is named."""
+    return int(device.partition(":")[2] or 0)
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -94,18 +96,3 @@ def helper_threads(devices: Sequence[str]) -> int:
     """
     gpus = sum(device != "cpu" for device in devices)
     return max(1, min(HELPERS_PER_GPU * gpus, (os.cpu_count() or 1) // 4))
-
-
-def free_vram_bytes(index: int = 0) -> int:
-    """Return the free memory of CUDA device `index` in bytes, 4 GiB where nobody tells."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return FALLBACK_VRAM_BYTES
-    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    name = visible[index] if index < len(visible) else str(index)
-    command = [tool, "--query-gpu=memory.free", "--format=csv,noheader,nounits", "-i", name]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
-        return int(answer.split()[0]) << 20
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return FALLBACK_VRAM_BYTES

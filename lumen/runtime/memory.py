@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 RAM_SHARE = 0.6
@@ -12,6 +14,7 @@ VRAM_SHARE = 0.7
 CPU_WINDOW_PX = 1024  # beyond this a larger window saves little halo and only costs memory and cache misses
 GPU_WINDOW_PX = 2048
 MIN_WINDOW_PX = 128
+FALLBACK_VRAM_BYTES = 4 << 30
 FALLBACK_BYTES = 2 << 30  # where the system does not say: little enough for any machine that runs a desktop
 
 # What `mallopt` of the GNU C library is told: by the variable that says it from outside, its number and our value.
@@ -32,6 +35,21 @@ def free_ram_bytes() -> int:
     """
     free = _system_free_bytes()
     return max(0, min([free, *_cgroup_free_bytes()]))
+
+
+def free_vram_bytes(index: int = 0) -> int:
+    """Return the free memory of CUDA device `index` in bytes, 4 GiB where nobody tells."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return FALLBACK_VRAM_BYTES
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    name = visible[index] if index < len(visible) else str(index)
+    command = [tool, "--query-gpu=memory.free", "--format=csv,noheader,nounits", "-i", name]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        return int(answer.split()[0]) << 20
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return FALLBACK_VRAM_BYTES
 
 
 def window_side_px(budget_bytes: int, bytes_per_px: int, *, largest_px: int) -> int:

@@ -8,19 +8,20 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from lumen.errors import ModelError, NotFiniteError, OutOfMemoryError, UnavailableError
-from lumen.runtime.devices import free_vram_bytes
-from lumen.runtime.memory import RAM_SHARE, VRAM_SHARE, free_ram_bytes
+from lumen.runtime.devices import device_index
+from lumen.runtime.memory import RAM_SHARE, VRAM_SHARE, free_ram_bytes, free_vram_bytes
 from lumen.runtime.protocols import Floats, Pixels
-from lumen.runtime.session import Session, T, device_index, first_line, load_onnxruntime, native_errors
+from lumen.runtime.session import Session, first_line, load_onnxruntime, native_errors
 from lumen.spec import ModelSpec
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
 # What onnxruntime, cuDNN and cuBLAS say when memory is short; there is no error class for it.
 _OUT_OF_MEMORY = re.compile(
@@ -66,7 +67,7 @@ class OnnxModel:
         self._outputs = ("enhanced", "brightness", "finite") if guarded else ("enhanced", "brightness")
         self._in_full = in_full
         self._full: OnnxModel | None = None
-        self._tired = False
+        self._untrimmed = False
 
     @cached_property
     def budget_bytes(self) -> int:
@@ -115,17 +116,17 @@ class OnnxModel:
             raise NotFiniteError(f"model {self.spec.name!r} gave {level} as the brightness to aim at")
         return level
 
-    def rest(self) -> None:
-        """Give back the memory that the CPU keeps between runs, for as long as another model works; any thread may."""
-        session, tired, self._tired = self._session, self._tired, False
-        if session is not None and tired and self.device == "cpu":
+    def trim(self) -> None:
+        """Give back the memory that the CPU's arena keeps between runs; any thread may, while another model works."""
+        session, untrimmed, self._untrimmed = self._session, self._untrimmed, False
+        if session is not None and untrimmed and self.device == "cpu":
             options = load_onnxruntime().RunOptions()
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
             dark = np.zeros((self.spec.thumbnail_px, self.spec.thumbnail_px, 3), np.float32)
             with contextlib.suppress(*native_errors()):  # it is given back at the end of a run: of a tiny one
                 session.run(("brightness",), self._smallest(dark, 0.0), options)
         if self._full is not None:
-            self._full.rest()
+            self._full.trim()
 
     def release(self) -> None:
         """Give the memory of the session back; the next run makes a new one."""
@@ -149,7 +150,7 @@ class OnnxModel:
                 raise OutOfMemoryError(_no_memory(tiles, self.device)) from error
             raise ModelError(f"model {self.spec.name!r} failed on {self.device}: {first_line(error)}") from error
         finally:
-            self._tired = True
+            self._untrimmed = True
 
     def _run_in_full(self, tiles: Pixels, thumbnails: Floats, ev: Floats) -> Pixels:
         """Run once more in fp32 what came out as NaN or infinity."""

@@ -7,12 +7,13 @@ import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError, ModelError
 from lumen.runtime.model_files import find_model, full_of, half_of
 from lumen.runtime.onnx_model import OnnxModel
-from lumen.runtime.session import choose_device, make_session, spec_of
+from lumen.runtime.session import choose_device, make_session
 from lumen.spec import ModelSpec, SampleType
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class ModelSet:
                 self._opened[sample] = open_model(replace(self.options, device=device), sample=sample)
             for other, model in self._opened.items():
                 if other != sample:
-                    model.rest()  # or two of them would keep the memory of two
+                    model.trim()  # or two of them would keep the memory of two
             return self._opened[sample]
 
 
@@ -73,6 +74,15 @@ def open_model(options: RuntimeOptions | None = None, *, sample: SampleType = "u
             raise
         log.warning("running on the CPU although an NVIDIA device is present: %s", error)
         return _open_on("cpu", options, sample)
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """Return the facts stored in a model file.
+
+    Raises:
+        ModelError: It is not an ONNX file made by lumen.
+    """
+    return _spec_of(make_session(path, "cpu", 1), path)
 
 
 def _open_on(device: str, options: RuntimeOptions, sample: SampleType) -> OnnxModel:
@@ -105,7 +115,7 @@ def _find_file(options: RuntimeOptions, sample: SampleType, device: str) -> Path
 def _open_file(path: Path, device: str, threads: int) -> OnnxModel:
     connect = partial(make_session, path, device, threads)
     session = connect()
-    spec = spec_of(session, path)
+    spec = _spec_of(session, path)
     guarded = any(output.name == "finite" for output in session.get_outputs())
     in_full = None
     if spec.precision == "fp16" and full_of(path) != path and full_of(path).is_file():
@@ -118,3 +128,11 @@ def _open_in_full(path: Path, device: str, threads: int, half: ModelSpec) -> Onn
     if model.spec.weights_sha256 != half.weights_sha256 or model.spec.precision != "fp32":
         raise ModelError(f"{path} is not the fp32 form of {half_of(path).name}; export both again, or name it alone")
     return model
+
+
+def _spec_of(session: Any, path: Path) -> ModelSpec:
+    """Return the facts that a session's model file holds; `ModelError` names the file."""
+    try:
+        return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error

@@ -1,4 +1,4 @@
-"""A model over onnxruntime: opened on the device that was asked for, checked, and run."""
+"""Sessions of onnxruntime that really run on the device that was asked for."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from lumen.errors import DeviceError, ModelError, UnavailableError
-from lumen.runtime.devices import cuda_device_count, usable_cores, why_no_cuda
-from lumen.spec import ModelSpec
+from lumen.runtime.devices import cuda_device_count, device_index, usable_cores, why_no_cuda
 
 log = logging.getLogger(__name__)
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
-
-T = TypeVar("T")
 
 
 class Session(Protocol):
@@ -30,15 +27,6 @@ class Session(Protocol):
         self, output_names: Sequence[str], input_feed: Mapping[str, Any], run_options: Any = None, /
     ) -> Sequence[Any]:
         """Run the graph."""
-
-
-def read_spec(path: Path) -> ModelSpec:
-    """Return the facts stored in a model file.
-
-    Raises:
-        ModelError: It is not an ONNX file made by lumen.
-    """
-    return spec_of(make_session(path, "cpu", 1), path)
 
 
 def choose_device(asked: str) -> str:
@@ -103,14 +91,6 @@ def _session_options(ort: Any, threads: int) -> Any:
     return options
 
 
-def spec_of(session: Any, path: Path) -> ModelSpec:
-    """Return the facts that a session's model file holds; `ModelError` names the file."""
-    try:
-        return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map)
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
-
-
 def load_onnxruntime() -> Any:
     """Import onnxruntime when it is needed, not before; `UnavailableError` where it cannot be loaded."""
     try:
@@ -126,11 +106,6 @@ def native_errors() -> tuple[type[Exception], ...]:
 
     found = [value for value in vars(native).values() if isinstance(value, type) and issubclass(value, Exception)]
     return (*found, ValueError, RuntimeError, MemoryError)
-
-
-def device_index(device: str) -> int:
-    """Return N of `cuda:N`, 0 where none is named."""
-    return int(device.partition(":")[2] or 0)
 
 
 def first_line(error: Exception) -> str:
