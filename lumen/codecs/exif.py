@@ -22,6 +22,7 @@ XMP, ICC, IPTC, PHOTOSHOP = 700, 34675, 33723, 34377
 _TEXTS = (269, 270, 271, 272, 274, 285, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096))
 _PLACE = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 DESCRIPTIVE = frozenset([*_TEXTS, *_PLACE])
+PER_INCH = {2: 1.0, 3: 2.54}  # units of a resolution: inch, centimetre
 
 ByteOrder = Literal["<", ">"]
 
@@ -29,7 +30,6 @@ _PREFIX = b"Exif\0\0"
 _MARKS = (b"II*\0", b"MM\0*")
 _STRIPS, _THUMBNAIL, _THUMBNAIL_BYTES = 0x0111, 0x0201, 0x0202
 _RESOLUTIONS, _UNIT = (0x011A, 0x011B), 0x0128
-_PER_INCH = {2: 1.0, 3: 2.54}  # inch, centimetre
 _POINTERS = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
 _SHORT, _LONG = 3, 4
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -107,7 +107,7 @@ def resolution(exif: bytes | None) -> tuple[float, float] | None:
         found, order = parse_block(exif or b""), byte_order(exif or b"")
         unit = struct.unpack_from(order + "H", _bytes_of(found, _UNIT) or struct.pack(order + "H", 2))[0]
         x, y = (struct.unpack(order + "II", _bytes_of(found, tag)) for tag in _RESOLUTIONS)
-        per_inch = _PER_INCH[unit]
+        per_inch = PER_INCH[unit]
         pair = (x[0] / x[1] * per_inch, y[0] / y[1] * per_inch)
     except (ValueError, EOFError, struct.error, ArithmeticError, KeyError):
         return None

@@ -17,8 +17,7 @@ from lumen.codecs.exif import with_prefix, without_prefix
 from lumen.codecs.interface import Decoding
 from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Metadata, Picture, check_size, first_of
-
-_STRIP_PIXELS = 1 << 19
+from lumen.imaging.strips import strips
 
 
 def load(
@@ -110,10 +109,8 @@ def _samples(image: Image.Image) -> npt.NDArray[np.uint8]:
     width, height = image.size
     bands = len(image.getbands())
     samples = np.empty((height, width, bands) if bands > 1 else (height, width), np.uint8)
-    step = max(1, _STRIP_PIXELS // width)
-    for y in range(0, height, step):
-        end = min(y + step, height)
-        samples[y:end] = np.asarray(image.crop((0, y, width, end)))
+    for rows in strips(height, width):
+        samples[rows] = np.asarray(image.crop((0, rows.start, width, rows.stop)))
     return samples
 
 

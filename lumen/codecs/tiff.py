@@ -80,7 +80,7 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
             notes = (*notes, "the layers of Photoshop were left out: the picture of them all was taken")
         metadata = replace(metadata, dpi=_resolution(page))
         if page.photometric == _CMYK:
-            samples, note = _of_inks(samples, metadata.icc)
+            samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
             metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
     return Picture.from_channels(samples, kind="tiff", metadata=metadata, notes=(*notes, *faults))
 
@@ -246,12 +246,6 @@ def _channels(page: tifffile.TiffPage) -> Samples:
     return samples
 
 
-def _of_inks(samples: Samples, profile: bytes | None) -> tuple[Samples, str]:
-    """Return RGB, and opacity where there is any, of the samples `[H, W, 4 or 5]` of a CMYK file."""
-    pixels, note = icc.rgb_of_cmyk(samples[..., :4], profile)
-    return np.concatenate([pixels, samples[..., 4:]], axis=2) if samples.shape[2] > 4 else pixels, note
-
-
 def _looked_up(indices: npt.NDArray[Any], colormap: npt.NDArray[np.uint16] | None) -> Samples:
     if colormap is None or indices.ndim != 2:
         raise UnsupportedError("expected a palette TIFF of one channel with its palette; convert it to RGB")
@@ -262,7 +256,7 @@ def _looked_up(indices: npt.NDArray[Any], colormap: npt.NDArray[np.uint16] | Non
 
 def _resolution(page: tifffile.TiffPage) -> tuple[float, float] | None:
     unit = page.tags.valueof("ResolutionUnit", default=2)
-    per_inch = {2: 1.0, 3: 2.54}.get(int(unit))
+    per_inch = exif.PER_INCH.get(int(unit))
     pair = [page.tags.valueof(name) for name in ("XResolution", "YResolution")]
     if per_inch is None or not all(isinstance(v, tuple) and len(v) == 2 and min(v) > 0 for v in pair):
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from lumen.color.srgb import srgb_to_linear
 from lumen.errors import UnsupportedError
+from lumen.imaging.strips import strips
 
 Curve = NDArray[np.float64]
 
@@ -168,28 +170,29 @@ def rgb_of_cmyk(samples: NDArray[Any], profile: bytes | None) -> tuple[NDArray[A
     Without one, each ink is taken to swallow its part of the light.
 
     Args:
-        samples: uint8 or uint16 [H, W, 4]; 0 is no ink.
+        samples: uint8 or uint16 [H, W, 4], or [H, W, 5] with opacity; 0 is no ink.
         profile: The CMYK profile of the file, if it has one.
 
     Returns:
-        The same type [H, W, 3], and a line that says how it was made.
+        The same type [H, W, 3], or [H, W, 4] with the same opacity, and a line that says how it was made.
     """
+    inks, opacity = samples[..., :4], samples[..., 4:]
+    pixels, note = None, "the picture was CMYK and is stored as RGB, by its colour profile"
     if color_space(profile) == "CMYK" and profile:
-        try:
-            return _matched(samples, profile), "the picture was CMYK and is stored as RGB, by its colour profile"
-        except (RuntimeError, ValueError):
-            pass
-    return _without_profile(samples), "the picture was CMYK without a sound profile and is stored as RGB, approximately"
+        with suppress(RuntimeError, ValueError):
+            pixels = _matched(inks, profile)
+    if pixels is None:
+        pixels = _without_profile(inks)
+        note = "the picture was CMYK without a sound profile and is stored as RGB, approximately"
+    return np.concatenate([pixels, opacity], axis=2) if opacity.size else pixels, note
 
 
 def _matched(samples: NDArray[Any], profile: bytes) -> NDArray[Any]:
     height, width = samples.shape[:2]
     pixels = np.empty((height, width, 3), samples.dtype)
-    step = max(1, _STRIP_PIXELS // width)
-    for y in range(0, height, step):
-        strip = np.ascontiguousarray(samples[y : y + step])
-        pixels[y : y + step] = imagecodecs.cms_transform(
-            strip,
+    for rows in strips(height, width, _STRIP_PIXELS):
+        pixels[rows] = imagecodecs.cms_transform(
+            np.ascontiguousarray(samples[rows]),
             profile,
             srgb_profile(),
             colorspace="cmyk",

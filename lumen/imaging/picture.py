@@ -12,12 +12,11 @@ import numpy.typing as npt
 
 from lumen.errors import UnsupportedError
 from lumen.imaging.formats import Format
+from lumen.imaging.strips import strips
 from lumen.spec import SampleType
 
 Chroma = Literal["4:4:4", "4:2:2", "4:2:0"]
 Samples = npt.NDArray[np.integer[Any]]
-
-_STRIP_ROWS = 256
 
 # How displayed pixels follow from stored ones, for each EXIF orientation.
 _TURNS: Final[Mapping[int, Callable[[Samples], Samples]]] = MappingProxyType(
@@ -160,8 +159,8 @@ def gray_of(pixels: Samples) -> Samples:
     """Return the luma `[H, W]` (0.299 R + 0.587 G + 0.114 B, rounded) of RGB `[H, W, 3]`; exact where R = G = B."""
     gray = np.empty(pixels.shape[:2], pixels.dtype)
     weights = np.array([299, 587, 114], np.uint32)
-    for y in range(0, len(gray), _STRIP_ROWS):  # the 32-bit products of a whole picture would take six times its memory
-        gray[y : y + _STRIP_ROWS] = (pixels[y : y + _STRIP_ROWS] @ weights + 500) // 1000
+    for rows in strips(*pixels.shape[:2]):  # the 32-bit products of a whole picture would take six times its memory
+        gray[rows] = (pixels[rows] @ weights + 500) // 1000
     return gray
 
 
@@ -200,8 +199,8 @@ def to_8bit(samples: Samples) -> Samples:
     if samples.dtype == np.uint8:
         return samples
     rounded = np.empty(samples.shape, np.uint8)
-    for y in range(0, len(samples), _STRIP_ROWS):
-        rounded[y : y + _STRIP_ROWS] = (samples[y : y + _STRIP_ROWS].astype(np.uint32) + 128) // 257
+    for rows in strips(*samples.shape[:2]):
+        rounded[rows] = (samples[rows].astype(np.uint32) + 128) // 257
     return rounded
 
 

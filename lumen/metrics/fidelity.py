@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lumen.errors import DataError
+from lumen.imaging.strips import strips
 
 WINDOW = 11
 SIGMA = 1.5
@@ -76,9 +77,8 @@ def psnr_of(error: float, *, data_range: float) -> float:
 def luma(picture: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return 0.299 R + 0.587 G + 0.114 B of `[H, W, 3]` as float64 `[H, W]`, in units of the input, not rounded."""
     result = np.empty(picture.shape[:2])
-    step = max(1, _CHUNK // max(1, picture.shape[1]))
-    for y in range(0, len(result), step):
-        np.einsum("hwc,c->hw", picture[y : y + step], LUMA, out=result[y : y + step], dtype=np.float64)
+    for rows in strips(*picture.shape[:2], _CHUNK):
+        np.einsum("hwc,c->hw", picture[rows], LUMA, out=result[rows], dtype=np.float64)
     return result
 
 
@@ -159,9 +159,8 @@ def _check_range(data_range: float) -> None:
 
 def _differences(a: _Picture, b: _Picture) -> Iterator[npt.NDArray[np.float64]]:
     """Yield `a - b` as flat float64 pieces of whole rows."""
-    step = max(1, _CHUNK * a.shape[0] // a.size)
-    for y in range(0, a.shape[0], step):
-        yield np.subtract(a[y : y + step], b[y : y + step], dtype=np.float64).ravel()
+    for rows in strips(len(a), a.size // len(a), _CHUNK):
+        yield np.subtract(a[rows], b[rows], dtype=np.float64).ravel()
 
 
 def _gray_mean(picture: _Picture) -> float:
