@@ -76,8 +76,9 @@ def psnr_of(error: float, *, data_range: float) -> float:
 
 def luma(picture: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return 0.299 R + 0.587 G + 0.114 B of `[H, W, 3]` as float64 `[H, W]`, in units of the input, not rounded."""
-    result = np.empty(picture.shape[:2])
-    for rows in strips(*picture.shape[:2], _CHUNK):
+    height, width = picture.shape[:2]
+    result = np.empty((height, width))
+    for rows in strips(height, width, _CHUNK):
         np.einsum("hwc,c->hw", picture[rows], LUMA, out=result[rows], dtype=np.float64)
     return result
 
