@@ -1,6 +1,7 @@
 """IPTC fields as files hold them: inside Photoshop's image resources, or on their own in a TIFF tag.
 
 Kept as a sequence of resources; the small previews among them, which would stay dark, are dropped.
+Written by hand on purpose: what is kept is kept to the byte, and no library writes both places.
 
 Reference:
     Adobe, "Photoshop File Formats Specification", image resource blocks.

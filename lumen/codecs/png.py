@@ -1,7 +1,7 @@
 """PNG: chunks for the header and the metadata; for the samples imagecodecs, and Pillow for reading 8 bits.
 
 Pillow opens a 16-bit RGB file as 8-bit without a word, and keeps the metadata only of what it decodes itself. So the
-chunks are read and written here, for all depths alike.
+chunks are read and written here for all depths, by hand on purpose: carried to the byte, limited before decoding.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """WebP: chunks for the header and the metadata, imagecodecs for reading, Pillow for writing.
 
-Pillow asks its own size limit before ours can be asked, and does not tell lossless files from lossy ones.
+Pillow asks its own size limit before ours can be asked, and does not tell lossless files from lossy ones. So the
+chunks are read by hand on purpose: metadata to the byte, limits before decoding.
 
 Reference:
     RFC 9649, "WebP Image Format".

@@ -1,5 +1,8 @@
 """Colour profiles: made, looked into, and applied to CMYK.
 
+Made and read by hand on purpose: the same bytes every time, and tone curves, which no library gives; LittleCMS matches
+the colours.
+
 Reference:
     International Color Consortium, "Specification ICC.1:2022", and ICC.1:2001-04 for the version 2 profiles made here.
 """

@@ -3,7 +3,8 @@
 The network learned on sRGB. Converting a picture to sRGB and back would clip the colours that sRGB does not have. What
 the network needs is less: that levels mean the light they mean in sRGB. So each channel goes through the curve of its
 profile into the curve of sRGB and back again. Nothing can be clipped on the way, and the colours of the profile's
-primaries stay as they are. Pictures whose curve is that of sRGB (sRGB itself, Display P3) are left alone.
+primaries stay as they are. Pictures whose curve is that of sRGB (sRGB itself, Display P3) are left alone. By hand on
+purpose: a library for colours converts between spaces, and here the space stays.
 
 `benchmarks/colors.py` on Kodak's 24 photographs, darkened by three stops, against the same enhanced in sRGB (mean
 CIEDE2000): Adobe RGB as it is 3.5, by its curve 0.8; ProPhoto 7.5 and 1.7; linear light 23 and 0.01; Display P3, which
