@@ -112,7 +112,7 @@ def _check_model(name: str, sample: SampleType) -> Check:
         level = model.brightness(np.full((model.spec.thumbnail_px, model.spec.thumbnail_px, 3), 0.05, np.float32))
     except LumenError as error:
         return Check(name=label, status="broken", detail=str(error))
-    return Check(name=label, status="ok", detail=f"runs; brings a level of 5 % to {level:.0%}")
+    return Check(name=label, status="ok", detail=f"runs; brightens a level of 5 % to {level:.0%}")
 
 
 def _check_formats() -> Iterator[Check]:

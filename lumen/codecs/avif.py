@@ -65,7 +65,7 @@ def why_not_writable() -> str:
     """Return what to do where Pillow was built without AVIF; an empty text where it was built with it."""
     if features.check("avif"):
         return ""
-    return "AVIF is not part of this build of Pillow; install the one of the package index: pip install -U pillow"
+    return "this build of Pillow has no AVIF support; install the one from PyPI: pip install -U pillow"
 
 
 def _check_claimed_size(head: bytes, max_pixels: int) -> None:

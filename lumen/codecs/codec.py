@@ -207,7 +207,7 @@ def _recognise(head: bytes) -> Format:
     for offset, magic, name in _FOREIGN:
         if head[offset:].startswith(magic):
             raise UnsupportedError(f"{expected}, got {name}")
-    raise DecodeError(f"{expected}, got a file of another or damaged kind")
+    raise DecodeError(f"{expected}, got an unknown or damaged file")
 
 
 def _decode(stream: BinaryIO, kind: Format, decoding: Decoding) -> Picture:
@@ -224,9 +224,9 @@ def _faults(metadata: Metadata) -> list[str]:
     """Return a line for each kind of metadata that is carried although no program will understand it."""
     faults = []
     if metadata.icc and not icc.is_sound(metadata.icc):
-        faults.append("the colour profile is malformed; it is carried as it is")
+        faults.append("the colour profile is malformed; it is kept as it is")
     if metadata.exif and not exif.is_sound(metadata.exif):
-        faults.append("the EXIF block is malformed; it is carried as it is where the format lets it")
+        faults.append("the EXIF block is malformed; it is kept as it is where the format allows")
     return faults
 
 

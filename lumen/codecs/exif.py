@@ -220,7 +220,7 @@ class _Reader:
 
     def directory(self, at: int, wanted: frozenset[int] | None, depth: int = 0) -> Directory:
         if at in self._seen or depth > _DEEPEST:
-            raise ValueError("its directories form a loop, share a place or lie too deep")
+            raise ValueError("its directories form a loop, overlap or are nested too deeply")
         self._seen.add(at)
         layout = self._layout
         (count,) = layout.count.unpack(_bytes_at(self._stream, at, layout.count.size))
@@ -256,7 +256,7 @@ class _Reader:
             return inline[:size]
         self._left -= size
         if self._left < 0:
-            raise ValueError("its tags have more values than there is room for")
+            raise ValueError("its tags claim too many values")
         return _bytes_at(self._stream, self._layout.offset.unpack(inline)[0], size)
 
 

@@ -74,4 +74,4 @@ def why_not_writable() -> str:
 
     if pillow_heif.libheif_info()["HEIF"]:
         return ""
-    return "this build of pillow-heif reads HEIC files and cannot write any; choose another --format"
+    return "this build of pillow-heif can read HEIC files but not write them; choose another --format"

@@ -47,8 +47,8 @@ def check_storable(picture: Picture, kind: Format, *, allow_8bit: bool) -> None:
         raise EncodeError(f"{kind} cannot hold transparency; write .png, .webp or .tif instead")
     if codec.side_px is not None and max(picture.width, picture.height) > codec.side_px:
         raise EncodeError(
-            f"cannot store {picture.width}x{picture.height} pixels as {kind}: it holds {codec.side_px} a side; write "
-            ".tif instead"
+            f"cannot store {picture.width}x{picture.height} pixels as {kind}: it allows {codec.side_px} pixels a side; "
+            "write .tif instead"
         )
 
 
@@ -113,7 +113,7 @@ def _why_lost(name: MetadataKind, picture: Picture, codec: Codec) -> str:
     if name in codec.most_bytes and len(getattr(metadata, name) or b"") > codec.most_bytes[name]:
         return f"it is too long for {codec.name}"
     if name == "icc" and not codec.gray and picture.gray and icc.color_space(metadata.icc) == "GRAY":
-        return f"{codec.name} has no grey"
+        return f"{codec.name} cannot store greyscale"
     return ""
 
 

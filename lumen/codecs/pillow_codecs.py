@@ -16,7 +16,7 @@ from PIL import Image
 from lumen.codecs.exif import with_prefix, without_prefix
 from lumen.codecs.interface import Decoding
 from lumen.errors import UnsupportedError
-from lumen.imaging.picture import Metadata, Picture, check_size, first_of
+from lumen.imaging.picture import Metadata, Picture, check_size, first_of, too_short
 from lumen.imaging.strips import strips
 
 
@@ -41,7 +41,7 @@ def load(
     """
     check_size(*image.size, decoding.max_pixels)
     if image.width * image.height > pixels_per_byte * size_of(stream):
-        raise ValueError(f"its header says {image.width}x{image.height}, which it is too short for")
+        raise ValueError(too_short(*image.size))
     notes = first_of(_frames(image), "an animation of {} frames", first=decoding.first_frame)
     if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK"):
         raise UnsupportedError(f"expected a grey, RGB or palette picture, got {image.mode}; convert it to RGB")

@@ -26,7 +26,7 @@ from lumen.codecs.pillow_codecs import load
 from lumen.color.icc import refuse_hdr
 from lumen.errors import UnsupportedError
 from lumen.imaging.formats import CODECS
-from lumen.imaging.picture import Extra, Metadata, Picture, check_size, first_of
+from lumen.imaging.picture import Extra, Metadata, Picture, check_size, first_of, too_short
 
 # What it logs is raised here as an error, or does not matter; without a handler Python prints it.
 logging.getLogger("imagecodecs").addHandler(logging.NullHandler())
@@ -114,7 +114,7 @@ def _read_header(stream: BinaryIO) -> _Header:
         notes.append("the colour profile was left out: it is damaged")
     _refuse_hdr_colors(extras)
     if room < 0:
-        notes.append("a part of the texts was left out: they are too long")
+        notes.append("some texts were left out: together they are too long")
     metadata = Metadata(
         exif=without_prefix(found.get(b"eXIf")),
         icc=profile,
@@ -143,7 +143,7 @@ def _check_samples(header: _Header) -> None:
     """
     needed = header.height * ((header.width * header.channels * header.depth + 7) // 8 + 1)
     if needed > header.packed * _MAX_RATIO:
-        raise ValueError(f"its header says {header.width}x{header.height}, which it is too short for")
+        raise ValueError(too_short(header.width, header.height))
 
 
 def _check_sides(header: _Header) -> None:
@@ -155,7 +155,8 @@ def _check_sides(header: _Header) -> None:
     most = CODECS["png"].side_px
     if most is not None and max(header.width, header.height) > most:
         raise UnsupportedError(
-            f"expected a 16-bit PNG of at most {most} a side, got {header.width}x{header.height}; save it as TIFF"
+            f"expected a 16-bit PNG of at most {most} pixels a side, got {header.width}x{header.height}; "
+            "save it as TIFF"
         )
 
 

@@ -40,11 +40,11 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
             block = _exif(stream) or _exif_of_preview(file)
     except rawpy.LibRawFileUnsupportedError as error:
         raise UnsupportedError(
-            "expected camera raw data that LibRaw knows, got some of another kind; export it as a 16-bit TIFF"
+            "expected camera raw data that LibRaw supports, got another kind; export it as a 16-bit TIFF"
         ) from error
     except rawpy.LibRawError as error:
-        raise ValueError(f"LibRaw says {_line(error)}") from error
-    notes = () if block else ("the EXIF was left out: it was not found in the camera raw data",)
+        raise ValueError(f"LibRaw reports {_line(error)}") from error
+    notes = () if block else ("no EXIF was found in the camera raw data",)
     metadata = Metadata(exif=block, icc=srgb_profile())
     return Picture.from_channels(np.asarray(pixels, np.uint16), kind="raw", metadata=metadata, notes=notes)
 

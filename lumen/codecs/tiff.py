@@ -23,7 +23,7 @@ from lumen.codecs.exif import ByteOrder, Directory, Entry
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.color import icc
 from lumen.errors import UnsupportedError
-from lumen.imaging.picture import Metadata, Picture, Samples, check_size, first_of, unmultiplied
+from lumen.imaging.picture import Metadata, Picture, Samples, check_size, first_of, too_short, unmultiplied
 
 # What tifffile logs is raised here as an error, or does not matter; without a handler Python prints it.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -77,7 +77,7 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         _check_whole(page, file.filehandle.size)
         samples = _channels(page)
         if _LAYERS in page.tags:
-            notes = (*notes, "the layers of Photoshop were left out: the picture of them all was taken")
+            notes = (*notes, "the Photoshop layers were left out; the flattened picture was used")
         metadata = replace(metadata, dpi=_resolution(page))
         if page.photometric == _CMYK:
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
@@ -173,7 +173,7 @@ def _page(file: tifffile.TiffFile, *, first: bool) -> tuple[tifffile.TiffPage, t
 def _check_kind(page: tifffile.TiffPage) -> None:
     numbers = (page.imagewidth, page.imagelength, page.imagedepth, page.samplesperpixel, page.bitspersample)
     if not all(isinstance(number, int) for number in numbers):  # a text times a number is a very long text
-        raise ValueError("its size is no number")
+        raise ValueError("its size is not a number")
     photometric = page.photometric
     if photometric in (_CFA, _LINEAR_RAW) or _DNG_VERSION in page.tags or page.subfiletype & _REDUCED:
         raise CameraRawError
@@ -209,7 +209,7 @@ def _check_whole(page: tifffile.TiffPage, size: int) -> None:
     ratio = _RATIOS[page.compression]
     needed = page.size * int(page.bitspersample) // 8
     if ratio is not None and needed > ratio * sum(page.databytecounts):
-        raise ValueError(f"its header says {page.imagewidth}x{page.imagelength}, which it is too short for")
+        raise ValueError(too_short(page.imagewidth, page.imagelength))
 
 
 def _check_streams(page: tifffile.TiffPage) -> None:
@@ -224,7 +224,9 @@ def _check_streams(page: tifffile.TiffPage) -> None:
             jpeg.check_scans(data)
             width, height = jpeg.claimed_size(data)
             if width * height > most:
-                raise ValueError(f"a JPEG stream in it says {width}x{height}, more than its part of the picture")
+                raise ValueError(
+                    f"a JPEG stream in it claims {width}x{height} pixels, more than its part of the picture"
+                )
 
 
 def _channels(page: tifffile.TiffPage) -> Samples:

@@ -48,7 +48,7 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     stream.seek(0)
     samples = _first_frame(stream) if header.frames > 1 else imagecodecs.webp_decode(stream.read())
     if samples.shape[:2] != (header.height, header.width):
-        raise ValueError(f"its header says {header.width}x{header.height}, its picture is another")
+        raise ValueError(f"its header claims {header.width}x{header.height} pixels, but its picture has another size")
     return Picture.from_channels(samples, kind="webp", metadata=header.metadata, lossless=header.lossless, notes=notes)
 
 

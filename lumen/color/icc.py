@@ -74,7 +74,7 @@ def coded_profile(primaries: int, transfer: int) -> tuple[bytes | None, tuple[st
         return None, ()
     known = _PRIMARIES.get(1 if primaries == _UNSPECIFIED else primaries)
     if known is None or transfer not in (*_LIKE_SRGB, *_POWERS):
-        return None, (f"the colours are taken for sRGB: their code {primaries}/{transfer} has no profile",)
+        return None, (f"the colours are treated as sRGB: their code {primaries}/{transfer} has no profile",)
     if primaries == 12 and transfer in _LIKE_SRGB:
         return p3_profile(), ()
     return matrix_profile(known, f"colour code {primaries}/{transfer}", _POWERS.get(transfer)), ()
@@ -180,13 +180,13 @@ def rgb_of_cmyk(samples: NDArray[Any], profile: bytes | None) -> tuple[NDArray[A
         The same type [H, W, 3], or [H, W, 4] with the same opacity, and a line that says how it was made.
     """
     inks, opacity = samples[..., :4], samples[..., 4:]
-    pixels, note = None, "the picture was CMYK and is stored as RGB, by its colour profile"
+    pixels, note = None, "the picture was converted from CMYK to RGB with its colour profile"
     if color_space(profile) == "CMYK" and profile:
         with suppress(RuntimeError, ValueError):
             pixels = _matched(inks, profile)
     if pixels is None:
         pixels = _without_profile(inks)
-        note = "the picture was CMYK without a sound profile and is stored as RGB, approximately"
+        note = "the picture was converted from CMYK to RGB without a sound profile, so its colours are approximate"
     return np.concatenate([pixels, opacity], axis=2) if opacity.size else pixels, note
 
 

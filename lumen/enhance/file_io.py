@@ -66,5 +66,5 @@ def _result_kind(
         if target.suffix.lower() != source.suffix.lower() or own == named or own != picture.format:
             raise
         check_storable(picture, own, allow_8bit=options.allow_8bit)
-        return own, (f"the result is a {own} file, as the input is whatever its name says: {error}",)
+        return own, (f"the result is a {own} file like the input, despite its name: {error}",)
     return named, ()

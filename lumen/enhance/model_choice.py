@@ -24,7 +24,7 @@ def model_for(picture: Picture, models: Models) -> tuple[Model, Tone | None]:
         try:
             return models.for_sample("uint16"), tone
         except ModelError as error:
-            log.warning("the picture's colour space is taken for sRGB, as the 16-bit model is missing: %s", error)
+            log.warning("treating the picture's colours as sRGB, because the 16-bit model is missing: %s", error)
     return models.for_sample(picture.sample), None
 
 

@@ -80,7 +80,7 @@ def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOpt
     """
     options = options or EnhanceOptions()
     if target.exists() and target.samefile(source):
-        raise UsageError(f"expected another file than the input {source} as the result")
+        raise UsageError(f"expected a target other than the input, got {source} for both")
     started = time.monotonic()
     modified_ns = source.stat().st_mtime_ns if source.exists() else None
     picture = read_source(source, options, target)

@@ -85,5 +85,5 @@ def _shrink(model: Model, failed_px: int) -> bool:
     smaller = max(least, int(failed_px * SHRINK))
     model.release()
     model.window_limit_px = smaller
-    log.warning("memory was short for windows of %d px; going on with at most %d px", failed_px, smaller)
+    log.warning("not enough memory for windows of %d px; continuing with at most %d px", failed_px, smaller)
     return True

@@ -182,7 +182,7 @@ def first_of(count: int, what: str, *, first: bool) -> tuple[str, ...]:
         return ()
     if not first:
         raise UnsupportedError(f"expected one picture, got {what.format(count)}; take the first with --frames first")
-    return (f"only the first picture was taken of {what.format(count)}",)
+    return (f"only the first picture of {what.format(count)} was used",)
 
 
 def unmultiplied(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -220,3 +220,8 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         raise UnsupportedError(
             f"expected at most {max_pixels / 1e6:g} megapixels, got {width}x{height}; raise the limit with --max-pixels"
         )
+
+
+def too_short(width: int, height: int) -> str:
+    """Return the reason for a file that is too short for the size in its header."""
+    return f"its header claims {width}x{height} pixels, but the file is too short for them"

@@ -113,7 +113,7 @@ class OnnxModel:
         """
         level = float(self._run(("brightness",), self._smallest(thumbnail, ev))[0][0])
         if not math.isfinite(level):
-            raise NotFiniteError(f"model {self.spec.name!r} gave {level} as the brightness to aim at")
+            raise NotFiniteError(f"model {self.spec.name!r} gave {level} as the target brightness")
         return level
 
     def trim(self) -> None:
@@ -163,7 +163,7 @@ class OnnxModel:
                 f"{width}x{height} pixels; {hint}"
             )
         if self._full is None:
-            log.warning("half precision is too narrow for a part of the pictures, which is computed in fp32")
+            log.warning("half precision overflows in parts of the pictures; those are computed in fp32")
             self._full = self._open(self._in_full, tiles)
         return self._full.run(tiles, thumbnails, ev)
 

@@ -122,7 +122,7 @@ def test_animations_are_refused_unless_the_first_picture_is_asked_for(photos: Pa
     assert done.stdout.count("take the first with --frames first") == 3
     done = enhance("--frames", "first")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("only the first picture was taken of a") == 3
+    assert done.stdout.count("only the first picture of a") == 3
     assert results() == ["a.webp", "b.png", "c.tif"]
     doubled = np.minimum(ramp().astype(int) * 2, 255)
     for name in ("a.webp", "c.tif"):

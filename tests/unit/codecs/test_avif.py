@@ -52,7 +52,7 @@ def test_deep_avif_is_read_in_full_and_never_lowered_silently(bits: int, tmp_pat
 
 def test_a_pillow_without_avif_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "check", lambda name: name != "avif")
-    with pytest.raises(UnsupportedError, match="not part of this build of Pillow"):
+    with pytest.raises(UnsupportedError, match="this build of Pillow has no AVIF support"):
         read(saved(RGB, "AVIF"))
     with pytest.raises(EncodeError, match="pip install -U pillow"):
         encode_picture(picture(), "avif")
@@ -107,7 +107,7 @@ def test_colours_of_an_unknown_code_are_told(primaries: int, transfer: int) -> N
     data = imagecodecs.avif_encode(ramp(64, 64), level=90, primaries=primaries, transfer=transfer)
     found = read(bytes(data))
     assert found.metadata.icc is None
-    assert found.notes == (f"the colours are taken for sRGB: their code {primaries}/{transfer} has no profile",)
+    assert found.notes == (f"the colours are treated as sRGB: their code {primaries}/{transfer} has no profile",)
 
 
 @pytest.mark.parametrize(("primaries", "transfer"), [(1, 13), (2, 2), (1, 1), (1, 6)])

@@ -261,4 +261,4 @@ def test_the_first_of_several_pictures_can_be_taken(kind: str) -> None:
     found = read(data, first_frame=True)
     assert np.abs(found.pixels.astype(int) - np.asarray(first)).mean() < 3
     assert len(found.notes) == 1
-    assert found.notes[0].startswith("only the first picture was taken of a")
+    assert found.notes[0].startswith("only the first picture of a")

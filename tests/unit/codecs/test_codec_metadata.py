@@ -123,8 +123,8 @@ def test_a_malformed_block_still_says_how_a_picture_is_displayed(orientation: in
 def test_faults_of_metadata_are_told_and_cost_nothing() -> None:
     found = read(saved(RGB, "JPEG", icc_profile=b"rubbish" * 40, exif=b"Exif\0\0" + exif()[:60]))
     assert found.notes == (
-        "the colour profile is malformed; it is carried as it is",
-        "the EXIF block is malformed; it is carried as it is where the format lets it",
+        "the colour profile is malformed; it is kept as it is",
+        "the EXIF block is malformed; it is kept as it is where the format allows",
     )
     data, warnings = encode_picture(found, "jpeg")
     assert warnings == ()

@@ -71,7 +71,7 @@ def two_frames(kind: str) -> bytes:
         (two_frames("AVIF"), "animation of 2 frames"),
         (tiff(ramp().astype(np.float32)), "IEEEFP"),
         (tiff(ramp(dtype=np.uint16).astype(np.uint32)), "32 "),
-        (tiff(ramp(8, 8), subfiletype=1), "camera raw data that LibRaw knows"),
+        (tiff(ramp(8, 8), subfiletype=1), "camera raw data that LibRaw supports"),
         (tiff(ramp(channels=5), photometric="rgb", planarconfig="contig"), "3 or 4 channels"),
         (b"\0\0\0\x18jP  \r\n" + b"\0" * 40, "JPEG 2000"),
         (b"\0\0\0\x18ftypisom" + b"\0" * 40, "a video"),

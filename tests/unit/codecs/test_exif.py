@@ -133,7 +133,7 @@ def test_damaged_blocks_raise_nothing_else() -> None:
             continue
 
 
-MALFORMED = "the EXIF block is malformed; it is carried as it is where the format lets it"
+MALFORMED = "the EXIF block is malformed; it is kept as it is where the format allows"
 
 
 def levels_of_directories(levels: int, width: int) -> bytes:
@@ -149,7 +149,7 @@ def test_directories_that_share_a_place_are_not_read_again_and_again() -> None:
     # With a hundred entries on each of six levels this would never end; with two on three it is only told.
     for levels, width in ((3, 2), (6, 100)):
         block = levels_of_directories(levels, width)
-        with pytest.raises(ValueError, match="share a place"):
+        with pytest.raises(ValueError, match="overlap"):
             parse_block(block)
         found = read(saved(RGB, "JPEG", exif=b"Exif\0\0" + block))
         assert found.notes == (MALFORMED,)
@@ -167,5 +167,5 @@ def test_many_tags_of_one_place_take_no_memory_for_each(monkeypatch: pytest.Monk
     block = (b"II*\0\x08\0\0\0" + struct.pack("<H", 40) + entries + bytes(4)).ljust(1000, b"\0")
     assert len(parse_block(block)) == 40
     monkeypatch.setattr("lumen.codecs.exif._MAX_VALUES", 39_999)
-    with pytest.raises(ValueError, match="more values than there is room for"):
+    with pytest.raises(ValueError, match="too many values"):
         parse_block(block)

@@ -80,7 +80,7 @@ def test_several_heic_pictures_are_told() -> None:
     with pytest.raises(UnsupportedError, match="2 pictures; take the first with --frames first"):
         read(buffer.getvalue())
     assert read(buffer.getvalue(), first_frame=True).notes == (
-        "only the first picture was taken of a file of 2 pictures",
+        "only the first picture of a file of 2 pictures was used",
     )
 
 
@@ -97,5 +97,5 @@ def test_heic_without_an_encoder_is_refused_clearly(monkeypatch: pytest.MonkeyPa
     import pillow_heif
 
     monkeypatch.setattr(pillow_heif, "libheif_info", lambda: {"HEIF": ""})
-    with pytest.raises(EncodeError, match="cannot write any; choose another --format"):
+    with pytest.raises(EncodeError, match="not write them; choose another --format"):
         encode_picture(picture(), "heif")

@@ -66,8 +66,8 @@ def test_iptc_and_long_xmp_stay_in_a_jpeg_without_dark_previews() -> None:
 @pytest.mark.parametrize(
     ("attribute", "count", "told"),
     [
-        (0x020002, 2, ("only the first picture was taken of a file of 2 pictures",)),
-        (0x020003, 3, ("only the first picture was taken of a file of 3 pictures",)),
+        (0x020002, 2, ("only the first picture of a file of 2 pictures was used",)),
+        (0x020003, 3, ("only the first picture of a file of 3 pictures was used",)),
         (0x010001, 3, ()),
         (0, 2, ()),
     ],

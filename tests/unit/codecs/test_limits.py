@@ -24,7 +24,7 @@ def test_grey_profiles_do_not_go_into_webp(tmp_path: Path) -> None:
     profile = icc()[:16] + b"GRAY" + icc()[20:]
     warnings = write_picture(picture(1, icc=profile, dpi=(72, 72)), tmp_path / "a.webp")
     assert warnings == (
-        "the ICC profile was left out: webp has no grey",
+        "the ICC profile was left out: webp cannot store greyscale",
         "the resolution was left out: webp cannot hold it",
     )
 
@@ -45,7 +45,9 @@ def test_16_bits_go_into_8_only_when_allowed() -> None:
 def test_a_side_that_is_too_long_is_told_before_any_work() -> None:
     for kind, side in (("jpeg", 65_536), ("webp", 16_384), ("avif", 65_537)):
         long = Picture(pixels=np.zeros((1, side, 3), np.uint8), format="png")
-        with pytest.raises(EncodeError, match=rf"cannot store {side}x1 pixels as {kind}: it holds {side - 1} a side"):
+        with pytest.raises(
+            EncodeError, match=rf"cannot store {side}x1 pixels as {kind}: it allows {side - 1} pixels a side"
+        ):
             encode_picture(long, kind)  # type: ignore[arg-type]
 
 

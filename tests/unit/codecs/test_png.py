@@ -78,14 +78,16 @@ def test_chunks_without_number_are_left_out_and_told(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(png, "_MAX_EXTRAS", 5000)  # even an empty one is counted
     found = read(data)
     assert len(found.metadata.extras) < 20
-    assert found.notes == ("a part of the texts was left out: they are too long",)
+    assert found.notes == ("some texts were left out: together they are too long",)
 
 
 def test_sides_that_libpng_refuses_are_told_as_what_they_are() -> None:
     data = bytes(imagecodecs.png_encode(np.zeros((1, 10, 3), np.uint16)))
     header = b"IHDR" + struct.pack(">II", 1_000_001, 1) + data[24:29]
     wide = data[:12] + header + png_chunk(header[:4], header[4:])[-4:] + png_chunk(b"IDAT", bytes(9000)) + data[-12:]
-    with pytest.raises(UnsupportedError, match="16-bit PNG of at most 1000000 a side, got 1000001x1; save it as TIFF"):
+    with pytest.raises(
+        UnsupportedError, match="16-bit PNG of at most 1000000 pixels a side, got 1000001x1; save it as TIFF"
+    ):
         read(wide)
 
 

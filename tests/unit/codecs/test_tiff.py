@@ -58,7 +58,7 @@ def test_a_tiff_stays_where_it_is_on_earth_and_keeps_its_names() -> None:
 def test_the_layers_of_a_tiff_are_told() -> None:
     layers = b"Adobe Photoshop Document Data Block\0" + bytes(4000)
     found = read(tiff(ramp(), extratags=[(37724, 7, len(layers), layers, True)]))
-    assert found.notes == ("the layers of Photoshop were left out: the picture of them all was taken",)
+    assert found.notes == ("the Photoshop layers were left out; the flattened picture was used",)
     assert layers not in encode_picture(found, "tiff")[0]
 
 
@@ -98,7 +98,7 @@ def test_a_jpeg_stream_in_a_tiff_may_not_be_larger_than_its_part() -> None:
     data = tiff(ramp(64, 64), compression="jpeg")
     assert read(data).pixels.shape == (64, 64, 3)
     at = data.index(b"\xff\xc0") + 5
-    with pytest.raises(DecodeError, match="says 60000x30000, more than its part"):
+    with pytest.raises(DecodeError, match="claims 60000x30000 pixels, more than its part"):
         read(patched(data, at, struct.pack(">HH", 30_000, 60_000)))
     with pytest.raises(DecodeError, match="a JPEG stream in it has no size"):
         read(patched(data, at - 5, b"\xff\xd9"))

@@ -75,7 +75,7 @@ def test_cmyk_becomes_what_others_show(dtype: Any, profiled: bool) -> None:
     scale = 257 if dtype == np.uint16 else 1
     pixels, note = icc.rgb_of_cmyk(inks.astype(dtype) * dtype(scale), profile)
     assert pixels.dtype == dtype
-    assert ("by its colour profile" in note) is profiled
+    assert ("with its colour profile" in note) is profiled
     assert np.abs(pixels / scale - printed(inks, profile)).max() <= 2
 
 

@@ -25,4 +25,4 @@ class EightBitAlone(FakeModels):
 def test_without_the_16_bit_model_the_picture_is_taken_for_srgb(caplog: pytest.LogCaptureFixture) -> None:
     found = enhance_picture(picture(icc=ADOBE), EightBitAlone(gain=1.0))
     np.testing.assert_array_equal(found.pixels, ramp())
-    assert "taken for sRGB" in caplog.text
+    assert "colours as sRGB" in caplog.text

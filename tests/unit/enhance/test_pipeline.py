@@ -30,7 +30,7 @@ def test_files_are_enhanced_into_other_files(tmp_path: Path) -> None:
     result = enhance_file(source, target, FakeModels(gain=2.0))
     assert (result.width, result.height, result.warnings) == (30, 20, ())
     assert np.array_equal(read_picture(target).pixels, read_picture(source).pixels * 2)
-    with pytest.raises(UsageError, match="another file"):
+    with pytest.raises(UsageError, match="other than the input"):
         enhance_file(source, source, FakeModels())
 
 

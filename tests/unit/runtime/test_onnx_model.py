@@ -171,7 +171,7 @@ def test_a_brightness_that_is_no_number_fails_the_picture() -> None:
     model = OnnxModel(fake_spec(), "cpu", Odd)
     with pytest.raises(NotFiniteError):
         model.run(DARK, THUMBNAIL, EV)
-    with pytest.raises(NotFiniteError, match="nan as the brightness"):
+    with pytest.raises(NotFiniteError, match="nan as the target brightness"):
         model.brightness(THUMBNAIL[0])
 
 
