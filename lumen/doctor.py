@@ -1,4 +1,4 @@
-"""Find out what works on this machine by trying it, and why the rest does not."""
+"""Try what works on this machine, and report why the rest does not."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from lumen.spec import SampleType
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was tried.
+    """The result of one check.
 
     Attributes:
-        name: What.
-        status: `ok`, `no` (not there, and not needed), `warning`, or `broken` (lumen needs it).
-        detail: What was found, or why it does not work and what to do; one line.
+        name: What was checked.
+        status: `ok`, `no` (missing, but not needed), `warning`, or `broken` (lumen needs it).
+        detail: One line: what was found, or why it does not work and what to do.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Check:
 
 
 def diagnose() -> Iterator[Check]:
-    """Yield one check after the other, each when it has been tried."""
+    """Yield the checks one by one, as they are done."""
     yield Check(name="lumen", status="ok", detail=f"{__version__} on Python {platform.python_version()}")
     yield _check_onnxruntime()
     yield Check(
@@ -85,7 +85,7 @@ def _check_cuda() -> Check:
         except LumenError as error:
             return Check(name="cuda", status="warning", detail=str(error))
         return Check(name="cuda", status="ok", detail=f"a model runs on {', '.join(devices)}")
-    # Without a model to open, loading the libraries is the best there is to try.
+    # Without a model to open, only loading the libraries can be tried.
     if missing_cuda_library() is not None:
         return Check(name="cuda", status="warning", detail=why_no_cuda())
     return Check(name="cuda", status="ok", detail=f"{count} devices, the libraries load")
@@ -127,7 +127,7 @@ def _check_formats() -> Iterator[Check]:
 
 
 def _check_format(codec: Codec) -> Check:
-    """Write and read a small picture in every depth the format holds; what is only read is not tried."""
+    """Write and read a small picture in every depth of a format; formats that are only read are not tried."""
     from lumen.codecs.interface import why_not_writable
 
     if codec.package and (codec.stored_as or not codec.package.is_installed()):
@@ -151,7 +151,7 @@ def _check_format(codec: Codec) -> Check:
 
 
 def _round_trip(codec: Codec, sample: SampleType) -> str:
-    """Return what is wrong with a picture that was written and read, an empty text when nothing is."""
+    """Return the fault of a picture after writing and reading it, or an empty string."""
     from lumen.codecs.codec import read_picture, write_picture
     from lumen.imaging.picture import Picture
 
@@ -162,11 +162,11 @@ def _round_trip(codec: Codec, sample: SampleType) -> str:
         found = read_picture(path)
     if found.sample == sample and abs(int(found.pixels.max()) - level) <= 3:
         return ""
-    return f"level {level} came back as level {found.pixels.max()} of {found.sample}"
+    return f"wrote level {level}, read level {found.pixels.max()} of {found.sample}"
 
 
 def _check_package(package: Package) -> Check:
-    """Tell whether an optional package is there, without the seconds that importing it takes."""
+    """Check whether an optional package is installed, without importing it, which takes seconds."""
     if package.is_installed():
         return Check(name=package.extra, status="ok", detail=f"{package.module} {metadata.version(package.module)}")
     detail = f"{package.module} is missing; pip install 'lumen-enhance[{package.extra}]'"

@@ -1,4 +1,4 @@
-"""Optional packages: one clear line when an extra is not installed."""
+"""Optional packages, and a clear message if one is not installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lumen.errors import MissingExtraError
 
 @contextmanager
 def require_extra(extra: str) -> Iterator[None]:
-    """Turn a failed import inside the block into a line that names the extra.
+    """Turn a failed import inside the block into an error that names the extra.
 
     Raises:
         MissingExtraError: A package of the extra is missing.
@@ -26,7 +26,7 @@ def require_extra(extra: str) -> Iterator[None]:
 
 
 def is_installed(module: str) -> bool:
-    """Tell whether an optional package is there, without importing it."""
+    """Return whether an optional package is installed, without importing it."""
     return importlib.util.find_spec(module) is not None
 
 
@@ -35,9 +35,9 @@ class Package:
     """An optional package.
 
     Attributes:
-        name: What pip calls it.
-        module: What Python calls it.
-        extra: The extra of lumen that installs it.
+        name: Name for pip.
+        module: Name for Python.
+        extra: Extra of lumen that installs it.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Package:
     extra: str
 
     def is_installed(self) -> bool:
-        """Tell whether it is there, without importing it."""
+        """Return whether it is installed, without importing it."""
         return is_installed(self.module)
 
     def hint(self, what: str, otherwise: str) -> str:
-        """Return the line for a file that only this package can handle.
+        """Return the message for a file that only this package can handle.
 
         >>> heif = Package(name="pillow-heif", module="pillow_heif", extra="heif")
         >>> heif.hint("HEIF", "save it as JPEG")

@@ -1,4 +1,4 @@
-"""AVIF, by Pillow; files of 10 and 12 bits by imagecodecs, as Pillow would give 8 of them without a word."""
+"""AVIF, by Pillow; files of 10 and 12 bits by imagecodecs, because Pillow would silently return 8 bits."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from lumen.color.icc import profile_or_coded, refuse_hdr
 from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Metadata, Picture, check_size, first_of, to_16bit
 
-_SPEED = 6  # of 10; slower ones save a few percent
+_SPEED = 6  # of 10; slower settings save a few percent
 _META_BYTES = 1 << 20
 _CONFIG = re.compile(rb"av1C[\x80-\xff].(.)", re.DOTALL)
 _COLORS = re.compile(rb"colrnclx(.{4})", re.DOTALL)
 _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
 _MOST_PIXELS = 1 << 28  # of libavif
-_quiet = threading.Lock()  # the filters of warnings are the whole process's
+_quiet = threading.Lock()  # warning filters are process-wide
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
-    """Decode a file completely, at its depth."""
-    if reason := why_not_writable():  # nor read
+    """Decode a file completely, at full depth."""
+    if reason := why_not_writable():  # nor readable
         raise UnsupportedError(reason)
     head = _description(stream)
     primaries, transfer = _nclx(head)
@@ -55,21 +55,21 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
 
 def encode(picture: Picture, encoding: Encoding) -> bytes:
     """Return an 8-bit picture as an AVIF file."""
-    if picture.metadata.exif and not is_sound(picture.metadata.exif):  # Pillow takes it apart
+    if picture.metadata.exif and not is_sound(picture.metadata.exif):  # Pillow parses it
         raise ValueError("the EXIF block is malformed")
     chroma = None if picture.gray else encoding.chroma(picture)
     return save(picture, "AVIF", quality=encoding.quality, speed=_SPEED, subsampling=chroma)
 
 
 def why_not_writable() -> str:
-    """Return what to do where Pillow was built without AVIF; an empty text where it was built with it."""
+    """Return what to do if Pillow was built without AVIF, or an empty string if it was built with it."""
     if features.check("avif"):
         return ""
     return "this build of Pillow has no AVIF support; install the one from PyPI: pip install -U pillow"
 
 
 def _check_claimed_size(head: bytes, max_pixels: int) -> None:
-    """Refuse a picture by the sizes in its header, which libavif would refuse as damage or take memory for."""
+    """Refuse a picture by the sizes in its header; libavif would call it damaged, or allocate memory for it."""
     for found in _SIZE.finditer(head):
         width, height = struct.unpack(">II", found[1])
         check_size(width, height, max_pixels)
@@ -80,14 +80,14 @@ def _check_claimed_size(head: bytes, max_pixels: int) -> None:
 
 
 def _opened(stream: BinaryIO) -> AvifImagePlugin.AvifImageFile:
-    """Open a file without the warnings that Pillow has for malformed EXIF blocks, which are told in our own way."""
+    """Open a file without Pillow's warnings about malformed EXIF blocks; lumen reports those itself."""
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return AvifImagePlugin.AvifImageFile(stream)
 
 
 def _description(stream: BinaryIO) -> bytes:
-    """Return the boxes that describe the pictures, wherever they stand in the file."""
+    """Return the boxes that describe the pictures, wherever they are in the file."""
     parts, at = [], 0
     stream.seek(0)
     while len(head := stream.read(8)) == 8:
@@ -95,7 +95,7 @@ def _description(stream: BinaryIO) -> bytes:
         size = int.from_bytes(stream.read(8), "big") if size == 1 else size
         if kind in (b"meta", b"moov"):
             parts.append(stream.read(min(size, _META_BYTES) if size else _META_BYTES))
-        if size < 8:  # it goes on to the end, or is damaged
+        if size < 8:  # the box extends to the end, or is damaged
             break
         at += size
         stream.seek(at)
@@ -103,13 +103,13 @@ def _description(stream: BinaryIO) -> bytes:
 
 
 def _bits(head: bytes) -> int:
-    """Return the bits a sample of an AVIF file, by the flags of its decoder's configuration."""
+    """Return the bits per sample, from the flags of the decoder's configuration."""
     found = _CONFIG.search(head)
     flags = found[1][0] if found else 0
     return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
 
 
 def _nclx(head: bytes) -> tuple[int, int]:
-    """Return the code points of the colour primaries and the transfer curve; 2 (unspecified) where not given."""
+    """Return the code points of the colour primaries and the transfer curve; 2 (unspecified) if not given."""
     found = _COLORS.search(head)
     return struct.unpack(">HH", found[1]) if found else (2, 2)

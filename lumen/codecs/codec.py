@@ -1,8 +1,8 @@
-"""Pictures from files and into files.
+"""Read pictures from files, and write them to files.
 
-A picture comes back as it went in: depth, channels, EXIF with its orientation, ICC profile, XMP and resolution. Pixels
-and orientation tag are never both changed. What cannot be read or stored is refused with a reason; what is merely lost
-on the way (metadata a format cannot hold) is told as a warning.
+A picture keeps its depth, channels, EXIF with orientation, ICC profile, XMP and resolution. Pixels and orientation tag
+are never both changed. A file that cannot be read or written raises an error with the reason; metadata that a format
+cannot hold is reported as a warning.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from lumen.files.atomic import write_atomically
 from lumen.imaging.formats import CODECS, Format, format_of, stored_as
 from lumen.imaging.picture import Metadata, Picture, to_8bit
 
-for _kind in CODECS:  # all at once, so that the first file of a kind does not wait for a library
+for _kind in CODECS:  # load all now, so that the first file of a format does not wait for a library
     decoder(_kind)
 
-# What decoders raise at damaged files. MemoryError and errors of our own are not among them.
+# What decoders raise on damaged files. MemoryError and lumen's own errors are not among them.
 _DAMAGE = (
     OSError,
     SyntaxError,
@@ -44,10 +44,10 @@ _DAMAGE = (
     EOFError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,  # a frame of a GIF beyond the picture; the size of pictures is checked here
+    Image.DecompressionBombError,  # a GIF frame larger than its picture; picture sizes are checked here
 )
 
-# Kinds people may well have, told apart from rubbish so that the message can help: (offset, first bytes, what it is).
+# Known formats that are not read, so that the message can help: (offset, first bytes, what it is and what to do).
 _FOREIGN = (
     (0, b"8BPS", "Photoshop; save it as a 16-bit TIFF"),
     (4, b"jP  \r\n", "JPEG 2000; save it as PNG"),
@@ -63,20 +63,20 @@ _FOREIGN = (
 
 
 def read_picture(path: Path, *, max_pixels: int = EnhanceOptions.max_pixels, first_frame: bool = False) -> Picture:
-    """Decode a picture file completely; what it holds decides, not its name.
+    """Decode a picture file completely. The content decides the format, not the name.
 
-    Errors give the reason alone; whoever handles many files names the file. Grey, palette, CMYK, 1-bit and transparent
-    files are accepted; PNG, TIFF, AVIF, HEIF and camera raw data at their full depth.
+    Errors give the reason only; a caller that handles many files adds the name. Grey, palette, CMYK, 1-bit and
+    transparent files are accepted; PNG, TIFF, AVIF, HEIF and camera raw data are read at full depth.
 
     Args:
         path: The file.
-        max_pixels: Larger pictures are refused before memory is taken for them.
-        first_frame: Take the first picture of animations and files of several pages, which are refused otherwise.
+        max_pixels: Larger pictures are refused before memory is allocated for them.
+        first_frame: Use the first picture of animations and multi-page files, which are refused otherwise.
 
     Raises:
-        DecodeError: The file cannot be read, is empty, truncated, damaged, or no picture.
-        UnsupportedError: Floats, animations, several pages, other formats, a missing extra, more than `max_pixels`
-            pixels.
+        DecodeError: The file cannot be read, is empty, truncated, damaged, or not a picture.
+        UnsupportedError: Float samples, an animation, several pages, another format, a missing extra, or more than
+            `max_pixels` pixels.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -97,10 +97,10 @@ def decode_picture(
     """Decode the picture in a seekable stream, as `read_picture` does with a file.
 
     Args:
-        stream: From its start on.
-        max_pixels: Larger pictures are refused before memory is taken for them.
-        first_frame: Take the first picture of several.
-        named: What the file's name promises. Only for camera raw data it matters: many such files are TIFF files
+        stream: Read from its start.
+        max_pixels: Larger pictures are refused before memory is allocated for them.
+        first_frame: Use the first picture of several.
+        named: The format of the file's name. It matters for camera raw data only: many such files are TIFF files
             whose first page is a preview.
 
     Raises:
@@ -127,15 +127,15 @@ def write_picture(
     allow_8bit: bool = False,
     kind: Format | None = None,
 ) -> tuple[str, ...]:
-    """Encode a picture and put it in its place in one step (see `write_atomically`). The folder must exist.
+    """Encode a picture and write the file in one step (see `write_atomically`). The folder must exist.
 
     Args:
         picture: What to store.
-        path: Where; an existing file is replaced.
+        path: The target; an existing file is replaced.
         quality: 1 to 100, for JPEG, WebP, AVIF and HEIC.
-        subsampling: How finely JPEG, AVIF and HEIC store colours.
-        allow_8bit: Store 16-bit pictures also in formats of 8 bits.
-        kind: Format; by default that of the path's suffix, or the picture's own where the suffix is unknown.
+        subsampling: Chroma subsampling of JPEG, AVIF and HEIC.
+        allow_8bit: Allow 16-bit pictures in 8-bit formats.
+        kind: Format; by default the one of the path's suffix, or the picture's own if the suffix is unknown.
 
     Returns:
         A warning for each kind of metadata that could not be kept.
@@ -162,7 +162,7 @@ def encode_picture(
 ) -> tuple[bytes, tuple[str, ...]]:
     """Return the bytes of a file, and a warning for each kind of metadata that could not be kept.
 
-    The arguments are those of `write_picture`.
+    The arguments are the same as for `write_picture`.
 
     Raises:
         EncodeError: The format cannot hold the picture: its depth, transparency or size.
@@ -173,7 +173,7 @@ def encode_picture(
     try:
         data = encode(fitted, encoding)
     except _DAMAGE as error:
-        # Metadata never costs a picture: once more without it, but displayed the same way.
+        # Metadata must never lose a picture: try again without it, but keep the orientation.
         bare = Metadata(exif=exif.orientation_only(exif.orientation(fitted.metadata.exif)))
         try:
             data = encode(replace(fitted, metadata=bare), encoding)
@@ -186,7 +186,7 @@ def encode_picture(
 
 
 def displayed_8bit(picture: Picture) -> NDArray[np.uint8]:
-    """Return the pixels uint8 [H, W, 3] as they are displayed: turned by the EXIF orientation, rounded to 8 bits."""
+    """Return the pixels uint8 [H, W, 3] as displayed: turned by the EXIF orientation, rounded to 8 bits."""
     pixels = picture.turned(exif.orientation(picture.metadata.exif)).pixels
     return np.asarray(to_8bit(pixels), np.uint8)
 
@@ -196,7 +196,7 @@ def _recognise(head: bytes) -> Format:
         raise DecodeError("the file is empty")
     found = [(at, codec.name) for codec in CODECS.values() for at, mark in codec.marks if head[at:].startswith(mark)]
     if found:
-        return max(found)[1]  # the mark that stands last: many camera raw files begin as TIFF files do
+        return max(found)[1]  # the mark furthest into the file: many camera raw files begin like TIFF files
     if head[4:8] == b"ftyp":
         brands = {head[at : at + 4] for at in (8, *range(16, min(64, int.from_bytes(head[:4], "big")), 4))}
         for codec in CODECS.values():
@@ -216,12 +216,12 @@ def _decode(stream: BinaryIO, kind: Format, decoding: Decoding) -> Picture:
         raise UnsupportedError(codec.package.hint(codec.label, codec.otherwise))
     try:
         return decoder(kind).decode(stream, decoding)
-    except CameraRawError:  # it looked like a TIFF file
+    except CameraRawError:  # a TIFF file by its first bytes
         return _decode(stream, "raw", decoding)
 
 
 def _faults(metadata: Metadata) -> list[str]:
-    """Return a line for each kind of metadata that is carried although no program will understand it."""
+    """Return a note for each kind of metadata that is kept although it is malformed."""
     faults = []
     if metadata.icc and not icc.is_sound(metadata.icc):
         faults.append("the colour profile is malformed; it is kept as it is")
@@ -231,7 +231,7 @@ def _faults(metadata: Metadata) -> list[str]:
 
 
 def _in_depth(picture: Picture, kind: Format) -> Picture:
-    """Return the picture in the depth that the format stores it in."""
+    """Return the picture in the depth in which the format stores it."""
     if picture.sample == "uint8" or limits.keeps_depth(picture, kind):
         return picture
     alpha = None if picture.alpha is None else to_8bit(picture.alpha)

@@ -1,4 +1,4 @@
-"""GIF files, which are only read."""
+"""GIF, which is only read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lumen.codecs.interface import Decoding
 from lumen.codecs.pillow_codecs import load, metadata_of
 from lumen.imaging.picture import Picture
 
-_PIXELS_PER_BYTE = 8192  # it packs as LZW does, and may have a frame smaller than itself
+_PIXELS_PER_BYTE = 8192  # LZW, and a frame may be smaller than the picture
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:

@@ -18,7 +18,7 @@ _CHROMA: dict[Chroma, int] = {"4:4:4": 444, "4:2:2": 422, "4:2:0": 420}
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
-    """Decode the main picture of a file completely, at its depth. Its pixels come upright."""
+    """Decode the main picture of a file completely, at full depth. Its pixels come upright."""
     import pillow_heif
 
     file = pillow_heif.open_heif(stream, convert_hdr_to_8bit=False, hdr_to_16bit=False)
@@ -60,7 +60,7 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
         samples.tobytes(),
         file,
         quality=encoding.quality,
-        # Many devices show files of full colour resolution in software only, or not at all.
+        # Many devices decode files of full colour resolution in software only, or not at all.
         chroma=_CHROMA[encoding.chroma(picture, full=False)],
         bit_depth=bits,
         **options_of(picture.metadata),
@@ -69,7 +69,7 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
 
 
 def why_not_writable() -> str:
-    """Return what to do where pillow-heif was built without an encoder; an empty text where it was built with one."""
+    """Return what to do if pillow-heif was built without an encoder, or an empty string if it was built with one."""
     import pillow_heif
 
     if pillow_heif.libheif_info()["HEIF"]:

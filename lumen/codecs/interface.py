@@ -1,4 +1,4 @@
-"""What the module of a format offers, and what it is told."""
+"""The interface of a format's module: `decode`, `encode`, and their options."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _FULL_CHROMA_QUALITY: Final = 90
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """How a file is read.
+    """Options for reading a file.
 
     Attributes:
-        max_pixels: Larger pictures are refused before memory is taken for them.
-        first_frame: Take the first picture of several, which are refused otherwise.
+        max_pixels: Larger pictures are refused before memory is allocated for them.
+        first_frame: Use the first picture of several, which are refused otherwise.
     """
 
     max_pixels: int
@@ -28,22 +28,22 @@ class Decoding:
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
-    """How a result is stored.
+    """Options for writing a result.
 
     Attributes:
-        quality: 1 to 100, where the format loses anything at all.
-        subsampling: How finely colours are stored, where the format has a choice.
+        quality: 1 to 100, for lossy formats.
+        subsampling: Chroma subsampling, for formats that offer it.
     """
 
     quality: int
     subsampling: Subsampling
 
     def chroma(self, picture: Picture, *, full: bool = True) -> Chroma:
-        """Return how finely the colours of a picture are stored.
+        """Return the chroma subsampling for a picture.
 
         Args:
             picture: What is stored.
-            full: Whether high quality alone is enough for every pixel to have its own colour.
+            full: Whether `auto` means full colour resolution at high quality.
         """
         if self.subsampling == "444":
             return "4:4:4"
@@ -55,25 +55,25 @@ class Encoding:
 
 
 class Decoder(Protocol):
-    """A module that reads files of one format."""
+    """A module that reads one format."""
 
     def decode(self, stream: BinaryIO, decoding: Decoding, /) -> Picture:
         """Decode the file in a seekable stream completely.
 
         Raises:
-            UnsupportedError: A sound file of a kind that is not handled, or larger than allowed.
-            Exception: Of the classes in `lumen.codecs.codec`: the file is damaged or ends early.
+            UnsupportedError: The file is sound, but of a kind that is not handled, or larger than allowed.
+            Exception: One of `_DAMAGE` in `lumen.codecs.codec`: the file is damaged or truncated.
         """
 
 
 class Encoder(Protocol):
-    """A module that writes files of one format."""
+    """A module that writes one format."""
 
     def encode(self, picture: Picture, encoding: Encoding, /) -> bytes:
-        """Return the file of a picture that `lumen.codecs.limits` has fitted to the format.
+        """Return the bytes of the file for a picture that `lumen.codecs.limits` has fitted to the format.
 
         Raises:
-            Exception: Of the classes in `lumen.codecs.codec`: the library refuses the size or the metadata.
+            Exception: One of `_DAMAGE` in `lumen.codecs.codec`: the library refuses the size or the metadata.
         """
 
 
@@ -83,12 +83,12 @@ def decoder(kind: Format) -> Decoder:
 
 
 def encoder(kind: Format) -> Encoder:
-    """Return the module that writes a format in which results are stored."""
+    """Return the module that writes a format; only for formats whose results are stored as themselves."""
     return cast(Encoder, _module(kind))
 
 
 def why_not_writable(codec: Codec) -> str:
-    """Return what to do where a format cannot be written on this machine; an empty text where it can."""
+    """Return why a format cannot be written on this machine and what to do, or an empty string if it can."""
     if codec.package and not codec.package.is_installed():
         return codec.package.hint(codec.label, "choose another --format")
     return str(_module(codec.name).why_not_writable()) if codec.optional_encoder else ""

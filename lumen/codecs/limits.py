@@ -1,4 +1,4 @@
-"""What each format can hold of a picture: its depth, transparency and size, and which metadata."""
+"""What each format can hold: depth, transparency, size, and kinds of metadata."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_storable(picture: Picture, kind: Format, *, allow_8bit: bool) -> None:
     """Refuse a picture that a format cannot hold.
 
     Raises:
-        EncodeError: Its depth, its transparency, its size, or the format altogether.
+        EncodeError: The format cannot hold its depth, transparency or size, or cannot be written at all.
     """
     codec = CODECS[kind]
     if codec.stored_as is not None:
@@ -53,12 +53,12 @@ def check_storable(picture: Picture, kind: Format, *, allow_8bit: bool) -> None:
 
 
 def keeps_depth(picture: Picture, kind: Format) -> bool:
-    """Tell whether a format holds all bits that the file of a 16-bit picture had a sample."""
+    """Return whether a format keeps every bit per sample of a 16-bit picture's file."""
     return (picture.bits or 16) <= CODECS[kind].bits
 
 
 def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
-    """Return the picture with the metadata the format can hold, turned upright if it cannot hold the orientation.
+    """Return the picture with the metadata the format can hold, turned upright if the format has no orientation.
 
     Returns:
         The picture, and a warning for each kind of metadata that is left out.
@@ -66,7 +66,7 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
     codec = CODECS[kind]
     picture = _with_profile(picture, kind)
     metadata = picture.metadata
-    if codec.exif_by_tag or "exif" not in codec.metadata:  # else the block goes on saying it
+    if codec.exif_by_tag or "exif" not in codec.metadata:  # otherwise the block keeps it
         metadata = replace(metadata, dpi=metadata.dpi or exif.resolution(metadata.exif))
     lost = {name: reason for name in _LABELS if (reason := _why_lost(name, picture, codec))}
     gone = [name for name in lost if getattr(metadata, name) is not None]
@@ -87,7 +87,7 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
 
 
 def stripped(picture: Picture) -> Picture:
-    """Return the picture with only the metadata that decides how it looks: orientation, colours, resolution."""
+    """Return the picture with only the metadata that affects its display: orientation, colours, resolution."""
     metadata = picture.metadata
     colors = tuple(extra for extra in metadata.extras if extra.kind in _COLOR_CHUNKS or extra.kind == b"sRGB")
     dpi = metadata.dpi or exif.resolution(metadata.exif)
@@ -97,7 +97,7 @@ def stripped(picture: Picture) -> Picture:
 
 
 def _with_profile(picture: Picture, kind: Format) -> Picture:
-    """Return the picture with the profile that the code of its colours stands for, in a format without such codes."""
+    """Return the picture with a profile in place of its colour code, for formats that have no such code."""
     code = next((extra for extra in picture.metadata.extras if extra.kind == b"cICP"), None)
     if code is None or code.format == kind or picture.metadata.icc or len(code.data) != 4:
         return picture
@@ -105,7 +105,7 @@ def _with_profile(picture: Picture, kind: Format) -> Picture:
 
 
 def _why_lost(name: MetadataKind, picture: Picture, codec: Codec) -> str:
-    """Return why a format cannot hold a kind of metadata of a picture, an empty text where it can."""
+    """Return why a format cannot hold one kind of a picture's metadata, or an empty string if it can."""
     metadata = picture.metadata
     if name not in codec.metadata:
         known = name == "dpi" and exif.resolution(metadata.exif)
@@ -118,12 +118,12 @@ def _why_lost(name: MetadataKind, picture: Picture, codec: Codec) -> str:
 
 
 def _missed(extras: list[Extra], picture: Picture) -> list[str]:
-    """Return the labels of what is lost of another format, without what says nothing that is not known anyway."""
+    """Return the labels of another format's metadata that is lost, except for what adds nothing."""
     return list(dict.fromkeys(extra.label for extra in extras if not _is_needless(extra, picture)))
 
 
 def _is_needless(extra: Extra, picture: Picture) -> bool:
-    """Tell colours that a profile describes better, or that are those of sRGB, and other programs' private data."""
+    """Return whether metadata adds nothing: colours that a profile or sRGB covers, or a program's private data."""
     if extra.kind not in _COLOR_CHUNKS:
         return extra.kind == b"sRGB" or extra.label == "private data"
     plain = {b"gAMA": _SRGB_GAMMA, b"cHRM": _SRGB_CHROMATICITIES, b"cICP": _SRGB_CODE}.get(extra.kind, b"\xff")

@@ -1,7 +1,7 @@
-"""What JPEG, BMP, GIF and 8-bit PNG have in common: Pillow decodes them, and encodes them as it does WebP and AVIF.
+"""Pillow: decoding shared by JPEG, BMP, GIF and 8-bit PNG, encoding shared by JPEG, BMP, WebP and AVIF.
 
-The formats' own classes are opened instead of `Image.open`: the kind of file is known by then, and Pillow's size limit
-(a process-wide variable that refuses 200-megapixel phone pictures) gives way to the caller's.
+The classes of the formats are opened instead of `Image.open`: the format is known by then, and the caller's size limit
+replaces Pillow's, a process-wide variable that refuses 200-megapixel phone pictures.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ def load(
     Args:
         image: The file, opened by Pillow.
         stream: The same file.
-        decoding: How it is read.
-        pixels_per_byte: The most pixels that one byte of such a file can hold.
+        decoding: Options for reading.
+        pixels_per_byte: Largest number of pixels that one byte of such a file can hold.
 
     Returns:
-        Samples `[H, W]` or `[H, W, 2 to 4]`, the last of four being opacity, or black ink in a CMYK picture; and a
-        note where further frames are left out.
+        Samples `[H, W]` or `[H, W, 2 to 4]`, where the last of four is opacity, or black ink in a CMYK picture; and a
+        note if further frames were left out.
 
     Raises:
-        UnsupportedError: A sound file of a kind not handled: animated, too large, an odd colour space.
-        OSError, SyntaxError, ValueError: The file is damaged or ends early, as Pillow puts it.
+        UnsupportedError: The file is animated, too large, or in an unusual colour space.
+        OSError, SyntaxError, ValueError: The file is damaged or truncated.
     """
     check_size(*image.size, decoding.max_pixels)
     if image.width * image.height > pixels_per_byte * size_of(stream):
@@ -50,19 +50,19 @@ def load(
 
 
 def metadata_of(image: Image.Image) -> Metadata:
-    """Return what Pillow found in a file beside its pixels."""
+    """Return the metadata that Pillow found in a file."""
     info = image.info
     exif, profile, xmp, comment = (_bytes(info.get(key)) for key in ("exif", "icc_profile", "xmp", "comment"))
     return Metadata(exif=without_prefix(exif), icc=profile, xmp=xmp, dpi=_resolution(info.get("dpi")), comment=comment)
 
 
 def save(picture: Picture, name: str, **options: Any) -> bytes:
-    """Return the file of an 8-bit picture, with its EXIF block, colour profile and XMP.
+    """Return the bytes of the file for an 8-bit picture, with its EXIF block, colour profile and XMP.
 
     Args:
         picture: What is encoded.
-        name: What Pillow calls the format.
-        options: Of Pillow; those that are None are left out.
+        name: Pillow's name of the format.
+        options: Pillow's options; None values are left out.
 
     Raises:
         OSError, ValueError: Pillow refuses the size or the metadata.
@@ -74,14 +74,14 @@ def save(picture: Picture, name: str, **options: Any) -> bytes:
 
 
 def options_of(metadata: Metadata) -> dict[str, bytes]:
-    """Return the EXIF block, the colour profile and the XMP, as far as they are there, under Pillow's names."""
+    """Return the EXIF block, colour profile and XMP that are present, by Pillow's option names."""
     exif = with_prefix(metadata.exif) if metadata.exif else None
     options = {"exif": exif, "icc_profile": metadata.icc, "xmp": metadata.xmp}
     return {name: value for name, value in options.items() if value}
 
 
 def size_of(stream: BinaryIO) -> int:
-    """Return the length of a file in bytes; the stream stays where it is."""
+    """Return the length of a file in bytes without moving the stream."""
     at = stream.tell()
     size = stream.seek(0, 2)
     stream.seek(at)
@@ -93,7 +93,7 @@ def _frames(image: Image.Image) -> int:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """Resolve palettes, single bits and transparent colours; return L, LA, RGB, RGBA or CMYK."""
+    """Return the image with palettes, single bits and transparent colours resolved: L, LA, RGB, RGBA or CMYK."""
     transparent = "transparency" in image.info
     if image.mode == "P":
         return image.convert("RGBA" if transparent else "RGB")
@@ -105,7 +105,7 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def _samples(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """Return `[H, W]` or `[H, W, C]`, copied in strips: numpy's own way holds the picture twice more meanwhile."""
+    """Return `[H, W]` or `[H, W, C]`, copied in strips: numpy's own conversion would hold the picture twice more."""
     width, height = image.size
     bands = len(image.getbands())
     samples = np.empty((height, width, bands) if bands > 1 else (height, width), np.uint8)

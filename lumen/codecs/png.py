@@ -1,7 +1,7 @@
-"""PNG: chunks for the header and the metadata; for the samples imagecodecs, and Pillow for reading 8 bits.
+"""PNG: chunks for header and metadata, imagecodecs for the samples, and Pillow for reading 8 bits.
 
-Pillow opens a 16-bit RGB file as 8-bit without a word, and keeps the metadata only of what it decodes itself. So the
-chunks are read and written here for all depths, by hand on purpose: carried to the byte, limited before decoding.
+Pillow silently opens a 16-bit RGB file as 8-bit, and keeps metadata only of files that it decodes itself. So chunks are
+read and written here for all depths, by hand on purpose: kept byte for byte, with limits checked before decoding.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ from lumen.errors import UnsupportedError
 from lumen.imaging.formats import CODECS
 from lumen.imaging.picture import Extra, Metadata, Picture, check_size, first_of, too_short
 
-# What it logs is raised here as an error, or does not matter; without a handler Python prints it.
+# What it logs is raised here as an error or does not matter; without a handler Python would print it.
 logging.getLogger("imagecodecs").addHandler(logging.NullHandler())
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _XMP_KEY = b"XML:com.adobe.xmp"
 _INCH = 0.0254  # metres
-_MAX_TEXT = 1 << 26  # bytes after decompression, against chunks made to burst
+_MAX_TEXT = 1 << 26  # bytes after decompression, against decompression bombs
 _MAX_CHUNK = 1 << 26
 _READ = {b"IHDR", b"iCCP", b"eXIf", b"pHYs", b"acTL"}
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
-_COLORS = {b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}  # these must stand before the samples
+_COLORS = {b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}  # must precede the samples
 _LABELS = dict.fromkeys(_TEXTS, "text") | dict.fromkeys(_COLORS, "colour description")
-_MAX_EXTRAS = 1 << 27  # bytes of all chunks that are carried, and what an empty one costs
+_MAX_EXTRAS = 1 << 27  # bytes of all chunks that are kept; each counts as at least _CHUNK_BYTES
 _CHUNK_BYTES = 256
 _PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _AFTER_HEADER = len(_SIGNATURE) + 25  # signature and IHDR
 # Half the time of the usual level 6 for files a few percent larger.
 _LEVEL = 4
-_MAX_RATIO = 1100  # deflate packs 1032 bytes into one at best
+_MAX_RATIO = 1100  # deflate packs at most 1032 bytes into one
 _PIXELS_PER_BYTE = 8 * _MAX_RATIO
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Header:
-    """What the chunks say: size in pixels, bits a sample, frames, bytes of packed samples, metadata and its faults."""
+    """Facts from the chunks: size in pixels, bits per sample, frames, bytes of packed samples, metadata, notes."""
 
     width: int
     height: int
@@ -66,7 +66,7 @@ class _Header:
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
-    """Decode a file completely, at its depth."""
+    """Decode a file completely, at full depth."""
     header = _read_header(stream)
     check_size(header.width, header.height, decoding.max_pixels)
     _check_samples(header)
@@ -87,7 +87,7 @@ def encode(picture: Picture, _encoding: Encoding) -> bytes:
 
 
 def _read_header(stream: BinaryIO) -> _Header:
-    """Read all chunks but the samples, up to and including the end mark.
+    """Read all chunks except the samples, up to and including the end mark.
 
     Raises:
         ValueError: A chunk is malformed, or the file ends before its end mark.
@@ -136,7 +136,7 @@ def _read_header(stream: BinaryIO) -> _Header:
 
 
 def _check_samples(header: _Header) -> None:
-    """Refuse a size that the file is too short for, before memory is taken for it.
+    """Refuse a size for which the file is too short, before memory is allocated for it.
 
     Raises:
         ValueError: Deflate cannot pack so many samples into the file.
@@ -150,7 +150,7 @@ def _check_sides(header: _Header) -> None:
     """Refuse a 16-bit picture that libpng would call damaged.
 
     Raises:
-        UnsupportedError: A side is too long for it.
+        UnsupportedError: A side is too long for libpng.
     """
     most = CODECS["png"].side_px
     if most is not None and max(header.width, header.height) > most:
@@ -161,11 +161,11 @@ def _check_sides(header: _Header) -> None:
 
 
 def _shallow(stream: BinaryIO, decoding: Decoding) -> npt.NDArray[np.uint8]:
-    """Return the samples of a file of at most 8 bits, or those of its first frame."""
+    """Return the samples of a file of at most 8 bits, or of its first frame."""
     try:
         return _by_pillow(stream, decoding)
     except (ValueError, SyntaxError):
-        # Pillow refuses profiles and texts above 1 MB, and damaged ones: metadata never costs a picture.
+        # Pillow refuses profiles and texts above 1 MB, and damaged ones. Metadata must never lose a picture.
         return _by_pillow(_only_pixels(stream), decoding)
 
 
@@ -176,7 +176,7 @@ def _by_pillow(stream: BinaryIO, decoding: Decoding) -> npt.NDArray[np.uint8]:
 
 
 def _only_pixels(stream: BinaryIO) -> BinaryIO:
-    """Return the file without the chunks that do not decide its pixels."""
+    """Return the file with only the chunks that its pixels depend on."""
     parts = [_SIGNATURE]
     for kind, length in _walk(stream):
         if kind in _PIXELS:
@@ -190,11 +190,11 @@ def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         if kind == b"IDAT":
             yield kind, length.to_bytes(4, "big")
         elif kind == b"IEND":
-            stream.seek(length, 1)  # beyond the end without complaint: the last checksum must really be there
+            stream.seek(length, 1)  # seeking goes past the end silently, so read the last checksum
             if len(stream.read(4)) < 4:
                 raise ValueError("the file ends within its end mark")
             return
-        elif length <= _MAX_CHUNK and (kind in _READ or _is_carried(kind)):
+        elif length <= _MAX_CHUNK and (kind in _READ or _is_kept(kind)):
             data = stream.read(length + 4)
             if len(data) == length + 4:
                 yield kind, data[:-4]
@@ -212,8 +212,8 @@ def _walk(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
         stream.seek(at)
 
 
-def _is_carried(kind: bytes) -> bool:
-    """Tell texts, colours, and what its own name declares safe to copy when the samples change."""
+def _is_kept(kind: bytes) -> bool:
+    """Return whether a chunk is kept: texts, colours, and chunks whose name declares them safe to copy."""
     return kind in _LABELS or (kind.isalpha() and kind[:1].islower() and kind[3:].islower())
 
 
@@ -232,13 +232,13 @@ def _packet(data: bytes) -> bytes | None:
     key, _, rest = data.partition(b"\0")
     if key != _XMP_KEY or len(rest) < 4:
         return None
-    # compressed?, method, language, 0, translated key, 0, text
+    # compression flag, method, language, 0, translated key, 0, text
     text = rest[2:].split(b"\0", 2)[-1]
     return _inflate(text) if rest[0] else text
 
 
 def _inflate(packed: bytes) -> bytes | None:
-    """Unpack a text; None when damaged, as metadata never costs a picture."""
+    """Return the unpacked text, or None if damaged, because metadata must never lose a picture."""
     try:
         return zlib.decompressobj().decompress(packed, _MAX_TEXT) or None
     except zlib.error:
@@ -255,7 +255,7 @@ def _resolution(data: bytes) -> tuple[float, float] | None:
 def _metadata_chunks(metadata: Metadata) -> bytes:
     chunks = [_chunk(extra.kind, extra.data) for extra in metadata.extras if extra.format == "png"]
     if metadata.icc:
-        # A profile speaks for itself; the chunk that says sRGB must not stand beside one.
+        # The sRGB chunk must not occur beside a profile.
         chunks = [chunk for chunk in chunks if chunk[4:8] != b"sRGB"]
         chunks.append(_chunk(b"iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
     if metadata.dpi:
@@ -271,7 +271,7 @@ def _metadata_chunks(metadata: Metadata) -> bytes:
 
 
 def _comment(text: bytes) -> bytes:
-    """Return the comment of a JPEG or GIF, which may be in any encoding, as a text."""
+    """Return the comment of a JPEG or GIF, which may be in any encoding, as a text chunk."""
     try:
         return _chunk(b"iTXt", b"Comment\0\0\0\0\0" + text.decode("utf-8").replace("\0", "").encode())
     except UnicodeDecodeError:

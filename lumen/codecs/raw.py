@@ -1,7 +1,7 @@
 """Camera raw files, developed by the optional rawpy (LibRaw).
 
-The result is an ordinary 16-bit sRGB picture, with the camera's white balance and without automatic brightness: how
-bright it becomes is the network's part.
+The result is an ordinary 16-bit sRGB picture, with the camera's white balance and without automatic brightness: that
+is the network's job.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Metadata, Picture, check_size
 
 _SRGB_CURVE = (2.4, 12.92)
-_MAKER_NOTE = 0x927C  # its offsets hold in the raw file alone
+_MAKER_NOTE = 0x927C  # its offsets are valid in the raw file only
 _JPEG_START, _EXIF_START = b"\xff\xd8\xff", b"Exif\0\0"
 
 
@@ -50,7 +50,7 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
 
 
 def _exif(stream: BinaryIO) -> bytes | None:
-    """Return the tags of files that are TIFF files by their structure, as most are."""
+    """Return the tags of raw files with the structure of TIFF files, as most have."""
     try:
         stream.seek(0)
         order = exif.byte_order(stream.read(2))
@@ -65,7 +65,7 @@ def _exif(stream: BinaryIO) -> bytes | None:
 
 
 def _exif_of_preview(file: object) -> bytes | None:
-    """Return the tags of the preview that is a JPEG file, for raw files of other structures."""
+    """Return the tags of the JPEG preview, for raw files of other structures."""
     import rawpy
     from PIL import JpegImagePlugin
 

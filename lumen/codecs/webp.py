@@ -1,7 +1,7 @@
 """WebP: chunks for the header and the metadata, imagecodecs for reading, Pillow for writing.
 
-Pillow asks its own size limit before ours can be asked, and does not tell lossless files from lossy ones. So the
-chunks are read by hand on purpose: metadata to the byte, limits before decoding.
+Pillow applies its own size limit first, and does not tell lossless from lossy files. So chunks are read by hand on
+purpose: metadata byte for byte, and limits before decoding.
 
 Reference:
     RFC 9649, "WebP Image Format".
@@ -25,13 +25,13 @@ from lumen.imaging.picture import Metadata, Picture, Samples, check_size, first_
 
 _PICTURES = (b"VP8 ", b"VP8L", b"ANMF")
 _MAX_CHUNK = 1 << 26
-_METHOD = 4  # of 6; more takes long for little
+_METHOD = 4  # of 6; higher ones take much longer and save little
 _LOSSLESS_EFFORT = 60  # of 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Header:
-    """What the chunks say: size in pixels, number of frames, whether all levels are kept, metadata."""
+    """Facts from the chunks: size in pixels, number of frames, whether it is lossless, metadata."""
 
     width: int
     height: int

@@ -1,4 +1,4 @@
-"""Which model a picture goes through, and what brightness that would choose."""
+"""Choice of the model for a picture, and the brightness that the model chooses."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 
 def model_for(picture: Picture, models: Models) -> tuple[Model, Tone | None]:
-    """Return the model for a picture, and how the picture's levels become those of sRGB where they are not.
+    """Return the model for a picture, and the conversion of its levels to sRGB if they need one.
 
-    Its depth decides, and its colour space: with another tone curve than that of sRGB it needs the 16-bit model, as in
-    8 bits the dark levels of other curves would fall together.
+    The picture's depth decides. A picture with a tone curve other than that of sRGB always needs the 16-bit model: in
+    8 bits the dark levels of other curves would merge.
     """
     tone = tone_of(picture.metadata, picture.pixels.dtype)
     if tone is not None:
@@ -29,6 +29,6 @@ def model_for(picture: Picture, models: Models) -> tuple[Model, Tone | None]:
 
 
 def chosen_brightness(picture: Picture, models: Models) -> float:
-    """Return the mean sRGB level in [0, 1] that the model aims at by itself."""
+    """Return the mean sRGB level in [0, 1] that the model chooses by itself."""
     model, tone = model_for(picture, models)
     return model.brightness(thumbnail_for(picture.pixels, model.spec, None if tone is None else tone.seen))

@@ -1,8 +1,10 @@
-"""The main path: a picture as a thumbnail and as windows, through the model, and together again.
+"""The main path: read a file, run the model on its thumbnail and windows, write the result.
 
 ::
 
-    read_picture -> area_thumbnail + plan_tiles -> cut -> model.run -> blend -> paste -> encode_result
+    read_source -> thumbnail_for + plan_windows -> cut -> run_passes -> paste -> encode_result
+
+The middle part is in `lumen.enhance.tiles`.
 """
 
 from __future__ import annotations
@@ -25,14 +27,14 @@ from lumen.runtime.protocols import Models, Pixels
 
 @dataclass(frozen=True, kw_only=True)
 class FileResult:
-    """One file that was written.
+    """The result of one file.
 
     Attributes:
         source: The file that was read.
         target: The file that was written.
         width: Columns.
         height: Rows.
-        seconds: From before decoding until the result was on disk.
+        seconds: Time from before decoding until the result was on disk.
         warnings: Metadata that could not be kept, one line each.
     """
 
@@ -47,17 +49,17 @@ class FileResult:
 def enhance_picture(
     picture: Picture, models: Models, options: EnhanceOptions | None = None, progress: PictureProgress | None = None
 ) -> Picture:
-    """Enhance one picture; size, depth, alpha and metadata stay as they are, but for the EXIF block's dark thumbnail.
+    """Enhance one picture; size, depth, alpha and metadata stay, except for the dark thumbnail in the EXIF block.
 
     Args:
         picture: uint8 or uint16 pixels [H, W, 3] of any size.
-        models: The 8-bit and 16-bit twins; the picture decides which (see `model_for`).
+        models: The 8-bit and 16-bit models; `model_for` chooses.
         options: Exposure, strength, passes and memory.
-        progress: Called with the fraction done, in (0, 1], after each run of the model.
+        progress: Called with the fraction done, in (0, 1], after each model run.
 
     Raises:
-        OutOfMemoryError: Even the smallest window does not fit in memory.
-        UsageError: The asked window or memory is too small for the model.
+        OutOfMemoryError: Even the smallest window does not fit into memory.
+        UsageError: The requested window or memory is too small for the model.
     """
     options = options or EnhanceOptions()
     model, tone = model_for(picture, models)
@@ -65,13 +67,13 @@ def enhance_picture(
 
 
 def with_pixels(picture: Picture, pixels: Pixels) -> Picture:
-    """Return what was made of a picture: new pixels of its size, and its metadata but for the preview, now too dark."""
+    """Return a picture with new pixels and its metadata, but without the thumbnail, which would be too dark now."""
     metadata = replace(picture.metadata, exif=without_thumbnail(picture.metadata.exif))
     return replace(picture, pixels=pixels, metadata=metadata)
 
 
 def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOptions | None = None) -> FileResult:
-    """Enhance one file into another; the target appears whole or not at all.
+    """Enhance one file into another; the target is written completely or not at all.
 
     Raises:
         UsageError: Both are the same file.

@@ -1,4 +1,4 @@
-"""The tile loop: windows cut, enhanced and pasted; smaller ones where memory is short."""
+"""The tile loop: cut, enhance and paste windows; use smaller ones if memory is short."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from lumen.runtime.protocols import Model, Pixels
 
 log = logging.getLogger(__name__)
 
-SHRINK = 0.7  # of the side: about half the memory
+SHRINK = 0.7  # factor of the side: about half the memory
 
 
 def enhance_pixels(
     pixels: Pixels, model: Model, options: EnhanceOptions, progress: PictureProgress, tone: Tone | None = None
 ) -> Pixels:
-    """Enhance pixels window by window; where memory is short the windows shrink, and what is done stays.
+    """Enhance pixels window by window. If memory is short, the windows shrink and finished rows are kept.
 
     Args:
-        pixels: `model.spec.sample` [H, W, 3], or uint8 with a `tone` that makes 16 bits of them.
-        model: What each window goes through.
+        pixels: `model.spec.sample` [H, W, 3], or uint8 with a `tone` that converts them to 16 bits.
+        model: The model for every window.
         options: Exposure, strength, passes and memory.
-        progress: Called with the fraction done, in (0, 1], after each run of the model.
-        tone: How the picture's levels become sRGB's, where they are not.
+        progress: Called with the fraction done, in (0, 1], after each model run.
+        tone: Conversion of the picture's levels to sRGB, if they need one.
 
     Returns:
         Shape and dtype of `pixels`.
 
     Raises:
-        OutOfMemoryError: Even the smallest window does not fit in memory.
-        UsageError: The asked window or memory is too small for the model.
+        OutOfMemoryError: Even the smallest window does not fit into memory.
+        UsageError: The requested window or memory is too small for the model.
     """
     if options.strength == 0:
         progress(1.0)
@@ -48,7 +48,7 @@ def enhance_pixels(
     thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)  # [h, w, 3]
     ev = np.array([options.ev], np.float32)
     result = np.empty_like(pixels)
-    rows_done = 0  # cores above stay valid when the window shrinks: its size never changes the result
+    rows_done = 0  # stay valid when the window shrinks, because its size never changes the result
     while rows_done < height:
         plan = plan_windows(height, width, spec, window_px(model, options))
         try:
@@ -70,7 +70,7 @@ def enhance_pixels(
 
 
 def _blend(window: Pixels, enhanced: Pixels, strength: float) -> Pixels:
-    """Return the levels that lie `strength`, in (0, 1], of the way from a window to its result, to the nearest."""
+    """Return the levels at `strength`, in (0, 1], of the way from a window to its result, rounded."""
     if strength == 1:
         return enhanced
     before = window.astype(np.float32)
@@ -78,7 +78,7 @@ def _blend(window: Pixels, enhanced: Pixels, strength: float) -> Pixels:
 
 
 def _shrink(model: Model, failed_px: int) -> bool:
-    """Remember for the rest of the run that a window was too large; return False where none smaller is left."""
+    """Use smaller windows for the rest of the run; return False if the failed one was already the smallest."""
     least = smallest_window_px(model)
     if failed_px <= least:
         return False

@@ -1,8 +1,8 @@
-"""The file formats, one record each: how their files are known, what they hold, and what results are stored as.
+"""The file formats, one record each: suffixes, first bytes, limits, and what results are stored as.
 
-A format is one record here and one module in `lumen.codecs` that is named as it is, with `decode` and, unless its
-results are stored as another format, `encode` (see `lumen.codecs.interface`). Those modules are not loaded here: files
-are found, and their results planned, before any picture library is.
+A format is one record here and one module of the same name in `lumen.codecs`, with `decode` and, unless results are
+stored in another format, `encode` (see `lumen.codecs.interface`). Those modules are not loaded here, because files are
+found and results planned before any picture library is needed.
 """
 
 from __future__ import annotations
@@ -25,24 +25,23 @@ class Codec:
     """One format.
 
     Attributes:
-        name: Its name, and that of its module in `lumen.codecs`.
-        label: What people call it.
-        suffixes: Suffixes of its files in lower case; results get the first one.
-        marks: Bytes its files begin with, as (offset, bytes).
-        brands: Names of the kind in the first box of files that are made of boxes (ISO 14496-12).
-        stored_as: Format of the results, where files of this one are only read.
-        choice: What `--format` calls it, where it is offered there.
-        bits: Largest number of bits a sample.
+        name: Name of the format and of its module in `lumen.codecs`.
+        label: Name for people.
+        suffixes: Lower-case suffixes; results get the first one.
+        marks: First bytes of its files, as (offset, bytes).
+        brands: Brands in the `ftyp` box, for files made of boxes (ISO 14496-12).
+        stored_as: Format of the results, if this one is only read.
+        choice: Its name for `--format`, if it is offered there.
+        bits: Largest number of bits per sample.
         alpha: Whether it holds transparency.
         gray: Whether it holds pictures of one channel.
-        side_px: Longest side in pixels; None where memory ends first.
-        metadata: What it holds beside pixels, by the fields of `lumen.imaging.picture.Metadata`.
-        most_bytes: The longest that single kinds of metadata may be.
-        exif_by_tag: Whether only the tags that describe the picture are kept of an EXIF block.
-        package: What has to be installed to handle it.
-        otherwise: What to do with a file where that is not installed.
-        optional_encoder: Whether builds of its library differ: its module then says in `why_not_writable` what is
-            missing.
+        side_px: Longest side in pixels; None if only memory limits it.
+        metadata: Kinds of metadata it holds, by the fields of `lumen.imaging.picture.Metadata`.
+        most_bytes: Largest size of single kinds of metadata.
+        exif_by_tag: Whether it keeps only the descriptive tags of an EXIF block instead of the block.
+        package: The optional package it needs.
+        otherwise: What to do with a file if that package is not installed.
+        optional_encoder: Whether some builds of its library lack the encoder; its module then has `why_not_writable`.
     """
 
     name: Format
@@ -74,7 +73,7 @@ _ALL: Final = (
         alpha=False,
         side_px=65_535,
         metadata=frozenset({"exif", "icc", "xmp", "dpi", "iptc", "comment"}),
-        most_bytes={"exif": 65_527, "xmp": 65_502, "icc": 255 * 65_519, "comment": 65_533},  # of its segments
+        most_bytes={"exif": 65_527, "xmp": 65_502, "icc": 255 * 65_519, "comment": 65_533},  # limits of its segments
     ),
     Codec(
         name="png",
@@ -83,7 +82,7 @@ _ALL: Final = (
         marks=((0, b"\x89PNG\r\n\x1a\n"),),
         choice="png",
         bits=16,
-        side_px=1_000_000,  # of libpng
+        side_px=1_000_000,  # limit of libpng
         metadata=frozenset({"exif", "icc", "xmp", "dpi", "comment"}),
     ),
     Codec(
@@ -123,7 +122,7 @@ _ALL: Final = (
         metadata=frozenset({"exif", "icc", "xmp"}),
         optional_encoder=True,
     ),
-    Codec(  # after AVIF, whose files bear its general brands too
+    Codec(  # after AVIF, whose files carry the general brands of HEIF too
         name="heif",
         label="HEIF",
         suffixes=(".heic", ".heif", ".hif"),
@@ -167,25 +166,25 @@ CODECS: Final[Mapping[Format, Codec]] = MappingProxyType({codec.name: codec for 
 SUFFIXES: Final[Mapping[str, Format]] = MappingProxyType(
     {suffix: codec.name for codec in _ALL for suffix in codec.suffixes}
 )
-"""Lower-case suffixes of the files that folders are searched for, and what each promises to hold."""
+"""Format of each lower-case suffix; folders are searched for these."""
 
 _CHOICES: Final = MappingProxyType({codec.choice: codec.name for codec in _ALL if codec.choice})
 
 
 def stored_as(kind: Format) -> Format:
-    """Return what a result is stored as where no other format is asked for: camera raw as TIFF, GIF as PNG."""
+    """Return the format of a result if no other is requested: TIFF for camera raw, PNG for GIF, else the same."""
     return CODECS[kind].stored_as or kind
 
 
 def format_of(name: str | PurePath) -> Format | None:
-    """Return the format that a file's suffix promises; None for an unknown suffix."""
+    """Return the format of a file's suffix, or None if it is unknown."""
     return SUFFIXES.get(PurePath(name).suffix.lower())
 
 
 def result_suffix(suffix: str, asked: OutputFormat = "same") -> str:
-    """Return the suffix of the result of a file.
+    """Return the suffix of a file's result.
 
-    It stays where it names the format of the result already, or where it is unknown and no format is asked for.
+    It stays if it already names the format of the result, or if it is unknown and no format is requested.
 
     >>> result_suffix(".JPG"), result_suffix(".JPG", "png"), result_suffix(".jpeg", "jpg"), result_suffix(".NEF")
     ('.JPG', '.png', '.jpeg', '.tiff')

@@ -1,4 +1,4 @@
-"""Pictures worked through a few rows at a time, so that memory does not grow with their size."""
+"""Strips of rows, so that working memory does not grow with the picture."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 
 def strips(height: int, width: int, most: int = 1 << 19) -> Iterator[slice]:
-    """Yield slices of rows that together are all rows.
+    """Yield slices that cover all rows in order.
 
     Args:
         height: Rows of the picture.
-        width: Pixels of a row, or samples.
-        most: How many of them a strip may have; one row is the least.
+        width: Pixels (or samples) per row.
+        most: Largest number of them per strip; a strip has at least one row.
 
     >>> list(strips(5, 10, 25))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]

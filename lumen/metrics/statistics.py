@@ -1,4 +1,4 @@
-"""What can be said of a picture without a reference: how bright, contrasty and colourful it is, and what is clipped."""
+"""Statistics of a picture without a reference: brightness, contrast, colourfulness, colour cast, clipping."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lumen.imaging.strips import strips
 from lumen.metrics.fidelity import luma
 
-BLACK: Final = 5  # levels of 255: no more than noise around zero
+BLACK: Final = 5  # levels of 255: only noise around zero
 WHITE: Final = 255
 _STRIP_PX = 1 << 17  # pixels at a time
 
@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def statistics(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
-    """Return facts about sRGB pixels uint8 `[H, W, 3]`.
+    """Return statistics of sRGB pixels uint8 `[H, W, 3]`.
 
     Returns:
         `brightness`: mean luma in [0, 1]. `contrast`: its standard deviation, in [0, 0.5]. `colorfulness`: in levels of

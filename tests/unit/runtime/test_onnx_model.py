@@ -155,7 +155,7 @@ def test_infinity_in_fp32_fails_the_picture_too(folder: Path) -> None:
 
 def test_a_stranger_beside_it_is_not_taken_for_the_fp32_form(folder: Path) -> None:
     write_fake_onnx(folder / "m.onnx", radius=0, weights_sha256="f" * 64)
-    with pytest.raises(ModelError, match=r"m\.onnx is not the fp32 form of m\.fp16\.onnx"):
+    with pytest.raises(ModelError, match=r"m\.onnx is not the fp32 version of m\.fp16\.onnx"):
         half(folder).run(BRIGHT, THUMBNAIL, EV)
 
 

@@ -173,7 +173,7 @@ def test_a_precision_asked_for_by_name_must_be_there(
 
 
 def test_the_bundled_model_is_fp32_alone() -> None:
-    with pytest.raises(ModelError, match="lumen-s comes in fp32 alone"):
+    with pytest.raises(ModelError, match="lumen-s exists in fp32 only"):
         open_model(RuntimeOptions(device="cpu", precision="fp16"))
 
 
