@@ -66,7 +66,7 @@ class Source:
     training: Mapping[str, Any]
 
 
-def read_source(path: Path, architecture: str | None = None) -> Source:
+def read_network(path: Path, architecture: str | None = None) -> Source:
     """Read a checkpoint of `lumen train` or, where an architecture is named, the weights of its public release.
 
     Raises:
@@ -153,7 +153,7 @@ def export_checkpoint(
     if out.suffix != ".onnx" or out == half_of(out):
         raise UsageError(f"expected -o to name the fp32 file, ending in .onnx but not in .fp16.onnx, got {out}")
     variants = (*IN_FULL, HALF) if precision == "fp16" else IN_FULL
-    source = read_source(checkpoint_path, architecture)
+    source = read_network(checkpoint_path, architecture)
     spec = describe(source, name or out.stem, scores or {})
     count = HEAVY_TILES if _is_heavy(spec) else TILES
     try:

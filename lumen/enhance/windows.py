@@ -1,4 +1,4 @@
-"""How large a window may be, by the options and the memory."""
+"""Window sizes that options and memory allow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def window_px(model: Model, options: EnhanceOptions) -> int:
     """Return the largest window side in pixels that the options and the memory allow.
 
     Raises:
-        UsageError: What the user asked for leaves no pixel between two halos, or no window at all.
+        UsageError: The requested size leaves no pixel between two halos, or the requested memory is too small.
     """
     spec = model.spec
     if options.tile_px is not None:
@@ -28,14 +28,14 @@ def window_px(model: Model, options: EnhanceOptions) -> int:
 
 
 def plan_windows(height: int, width: int, spec: ModelSpec, side_px: int) -> TilePlan:
-    """Return how a picture is cut into windows of at most `side_px` for a model."""
+    """Return the plan that cuts a picture into windows of at most `side_px` for a model."""
     return plan_tiles(
         height, width, align=spec.align, halo_px=spec.halo_px, edge_px=spec.edge_px, max_window_px=side_px
     )
 
 
 def smallest_window_px(model: Model) -> int:
-    """Return the smallest side worth running: below it nearly everything is halo."""
+    """Return the smallest window side; below it nearly everything is halo."""
     return max(MIN_WINDOW_PX, 3 * model.spec.halo_px + model.spec.align)
 
 

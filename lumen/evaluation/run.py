@@ -15,7 +15,8 @@ from lumen.codecs.codec import write_picture
 from lumen.color.srgb import srgb_to_linear
 from lumen.config import EV_LIMIT, EnhanceOptions
 from lumen.enhance.file_io import read_source
-from lumen.enhance.pipeline import chosen_brightness, enhance_picture
+from lumen.enhance.model_choice import chosen_brightness
+from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import DataError, PictureError, UsageError
 from lumen.evaluation.baselines import make_baseline
 from lumen.evaluation.measures import Score

@@ -21,8 +21,8 @@ import pytest
 from PIL import Image
 
 import lumen
+from tests.support.modules import ROOT, module_files
 
-ROOT = Path(__file__).parent.parent.parent
 HEAVY = ("numpy", "PIL", "onnxruntime", "torch")
 TORCH_ROOMS = {"lumen.models", "lumen.train", "lumen_export"}
 
@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.data": set(),
     "lumen.extras": {"lumen.errors"},
     "lumen.files": {"lumen.errors"},
-    "lumen.imaging": FACTS,
+    "lumen.imaging": FACTS | {"lumen.extras"},
     "lumen.color": FACTS | {"lumen.imaging"},
     "lumen.codecs": FACTS | {"lumen.imaging", "lumen.color", "lumen.extras"},
     "lumen.metrics": FACTS | {"lumen.imaging", "lumen.extras", "lumen.data"},
@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.watching": CORE | {"lumen.enhance"},
     "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance"},
     "lumen.pages": FACTS | PIXELS | {"lumen.evaluation"},
-    "lumen.doctor": CORE,
+    "lumen.doctor": CORE | {"lumen.extras"},
     "lumen.models": FACTS | {"lumen.registry"},
     "lumen.train": CORE | {"lumen.metrics", "lumen.registry", "lumen.extras", "lumen.models"},
     "lumen_export": CORE | {"lumen.registry", "lumen.models", "lumen.train"},
@@ -64,16 +64,6 @@ class Import(NamedTuple):
     source: str  # module that imports
     target: str  # module imported
     lazy: bool  # inside a function, or for type checkers only
-
-
-def module_files() -> dict[str, Path]:
-    """Return every module of the product by its import name."""
-    found = {}
-    for base, package in ((ROOT, "lumen"), (ROOT / "export", "lumen_export")):
-        for path in sorted((base / package).rglob("*.py")):
-            parts = path.relative_to(base).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
 
 
 def statements(tree: ast.Module) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:

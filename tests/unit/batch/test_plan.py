@@ -10,8 +10,7 @@ from lumen.batch import collisions
 from lumen.batch.destinations import refuse_existing, skip_reason
 from lumen.batch.job import Job
 from lumen.batch.plan import Plan, plan_jobs, shard_of
-from lumen.config import BatchOptions, Existing, OutputFormat
-from lumen.enhance.names import result_name
+from lumen.config import BatchOptions, Existing
 from lumen.errors import NothingToDoError, UsageError
 
 
@@ -224,23 +223,6 @@ def test_the_policy_error_names_a_result(folder: Path) -> None:
     touch("out/a.png")
     with pytest.raises(UsageError, match=r"1 exist, such as out/a\.png"):
         refuse_existing(plan("in").jobs)
-
-
-@pytest.mark.parametrize(
-    ("name", "suffix", "kind", "expected"),
-    [
-        ("a.JPG", "", "same", "a.JPG"),
-        ("a.jpg", "-lit", "png", "a-lit.png"),
-        ("a.JPEG", "", "jpg", "a.JPEG"),
-        ("a.tif", "", "tiff", "a.tif"),
-        ("a.png", "", "tiff", "a.tiff"),
-        ("a.tar.gz", "-lit", "same", "a.tar-lit.gz"),
-        ("IMG.1", "", "png", "IMG.1.png"),
-        ("photo", "", "png", "photo.png"),
-    ],
-)
-def test_names_of_results(name: str, suffix: str, kind: OutputFormat, expected: str) -> None:
-    assert result_name(Path(name), suffix, kind) == expected
 
 
 def test_another_format_that_makes_two_results_one_is_refused(folder: Path) -> None:

@@ -1,45 +1,87 @@
-"""Half precision: which file runs, and that NaN and infinity never become pixels."""
+"""What a model gives and says; half precision is run again in fp32 where it is not enough."""
 
 from __future__ import annotations
 
 import logging
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lumen.config import EnhanceOptions, PrecisionChoice, RuntimeOptions
+from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import ModelError, NotFiniteError, OutOfMemoryError, UsageError
+from lumen.errors import DeviceError, ModelError, NotFiniteError, OutOfMemoryError
 from lumen.imaging.picture import Picture
-from lumen.runtime import open as open_module
+from lumen.runtime import onnx_model
 from lumen.runtime.onnx_model import OnnxModel
 from lumen.runtime.open import ModelSet, open_model
 from lumen.runtime.protocols import Floats, Pixels
-from tests.support.fakes import fake_spec, write_fake_onnx
-from tests.unit.runtime.test_session import EV, THUMBNAIL, native
+from lumen.spec import SampleType
+from tests.support.fakes import FakeModel, fake_spec, write_fake_onnx
+from tests.support.runtime import EV, THUMBNAIL, TILES, FaultySession, cpu, native
+
+
+@pytest.mark.parametrize("sample", ["uint8", "uint16"])
+def test_a_real_session_equals_the_fake(path: Path, sample: SampleType) -> None:
+    rng = np.random.default_rng(0)
+    model = open_model(cpu(path), sample=sample)
+    fake = FakeModel(sample, gain=2.0, radius=1)
+    tiles = rng.integers(0, model.spec.levels // 2, (2, 40, 48, 3)).astype(sample)
+    ev = np.array([0.5], np.float32)
+    difference = model.run(tiles, THUMBNAIL, ev).astype(int) - fake.run(tiles, THUMBNAIL, ev)
+    assert model.device == "cpu"
+    assert np.abs(difference).max() <= 1  # float32 against float64, rounded
+    assert model.brightness(THUMBNAIL[0]) == pytest.approx(0.5)
+    assert model.brightness(THUMBNAIL[0], 0.5) == pytest.approx(fake.brightness(THUMBNAIL[0], 0.5))
+
+
+def test_a_released_model_runs_again(path: Path) -> None:
+    model = open_model(cpu(path))
+    model.release()
+    assert model.run(TILES, THUMBNAIL, EV).shape == TILES.shape
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError,
+        lambda: native("BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 123"),
+        lambda: native("CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED ; GPU=0"),
+        lambda: native("CUDA failure 2: out of memory"),
+        lambda: RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_memory_errors_are_told_apart(error: Callable[[], Exception]) -> None:
+    model = OnnxModel(fake_spec(), "cpu", lambda: FaultySession(error()))
+    with pytest.raises(OutOfMemoryError, match="72x64"):
+        model.run(TILES, THUMBNAIL, EV)
+
+
+def test_other_native_errors_become_one_line() -> None:
+    model = OnnxModel(fake_spec(), "cpu", lambda: FaultySession(native("Non-zero status\nstack")))
+    with pytest.raises(ModelError, match=r"model 'fake' failed on cpu: Non-zero status$"):
+        model.run(TILES, THUMBNAIL, EV)
+
+
+def test_memory_that_is_short_for_a_new_session_is_told_apart() -> None:
+    def connect() -> Any:
+        raise DeviceError("cuda:0 cannot be used: CUDA failure 2: out of memory")
+
+    model = OnnxModel(fake_spec(), "cuda:0", connect)
+    with pytest.raises(OutOfMemoryError, match="72x64"):
+        model.run(TILES, THUMBNAIL, EV)
+
+
+def test_budget_is_asked_once_so_that_the_own_arena_does_not_shrink_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([1000, 10])
+    monkeypatch.setattr(onnx_model, "free_ram_bytes", lambda: next(answers))
+    model = OnnxModel(fake_spec(), "cpu", lambda: FaultySession(MemoryError()))
+    assert (model.budget_bytes, model.budget_bytes) == (600, 600)
+
 
 DARK, BRIGHT = np.full((1, 16, 24, 3), 20, np.uint8), np.full((1, 16, 24, 3), 90, np.uint8)
-SWELL = 400.0  # twice 90, times 400, is more than the 65504 that half precision holds
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a doubling model in both precisions; bright tiles overflow in half precision."""
-    folder = tmp_path_factory.mktemp("model")
-    write_fake_onnx(folder / "m.onnx", radius=0, swell=SWELL)
-    write_fake_onnx(folder / "m.u16.onnx", "uint16", radius=0)
-    write_fake_onnx(folder / "m.fp16.onnx", radius=0, swell=SWELL, precision="fp16")
-    return folder
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    """The same, to be changed by a test."""
-    return Path(shutil.copytree(made, tmp_path / "model"))
 
 
 def half(folder: Path, name: str = "m.onnx") -> OnnxModel:
@@ -87,7 +129,7 @@ def test_only_the_windows_that_need_it_are_run_again(made: Path, monkeypatch: py
     assert 0 < len(shapes) < 4
 
 
-def test_without_the_guard_infinity_becomes_a_level(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_guard_infinity_becomes_a_level(made: Path) -> None:
     """The control: integers do not show that a number was none."""
     model = half(made)
     model._outputs = ("enhanced", "brightness")
@@ -113,7 +155,7 @@ def test_infinity_in_fp32_fails_the_picture_too(folder: Path) -> None:
 
 def test_a_stranger_beside_it_is_not_taken_for_the_fp32_form(folder: Path) -> None:
     write_fake_onnx(folder / "m.onnx", radius=0, weights_sha256="f" * 64)
-    with pytest.raises(ModelError, match=r"m\.onnx is not the fp32 form of m\.fp16\.onnx"):
+    with pytest.raises(ModelError, match=r"m\.onnx is not the fp32 version of m\.fp16\.onnx"):
         half(folder).run(BRIGHT, THUMBNAIL, EV)
 
 
@@ -129,7 +171,7 @@ def test_a_brightness_that_is_no_number_fails_the_picture() -> None:
     model = OnnxModel(fake_spec(), "cpu", Odd)
     with pytest.raises(NotFiniteError):
         model.run(DARK, THUMBNAIL, EV)
-    with pytest.raises(NotFiniteError, match="nan as the brightness"):
+    with pytest.raises(NotFiniteError, match="nan as the target brightness"):
         model.brightness(THUMBNAIL[0])
 
 
@@ -151,52 +193,6 @@ def test_released_memory_is_that_of_both(made: Path) -> None:
     assert model._full is not None
     assert (model._session, model._full._session) == (None, None)
     assert model.run(BRIGHT, THUMBNAIL, EV).max() == 180
-
-
-@pytest.mark.parametrize(
-    ("name", "precision", "device", "expected"),
-    [
-        ("m.onnx", "auto", "cpu", "m.onnx"),
-        ("m.onnx", "auto", "cuda:0", "m.fp16.onnx"),
-        ("m.onnx", "fp32", "cuda:0", "m.onnx"),
-        ("m.onnx", "fp16", "cpu", "m.fp16.onnx"),
-        ("m.fp16.onnx", "auto", "cpu", "m.fp16.onnx"),
-        ("m.fp16.onnx", "fp32", "cpu", "m.onnx"),
-    ],
-)
-def test_the_file_follows_precision_and_device(
-    made: Path, name: str, precision: PrecisionChoice, device: str, expected: str
-) -> None:
-    options = RuntimeOptions(model=str(made / name), precision=precision)
-    assert open_module._find_file(options, "uint8", device) == made / expected
-    assert open_module._find_file(options, "uint16", device) == made / "m.u16.onnx"
-
-
-def test_auto_does_without_a_half_file(folder: Path) -> None:
-    (folder / "m.fp16.onnx").unlink()
-    options = RuntimeOptions(model=str(folder / "m.onnx"))
-    assert open_module._find_file(options, "uint8", "cuda:0") == folder / "m.onnx"
-
-
-@pytest.mark.parametrize(
-    ("given", "precision", "missing"), [("m.onnx", "fp16", "m.fp16.onnx"), ("m.fp16.onnx", "fp32", "m.onnx")]
-)
-def test_a_precision_asked_for_by_name_must_be_there(
-    folder: Path, given: str, precision: PrecisionChoice, missing: str
-) -> None:
-    (folder / missing).unlink()
-    with pytest.raises(ModelError, match=f"--precision {precision} needs {missing} beside"):
-        open_model(RuntimeOptions(model=str(folder / given), device="cpu", precision=precision))
-
-
-def test_the_bundled_model_is_fp32_alone() -> None:
-    with pytest.raises(ModelError, match="lumen-s comes in fp32 alone"):
-        open_model(RuntimeOptions(device="cpu", precision="fp16"))
-
-
-def test_an_unknown_precision_is_refused() -> None:
-    with pytest.raises(UsageError, match="--precision auto, fp32 or fp16, got 'int8'"):
-        RuntimeOptions(precision="int8")  # type: ignore[arg-type]
 
 
 def test_native_faults_of_a_guarded_model_are_told_as_ever() -> None:
