@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import pytest
 
 from lumen.cli.main import COMMANDS
+from lumen.errors import Exit
 from tests.conftest import ROOT
 from tests.support.docs import PAGES, Page, Section, all_options, lay_out, options_of, own_options
 
@@ -24,7 +25,7 @@ RUN = [
     if {block.language for block in section.blocks} & {"bash", "python"} and (page.file, section.title) not in NOT_RUN
 ]
 # The table of a page that has a row for every option of a command.
-OPTION_TABLES = [("README.md", "Enhance", "enhance")]
+OPTION_TABLES = [("docs/enhance.md", "Options", "enhance"), ("docs/eval.md", "Options", "eval")]
 every_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 # What was true of former versions may stand there.
 every_page_of_today = pytest.mark.parametrize(
@@ -37,7 +38,7 @@ every_page_of_today = pytest.mark.parametrize(
 def pictures_in(folder: Path, *, below: bool) -> set[str]:
     """Return the names, up to the first dot, of the pictures in a folder of the workplace."""
     found = folder.rglob("*.*") if below else folder.glob("*.*")
-    return {path.name.partition(".")[0] for path in found if path.suffix in {".jpg", ".png"}}
+    return {path.name.partition(".")[0] for path in found if path.suffix in {".jpg", ".png", ".webp"}}
 
 
 def words_of(section: Section) -> list[list[str]]:
@@ -46,18 +47,16 @@ def words_of(section: Section) -> list[list[str]]:
 
 
 def results(section: Section, folder: Path) -> dict[str, set[str]]:
-    """Return the names of all results that the `lumen enhance INPUT -o OUT ...` lines of a section promise, by OUT."""
+    """Return the names of all results that the `lumen enhance INPUT... -o OUT` lines of a section promise, by OUT."""
     promised: dict[str, set[str]] = {}
     for words in words_of(section):
-        if (
-            words[:2] != ["lumen", "enhance"]
-            or words[3:4] != ["-o"]
-            or {"--include", "--exclude", "--dry-run"} & {*words}
-        ):
+        out = words[words.index("-o") + 1] if "-o" in words else "-"
+        inputs = list(takewhile(lambda word: not word.startswith("-"), words[2:]))
+        if words[:2] != ["lumen", "enhance"] or out == "-" or not inputs or {"--include", "--dry-run"} & {*words}:
             continue
-        place = folder / words[2]
-        names = pictures_in(place, below="-r" in words) if place.is_dir() else {place.stem}
-        promised[words[4]] = promised.get(words[4], set()) | names
+        for place in (folder / name for name in inputs):
+            names = pictures_in(place, below="-r" in words) if place.is_dir() else {place.stem}
+            promised[out] = promised.get(out, set()) | names
     return promised
 
 
@@ -136,6 +135,20 @@ def test_the_pages_name_options() -> None:
 def test_the_table_of_options_is_complete(file: str, title: str, command: str) -> None:
     cells = re.findall(r"^\| (`-.*?`) \|", PAGES[file].section(title).text, re.MULTILINE)
     assert {name for cell in cells for name in re.findall(r"(?<![\w-])--[a-z0-9-]+", cell)} == own_options(command)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_named_somewhere(command: str) -> None:
+    named = set(
+        re.findall(r"(?<![\w-])--[a-z0-9-]+", "".join(PAGES[file].text for file in PAGES if file != "CHANGELOG.md"))
+    )
+    assert own_options(command) <= named
+
+
+def test_the_exit_codes_are_complete() -> None:
+    section = PAGES["docs/enhance.md"].section("Exit codes").text
+    cells = re.findall(r"^\| ([\d, ]+) \|", section, re.MULTILINE)
+    assert {int(code) for cell in cells for code in cell.split(",")} == set(map(int, Exit))
 
 
 @every_page
