@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from lumen.cli.help import GroupedCommand
 from lumen.errors import UsageError
 
 _folder = click.Path(path_type=Path)
 
 
-@click.command()
+@click.command("train", cls=GroupedCommand)
 @click.option("--data", type=_folder, help="Pairs: low/ and high/, or the folders of LOL v1, LOL v2 or SICE.")
 @click.option(
     "--synthetic",
