@@ -35,3 +35,7 @@ def test_the_first_line_enhances_every_example(tmp_path: Path) -> None:
 def test_the_command_table_is_complete() -> None:
     section = README.section("Commands").text
     assert set(re.findall(r"^\| `lumen ([a-z-]+)", section, re.MULTILINE)) == set(COMMANDS)
+
+
+def test_every_page_is_linked() -> None:
+    assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= set(README.links)

@@ -23,6 +23,7 @@ import click
 
 from lumen.cli.main import COMMANDS, cli
 from tests.conftest import ROOT
+from tests.support.commands import ENVIRONMENT
 
 FILES = (
     "README.md",
@@ -229,15 +230,11 @@ def _put_commands(folder: Path) -> None:
 
 
 def _run(line: list[str], folder: Path) -> None:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "export")]),
-        "PATH": os.pathsep.join([str(folder / ".venv" / "bin"), os.environ["PATH"]]),
-    }
+    path = os.pathsep.join([str(folder / ".venv" / "bin"), os.environ["PATH"]])
     done = subprocess.run(
         line,
         cwd=folder,
-        env=environment,
+        env={**ENVIRONMENT, "PATH": path},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
