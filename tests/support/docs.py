@@ -213,9 +213,9 @@ def lay_out(folder: Path) -> None:
 
 def _put_commands(folder: Path) -> None:
     """Put `lumen` into the PATH, and stand-ins for what changes the environment or starts the tests."""
+    python = shlex.quote(sys.executable)
     scripts = {
-        "lumen": f'[ "$1" = train ] && exec {sys.executable} -m tests.support.short_training "$@"\n'
-        f'exec {sys.executable} -m lumen "$@"',
+        "lumen": f'[ "$1" = train ] && exec {python} -m tests.support.short_training "$@"\nexec {python} -m lumen "$@"',
         "python3": '[ "$*" = "-m venv .venv" ]',
         "pip": '[ "$1" = install ]',
         "pytest": "exit 0",
