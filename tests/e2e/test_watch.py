@@ -17,10 +17,8 @@ from PIL import Image
 
 from lumen.codecs.codec import read_picture
 from lumen.files.lock import lock_folder
-from tests.support.commands import command, run, save, start, tree
+from tests.support.commands import LINE, command, run, save, start, tree
 
-FACT = r" [a-z_]+=(\"(\\.|[^\"])*\"|\S+)"
-LINE = re.compile(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z (debug|info|warning|error) [a-z]+({FACT})*")
 QUICK = ("--settle", "100ms", "--min-free", "0")
 
 

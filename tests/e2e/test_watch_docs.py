@@ -15,6 +15,7 @@ from lumen.cli.commands.enhance import BATCH_ONLY
 from lumen.cli.main import COMMANDS, cli
 from lumen.errors import Exit
 from tests.conftest import ROOT
+from tests.support.commands import LINE
 
 DOCS = (ROOT / "docs" / "watch.md").read_text(encoding="utf-8")
 EVERYWHERE = {parameter.name for parameter in cli.params}  # a command takes them too, once it has been called
@@ -76,7 +77,7 @@ def test_every_event_stands_in_the_table() -> None:
                     told.add(name)
     table = {
         name
-        for cells in re.findall(r"^\| (`.*?`) \|", section("What it tells"), re.MULTILINE)
+        for cells in re.findall(r"^\| (`.*?`) \|", section("The log"), re.MULTILINE)
         for name in re.findall(r"`([a-z]+)`", cells)
     }
     assert {"start", "done", "paused"} <= told
@@ -85,7 +86,7 @@ def test_every_event_stands_in_the_table() -> None:
 
 
 def test_the_exit_codes_are_those_of_lumen() -> None:
-    cells = re.findall(r"^\| ([\d, ]+) \|", section("What it tells"), re.MULTILINE)
+    cells = re.findall(r"^\| ([\d, ]+) \|", section("The log"), re.MULTILINE)
     assert {int(code) for cell in cells for code in cell.split(",")} == set(map(int, Exit)) - {Exit.INTERNAL}
 
 
@@ -103,6 +104,4 @@ def test_the_unit_starts_a_command_that_exists() -> None:
 
 @pytest.mark.parametrize("line", re.findall(r"^\d{4}-.*$", DOCS, re.MULTILINE))
 def test_the_lines_are_as_they_are_written(line: str) -> None:
-    from tests.e2e.test_watch import LINE
-
     assert LINE.fullmatch(line)
