@@ -34,8 +34,8 @@ def test_the_peak_of_some_work_is_measured() -> None:
 def test_a_trial_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     subject = stepper()
     before, state = weights(subject).clone(), torch.get_rng_state()
-    monkeypatch.setattr(capacity, "peak_bytes", lambda device, work: (work(), 2_000_000)[1])
-    monkeypatch.setattr(capacity, "_free_bytes", lambda device: 5_000_000)
+    monkeypatch.setattr(capacity, "peak_bytes", lambda _, work: (work(), 2_000_000)[1])
+    monkeypatch.setattr(capacity, "_free_bytes", lambda _: 5_000_000)
     fit_batch(subject, 16, 0)
     assert subject.parts == 6  # 0.8 of 5 MB, less the optimiser's state, hold three crops of a megabyte
     assert torch.equal(weights(subject), before) and torch.equal(torch.get_rng_state(), state)
@@ -47,6 +47,6 @@ def test_where_nothing_is_known_the_recipe_decides(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     subject = stepper(accumulate=2)
-    monkeypatch.setattr(capacity, "peak_bytes", lambda device, work: None)
+    monkeypatch.setattr(capacity, "peak_bytes", lambda *_: None)
     fit_batch(subject, 16, 0)
     assert subject.parts == 2 and "does not tell how much memory" in caplog.text

@@ -65,7 +65,7 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
 
 
 def test_without_matplotlib_there_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curves, "is_installed", lambda module: False)
+    monkeypatch.setattr(curves, "is_installed", lambda _: False)
     assert not write_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
     assert list(tmp_path.iterdir()) == []
 
