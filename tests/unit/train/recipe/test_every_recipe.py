@@ -23,8 +23,8 @@ SMALL: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("name", bundled_recipes())
-def test_a_recipe_trains_to_its_end(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lumen.train.records.metrics_log.write_curves", lambda *_: None)
+@pytest.mark.usefixtures("no_drawings")
+def test_a_recipe_trains_to_its_end(name: str, tmp_path: Path) -> None:
     full = load_recipe(name)
     small = {**SMALL[full.network.architecture]}
     if "wiring" in full.network.hyperparameters:
