@@ -20,8 +20,8 @@ from lumen.train.loop import Trainer
 from lumen.train.options import TrainOptions
 from lumen.train.recipe.recipe import Recipe, from_dict
 from lumen.train.stepper import Stepper
+from tests.support.networks import SMALL_CONTEXT
 
-SMALL_NETWORK = {"widths": [8, 16], "blocks": 1, "code": 8, "thumbnail_px": 32}
 SMALL_RESIDUAL: dict[str, object] = {
     "architecture": "residual",
     "hyperparameters": {"groups": 1, "blocks": 1, "width": 8},
@@ -64,7 +64,7 @@ def write_pairs(root: Path, count: int, *, lol: bool = True) -> Path:
 def tiny_recipe(**sections: dict[str, object]) -> Recipe:
     """Return a recipe that trains in a second; keyword arguments change single values of sections."""
     values: dict[str, dict[str, object]] = {
-        "network": {"architecture": "context-mirnet", "hyperparameters": SMALL_NETWORK},
+        "network": {"architecture": "context-mirnet", "hyperparameters": SMALL_CONTEXT},
         "data": {"crop_px": 16, "batch": 4},
         "optimizer": {"iterations": 6, "warmup": 2, "rate": 1e-3},
         "brightness": {"iterations": 4, "samples": 8, "batch": 4},

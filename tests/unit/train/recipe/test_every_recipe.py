@@ -11,10 +11,11 @@ from lumen.train.checkpoint import load_checkpoint
 from lumen.train.options import TrainOptions
 from lumen.train.recipe.recipe import bundled_recipes, load_recipe
 from lumen.train.run import train_run
-from tests.support.training import SMALL_NETWORK, write_pairs
+from tests.support.networks import SMALL_CONTEXT
+from tests.support.training import write_pairs
 
 SMALL: dict[str, dict[str, object]] = {
-    "context-mirnet": SMALL_NETWORK,
+    "context-mirnet": SMALL_CONTEXT,
     "residual": {"groups": 1, "blocks": 1, "width": 8},
     "mirnet": {"groups": 1, "blocks": 1, "width": 8},
     "mirnet-keras": {"groups": 1, "blocks": 1, "width": 8},
