@@ -37,8 +37,8 @@ class TrainOptions:
     val: Path | None = None
     resume: str | None = None
     init: Path | None = None
-    device: str = "auto"
-    threads: int = 0
+    device: str = RuntimeOptions.device
+    threads: int = RuntimeOptions.threads
     workers: int = 0
     resident: bool = False
     fit_memory: bool = False

@@ -84,7 +84,7 @@ def test_wrong_options_are_told(options: list[str], message: str, capsys: pytest
     assert not Path("run").exists()
 
 
-def test_options_reach_the_recipe_of_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_reach_the_recipe_of_the_run() -> None:
     from lumen.train.recipe.recipe import load_recipe
 
     short = [*TINY, "--set=optimizer.iterations=2", "--set=validation.every=1"]

@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import json
 import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from lumen.errors import UsageError
+from lumen.train.recipe.explain import explained
 from lumen.train.recipe.sections import (
     BrightnessConfig,
     DataConfig,
     LossConfig,
     NetworkConfig,
     OptimizerConfig,
+    Section,
     ValidationConfig,
-    check,
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Section, frozen=True, kw_only=True):
     """All values of a training."""
 
     name: str
     seed: int = 0
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    data: DataConfig = field(default_factory=DataConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    brightness: BrightnessConfig = field(default_factory=BrightnessConfig)
-    validation: ValidationConfig = field(default_factory=ValidationConfig)
-
-    def __post_init__(self) -> None:
-        check(self.name, self.data, self.loss, self.optimizer, self.validation)
+    network: NetworkConfig = NetworkConfig()
+    data: DataConfig = DataConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    brightness: BrightnessConfig = BrightnessConfig()
+    validation: ValidationConfig = ValidationConfig()
 
     @property
     def joining(self) -> int:
@@ -63,8 +60,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON, TOML and `from_dict` take."""
-        plain = dataclasses.asdict(self)
-        plain["data"]["exclude"] = list(self.data.exclude)
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return plain
 
     def to_toml(self) -> str:
@@ -86,67 +82,15 @@ def from_dict(values: Mapping[str, Any]) -> Recipe:
     """Build a recipe from nested plain values.
 
     Raises:
-        UsageError: A key is unknown or a value has the wrong type.
+        UsageError: A key is unknown, or a value has the wrong type or is out of its range.
     """
-    recipe = _build(Recipe, values, "")
-    assert isinstance(recipe, Recipe)
-    return recipe
-
-
-def _build(kind: type, values: Mapping[str, Any], prefix: str) -> object:
-    """Fill one dataclass, checking keys and types."""
-    hints = get_type_hints(kind)
-    known = {f.name for f in dataclasses.fields(kind)}
-    for key in values:
-        if key not in known:
-            raise _unknown(prefix, key, known)
-    filled: dict[str, Any] = {}
-    for key, value in values.items():
-        hint = hints[key]
-        if dataclasses.is_dataclass(hint):
-            if not isinstance(value, Mapping):
-                raise UsageError(f"recipe: expected a table [{prefix + key}], got {value!r}")
-            filled[key] = _build(hint, value, f"{prefix}{key}.")  # type: ignore[arg-type]
-        else:
-            filled[key] = _scalar(prefix + key, hint, value)
     try:
-        return kind(**filled)
-    except TypeError as error:
-        raise UsageError(f"recipe: {error}") from error
-
-
-def _unknown(prefix: str, key: str, known: Iterable[str]) -> UsageError:
-    """Return the error for a key that no recipe has, with the nearest one that it has."""
-    wrong = prefix + key
-    leaves = {leaf.rpartition(".")[2]: leaf for leaf in sorted(_leaves(Recipe, ""), reverse=True)}
-    here = difflib.get_close_matches(key, sorted(known), 1)
-    near = [prefix + here[0]] if here else [leaves[name] for name in difflib.get_close_matches(key, leaves, 1, 0.9)]
-    advice = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(prefix + k for k in known))}"
-    return UsageError(f"expected a key of a recipe, got {wrong!r}; {advice}")
-
-
-def _leaves(kind: type, prefix: str) -> Iterator[str]:
-    """Yield the dotted keys of all values of a dataclass."""
-    for name, hint in get_type_hints(kind).items():
-        if dataclasses.is_dataclass(hint):
-            yield from _leaves(hint, f"{prefix}{name}.")  # type: ignore[arg-type]
-        else:
-            yield prefix + name
-
-
-def _scalar(label: str, hint: object, value: Any) -> Any:
-    """Check one value against its declared type; integers pass for floats."""
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and (not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)):
-        raise UsageError(f"recipe: expected {label} to be {hint.__name__}, got {value!r}")
-    if hint == tuple[str, ...]:
-        if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-            raise UsageError(f'recipe: expected {label} to be a list of names such as ["1", "2"], got {value!r}')
-        return tuple(value)
-    if hint == Mapping[str, Any] and not isinstance(value, Mapping):
-        raise UsageError(f"recipe: expected a table [{label}], got {value!r}")
-    return value
+        # Through JSON, where whole numbers become the floats that their fields are.
+        return msgspec.json.decode(msgspec.json.encode(values), type=Recipe)
+    except msgspec.ValidationError as error:
+        raise explained(error, Recipe, values) from error
+    except UnicodeEncodeError as error:
+        raise UsageError(f"recipe: expected text in UTF-8, got {error.object!r}") from error
 
 
 def bundled_recipes() -> dict[str, Traversable]:
@@ -160,7 +104,7 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
     """Read a bundled or own recipe and apply `key=value` overrides, values in TOML syntax.
 
     Raises:
-        UsageError: No such recipe, malformed TOML, an unknown key or a value of the wrong type.
+        UsageError: No such recipe, malformed TOML, an unknown key or a wrong value.
     """
     bundled = bundled_recipes()
     source = bundled.get(name_or_path) or Path(name_or_path)

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from lumen.errors import UsageError
+from msgspec import Meta, Struct
 
 Amp = Literal["bf16", "fp16", "off"]
 OptimizerKind = Literal["adamw", "adam"]
 Schedule = Literal["cosine", "plateau", "constant"]
 Exposures = Literal["lowest", "all"]
 
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Weight = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, lt=1)]
 
-@dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of a recipe. Types and ranges are checked where a recipe is read, not where one is made in Python."""
+
+
+class NetworkConfig(Section, frozen=True, kw_only=True):
     """Which network is trained."""
 
     architecture: str = "context-mirnet"
-    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    hyperparameters: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(Section, frozen=True, kw_only=True):
     """What a batch is made of.
 
     Attributes:
@@ -42,8 +48,8 @@ class DataConfig:
         longest_px: Larger pictures are reduced by a whole factor until no side is longer; 0 takes them as they are.
     """
 
-    crop_px: int = 128
-    batch: int = 16
+    crop_px: Positive = 128
+    batch: Positive = 16
     pairs: float = 0.5
     synthetic: float = 0.3
     identity: float = 0.2
@@ -55,11 +61,10 @@ class DataConfig:
     poses: bool = True
     exclude: tuple[str, ...] = ()
     exposures: Exposures = "lowest"
-    longest_px: int = 0
+    longest_px: Count = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class LossConfig:
+class LossConfig(Section, frozen=True, kw_only=True):
     """Weights of the loss terms, on levels in [0, 1].
 
     Attributes:
@@ -71,16 +76,19 @@ class LossConfig:
         epsilon: Of the Charbonnier term.
     """
 
-    charbonnier: float = 1.0
-    l1: float = 0.0
-    mse: float = 0.0
-    rmse: float = 0.0
-    ssim: float = 0.0
+    charbonnier: Weight = 1.0
+    l1: Weight = 0.0
+    mse: Weight = 0.0
+    rmse: Weight = 0.0
+    ssim: Weight = 0.0
     epsilon: float = 1e-3
 
+    def __post_init__(self) -> None:
+        if not any((self.charbonnier, self.l1, self.mse, self.rmse, self.ssim)):
+            raise ValueError("expected weights of the loss of which one at least is above 0, got 0 for all")
 
-@dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
+
+class OptimizerConfig(Section, frozen=True, kw_only=True):
     """How the weights are changed, for how long.
 
     Attributes:
@@ -105,27 +113,30 @@ class OptimizerConfig:
     """
 
     kind: OptimizerKind = "adamw"
-    epochs: float = 0.0
-    iterations: int = 22_000
+    epochs: Weight = 0.0
+    iterations: Count = 22_000
     schedule: Schedule = "cosine"
     rate: float = 6e-4
     final_rate: float = 1e-6
     warmup: int = 500
     hold: float = 0.4
     plateau_factor: float = 0.5
-    plateau_patience: int = 5
+    plateau_patience: Positive = 5
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.02
-    clip_norm: float = 1.0
-    ema: float = 0.999
+    clip_norm: Weight = 1.0
+    ema: Share = 0.999
     amp: Amp = "bf16"
-    accumulate: int = 1
+    accumulate: Positive = 1
+
+    def __post_init__(self) -> None:
+        if not (self.epochs or self.iterations):
+            raise ValueError("expected optimizer.iterations of at least 1 where there are no epochs, got 0")
 
 
-@dataclass(frozen=True, kw_only=True)
-class BrightnessConfig:
+class BrightnessConfig(Section, frozen=True, kw_only=True):
     """The second stage: the head that predicts the brightness, on thumbnails alone, of networks that have one.
 
     Attributes:
@@ -147,8 +158,7 @@ class BrightnessConfig:
     weight_decay: float = 0.05
 
 
-@dataclass(frozen=True, kw_only=True)
-class ValidationConfig:
+class ValidationConfig(Section, frozen=True, kw_only=True):
     """What is held out, by scene, and how often it is scored.
 
     Attributes:
@@ -161,56 +171,13 @@ class ValidationConfig:
             of that moment, and the last weights are the result.
     """
 
-    every: int = 2_000
-    epochs: float = 0.0
-    pairs: int = 40
+    every: Count = 2_000
+    epochs: Weight = 0.0
+    pairs: Positive = 40
     photos: int = 24
-    share: float = 0.0
+    share: Share = 0.0
     until: float = 1.0
 
-
-def check(
-    name: str, data: DataConfig, loss: LossConfig, optimizer: OptimizerConfig, held_out: ValidationConfig
-) -> None:
-    """Check the ranges of all values.
-
-    Raises:
-        UsageError: One is out of its range; the message names it.
-    """
-    _check_least(
-        name,
-        {
-            "data.batch": (data.batch, 1),
-            "data.crop_px": (data.crop_px, 1),
-            "data.longest_px": (data.longest_px, 0),
-            "optimizer.epochs": (optimizer.epochs, 0),
-            "optimizer.iterations": (optimizer.iterations, 0 if optimizer.epochs else 1),
-            "optimizer.accumulate": (optimizer.accumulate, 1),
-            "optimizer.plateau_patience": (optimizer.plateau_patience, 1),
-            "optimizer.clip_norm": (optimizer.clip_norm, 0),
-            "validation.epochs": (held_out.epochs, 0),
-            "validation.every": (held_out.every, 0 if held_out.epochs else 1),
-            "validation.pairs": (held_out.pairs, 1),
-            "validation.share": (held_out.share, 0),
-        },
-    )
-    for label, choices, chosen in (
-        ("data.exposures", Exposures, data.exposures),
-        ("optimizer.kind", OptimizerKind, optimizer.kind),
-        ("optimizer.schedule", Schedule, optimizer.schedule),
-        ("optimizer.amp", Amp, optimizer.amp),
-    ):
-        if chosen not in get_args(choices):
-            raise UsageError(f"recipe {name!r}: expected {label} out of {', '.join(get_args(choices))}, got {chosen!r}")
-    for label, value in (("validation.share", held_out.share), ("optimizer.ema", optimizer.ema)):
-        if value >= 1:
-            raise UsageError(f"recipe {name!r}: expected {label} below 1, got {value}")
-    terms = (loss.charbonnier, loss.l1, loss.mse, loss.rmse, loss.ssim)
-    if min(terms) < 0 or sum(terms) <= 0:
-        raise UsageError(f"recipe {name!r}: expected weights of the loss of at least 0, and one above, got {terms}")
-
-
-def _check_least(name: str, values: Mapping[str, tuple[float, float]]) -> None:
-    for label, (value, least) in values.items():
-        if value < least:
-            raise UsageError(f"recipe {name!r}: expected {label} of at least {least}, got {value}")
+    def __post_init__(self) -> None:
+        if not (self.epochs or self.every):
+            raise ValueError("expected validation.every of at least 1 where there are no epochs, got 0")

@@ -1,0 +1,75 @@
+"""What is said of a recipe that msgspec refuses: the key, what was expected there, and what came."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from typing import Any, Literal, get_args, get_origin
+
+from msgspec import Struct, ValidationError, structs
+
+from lumen.errors import UsageError
+
+KINDS = {
+    "array": 'a list of names such as ["1", "2"]',
+    "bool": "true or false",
+    "float": "a finite number",
+    "int": "a whole number",
+    "str": "a text",
+}
+BOUNDS = {">=": "of at least", "<": "below"}
+
+
+def explained(error: ValidationError, kind: type[Struct], values: Mapping[str, Any]) -> UsageError:
+    """Return the error for people, in one line.
+
+    Args:
+        error: What msgspec says, such as "Expected `int` >= 1 - at `$.data.batch`".
+        kind: What the values were to become.
+        values: Nested plain values.
+    """
+    text, _, place = str(error).partition(" - at `$")
+    key = place.strip(".`").partition("[")[0]  # an item of a list is told as the list
+    if unknown := re.search("unknown field `(.*)`", text):
+        return _unknown_key(kind, key, unknown[1])
+    if not text.startswith(("Expected", "Invalid")):  # a rule of ours
+        return UsageError(f"recipe: {text}")
+    value, declared = reduce(lambda table, part: table[part], key.split("."), values), _type_of(kind, key)
+    if bound := re.fullmatch(r"Expected `\w+` (\S+) (\S+)", text):
+        said = f"{key} {BOUNDS[bound[1]]} {float(bound[2]):g}"
+    elif get_origin(declared) is Literal:
+        said = f"{key} out of {', '.join(get_args(declared))}"
+    elif "`object`" in text:
+        said = f"a table [{key}]"
+    else:
+        said = f"{key} to be {KINDS['array' if '[' in place else text.split('`')[1]]}"
+    return UsageError(f"recipe: expected {said}, got {value!r}")
+
+
+def _unknown_key(kind: type[Struct], prefix: str, key: str) -> UsageError:
+    """Return the error for a key that no recipe has, with the nearest one that it has."""
+    prefix = f"{prefix}." if prefix else ""
+    known = sorted(field.name for field in structs.fields(_type_of(kind, prefix)))
+    leaves = {leaf.rpartition(".")[2]: leaf for leaf in sorted(_leaves(kind, ""), reverse=True)}
+    near = [prefix + name for name in difflib.get_close_matches(key, known, 1)]
+    near += [leaves[name] for name in difflib.get_close_matches(key, leaves, 1, 0.9)]
+    advice = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(prefix + name for name in known)}"
+    return UsageError(f"expected a key of a recipe, got {prefix + key!r}; {advice}")
+
+
+def _type_of(kind: Any, key: str) -> Any:
+    """Return the declared type of a dotted key; that of the whole for none."""
+    for part in filter(None, key.split(".")):
+        kind = next(field.type for field in structs.fields(kind) if field.name == part)
+    return kind
+
+
+def _leaves(kind: type[Struct], prefix: str) -> Iterator[str]:
+    """Yield the dotted keys of all values."""
+    for field in structs.fields(kind):
+        if isinstance(field.type, type) and issubclass(field.type, Struct):
+            yield from _leaves(field.type, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name
