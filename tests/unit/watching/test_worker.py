@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from lumen.config import EnhanceOptions
+from lumen.enhance.file_io import read_source
 from lumen.errors import DecodeError, NotFiniteError, OutputError
+from lumen.imaging.picture import Picture
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
 from lumen.watching.worker import AHEAD, ChangedError, Ending, KnownError, LeftError, Work, Worker
@@ -44,6 +46,10 @@ class Shop:
         Image.new("RGB", size, (level, level, level)).save(path)
         return self.work(name)
 
+    def noise(self, name: str) -> Work:
+        Image.fromarray(np.random.default_rng(0).integers(0, 99, (40, 60, 3), np.uint8)).save(self.tree.root / name)
+        return self.work(name)
+
     def work(self, name: str, twins: tuple[bytes, ...] = ()) -> Work:
         version = self.tree.look(name)
         assert version is not None
@@ -61,7 +67,8 @@ class Shop:
     def run(self, until: Callable[[], object] | None = None) -> dict[str, Exception | None]:
         """Go on until nothing is inside, or a condition holds."""
         deadline = time.monotonic() + 60
-        while (self.shop.inside if until is None else not until()) and time.monotonic() < deadline:
+        while self.shop.inside if until is None else not until():
+            assert time.monotonic() < deadline
             self.bell.wait(0.05)
             self.bell.clear()
             self.endings += self.shop.advance()
@@ -120,12 +127,29 @@ def test_one_bad_frame_does_not_fail_those_beside_it(shop: Shop) -> None:
     assert found == {"first.png": None, "a.png": None, "b.png": None}
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_taken(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changed_before_it_was_read_is_not_taken(shop: Shop) -> None:
     opened = shop.open()
     work = shop.picture("a.png")
     (shop.tree.root / "a.png").write_bytes(b"something else")
     opened.begin(work)
     assert isinstance(shop.run()["a.png"], ChangedError)
+    assert not (shop.out / "a.png").exists()
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_taken(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = shop.open()
+    work = shop.picture("a.png")
+
+    def read(path: Path, *arguments: Any) -> Picture:
+        picture = read_source(path, *arguments)  # the whole picture: only the file itself tells that it was replaced
+        shop.picture("a.png", level=30, size=(50, 40))
+        return picture
+
+    monkeypatch.setattr("lumen.watching.worker.read_source", read)
+    opened.begin(work)
+    error = shop.run()["a.png"]
+    assert isinstance(error, ChangedError)
+    assert "while it was read" in str(error)
     assert not (shop.out / "a.png").exists()
 
 
@@ -149,7 +173,7 @@ def test_a_file_with_the_content_of_a_finished_version_is_known(shop: Shop) -> N
     opened.begin(shop.work("a.png", twins=(b"another", first.digest)))
     shop.run()
     assert isinstance(shop.endings[-1][1], KnownError)
-    assert shop.models.for_sample("uint8").shapes == shop.models.for_sample("uint8").shapes[:1]
+    assert len(shop.models.for_sample("uint8").shapes) == 1  # for the first file alone
 
 
 def test_a_result_that_cannot_be_written_is_kept_and_written_later(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,6 +220,54 @@ def test_large_pictures_are_not_decoded_ahead_by_the_dozen(shop: Shop, monkeypat
     assert len(opened._ready) == 2 and opened.room == 0
     gate.set()
     shop.run()
+
+
+@pytest.mark.parametrize(("limit", "value"), [("BEHIND", 2), ("BEHIND_BYTES", 10_000)])
+def test_nothing_is_begun_while_the_writing_is_behind(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(f"lumen.watching.worker.{limit}", value)
+    gate = threading.Event()
+
+    def write(*_: Any, **__: Any) -> None:
+        gate.wait(30)
+
+    monkeypatch.setattr("lumen.watching.worker.write_atomically", write)
+    opened = shop.open(helpers=2)
+    for index in range(2):
+        assert opened.room > 0
+        # Noise: what is encoded is as large as what was decoded.
+        opened.begin(shop.noise(f"{index}.png"))
+        shop.run(until=lambda count=index + 1: len(opened._writing) == count)
+    assert not opened._ready and not opened._reading
+    assert opened.room == 0
+    gate.set()
+    shop.run()
+    assert opened.room > 0
+
+
+def test_models_wait_too_while_the_writing_is_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lumen.watching.worker.BEHIND", 1)
+    gate = threading.Event()
+    monkeypatch.setattr("lumen.watching.worker.write_atomically", lambda *_, **__: gate.wait(30))
+    opened = shop.open()
+    first, second = shop.picture("a.png"), shop.picture("b.png")
+    opened.write_again(first)
+    opened.begin(second)
+    shop.run(until=lambda: not opened._reading)
+    assert opened._ready and not opened._improving
+    gate.set()
+    assert shop.run() == {"a.png": None, "b.png": None}
+
+
+def test_the_names_of_folders_that_are_made_reach_the_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr("lumen.watching.worker.flush_folder", flushed.append)
+    opened = shop.open()
+    (shop.tree.root / "d").mkdir()
+    opened.begin(shop.picture("d/e/a.png"))
+    assert shop.run() == {"d/e/a.png": None}
+    assert set(flushed) == {shop.out.parent, shop.out, shop.out / "d"}
 
 
 def test_leaving_gives_back_what_had_not_begun_and_finishes_the_rest(shop: Shop) -> None:
