@@ -197,7 +197,7 @@ def test_closing_at_once_waits_for_nothing() -> None:
 
 
 def test_an_interruption_in_a_stage_is_raised() -> None:
-    def interrupt(item: int) -> int:
+    def interrupt(_item: int) -> int:
         raise KeyboardInterrupt
 
     line = Conveyor(range(3), stages(improve=interrupt))

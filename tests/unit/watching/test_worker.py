@@ -99,7 +99,7 @@ def test_a_file_becomes_its_result_in_folders_that_are_made(shop: Shop) -> None:
 
 def test_a_backlog_of_equal_frames_shares_runs(shop: Shop) -> None:
     gate = threading.Event()
-    shop.open(fault=lambda tiles: gate.wait(30))
+    shop.open(fault=lambda _tiles: gate.wait(30))
     works = [shop.picture(f"{index}.png", index) for index in range(6)]
     works.append(shop.picture("other.png", 9, (61, 40)))
     shop.begin(*works)
@@ -194,7 +194,7 @@ def test_a_result_that_cannot_be_written_is_kept_and_written_later(shop: Shop, m
 
 def test_no_more_is_taken_than_there_is_room_for(shop: Shop) -> None:
     gate = threading.Event()
-    opened = shop.open(fault=lambda tiles: gate.wait(30), helpers=2)
+    opened = shop.open(fault=lambda _tiles: gate.wait(30), helpers=2)
     begun = 0
     while begun < 100:
         if opened.room:
@@ -213,7 +213,7 @@ def test_no_more_is_taken_than_there_is_room_for(shop: Shop) -> None:
 def test_large_pictures_are_not_decoded_ahead_by_the_dozen(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lumen.watching.worker.AHEAD_BYTES", 10_000)
     gate = threading.Event()
-    opened = shop.open(fault=lambda tiles: gate.wait(30))
+    opened = shop.open(fault=lambda _tiles: gate.wait(30))
     for index in range(3):
         opened.begin(shop.picture(f"{index}.png"))
         shop.run(until=lambda: not opened._reading)
@@ -234,12 +234,11 @@ def test_nothing_is_begun_while_the_writing_is_behind(
 
     monkeypatch.setattr("lumen.watching.worker.write_atomically", write)
     opened = shop.open(helpers=2)
-    for index in range(2):
+    for name in ("a.png", "b.png"):
         assert opened.room > 0
-        # Noise: what is encoded is as large as what was decoded.
-        opened.begin(shop.noise(f"{index}.png"))
-        shop.run(until=lambda count=index + 1: len(opened._writing) == count)
-    assert not opened._ready and not opened._reading
+        opened.begin(shop.noise(name))  # what is encoded is as large as what was decoded
+        shop.run(until=lambda: opened.inside == len(opened._writing))
+    assert len(opened._writing) == 2
     assert opened.room == 0
     gate.set()
     shop.run()
@@ -272,7 +271,7 @@ def test_the_names_of_folders_that_are_made_reach_the_disk(shop: Shop, monkeypat
 
 def test_leaving_gives_back_what_had_not_begun_and_finishes_the_rest(shop: Shop) -> None:
     gate = threading.Event()
-    opened = shop.open(fault=lambda tiles: gate.wait(30))
+    opened = shop.open(fault=lambda _tiles: gate.wait(30))
     works = [shop.picture(f"{index}.png", size=(60 + index, 40)) for index in range(4)]
     shop.begin(*works)
     assert opened.leave() == works[1:]
@@ -285,7 +284,7 @@ def test_leaving_gives_back_what_had_not_begun_and_finishes_the_rest(shop: Shop)
 
 def test_hurrying_leaves_a_picture_in_the_middle(shop: Shop) -> None:
     entered = threading.Event()
-    opened = shop.open(fault=lambda tiles: entered.set())
+    opened = shop.open(fault=lambda _tiles: entered.set())
     opened._options = EnhanceOptions(tile_px=64)
     opened.begin(shop.picture("large.png", size=(2000, 2000)))
     shop.run(until=entered.is_set)

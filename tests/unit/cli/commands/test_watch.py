@@ -200,7 +200,7 @@ def test_what_lumen_logs_fails_nobody_when_the_log_cannot_be_opened_again(tmp_pa
 
 
 def test_the_third_signal_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signals, "leave", lambda code: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(signals, "leave", lambda _code: signal.raise_signal(signal.SIGTERM))
     monkeypatch.setattr(os, "_exit", sys.exit)
     with stoppable(lambda: None) as ending:
         ending.run(FakeService())  # type: ignore[arg-type]
