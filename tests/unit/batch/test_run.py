@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lumen import conveyor
+from lumen import stages
 from lumen.batch import destinations
 from lumen.batch import run as module
 from lumen.batch.job import Job
@@ -199,7 +199,7 @@ def test_an_interruption_while_waiting_reports_what_was_written(
         write_atomically(path, data, **options)
 
     monkeypatch.setattr(destinations, "write_atomically", write)
-    monkeypatch.setattr(conveyor, "wait", interrupted)
+    monkeypatch.setattr(stages, "wait", interrupted)
     ear = Ear()
     run = make(pictures, ear)
     with pytest.raises(KeyboardInterrupt):

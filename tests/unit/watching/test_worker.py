@@ -16,9 +16,10 @@ from lumen.config import EnhanceOptions
 from lumen.enhance.file_io import read_source
 from lumen.errors import DecodeError, NotFiniteError, OutputError
 from lumen.imaging.picture import Picture
+from lumen.stages import LeftError
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
-from lumen.watching.worker import AHEAD, ChangedError, Ending, KnownError, LeftError, Work, Worker
+from lumen.watching.worker import AHEAD, ChangedError, Ending, KnownError, Work, Worker
 from tests.support.fakes import FakeModels
 
 Make = Callable[..., Worker]
@@ -59,10 +60,10 @@ class Shop:
     def begin(self, *works: Work) -> None:
         """Begin with files: the first is alone in the model, the others wait decoded."""
         self.shop.begin(works[0])
-        self.run(until=lambda: self.shop._improving)
+        self.run(until=lambda: self.shop._stages.working)
         for work in works[1:]:
             self.shop.begin(work)
-        self.run(until=lambda: len(self.shop._ready) == len(works) - 1)
+        self.run(until=lambda: len(self.shop._stages.ready) == len(works) - 1)
 
     def run(self, until: Callable[[], object] | None = None) -> dict[str, Exception | None]:
         """Go on until nothing is inside, or a condition holds."""
@@ -201,7 +202,7 @@ def test_no_more_is_taken_than_there_is_room_for(shop: Shop) -> None:
             opened.begin(shop.picture(f"{begun}.png"))
             begun += 1
             continue
-        shop.run(until=lambda: not opened._reading)
+        shop.run(until=lambda: not opened._stages.reading)
         if not opened.room:
             break
     assert AHEAD <= begun <= AHEAD + 3
@@ -216,8 +217,8 @@ def test_large_pictures_are_not_decoded_ahead_by_the_dozen(shop: Shop, monkeypat
     opened = shop.open(fault=lambda _tiles: gate.wait(30))
     for index in range(3):
         opened.begin(shop.picture(f"{index}.png"))
-        shop.run(until=lambda: not opened._reading)
-    assert len(opened._ready) == 2 and opened.room == 0
+        shop.run(until=lambda: not opened._stages.reading)
+    assert len(opened._stages.ready) == 2 and opened.room == 0
     gate.set()
     shop.run()
 
@@ -237,8 +238,8 @@ def test_nothing_is_begun_while_the_writing_is_behind(
     for name in ("a.png", "b.png"):
         assert opened.room > 0
         opened.begin(shop.noise(name))  # what is encoded is as large as what was decoded
-        shop.run(until=lambda: opened.inside == len(opened._writing))
-    assert len(opened._writing) == 2
+        shop.run(until=lambda: opened.inside == len(opened._stages.writing))
+    assert len(opened._stages.writing) == 2
     assert opened.room == 0
     gate.set()
     shop.run()
@@ -253,8 +254,8 @@ def test_models_wait_too_while_the_writing_is_behind(shop: Shop, monkeypatch: py
     first, second = shop.picture("a.png"), shop.picture("b.png")
     opened.write_again(first)
     opened.begin(second)
-    shop.run(until=lambda: not opened._reading)
-    assert opened._ready and not opened._improving
+    shop.run(until=lambda: not opened._stages.reading)
+    assert opened._stages.ready and not opened._stages.working
     gate.set()
     assert shop.run() == {"a.png": None, "b.png": None}
 
