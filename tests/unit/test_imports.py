@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.stages": set(),
     "lumen.batch": CORE | {"lumen.enhance", "lumen.stages"},
     "lumen.watching": CORE | {"lumen.enhance", "lumen.stages"},
-    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance"},
+    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.stages"},
     "lumen.pages": FACTS | PIXELS | {"lumen.evaluation"},
     "lumen.doctor": CORE,
     "lumen.models": FACTS | {"lumen.registry"},
