@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from threading import Event
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +21,6 @@ from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report
 from lumen.config import BatchOptions, EnhanceOptions
-from lumen.conveyor import Conveyor, Stages
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.pipeline import enhance_picture
 from lumen.enhance.windows import window_px
@@ -30,6 +28,7 @@ from lumen.errors import OutOfMemoryError, OutputError, PictureError, UsageError
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Model, Models
+from lumen.stages import Stages, Steps, drive, few_inside
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +60,6 @@ class _Item:
     stamp: Stamp
     seconds: float
     before: NDArray[np.uint8] | None = None  # reduced, for the comparison
-
-
-class _StoppedError(Exception):
-    """A picture was left unfinished on purpose."""
 
 
 class Batch:
@@ -101,7 +96,6 @@ class Batch:
         self._destination = destination_of(options)
         self._log: RunRecord | None = None
         self._fractions: dict[Job, float] = {}
-        self._leave = Event()
         # A plain flag: signal handlers interrupt each other, and the lock inside an event would never be free again.
         self._asked_to_stop = self._told = self._at_once = False
 
@@ -177,24 +171,20 @@ class Batch:
         return pending
 
     def _work(self, pending: Sequence[Job], helpers: int) -> None:
-        stages = Stages(
-            read=self._read,
-            improve=[partial(self._improve, models) for models in self._models],
-            write=self._write,
-            size=_size,
-            short_of_memory=(MemoryError, OutOfMemoryError),
-        )
-        line = Conveyor(pending, stages, helpers=helpers)
+        def improve(models: Models, items: Sequence[_Item]) -> list[_Item]:
+            return [self._improve(item, models, stages.check) for item in items]
+
+        stages = Stages(Steps(read=self._read, work=improve, write=self._write), self._models, helpers=helpers)
+        has_room = partial(few_inside, stages, _size)
         try:
-            for ended in line.run():
+            for ended in drive(stages, pending, has_room, short_of_memory=(MemoryError, OutOfMemoryError)):
                 if ended is not None:
                     self._settle(*ended)
                 if self._ending:
-                    line.drain()
+                    stages.leave()
                 self._tell()
         finally:
-            self._leave.set()
-            for job, ending in line.close(at_once=self._at_once):
+            for job, ending in stages.close(at_once=self._at_once):
                 with suppress(OutputError):  # what stopped the run is being raised already
                     self._settle(job, ending)
 
@@ -228,10 +218,9 @@ class Batch:
         picture = read_source(job.source, self._enhance, job.target)
         return _Item(job=job, picture=picture, stamp=stamp, seconds=time.monotonic() - started)
 
-    def _improve(self, models: Models, item: _Item) -> _Item:
+    def _improve(self, item: _Item, models: Models, check: Callable[[], None]) -> _Item:
         def progress(fraction: float) -> None:
-            if self._leave.is_set():
-                raise _StoppedError
+            check()
             self._fractions[item.job] = fraction
 
         started = time.monotonic()

@@ -1,19 +1,18 @@
-"""Scores many pairs: loading and scoring run on threads, models on the calling one, and memory is bounded."""
+"""Scores many pairs: they are loaded, enhanced and scored side by side, and memory is bounded."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from lumen.codecs.codec import write_picture
 from lumen.color.srgb import srgb_to_linear
 from lumen.config import EV_LIMIT, EnhanceOptions
+from lumen.enhance.ensemble import Progress
 from lumen.enhance.file_io import read_source
 from lumen.enhance.model_choice import chosen_brightness
 from lumen.enhance.pipeline import enhance_picture
@@ -29,6 +28,7 @@ from lumen.imaging.picture import Picture, Samples, to_8bit
 from lumen.metrics.fidelity import gt_mean
 from lumen.runtime.devices import usable_cores
 from lumen.runtime.protocols import Models
+from lumen.stages import Stages, Steps, drive, in_order
 
 MAX_WAITING_PX = 32_000_000  # of pictures that are being loaded and scored; one is always let in
 
@@ -87,22 +87,43 @@ def score_pairs(
         UnavailableError: A model cannot be loaded or run.
         OutputError: The folder that results are saved in cannot be written.
     """
-    work = _Work(models=models, scorer=scorer, reading=reading or EnhanceOptions(), look=look)
-    waiting: deque[Future[PairResult]] = deque()
-    workers, largest_px = worker_count(), MAX_WAITING_PX  # one at a time, until one has told how large they are
-    with ThreadPoolExecutor(workers, thread_name_prefix="lumen-eval") as pool:
+    work = _Work(
+        models=models,
+        scorer=scorer,
+        reading=reading or EnhanceOptions(),
+        look=look,
+        progress=lambda _: stages.check(),
+    )
+    helpers, largest_px = worker_count(), MAX_WAITING_PX  # one at a time, until one has told how large they are
+
+    def fits(count: int) -> bool:
         # Two more than there are threads, so that none is idle; fewer while pictures are large.
-        jobs = work.enhanced(pool, pairs) if models else (pool.submit(work.load_and_finish, pair) for pair in pairs)
-        for job in jobs:
-            waiting.append(job)
-            while waiting and (len(waiting) > workers + 1 or (len(waiting) + 1) * largest_px > MAX_WAITING_PX):
-                result = waiting.popleft().result()
-                if isinstance(result, PictureScores):
-                    px = result.width * result.height
-                    largest_px = max(px, 0 if largest_px == MAX_WAITING_PX else largest_px)
-                yield result
-        while waiting:
-            yield waiting.popleft().result()
+        return count <= 1 or (count <= helpers + 2 and count * largest_px <= MAX_WAITING_PX)
+
+    def has_room() -> bool:
+        if not models:
+            return fits(stages.inside + 1)
+        # While the models work on one pair the next is being loaded.
+        return fits(stages.inside) and len(stages.reading) + len(stages.ready) < 2
+
+    def enhance(_: None, loaded: Sequence[_Loaded | Problem]) -> list[_Job | Problem]:
+        return [each if isinstance(each, Problem) else work.enhance(each) for each in loaded]
+
+    steps: Steps[int, Any, PairResult, None]
+    steps = Steps(read=lambda index: work.load(pairs[index]), work=enhance, write=work.finish)
+    # One worker: models have threads, or a device, of their own.
+    stages = Stages(steps, [None], helpers=helpers, is_behind=lambda: not fits(len(stages.writing) + 1))
+    ended = drive(stages, range(len(pairs)), has_room)
+    try:
+        for result in in_order(ended):
+            if isinstance(result, Exception):
+                raise result
+            if isinstance(result, PictureScores):
+                px = result.width * result.height
+                largest_px = max(px, 0 if largest_px == MAX_WAITING_PX else largest_px)
+            yield result
+    finally:
+        stages.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,25 +156,7 @@ class _Work:
     scorer: Scorer
     reading: EnhanceOptions
     look: Look | None
-
-    def load_and_finish(self, pair: Pair) -> PairResult:
-        """Score a pair without a model."""
-        loaded = self.load(pair)
-        if isinstance(loaded, Problem):
-            return loaded
-        return self.finish(_Job(pair=pair, reference=loaded.reference, candidates=loaded.candidates))
-
-    def enhanced(self, pool: ThreadPoolExecutor, pairs: Sequence[Pair]) -> Iterator[Future[PairResult]]:
-        """Yield the scores to come, in order: while the models work on one pair the next is being loaded."""
-        loading: deque[Future[_Loaded | Problem]] = deque()
-        for pair in [*pairs, None]:
-            if pair is not None:
-                loading.append(pool.submit(self.load, pair))
-            if len(loading) > 1 or (pair is None and loading):
-                # The models run here, one picture at a time: they have threads, or a device, of their own.
-                loaded = loading.popleft().result()
-                job = loaded if isinstance(loaded, Problem) else self.enhance(loaded)
-                yield pool.submit(self.finish, job)
+    progress: Progress
 
     def load(self, pair: Pair) -> _Loaded | Problem:
         """Read all files of a pair."""
@@ -176,11 +179,11 @@ class _Work:
     def enhance(self, loaded: _Loaded) -> _Job | Problem:
         """Let the models work on a pair."""
         job = _Job(pair=loaded.pair, reference=loaded.reference, candidates=dict(loaded.candidates))
-        assert loaded.low is not None
         others = {name: job.candidates.pop(name) for name in loaded.pair.results}
         try:
             for name, models in self.models.items():
-                job.enhanced[name] = enhance_picture(loaded.low, models, self.reading)
+                assert loaded.low is not None
+                job.enhanced[name] = enhance_picture(loaded.low, models, self.reading, self.progress)
                 job.candidates[name] = self.scorer.samples(job.enhanced[name])
                 if self.scorer.options.match_brightness and loaded.reference is not None:
                     self._match(job, name, loaded.low, models)
@@ -195,7 +198,8 @@ class _Work:
         asked = float(job.reference.mean(dtype=np.float64)) / self.scorer.options.data_range
         ev = matching_ev(asked, automatic=chosen_brightness(low, models))
         job.evs[name] = ev
-        job.matched[name] = self.scorer.samples(enhance_picture(low, models, replace(self.reading, ev=ev)))
+        enhanced = enhance_picture(low, models, replace(self.reading, ev=ev), self.progress)
+        job.matched[name] = self.scorer.samples(enhanced)
 
     def finish(self, job: _Job | Problem) -> PairResult:
         """Score every candidate of a pair, and keep the results if asked."""

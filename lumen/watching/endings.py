@@ -17,6 +17,7 @@ from lumen.errors import (
     UnsupportedError,
     reason_of,
 )
+from lumen.stages import LeftError
 from lumen.watching.clock import Clock
 from lumen.watching.events import Teller
 from lumen.watching.ledger.ledger import Final
@@ -24,7 +25,7 @@ from lumen.watching.ledger.schema import DamagedLedgerError
 from lumen.watching.output import OutputHealth
 from lumen.watching.retire import Retirement
 from lumen.watching.watcher import Watcher
-from lumen.watching.worker import ChangedError, Ending, KnownError, LeftError, LostModelsError, Work, Worker
+from lumen.watching.worker import ChangedError, Ending, KnownError, LostModelsError, Work, Worker
 
 log = logging.getLogger(__name__)
 

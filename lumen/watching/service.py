@@ -16,6 +16,7 @@ from lumen.enhance.windows import window_px
 from lumen.errors import Exit, OutputError, UnavailableError
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Models
+from lumen.stages import LeftError
 from lumen.watching.clock import Clock, SystemClock
 from lumen.watching.endings import Endings
 from lumen.watching.events import Listener, Teller
@@ -25,7 +26,7 @@ from lumen.watching.observing.tree import Tree
 from lumen.watching.output import OutputHealth
 from lumen.watching.retire import Retirement
 from lumen.watching.watcher import Watcher
-from lumen.watching.worker import Ending, LeftError, Work, Worker
+from lumen.watching.worker import Ending, Work, Worker
 
 DRAIN_S = 16.0  # what is in work when the service is stopped may take so long; then pictures are left in the middle
 HURRY_S = 6.0

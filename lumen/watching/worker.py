@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
@@ -25,6 +22,7 @@ from lumen.files.atomic import flush_folder, make_folder, write_atomically
 from lumen.files.paths import is_folder
 from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
+from lumen.stages import Stages, Steps
 from lumen.watching.versions import Settled, Version
 
 AHEAD = 16  # decoded pictures, while they are small
@@ -35,7 +33,6 @@ PROBE_PX = 64
 
 Stage = Literal["read", "model", "write"]
 Look = Callable[[str], Version | None]
-R = TypeVar("R")
 
 
 class ChangedError(LumenError):
@@ -48,10 +45,6 @@ class KnownError(Exception):
 
 class LostModelsError(Exception):
     """The models fail with every picture; the cause says why."""
-
-
-class LeftError(Exception):
-    """A picture was left unfinished on purpose."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -91,14 +84,6 @@ class Work:
 Ending = tuple[Work, Exception | None]
 
 
-@dataclass(kw_only=True, eq=False)
-class _Run:
-    """Pictures that go through a model together."""
-
-    models: Models
-    works: list[Work]
-
-
 class Worker:
     """Takes files through the stages. Its methods are for one thread; `bell` is called from others."""
 
@@ -122,123 +107,71 @@ class Worker:
         """
         self._options = options
         self._look = look
-        self._bell = bell
-        self._helpers = helpers
-        self._leave = threading.Event()
-        self._is_leaving = False
-        self._idle = deque(models)
-        self._ready: deque[Work] = deque()
-        self._reading: dict[Future[None], Work] = {}
-        self._improving: dict[Future[list[Ending]], _Run] = {}
-        self._writing: dict[Future[None], Work] = {}
-        self._readers = ThreadPoolExecutor(helpers, "read")
-        self._workers = ThreadPoolExecutor(len(models), "model")
-        self._writers = ThreadPoolExecutor(helpers, "write")
+        steps = Steps(read=self._read, work=self._improve, write=self._write, gather=self._alike)
+        self._stages = Stages(steps, models, helpers=helpers, is_behind=self._is_behind, wake=bell)
 
     @property
     def inside(self) -> int:
         """How many files are here."""
-        return (
-            len(self._reading)
-            + len(self._ready)
-            + len(self._writing)
-            + sum(len(run.works) for run in self._improving.values())
-        )
+        return self._stages.inside
 
     @property
     def room(self) -> int:
         """How many files can be begun now."""
-        ahead = AHEAD - len(self._ready) - len(self._reading)
-        full = sum(work.nbytes for work in self._ready) > AHEAD_BYTES or self._is_behind()
-        return 0 if full else max(0, min(ahead, self._helpers - len(self._reading)))
+        reading, ready = len(self._stages.reading), self._stages.ready
+        if _nbytes(ready) > AHEAD_BYTES or self._is_behind():
+            return 0
+        return max(0, min(AHEAD - len(ready) - reading, self._stages.helpers - reading))
 
     @property
     def is_writing(self) -> bool:
         """Whether results are being written."""
-        return bool(self._writing)
+        return bool(self._stages.writing)
 
     def begin(self, work: Work) -> None:
         """Begin with a file."""
-        self._reading[self._submit(self._readers, partial(self._read, work))] = work
+        self._stages.submit(work)
 
     def write_again(self, work: Work) -> None:
         """Write a result that could not be written."""
-        self._writing[self._submit(self._writers, partial(self._write, work))] = work
+        self._stages.submit_writing(work, work)
 
     def advance(self) -> list[Ending]:
         """Hand on what the stages have done, and return the files that have ended, with their error if there is one."""
-        endings: list[Ending] = []
-        for reading in [future for future in self._reading if future.done()]:
-            work, error = self._reading.pop(reading), _error(reading)
-            if error is None and self._is_leaving:
-                error = LeftError()
-            if error is None:
-                self._ready.append(work)
-            else:
-                endings.append((work, error))
-        for improving in [future for future in self._improving if future.done()]:
-            run = self._improving.pop(improving)
-            self._idle.append(run.models)
-            for work, error in improving.result():
-                if error is None:
-                    self.write_again(work)
-                else:
-                    endings.append((work, error))
-        written = [future for future in self._writing if future.done()]
-        endings += [(self._writing.pop(writing), _error(writing)) for writing in written]
-        self._begin_runs()
-        return endings
+        ended = list(self._stages.advance())
+        self._stages.begin_work()
+        return ended
 
     def leave(self) -> list[Work]:
         """Begin nothing more, and return the files that had not reached the model."""
-        self._is_leaving = True
-        left = list(self._ready)
-        self._ready.clear()
-        for future, work in list(self._reading.items()):
-            if future.cancel():
-                left.append(work)
-                del self._reading[future]
-        return left
+        return self._stages.leave()
 
     def hurry(self) -> None:
         """Leave pictures unfinished that the model works on."""
-        self._leave.set()
+        self._stages.abort()
 
     def close(self) -> list[Work]:
         """End without waiting, and return the files that are left; threads that hang keep the process from ending."""
-        self._leave.set()
-        for pool in (self._readers, self._workers, self._writers):
-            pool.shutdown(wait=False, cancel_futures=True)
-        runs = [work for run in self._improving.values() for work in run.works]
-        return [*self._ready, *self._reading.values(), *runs, *self._writing.values()]
-
-    def _submit(self, pool: ThreadPoolExecutor, call: Callable[[], R]) -> Future[R]:
-        future = pool.submit(call)
-        future.add_done_callback(lambda _: self._bell())
-        return future
+        stages = self._stages
+        stages.close(at_once=True)
+        return [*stages.ready, *stages.reading, *stages.working, *stages.writing]
 
     def _is_behind(self) -> bool:
-        return len(self._writing) >= BEHIND or sum(work.nbytes for work in self._writing.values()) > BEHIND_BYTES
+        writing = self._stages.writing
+        return len(writing) >= BEHIND or _nbytes(writing) > BEHIND_BYTES
 
-    def _begin_runs(self) -> None:
-        while self._idle and self._ready and not self._is_behind():
-            run = _Run(models=self._idle.popleft(), works=[self._ready.popleft()])
-            self._gather(run)
-            self._improving[self._submit(self._workers, partial(self._improve, run))] = run
+    def _alike(self, models: Models, first: Work, others: Sequence[Work]) -> Sequence[Work]:
+        """Return pictures that can share a run with the first one."""
+        if first.picture is None or not others:
+            return ()
+        try:
+            count = frames_per_run(first.picture, models, self._options)
+        except LumenError:
+            return ()  # the run itself will say it
+        alike = [work for work in others if work.picture is not None and are_alike(first.picture, work.picture)]
+        return alike[: count - 1]
 
-    def _gather(self, run: _Run) -> None:
-        """Add to a run the pictures that are like its first one."""
-        first = run.works[0].picture
-        if first is None or not self._ready:
-            return
-        with suppress(LumenError):  # the run itself will say it
-            count = frames_per_run(first, run.models, self._options)
-            alike = [work for work in self._ready if work.picture is not None and are_alike(first, work.picture)]
-            run.works += alike[: count - 1]
-        for work in run.works[1:]:
-            self._ready.remove(work)
-
-    def _read(self, work: Work) -> None:
+    def _read(self, work: Work) -> Work:
         started = time.monotonic()
         settled = work.settled
         try:
@@ -257,6 +190,7 @@ class Worker:
             raise KnownError
         work.megapixels = work.picture.width * work.picture.height / 1e6
         work.seconds = time.monotonic() - started
+        return work
 
     def _has_changed(self, settled: Settled) -> bool:
         try:
@@ -264,37 +198,33 @@ class Worker:
         except OSError:
             return True
 
-    def _improve(self, run: _Run) -> list[Ending]:
+    def _improve(self, models: Models, works: Sequence[Work]) -> list[Work | Exception]:
         """Enhance pictures together; where that fails, one by one, so that none fails for another."""
         started = time.monotonic()
-        for work in run.works:
+        for work in works:
             work.stage = "model"
-        if len(run.works) > 1:
+        if len(works) > 1:
             with suppress(Exception):
-                pictures = [work.picture for work in run.works if work.picture is not None]
-                enhanced = enhance_frames(pictures, run.models, self._options)
-                for work, picture in zip(run.works, enhanced, strict=True):
-                    work.picture, work.together = picture, len(run.works)
-                    work.seconds += (time.monotonic() - started) / len(run.works)
-                return [(work, None) for work in run.works]
-        return [(work, self._improve_one(work, run.models)) for work in run.works]
+                pictures = [work.picture for work in works if work.picture is not None]
+                enhanced = enhance_frames(pictures, models, self._options)
+                for work, picture in zip(works, enhanced, strict=True):
+                    work.picture, work.together = picture, len(works)
+                    work.seconds += (time.monotonic() - started) / len(works)
+                return list(works)
+        return [self._improve_one(work, models) for work in works]
 
-    def _improve_one(self, work: Work, models: Models) -> Exception | None:
-        def progress(_: float) -> None:
-            if self._leave.is_set():
-                raise LeftError
-
+    def _improve_one(self, work: Work, models: Models) -> Work | Exception:
         started = time.monotonic()
         try:
-            progress(0.0)
+            self._stages.check()
             if work.picture is not None:
-                work.picture = enhance_picture(work.picture, models, self._options, progress)
+                work.picture = enhance_picture(work.picture, models, self._options, lambda _: self._stages.check())
         except UnavailableError as error:
             return self._blamed(error, models)
         except Exception as error:  # noqa: BLE001
             return error
         work.seconds += time.monotonic() - started
-        return None
+        return work
 
     def _blamed(self, error: UnavailableError, models: Models) -> Exception:
         """Return an error as it is where the models still work with other pictures."""
@@ -319,13 +249,8 @@ class Worker:
         work.seconds += time.monotonic() - started
 
 
-def _error(future: Future[None]) -> Exception | None:
-    """Return what a stage has raised; what is no `Exception` is raised."""
-    try:
-        future.result()
-    except Exception as error:  # noqa: BLE001
-        return error
-    return None
+def _nbytes(works: Sequence[Work]) -> int:
+    return sum(work.nbytes for work in works)
 
 
 def _make_durable_folder(folder: Path) -> None:

@@ -48,7 +48,7 @@ class FakeInbox(Hints):
 class FakeObservation:
     """What watches nothing; tests say what it has noticed."""
 
-    def __init__(self, tree: Tree, hints: Hints, kind: Kind) -> None:
+    def __init__(self, _tree: Tree, hints: Hints, kind: Kind) -> None:
         self.kind: Kind = kind
         self.hints = hints
         self.trouble: str | None = None
@@ -58,7 +58,7 @@ class FakeObservation:
     def ailment(self) -> str | None:
         return self.trouble
 
-    def unwatched(self, inodes: set[int]) -> bool:
+    def unwatched(self, _inodes: set[int]) -> bool:
         return self.blind
 
     def stop(self) -> None:

@@ -117,7 +117,9 @@ def test_what_a_killed_process_left_is_known_until_it_is_removed(
         OutputHealth(tmp_path / "out", None) as output,
         monkeypatch.context() as patch,
     ):  # killed in the middle of cleaning
-        patch.setattr("lumen.watching.output.remove_leftovers", lambda folder: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            "lumen.watching.output.remove_leftovers", lambda _folder: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             output.clean()
     with OutputHealth(tmp_path / "out", None) as output:

@@ -163,6 +163,7 @@ def test_results_go_beside_the_watched_folder_by_default(here: Path) -> None:
     assert default_output(Path("in/")) == here / "in-enhanced"
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("output", "archive", "failed"),
     [
@@ -177,9 +178,7 @@ def test_results_go_beside_the_watched_folder_by_default(here: Path) -> None:
         ("out", "done", "done"),
     ],
 )
-def test_layouts_that_would_overwrite_are_refused(
-    here: Path, output: str, archive: str | None, failed: str | None
-) -> None:
+def test_layouts_that_would_overwrite_are_refused(output: str, archive: str | None, failed: str | None) -> None:
     options = WatchOptions(
         output=Path(output),
         on_success="move" if archive else "keep",
@@ -190,8 +189,9 @@ def test_layouts_that_would_overwrite_are_refused(
         check_layout(Path("in"), options)
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(("output", "archive"), [("out", "done"), ("in/out", "in/done"), ("in/out", "done")])
-def test_layouts_that_are_safe(here: Path, output: str, archive: str) -> None:
+def test_layouts_that_are_safe(output: str, archive: str) -> None:
     check_layout(Path("in"), WatchOptions(output=Path(output), on_success="move", archive=Path(archive)))
 
 
@@ -222,10 +222,10 @@ class Damaged:
     def __init__(self, entry: os.DirEntry[str]) -> None:
         self.name = entry.name
 
-    def is_dir(self, *, follow_symlinks: bool) -> bool:
+    def is_dir(self, **_: bool) -> bool:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    def stat(self, *, follow_symlinks: bool) -> os.stat_result:
+    def stat(self, **_: bool) -> os.stat_result:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
@@ -242,5 +242,5 @@ def test_one_damaged_entry_hides_none_beside_it(tmp_path: Path, monkeypatch: pyt
             yield [Damaged(entry) if entry.name == "bad.jpg" else entry for entry in entries]
 
     monkeypatch.setattr(os, "scandir", scan)
-    found = tree.walk("", lambda folder, error: pytest.fail(folder), lambda inode: None)
+    found = tree.walk("", lambda folder, _error: pytest.fail(folder), lambda _inode: None)
     assert {each.relative for each in found} == {"a.jpg", "c.jpg"}

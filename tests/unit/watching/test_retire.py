@@ -159,6 +159,14 @@ def test_another_version_than_was_done_is_left_alone(bench: Any) -> None:
     assert stage.left() == 0
 
 
+def test_another_version_than_was_done_keeps_its_name_all_the_time(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = bench(on_success="delete")
+    stage.finish("a.jpg").write_bytes(b"a newer one, and its upload may go on")
+    monkeypatch.setattr(Path, "rename", lambda *_: pytest.fail("renamed"))
+    stage.retirement.work()
+    assert stage.left() == 0
+
+
 def test_what_could_not_be_removed_is_tried_again_later_and_told_in_one_line(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

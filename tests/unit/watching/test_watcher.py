@@ -369,7 +369,7 @@ def test_what_may_end_the_process_comes_last_and_alone_and_is_given_up_in_the_en
     assert f"{MOST_INTERRUPTIONS} times" in stage.named("failed")[0]["reason"]
 
 
-def test_two_files_of_one_result_never_overwrite_each_other(make: Make, tmp_path: Path) -> None:
+def test_two_files_of_one_result_never_overwrite_each_other(make: Make) -> None:
     stage = make(settle_s=1.0)
     stage.watcher._place = lambda relative: relative.rpartition(".")[0] + ".png"
     stage.write("a.jpg", mtime=1.0)
@@ -405,7 +405,7 @@ def test_a_folder_that_can_be_seen_and_not_listed_pauses_without_haste(
     turns = 0
     with monkeypatch.context() as patch:
 
-        def refuse(path: object) -> object:
+        def refuse(_path: object) -> object:
             nonlocal turns
             turns += 1
             raise OSError(number, os.strerror(number))
@@ -483,7 +483,7 @@ def test_stopping_ends_it(make: Make) -> None:
 def test_a_listener_that_raises_is_harmless(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     stage = make(settle_s=1.0)
 
-    def fault(event: object) -> None:
+    def fault(_event: object) -> None:
         raise RuntimeError("no one is there")
 
     stage.watcher._tell._listener = fault
@@ -508,7 +508,7 @@ def test_a_backlog_that_went_takes_no_time(make: Make) -> None:
 
 def test_what_is_refused_takes_no_time_counts_and_goes_where_failed_files_go(make: Make, tmp_path: Path) -> None:
     stage = make(settle_s=1.0, failed_dir=tmp_path / "bad")
-    stage.watcher._place = lambda relative: "x.png"
+    stage.watcher._place = lambda _relative: "x.png"
     for index in range(20):
         stage.write(f"{index}.bmp", mtime=float(index + 1))
     stage.room = 1

@@ -131,9 +131,7 @@ def test_folders_that_are_not_watched_are_noticed(begin: Begin, tree: Tree, tmp_
     assert not begin("poll").unwatched({tmp_path.stat().st_ino})
 
 
-def test_what_watchdog_logs_is_heard_and_not_shown(
-    begin: Begin, hints: Hints, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_watchdog_logs_is_heard_and_not_shown(begin: Begin, hints: Hints) -> None:
     observation = begin("native")
     hints.take()
     logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; events were lost")
@@ -141,7 +139,7 @@ def test_what_watchdog_logs_is_heard_and_not_shown(
     logging.getLogger("watchdog.observers.inotify").error("Unable to rebuild")
     assert hints.take().scan == "watchdog: Unable to rebuild"
     observation.stop()
-    logging.getLogger("watchdog").error("retirement")
+    logging.getLogger("watchdog").error("afterwards")
     assert hints.take().scan == ""
 
 
@@ -169,7 +167,7 @@ def test_polling_leaves_out_what_is_not_meant(begin: Begin, tree: Tree, hints: H
 def test_limits_of_the_system_are_told_apart(
     tree: Tree, hints: Hints, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def refuse(tree: Tree, kind: Kind) -> None:
+    def refuse(_tree: Tree, _kind: Kind) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(observer, "_make_observer", refuse)
