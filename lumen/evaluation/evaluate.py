@@ -8,15 +8,16 @@ from pathlib import Path
 
 from lumen.config import EnhanceOptions
 from lumen.errors import UsageError
-from lumen.evaluation.options import INPUT, OUTPUT, REFERENCE, EvalOptions
+from lumen.evaluation.columns import INPUT, OUTPUT, REFERENCE
+from lumen.evaluation.options import EvalOptions
 from lumen.evaluation.pairs import Matching, Problem, Result, find_pairs, pair_results
 from lumen.evaluation.protocol import protocol
 from lumen.evaluation.report import EvalReport, PictureScores
-from lumen.evaluation.run import Look, PairResult, check_save, score_pairs
+from lumen.evaluation.run import PairResult, Viewer, check_save, score_pairs
 from lumen.evaluation.scoring import Scorer
 from lumen.runtime.protocols import Models
 
-Progress = Callable[[int, int, PairResult], None]
+PairProgress = Callable[[int, int, PairResult], None]
 
 
 def evaluate(
@@ -27,8 +28,8 @@ def evaluate(
     *,
     results: Mapping[str, Path] | None = None,
     matching: Matching | None = None,
-    progress: Progress | None = None,
-    look: Look | None = None,
+    progress: PairProgress | None = None,
+    look: Viewer | None = None,
 ) -> EvalReport:
     """Score a folder (or a file) against its references.
 
@@ -69,7 +70,7 @@ def evaluate_results(
     reference: Path,
     reading: EnhanceOptions | None = None,
     *,
-    progress: Progress | None = None,
+    progress: PairProgress | None = None,
 ) -> EvalReport:
     """Score what was made of pictures, beside the pictures themselves, against a folder of references.
 
@@ -121,7 +122,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def _report(
-    results: Iterable[PairResult], total: int, words: str, options: EvalOptions, progress: Progress | None
+    results: Iterable[PairResult], total: int, words: str, options: EvalOptions, progress: PairProgress | None
 ) -> EvalReport:
     """Collect results, telling each."""
     found: list[PairResult] = []

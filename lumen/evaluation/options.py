@@ -1,4 +1,4 @@
-"""What is scored and how, and the same in words."""
+"""What is scored, and how."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from lumen.evaluation.baselines import make_baseline
 
 Channel = Literal["rgb", "y"]
 
-INPUT, OUTPUT, REFERENCE = "input", "output", "reference"
-GT_MEAN, MATCHED = "gt_mean", "match_brightness"
 DATA_RANGES: Final = (255, 65535)
 
 
@@ -68,15 +66,3 @@ class EvalOptions:
     def bits(self) -> int:
         """Bits of the samples that are compared."""
         return 8 if self.data_range == DATA_RANGES[0] else 16
-
-
-def variant(method: str, kind: str) -> str:
-    """Return the column of a method's scores under other rules: `gt_mean`, or `lumen-s gt_mean` among several."""
-    return kind if method == OUTPUT else f"{method} {kind}"
-
-
-def title(column: str) -> str:
-    """Return a column's name for people."""
-    method, _, kind = column.rpartition(" ")
-    words = {GT_MEAN: "GT-mean", MATCHED: "brightness matched"}
-    return f"{method} {words[kind]}".strip() if kind in words else column

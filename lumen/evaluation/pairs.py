@@ -6,13 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Any, Final
+from typing import Any
 
 from lumen.errors import NothingToDoError, UsageError
+from lumen.evaluation.columns import INPUT, OUTPUT
 from lumen.imaging.formats import SUFFIXES
-
-LOW: Final = "input"
-OUTPUT: Final = "output"  # what a single method's results are called
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +130,7 @@ def find_pairs(
         NothingToDoError: No name has a partner.
     """
     matching = matching or Matching()
-    pictures = {LOW: low} if low is not None else {}
+    pictures = {INPUT: low} if low is not None else {}
     pictures |= results or {}
     places = [*pictures.values(), *([] if reference is None else [reference])]
     if all(place.is_file() for place in places):
@@ -164,7 +162,7 @@ def _paired(
         if all(len(paths) == 1 for paths in files.values()):
             one = {role: found[role][key][0] for role in pictures}
             truth = None if reference is None else files[str(reference)][0]
-            pairs.append(Pair(name=name, low=one.pop(LOW, None), reference=truth, results=one))
+            pairs.append(Pair(name=name, low=one.pop(INPUT, None), reference=truth, results=one))
         else:
             problems.append(Problem(name=name, reason=_why_unpaired(files)))
     first = next(iter(pictures.values()))

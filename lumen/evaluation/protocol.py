@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lumen.evaluation.baselines import BASELINES
-from lumen.evaluation.options import GT_MEAN, MATCHED, EvalOptions
+from lumen.evaluation.columns import GT_MEAN, MATCHED
+from lumen.evaluation.options import EvalOptions
 from lumen.metrics.niqe import NaturalModel
 from lumen.runtime.protocols import Models
 

@@ -6,13 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from lumen.errors import Exit
-from lumen.evaluation.measures import MEASURES, STATISTICS, Score, Statistic, summarise
-from lumen.evaluation.options import INPUT, OUTPUT, REFERENCE
+from lumen.evaluation.columns import INPUT, OUTPUT, REFERENCE
+from lumen.evaluation.measures import MEASURES, STATISTICS, Measure, Score, Statistic, summarise
 from lumen.evaluation.pairs import Problem
 from lumen.evaluation.suspicions import suspicions
+
+WORST: Final = 10  # pictures that are named where not all are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,10 @@ class PictureScores:
     scores: Mapping[str, Score]
     reference: Score | None = None
     evs: Mapping[str, float] = field(default_factory=dict)
+
+    def score(self, column: str) -> Score | None:
+        """Return the score of a column, or of the reference; None where there is none."""
+        return self.reference if column == REFERENCE else self.scores.get(column)
 
     @property
     def ev(self) -> float | None:
@@ -78,11 +84,11 @@ class EvalReport:
         return next((column for column in self.columns if column != INPUT), None) or next(iter(self.columns), None)
 
     @cached_property
-    def measured(self) -> tuple[str, ...]:
-        """Keys of all measures that any picture has, in the order of `MEASURES`."""
+    def measures(self) -> tuple[Measure, ...]:
+        """What any picture has, in the order of `MEASURES`."""
         scores = [score for column in (*self.columns, REFERENCE) for score in self.scores(column)]
         there = {key for score in scores for key in score.values}
-        return tuple(measure.key for measure in MEASURES if measure.key in there)
+        return tuple(measure for measure in MEASURES if measure.key in there)
 
     @property
     def described(self) -> tuple[str, ...]:
@@ -90,9 +96,9 @@ class EvalReport:
         return (*self.columns, REFERENCE) if self.scores(REFERENCE) else self.columns
 
     @property
-    def ranked_by(self) -> str | None:
+    def ranked_by(self) -> Measure | None:
         """The measure that tells good pictures from bad ones: PSNR, without references NIQE."""
-        return next((key for key in ("psnr", "niqe") if key in self.measured), None)
+        return next((measure for measure in self.measures if measure.key in ("psnr", "niqe")), None)
 
     @property
     def exit_code(self) -> Exit:
@@ -103,9 +109,7 @@ class EvalReport:
 
     def scores(self, column: str) -> list[Score]:
         """Return the scores of a column, picture by picture; `reference` is one."""
-        if column == REFERENCE:
-            return [picture.reference for picture in self.pictures if picture.reference is not None]
-        return [picture.scores[column] for picture in self.pictures if column in picture.scores]
+        return [score for picture in self.pictures if (score := picture.score(column)) is not None]
 
     def summary(self, column: str, statistic: Statistic = "mean") -> Score:
         """Return the mean, median or spread over pictures."""

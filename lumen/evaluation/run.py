@@ -18,8 +18,8 @@ from lumen.enhance.file_io import read_source
 from lumen.enhance.pipeline import chosen_brightness, enhance_picture
 from lumen.errors import DataError, PictureError, UsageError
 from lumen.evaluation.baselines import make_baseline
+from lumen.evaluation.columns import GT_MEAN, INPUT, MATCHED, OUTPUT, variant
 from lumen.evaluation.measures import Score
-from lumen.evaluation.options import GT_MEAN, INPUT, MATCHED, OUTPUT, variant
 from lumen.evaluation.pairs import Pair, Problem
 from lumen.evaluation.report import PictureScores
 from lumen.evaluation.scoring import Scorer
@@ -34,7 +34,7 @@ MAX_WAITING_PX = 32_000_000  # of pictures that are being loaded and scored; one
 PairResult = PictureScores | Problem
 
 
-class Look(Protocol):
+class Viewer(Protocol):
     """Whoever wants to see the pictures that are scored."""
 
     def begin(self, total: int) -> None:
@@ -68,7 +68,7 @@ def score_pairs(
     models: Mapping[str, Models],
     scorer: Scorer,
     reading: EnhanceOptions | None = None,
-    look: Look | None = None,
+    look: Viewer | None = None,
 ) -> Iterator[PairResult]:
     """Score pairs one after the other, in order.
 
@@ -133,7 +133,7 @@ class _Work:
     models: Mapping[str, Models]
     scorer: Scorer
     reading: EnhanceOptions
-    look: Look | None
+    look: Viewer | None
 
     def load_and_finish(self, pair: Pair) -> PairResult:
         """Score a pair without a model."""
@@ -207,7 +207,7 @@ class _Work:
             job.candidates.update({name: self.scorer.deep(make_baseline(name)(source)) for name in options.baselines})
         try:
             scores = self._scores(job)
-            described = None if job.reference is None else Score(self.scorer.describe(job.reference))
+            described = None if job.reference is None else self.scorer.score(job.reference, None)
             if options.save is not None:
                 _save(job, options.save)
         except (PictureError, DataError) as error:
@@ -230,10 +230,9 @@ class _Work:
                 continue
             if self.scorer.options.gt_mean:
                 scaled = _scaled(pixels, job.reference)
-                scores[variant(name, GT_MEAN)] = Score(self.scorer.compare(scaled, job.reference, plain=False))
+                scores[variant(name, GT_MEAN)] = self.scorer.compare(scaled, job.reference)
             if name in job.matched:
-                compared = self.scorer.compare(job.matched[name], job.reference, plain=False)
-                scores[variant(name, MATCHED)] = Score(compared)
+                scores[variant(name, MATCHED)] = self.scorer.compare(job.matched[name], job.reference)
         return scores
 
 

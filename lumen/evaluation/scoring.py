@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lumen.codecs import exif
 from lumen.errors import DataError
-from lumen.evaluation.measures import Score
+from lumen.evaluation.measures import MEASURES, Measure, Score
 from lumen.evaluation.options import EvalOptions
-from lumen.imaging.picture import Picture, Samples, gray_of, to_8bit
-from lumen.metrics.fidelity import luma, mae, mse, psnr_of, ssim
+from lumen.evaluation.subject import Subject
+from lumen.imaging.picture import Picture, Samples, to_8bit
 from lumen.metrics.lpips import Lpips
-from lumen.metrics.niqe import NaturalModel, bundled_model, niqe, read_model
-from lumen.metrics.statistics import statistics
+from lumen.metrics.niqe import NaturalModel, bundled_model, read_model
 
 _EIGHT_TO_SIXTEEN = 257
 
@@ -48,45 +49,39 @@ class Scorer:
         """Return 8-bit pixels as they are compared."""
         return pixels if self.options.bits == 8 else pixels.astype(np.uint16) * np.uint16(_EIGHT_TO_SIXTEEN)
 
-    def compare(self, candidate: Samples, reference: Samples, *, plain: bool = True) -> dict[str, float]:
-        """Return what needs a reference.
+    def score(self, candidate: Samples, reference: Samples | None) -> Score:
+        """Return all numbers of one picture.
 
         Args:
             candidate: Pixels `[H, W, 3]` of `samples`.
-            reference: The same of the reference.
-            plain: Also what is slow, where it is asked for.
+            reference: The same of the reference; None leaves out what needs one.
 
         Raises:
             DataError: Shapes differ, or nothing is left inside the border, or less than the 11 pixels of a window.
         """
-        top = float(self.options.data_range)
-        first, second = self._cropped(candidate), self._cropped(reference)
-        found: dict[str, float] = {}
-        if plain and self._lpips is not None:
-            found["lpips"] = self._lpips(np.asarray(to_8bit(first), np.uint8), np.asarray(to_8bit(second), np.uint8))
-        if self.options.channel == "y":
-            return self._errors(luma(first), luma(second), top) | found
-        return self._errors(first, second, top) | found
+        return self._measured(MEASURES, candidate, reference)
 
-    def describe(self, pixels: Samples) -> dict[str, float]:
-        """Return what needs no reference; NIQE is left out where a picture is too small or too flat for it."""
-        shown = np.asarray(to_8bit(self._cropped(pixels)), np.uint8)
-        found = statistics(shown)
-        if self.natural is not None:
-            try:
-                found["niqe"] = niqe(np.asarray(gray_of(shown), np.uint8), self.natural)
-            except DataError:
-                return found
-        return found
-
-    def score(self, candidate: Samples, reference: Samples | None) -> Score:
-        """Return all numbers of one picture.
+    def compare(self, candidate: Samples, reference: Samples) -> Score:
+        """Return what needs a reference and is quick, for columns under other rules.
 
         Raises:
-            DataError: As `compare`.
+            DataError: As `score`.
         """
-        compared = {} if reference is None else self.compare(candidate, reference)
-        return Score(compared | self.describe(candidate))
+        quick = (measure for measure in MEASURES if measure.needs_reference and not measure.slow)
+        return self._measured(quick, candidate, reference)
+
+    def _measured(self, measures: Iterable[Measure], candidate: Samples, reference: Samples | None) -> Score:
+        subject = Subject(
+            pixels=self._cropped(candidate),
+            truth=None if reference is None else self._cropped(reference),
+            channel=self.options.channel,
+            data_range=float(self.options.data_range),
+            natural=self.natural,
+            lpips=self._lpips,
+        )
+        asked = (measure for measure in measures if reference is not None or not measure.needs_reference)
+        found = {measure.key: measure.function(subject) for measure in asked}
+        return Score({key: value for key, value in found.items() if value is not None})
 
     def _cropped(self, pixels: Samples) -> Samples:
         border = self.options.border_px
@@ -95,16 +90,6 @@ class Scorer:
         if min(pixels.shape[:2]) <= 2 * border:
             raise DataError(f"expected pictures of more than {2 * border} pixels a side for --border {border}")
         return pixels[border:-border, border:-border]
-
-    @staticmethod
-    def _errors(candidate: NDArray[np.generic], reference: NDArray[np.generic], top: float) -> dict[str, float]:
-        error = mse(candidate, reference)
-        return {
-            "psnr": psnr_of(error, data_range=top),
-            "ssim": ssim(candidate, reference, data_range=top),
-            "mae": mae(candidate, reference),
-            "mse": error,
-        }
 
 
 def score(candidate: NDArray[np.uint8], reference: NDArray[np.uint8], options: EvalOptions | None = None) -> Score:

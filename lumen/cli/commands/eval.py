@@ -134,7 +134,7 @@ def command(
     _check_folders(low, given, as_is=as_is, niqe=niqe, reference=reference)
     from lumen import evaluation
     from lumen.cli.views.scores import print_scores, scoring
-    from lumen.pages import PAGES, Album, check_targets, write_reports
+    from lumen.evaluation.reports import check_targets, previews_for, write_reports
 
     options = evaluation.EvalOptions(
         as_is=as_is,
@@ -153,7 +153,7 @@ def command(
     check_targets(reports, [*low, *results, *(path for path in (dark, reference) if path is not None)])
     models = {} if as_is else _models(names, device, precision, alone=not results)
     folders = _by_name(low if as_is and (len(low) > 1 or dark is not None) else results, alone=as_is)
-    album = Album() if any(path.suffix.lower() in PAGES for path in reports) else None
+    previews = previews_for(reports)
     with scoring(state, as_json=as_json) as show:
         report = evaluation.evaluate(
             dark if as_is and folders else low[0],
@@ -163,10 +163,10 @@ def command(
             results=folders,
             matching=matching,
             progress=show,
-            look=album,
+            look=previews,
         )
     print_scores(state, report, as_json=as_json)
-    write_reports(report, reports, album)
+    write_reports(report, reports, previews)
     ctx.exit(report.exit_code)
 
 

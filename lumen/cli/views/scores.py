@@ -16,20 +16,20 @@ from lumen.cli.state import State
 from lumen.cli.views.console import log_console, print_json, print_table
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.errors import Exit, UsageError
-from lumen.evaluation import EvalReport, PairResult, Progress, evaluate_results
-from lumen.evaluation.measures import BY_KEY, STATISTICS, formatted
-from lumen.evaluation.options import title
+from lumen.evaluation import EvalReport, PairProgress, PairResult, evaluate_results
+from lumen.evaluation.columns import column_title
+from lumen.evaluation.measures import STATISTICS
 from lumen.evaluation.pairs import Problem, Result
+from lumen.evaluation.report import WORST
 from lumen.evaluation.suspicions import read_scores, suspicions
 from lumen.files.paths import real_path, type_of
 from lumen.text import printable
 
-WORST = 10  # pictures that are printed
 FEW = 20  # pictures that are all named where there is no bar
 
 
 @contextmanager
-def scoring(state: State, *, as_json: bool) -> Iterator[Progress]:
+def scoring(state: State, *, as_json: bool) -> Iterator[PairProgress]:
     """Show how far it is on stderr, name what cannot be scored, and write JSON lines when asked."""
     console = log_console(state)
     bar = Bar(
@@ -74,7 +74,9 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
         _print_measures(state, report)
     for column in report.columns:
         if report.equal(column):
-            click.echo(f"{title(column)}: {report.equal(column)} equal to the reference, left out of the mean PSNR")
+            click.echo(
+                f"{column_title(column)}: {report.equal(column)} equal to the reference, left out of the mean PSNR"
+            )
     if report.problems:
         click.echo(f"not scored: {len(report.problems)}, named on stderr")
     click.echo("protocol:\n  " + report.protocol.replace("; ", ";\n  "))
@@ -82,17 +84,18 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
 
 def _print_pictures(state: State, report: EvalReport) -> None:
     """Print the worst pictures, all with -v, and the summary below."""
-    wanted = ("psnr", "ssim") if "psnr" in report.measured else ("niqe", "brightness")
-    keys = [key for key in report.measured if key in wanted]
+    there = {measure.key: measure for measure in report.measures}
+    wanted = ("psnr", "ssim") if "psnr" in there else ("niqe", "brightness")
+    measures = [there[key] for key in wanted if key in there]
     ranked = report.ranked()
     shown = ranked if state.verbosity > 0 else ranked[:WORST]
     evs = list(dict.fromkeys(column for picture in report.pictures for column in picture.evs))
-    headers = [f"{title(column)} {BY_KEY[key].title}" if key == keys[0] else BY_KEY[key].title
-               for column in report.columns for key in keys]  # fmt: skip
+    headers = [f"{column_title(column)} {measure.title}" if measure is measures[0] else measure.title
+               for column in report.columns for measure in measures]  # fmt: skip
     rows = [
         [
             printable(picture.name),
-            *(formatted(picture.scores[column].get(key), key) for column in report.columns for key in keys),
+            *(measure.text(picture.score(column)) for column in report.columns for measure in measures),
             *(f"{picture.evs[column]:+.2f}" for column in evs),
         ]
         for picture in shown
@@ -100,11 +103,11 @@ def _print_pictures(state: State, report: EvalReport) -> None:
     for statistic in STATISTICS:
         scores = [report.summary(column, statistic) for column in report.columns]
         name = f"mean of {len(ranked)}" if statistic == "mean" else statistic
-        cells = [formatted(score.get(key), key) for score in scores for key in keys]
+        cells = [measure.text(score) for score in scores for measure in measures]
         rows.append([name, *cells, *("" for _ in evs)])
     print_table(state, ["picture", *headers, *("EV" if len(evs) == 1 else f"EV {name}" for name in evs)], rows)
     if len(shown) < len(ranked):
-        click.echo(f"the worst {len(shown)} of {len(ranked)} by {title(report.main or '')}; -v shows all")
+        click.echo(f"the worst {len(shown)} of {len(ranked)} by {column_title(report.main or '')}; -v shows all")
 
 
 def _print_measures(state: State, report: EvalReport) -> None:
@@ -112,9 +115,9 @@ def _print_measures(state: State, report: EvalReport) -> None:
     rows = []
     for column in report.described:
         mean = report.mean(column)
-        rows.append([title(column), *(formatted(mean.get(key), key) for key in report.measured)])
+        rows.append([column_title(column), *(measure.text(mean) for measure in report.measures)])
     click.echo()
-    print_table(state, ["mean", *(BY_KEY[key].title for key in report.measured)], rows)
+    print_table(state, ["mean", *(measure.title for measure in report.measures)], rows)
 
 
 def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:

@@ -1,0 +1,27 @@
+"""The names of what is scored: the input, the methods, the reference, and a method's scores under other rules."""
+
+from __future__ import annotations
+
+from typing import Final
+
+INPUT: Final = "input"
+OUTPUT: Final = "output"  # a single method
+REFERENCE: Final = "reference"
+GT_MEAN: Final = "gt_mean"
+MATCHED: Final = "match_brightness"
+_TITLES: Final = {GT_MEAN: "GT-mean", MATCHED: "brightness matched"}
+
+
+def variant(method: str, kind: str) -> str:
+    """Return the column of a method's scores under other rules: `gt_mean`, or `lumen-s gt_mean` among several."""
+    return kind if method == OUTPUT else f"{method} {kind}"
+
+
+def column_title(column: str) -> str:
+    """Return a column's name for people.
+
+    >>> column_title("output"), column_title("lumen-s gt_mean")
+    ('output', 'lumen-s GT-mean')
+    """
+    method, _, kind = column.rpartition(" ")
+    return f"{method} {_TITLES[kind]}".strip() if kind in _TITLES else column

@@ -1,0 +1,140 @@
+"""The page of an evaluation: summary, distributions, a sortable table, and a slider for each picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from markupsafe import Markup
+
+from lumen.evaluation.columns import INPUT, REFERENCE, column_title
+from lumen.evaluation.measures import STATISTICS, Measure, Score
+from lumen.evaluation.previews import ERROR_TOP, preview_titles
+from lumen.evaluation.report import EvalReport, PictureScores
+from lumen.pages.album import Album
+from lumen.pages.page import render
+from lumen.pages.plots import strip_plot
+
+SHOWN: Final = ("psnr", "ssim", "lpips", "niqe")  # of each picture, where they were measured
+PLOTTED: Final = (*SHOWN, "brightness")
+
+
+def page_of(report: EvalReport, album: Album) -> str:
+    """Return the page as HTML; the worst pictures come first."""
+    ranked = report.ranked()
+    shown = [measure for measure in report.measures if measure.key in SHOWN]
+    shown = shown or [measure for measure in report.measures if measure.key == "brightness"]
+    columns = [(column, measure) for column in report.columns for measure in shown]
+    columns = [(column, measure) for column, measure in columns if report.mean(column).get(measure.key) is not None]
+    return render(
+        "evaluation/page.html",
+        heading=f"Scores of {len(ranked)} picture{'' if len(ranked) == 1 else 's'}",
+        report=report,
+        summaries=_summaries(report),
+        plots=_plots(report),
+        heads=[_head(report, column, measure) for column, measure in columns],
+        rows=[(picture.name, [_cell(picture, *each) for each in columns]) for picture in ranked],
+        cards=((picture, _stage(report, album.shots(picture.name))) for picture in ranked),
+        shown=shown,
+        missing=sum(picture.name not in album for picture in ranked),
+        compared=any(picture.reference is not None for picture in ranked),
+        error_top=ERROR_TOP,
+        title=column_title,
+        INPUT=INPUT,
+    )
+
+
+class Mean(NamedTuple):
+    """What the summary says of a measure of one method: its mean, median and spread, and whether it is the best."""
+
+    mean: str
+    more: str
+    best: bool
+
+
+class Summary(NamedTuple):
+    """A table of methods."""
+
+    caption: str
+    measures: Sequence[Measure]
+    rows: Sequence[tuple[str, Sequence[Mean]]]
+
+
+def _summaries(report: EvalReport) -> Iterator[Summary]:
+    """Yield the tables of methods: what compares with references, and what needs none."""
+    found = {column: [report.summary(column, statistic) for statistic in STATISTICS] for column in report.described}
+    means = {column: mean for column, (mean, *_) in found.items()}
+    for compared, caption in ((True, "Against the references"), (False, "The pictures by themselves")):
+        measures = [measure for measure in report.measures if measure.needs_reference == compared]
+        best = {measure.key: _best(means, measure) for measure in measures}
+        rows = [
+            (column_title(column), [_mean(scores, measure, best=column in best[measure.key]) for measure in measures])
+            for column, scores in found.items()
+            if any(measure.key in scores[0].values for measure in measures)
+        ]
+        if measures:
+            yield Summary(caption, measures, rows)
+
+
+def _mean(scores: Sequence[Score], measure: Measure, *, best: bool) -> Mean:
+    mean, middle, spread = (measure.text(score) for score in scores)
+    return Mean(mean, f"{middle} ± {spread}" if measure.key in scores[0].values else "", best)
+
+
+def _best(means: Mapping[str, Score], measure: Measure) -> set[str]:
+    """Return the best of several methods; those that looked at the reference are no rivals."""
+    values = {
+        column: mean.values[measure.key]
+        for column, mean in means.items()
+        if measure.key in mean.values and column not in (INPUT, REFERENCE) and column_title(column) == column
+    }
+    if not measure.better or len(values) < 2:
+        return set()
+    wanted = max(values.values()) if measure.better == "higher" else min(values.values())
+    return {column for column, value in values.items() if value == wanted}
+
+
+def _plots(report: EvalReport) -> Iterator[tuple[Measure, Markup]]:
+    """Yield a plot of each of the main measures."""
+    for measure in (measure for measure in report.measures if measure.key in PLOTTED):
+        columns = report.described if measure.key == "brightness" else report.columns
+        rows = {column_title(column): _dots(report, column, measure.key) for column in columns}
+        label = f"{measure.title} of each picture, by method"
+        plot = strip_plot({name: dots for name, dots in rows.items() if dots}, measure.digits, label)
+        if plot:
+            yield measure, plot
+
+
+def _dots(report: EvalReport, column: str, key: str) -> list[tuple[str, float]]:
+    """Return the name and the value of each picture that has one."""
+    scores = [(picture.name, picture.score(column)) for picture in report.pictures]
+    return [(name, score.values[key]) for name, score in scores if score is not None and key in score.values]
+
+
+def _head(report: EvalReport, column: str, measure: Measure) -> Mapping[str, str]:
+    """Return what stands over a column of the table, which is sorted by the measure that ranks the pictures."""
+    order = "ascending" if measure.better == "higher" else "descending"
+    return {
+        "group": column_title(column),
+        "title": measure.title,
+        "better": measure.better,
+        "sorted": order if (column, measure) == (report.main, report.ranked_by) else "",
+    }
+
+
+def _cell(picture: PictureScores, column: str, measure: Measure) -> Mapping[str, str]:
+    """Return a number of the table, as it is printed and as scripts sort it."""
+    score = picture.score(column)
+    value = None if score is None else score.get(measure.key)
+    exact = "" if value is None else "Infinity" if math.isinf(value) else f"{value:.9g}"
+    return {"exact": exact, "text": measure.text(score)}
+
+
+def _stage(report: EvalReport, shots: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return the previews of a picture, and which of them are shown at first; None where it has none."""
+    if not shots:
+        return None
+    left = INPUT if INPUT in shots else report.main or next(iter(shots))
+    right = report.main if report.main != left and report.main in shots else REFERENCE
+    return {"left": left, "right": right if right in shots else left, "shots": shots, "titles": preview_titles(shots)}
