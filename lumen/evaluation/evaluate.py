@@ -13,7 +13,7 @@ from lumen.evaluation.options import EvalOptions
 from lumen.evaluation.pairs import Matching, Problem, Result, find_pairs, pair_results
 from lumen.evaluation.protocol import protocol
 from lumen.evaluation.report import EvalReport, PictureScores
-from lumen.evaluation.run import PairResult, Viewer, check_save, score_pairs
+from lumen.evaluation.run import PairResult, Viewer, score_pairs
 from lumen.evaluation.scoring import Scorer
 from lumen.runtime.protocols import Models
 
@@ -55,7 +55,7 @@ def evaluate(
     options, named = options or EvalOptions(), _named(models)
     low, results = _roles(low, dict(results or {}), named, options)
     _check_names([*named, *results, *options.baselines])
-    check_save(options.save, [place for place in (low, reference, *results.values()) if place is not None])
+    _check_save(options.save, [place for place in (low, reference, *results.values()) if place is not None])
     pairs, problems = find_pairs(low, reference, results, matching)
     scorer = Scorer(options)
     if look is not None:
@@ -119,6 +119,19 @@ def _check_names(names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1 or name in (INPUT, REFERENCE):
             raise UsageError(f"expected each method under a name of its own, got {name!r} twice, or where it is taken")
+
+
+def _check_save(save: Path | None, folders: Sequence[Path]) -> None:
+    """Refuse a folder whose results the next run would take for inputs.
+
+    Raises:
+        UsageError: It is one of the folders, or inside.
+    """
+    for folder in folders:
+        if save is not None and save.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(
+                f"expected --save outside of {folder}, got {save}: the next run would score its own results"
+            )
 
 
 def _report(

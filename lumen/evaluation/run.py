@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from lumen.color.srgb import srgb_to_linear
 from lumen.config import EV_LIMIT, EnhanceOptions
 from lumen.enhance.file_io import read_source
 from lumen.enhance.pipeline import chosen_brightness, enhance_picture
-from lumen.errors import DataError, PictureError, UsageError
+from lumen.errors import DataError, PictureError
 from lumen.evaluation.baselines import make_baseline
 from lumen.evaluation.columns import GT_MEAN, INPUT, MATCHED, OUTPUT, variant
 from lumen.evaluation.measures import Score
@@ -104,26 +104,44 @@ def score_pairs(
             yield waiting.popleft().result()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Loaded:
-    """A pair from disk: the picture for the models, and all as they are scored."""
+class _Matched(NamedTuple):
+    """What a model made when it was asked for the reference's brightness."""
 
-    pair: Pair
-    low: Picture | None
-    reference: Samples | None
-    candidates: dict[str, Samples]
+    ev: float
+    pixels: Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """What a model made of a picture: the picture for `save`, its pixels as they are scored."""
+
+    picture: Picture
+    pixels: Samples
+    matched: _Matched | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    """A pair ready to be scored: pixels by column, and what `save` keeps."""
+    """A pair ready to be scored: pixels as they are scored, those of results and of models by their names."""
 
     pair: Pair
+    low: Samples | None
     reference: Samples | None
-    candidates: dict[str, Samples]
-    matched: dict[str, Samples] = field(default_factory=dict)
-    evs: dict[str, float] = field(default_factory=dict)
-    enhanced: dict[str, Picture] = field(default_factory=dict)
+    results: Mapping[str, Samples]
+    made: Mapping[str, _Made] = field(default_factory=dict)
+
+    def candidates(self) -> dict[str, Samples]:
+        """Return all that is scored, by column: the input, what models made, and what others made."""
+        found = {} if self.low is None else {INPUT: self.low}
+        return found | {name: made.pixels for name, made in self.made.items()} | dict(self.results)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Loaded:
+    """A pair from disk: the picture for the models, and the job without what they will make."""
+
+    low: Picture | None
+    job: _Job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +158,7 @@ class _Work:
         loaded = self.load(pair)
         if isinstance(loaded, Problem):
             return loaded
-        return self.finish(_Job(pair=pair, reference=loaded.reference, candidates=loaded.candidates))
+        return self.finish(loaded.job)
 
     def enhanced(self, pool: ThreadPoolExecutor, pairs: Sequence[Pair]) -> Iterator[Future[PairResult]]:
         """Yield the scores to come, in order: while the models work on one pair the next is being loaded."""
@@ -158,81 +176,78 @@ class _Work:
         """Read all files of a pair."""
         try:
             low = None if pair.low is None else read_source(pair.low, self.reading)
-            truth = None if pair.reference is None else self._read(pair.reference)
-            candidates = {} if low is None else {INPUT: self.scorer.samples(low)}
-            candidates |= {name: self._read(path) for name, path in pair.results.items()}
-            for each in candidates.values():
-                expected = truth if truth is not None else next(iter(candidates.values()))
-                if each.shape != expected.shape:
-                    raise DataError(f"expected one size, got {_size(each)} and a reference of {_size(expected)}")
+            job = _Job(
+                pair=pair,
+                low=None if low is None else self.scorer.samples(low),
+                reference=None if pair.reference is None else self._read(pair.reference),
+                results={name: self._read(path) for name, path in pair.results.items()},
+            )
+            _check_sizes(job)
         except (PictureError, DataError) as error:
             return Problem(name=pair.name, reason=str(error))
-        return _Loaded(pair=pair, low=low, reference=truth, candidates=candidates)
+        return _Loaded(low=low, job=job)
 
     def _read(self, path: Path) -> Samples:
         return self.scorer.samples(read_source(path, self.reading))
 
     def enhance(self, loaded: _Loaded) -> _Job | Problem:
         """Let the models work on a pair."""
-        job = _Job(pair=loaded.pair, reference=loaded.reference, candidates=dict(loaded.candidates))
         assert loaded.low is not None
-        others = {name: job.candidates.pop(name) for name in loaded.pair.results}
         try:
-            for name, models in self.models.items():
-                job.enhanced[name] = enhance_picture(loaded.low, models, self.reading)
-                job.candidates[name] = self.scorer.samples(job.enhanced[name])
-                if self.scorer.options.match_brightness and loaded.reference is not None:
-                    self._match(job, name, loaded.low, models)
+            made = {name: self._made(loaded.low, loaded.job.reference, models) for name, models in self.models.items()}
         except PictureError as error:
-            return Problem(name=loaded.pair.name, reason=str(error))
-        job.candidates.update(others)
-        return job
+            return Problem(name=loaded.job.pair.name, reason=str(error))
+        return replace(loaded.job, made=made)
 
-    def _match(self, job: _Job, name: str, low: Picture, models: Models) -> None:
-        """Ask a model for the brightness of the reference."""
-        assert job.reference is not None
-        asked = float(job.reference.mean(dtype=np.float64)) / self.scorer.options.data_range
-        ev = matching_ev(asked, automatic=chosen_brightness(low, models))
-        job.evs[name] = ev
-        job.matched[name] = self.scorer.samples(enhance_picture(low, models, replace(self.reading, ev=ev)))
+    def _made(self, low: Picture, reference: Samples | None, models: Models) -> _Made:
+        """Let a model work, and where it is wanted once more for the brightness of the reference."""
+        picture = enhance_picture(low, models, self.reading)
+        matched = None
+        if self.scorer.options.match_brightness and reference is not None:
+            asked = float(reference.mean(dtype=np.float64)) / self.scorer.options.data_range
+            ev = matching_ev(asked, automatic=chosen_brightness(low, models))
+            matched = _Matched(ev, self.scorer.samples(enhance_picture(low, models, replace(self.reading, ev=ev))))
+        return _Made(picture=picture, pixels=self.scorer.samples(picture), matched=matched)
 
     def finish(self, job: _Job | Problem) -> PairResult:
         """Score every candidate of a pair, and keep the results if asked."""
         if isinstance(job, Problem):
             return job
-        options = self.scorer.options
-        shown = next(iter(job.candidates.values()))
-        if options.baselines:
-            source = np.asarray(to_8bit(job.candidates.get(INPUT, shown)), np.uint8)
-            job.candidates.update({name: self.scorer.deep(make_baseline(name)(source)) for name in options.baselines})
+        candidates = job.candidates()
+        shown = next(iter(candidates.values()))  # the input, where there is one
+        for name in self.scorer.options.baselines:
+            candidates[name] = self.scorer.deep(make_baseline(name)(np.asarray(to_8bit(shown), np.uint8)))
         try:
-            scores = self._scores(job)
+            scores = self._scores(job, candidates)
             described = None if job.reference is None else self.scorer.score(job.reference, None)
-            if options.save is not None:
-                _save(job, options.save)
+            if self.scorer.options.save is not None:
+                _save(job, self.scorer.options.save)
         except (PictureError, DataError) as error:
             return Problem(name=job.pair.name, reason=str(error))
-        height, width = shown.shape[:2]
-        evs = {variant(name, MATCHED): ev for name, ev in job.evs.items()}
         found = PictureScores(
-            name=job.pair.name, width=width, height=height, scores=scores, reference=described, evs=evs
+            name=job.pair.name,
+            width=shown.shape[1],
+            height=shown.shape[0],
+            scores=scores,
+            reference=described,
+            evs={variant(name, MATCHED): made.matched.ev for name, made in job.made.items() if made.matched},
         )
         if self.look is not None:
-            self.look.add(found, job.candidates, job.reference)
+            self.look.add(found, candidates, job.reference)
         return found
 
-    def _scores(self, job: _Job) -> dict[str, Score]:
+    def _scores(self, job: _Job, candidates: Mapping[str, Samples]) -> dict[str, Score]:
         """Return the scores by column: each method, then what the options add to it."""
         scores = {}
-        for name, pixels in job.candidates.items():
+        for name, pixels in candidates.items():
             scores[name] = self.scorer.score(pixels, job.reference)
             if job.reference is None or name == INPUT:
                 continue
             if self.scorer.options.gt_mean:
                 scaled = _scaled(pixels, job.reference)
                 scores[variant(name, GT_MEAN)] = self.scorer.compare(scaled, job.reference)
-            if name in job.matched:
-                scores[variant(name, MATCHED)] = self.scorer.compare(job.matched[name], job.reference)
+            if name in job.made and (matched := job.made[name].matched):
+                scores[variant(name, MATCHED)] = self.scorer.compare(matched.pixels, job.reference)
         return scores
 
 
@@ -245,24 +260,24 @@ def _scaled(pixels: Samples, reference: Samples) -> Samples:
 
 def _save(job: _Job, folder: Path) -> None:
     """Keep what the models made: `NAME.png`, of several models each in a folder of its own."""
-    for name, picture in job.enhanced.items():
+    for name, made in job.made.items():
         path = (folder if name == OUTPUT else folder / name) / f"{job.pair.name}.png"
         make_folder(path.parent)
-        write_picture(replace(picture, format="png"), path)
+        write_picture(replace(made.picture, format="png"), path)
+
+
+def _check_sizes(job: _Job) -> None:
+    """Refuse pictures of different sizes.
+
+    Raises:
+        DataError: One has not the size of the reference, or of the first where there is none.
+    """
+    candidates = list(job.candidates().values())
+    expected = candidates[0] if job.reference is None else job.reference
+    for each in candidates:
+        if each.shape != expected.shape:
+            raise DataError(f"expected one size, got {_size(each)} and a reference of {_size(expected)}")
 
 
 def _size(pixels: Samples) -> str:
     return f"{pixels.shape[1]}x{pixels.shape[0]}"
-
-
-def check_save(save: Path | None, folders: Sequence[Path]) -> None:
-    """Refuse a folder whose results the next run would take for inputs.
-
-    Raises:
-        UsageError: It is one of the folders, or inside.
-    """
-    for folder in folders:
-        if save is not None and save.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(
-                f"expected --save outside of {folder}, got {save}: the next run would score its own results"
-            )
