@@ -192,15 +192,15 @@ class _Work:
 
     def enhance(self, loaded: _Loaded) -> _Job | Problem:
         """Let the models work on a pair."""
-        assert loaded.low is not None
         try:
             made = {name: self._made(loaded.low, loaded.job.reference, models) for name, models in self.models.items()}
         except PictureError as error:
             return Problem(name=loaded.job.pair.name, reason=str(error))
         return replace(loaded.job, made=made)
 
-    def _made(self, low: Picture, reference: Samples | None, models: Models) -> _Made:
+    def _made(self, low: Picture | None, reference: Samples | None, models: Models) -> _Made:
         """Let a model work, and where it is wanted once more for the brightness of the reference."""
+        assert low is not None
         picture = enhance_picture(low, models, self.reading)
         matched = None
         if self.scorer.options.match_brightness and reference is not None:
