@@ -1,11 +1,11 @@
-"""Scores pictures against their references: pairs by name, several methods side by side, the protocol in words.
+"""Scores pictures against their references: pairs them by name, compares methods, and states the protocol in words.
 
 ::
 
     find_pairs -> score_pairs (load -> enhance -> score) -> EvalReport -> terminal, JSON, CSV, Markdown, page
 
-`measures` says what is measured, `options` how, `scoring` does it to pixels, `run` to many files; `suspicions` tells
-scores from mistakes, `reports` writes what was found.
+`measures` defines the numbers and `options` the protocol; `scoring` scores pixels, `run` scores many files;
+`suspicions` recognises impossible scores; `reports` writes the results.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is measured: each number's name, which way is better, how it is defined, and the function that gives it."""
+"""The measures: name, definition and function of each number, and which direction is better."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ STATISTICS: Final[tuple[Statistic, ...]] = ("mean", "median", "spread")
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """A number that pictures get.
+    """One number that is computed for a picture.
 
     Attributes:
-        key: Its name in JSON and CSV.
-        title: Its name for people.
-        digits: Behind the point, where it is printed.
-        better: Which way is better; nothing where a number only describes.
-        definition: One sentence, which `docs/metrics.md` quotes.
-        function: Gives the number; None where it was not asked for, or the picture has none.
+        key: Name in JSON and CSV.
+        title: Name for people.
+        digits: Decimal places when printed.
+        better: Which direction is better; empty for a number that only describes.
+        definition: One phrase; `docs/metrics.md` quotes it.
+        function: Computes the number; None if it was not requested, or is not defined for the picture.
         needs_reference: Whether it compares with a reference.
-        slow: Whether only a method's own column has it, not those under other rules.
+        slow: Whether it is left out of variants such as GT-mean.
     """
 
     key: str
@@ -46,13 +46,13 @@ class Measure:
     slow: bool = False
 
     def text(self, score: Score | None) -> str:
-        """Return the number of a score as it is printed; a dash where there is none."""
+        """Return the number as it is printed; a dash if the score lacks it."""
         value = None if score is None else score.get(self.key)
         return "–" if value is None or math.isnan(value) else f"{value:.{self.digits}f}"
 
 
 def _niqe(subject: Subject) -> float | None:
-    """Return NIQE; None where the picture is too small or too flat for it."""
+    """Return NIQE; None if the picture is too small or too flat for it."""
     if subject.natural is None:
         return None
     try:
@@ -62,7 +62,7 @@ def _niqe(subject: Subject) -> float | None:
 
 
 def _description(key: str, title: str, digits: int, definition: str) -> Measure:
-    """Return a measure of `lumen.metrics.statistics`, which only describes."""
+    """Return the measure of one of `lumen.metrics.statistics`; these only describe."""
     return Measure(
         key=key,
         title=title,
@@ -112,7 +112,7 @@ MEASURES: Final = (
         title="LPIPS",
         digits=4,
         better="lower",
-        definition="distance of the features that AlexNet sees; weights are given by path",
+        definition="distance between the features of AlexNet, with weights from --lpips",
         function=lambda subject: subject.lpips(subject.pixels_8bit, subject.truth_8bit) if subject.lpips else None,
         slow=True,
     ),
@@ -128,15 +128,15 @@ MEASURES: Final = (
     _description("brightness", "brightness", 3, "mean luma, 0 to 1"),
     _description("contrast", "contrast", 3, "standard deviation of the luma, 0 to 0.5"),
     _description("colorfulness", "colour", 1, "Hasler and Süsstrunk's colourfulness, 0 for grey"),
-    _description("cast", "cast", 3, "largest minus smallest mean of a channel, 0 to 1"),
-    _description("black", "black", 3, "share of pixels with no channel above 5 of 255"),
+    _description("cast", "cast", 3, "difference between the largest and the smallest channel mean, 0 to 1"),
+    _description("black", "black", 3, "share of pixels whose channels are all at most 5 of 255"),
     _description("clipped", "clipped", 3, "share of pixels with a channel at 255"),
 )
 
 
 @dataclass(frozen=True)
 class Score:
-    """The numbers of one picture, or of many, by the keys of `MEASURES`; a PSNR may be `inf`, for equal pictures."""
+    """The numbers of one picture, or their summary, by the keys of `MEASURES`. PSNR is `inf` for equal pictures."""
 
     values: Mapping[str, float]
 
@@ -151,18 +151,18 @@ class Score:
         return self.values["ssim"]
 
     def get(self, key: str) -> float | None:
-        """Return a number, None where it was not measured."""
+        """Return a number; None if it was not measured."""
         return self.values.get(key)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON values; an infinite PSNR, which JSON has not, is null."""
+        """Return JSON values; an infinite PSNR becomes null, as JSON has no infinity."""
         return {key: value if math.isfinite(value) else None for key, value in self.values.items()}
 
 
 def summarise(scores: Sequence[Score], statistic: Statistic = "mean") -> Score:
     """Return the mean, the median or the spread (standard deviation) of each number over pictures.
 
-    Infinite values are left out of means and spreads; where all are infinite, so is the mean.
+    Infinite values are left out of means and spreads; if all are infinite, the mean is too.
     """
     found = {}
     for measure in MEASURES:

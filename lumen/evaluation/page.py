@@ -16,7 +16,7 @@ from lumen.pages.album import Album
 from lumen.pages.page import render
 from lumen.pages.plots import strip_plot
 
-SHOWN: Final = ("psnr", "ssim", "lpips", "niqe")  # of each picture, where they were measured
+SHOWN: Final = ("psnr", "ssim", "lpips", "niqe")  # measures of each picture
 PLOTTED: Final = (*SHOWN, "brightness")
 
 
@@ -46,7 +46,7 @@ def page_of(report: EvalReport, album: Album) -> str:
 
 
 class Mean(NamedTuple):
-    """What the summary says of a measure of one method: its mean, median and spread, and whether it is the best."""
+    """A cell of the summary: the mean, the median and spread below it, and whether the method is the best."""
 
     mean: str
     more: str
@@ -54,7 +54,7 @@ class Mean(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """A table of methods."""
+    """A table with a row for each method."""
 
     caption: str
     measures: Sequence[Measure]
@@ -62,10 +62,10 @@ class Summary(NamedTuple):
 
 
 def _summaries(report: EvalReport) -> Iterator[Summary]:
-    """Yield the tables of methods: what compares with references, and what needs none."""
+    """Yield two tables: measures that need a reference, and the others."""
     found = {column: [report.summary(column, statistic) for statistic in STATISTICS] for column in report.described}
     means = {column: mean for column, (mean, *_) in found.items()}
-    for compared, caption in ((True, "Against the references"), (False, "The pictures by themselves")):
+    for compared, caption in ((True, "Against the references"), (False, "Without a reference")):
         measures = [measure for measure in report.measures if measure.needs_reference == compared]
         best = {measure.key: _best(means, measure) for measure in measures}
         rows = [
@@ -83,7 +83,7 @@ def _mean(scores: Sequence[Score], measure: Measure, *, best: bool) -> Mean:
 
 
 def _best(means: Mapping[str, Score], measure: Measure) -> set[str]:
-    """Return the best of several methods; those that looked at the reference are no rivals."""
+    """Return the best of several methods, without variants that use the reference; none if there is one method."""
     values = {
         column: mean.values[measure.key]
         for column, mean in means.items()
@@ -96,7 +96,7 @@ def _best(means: Mapping[str, Score], measure: Measure) -> set[str]:
 
 
 def _plots(report: EvalReport) -> Iterator[tuple[Measure, Markup]]:
-    """Yield a plot of each of the main measures."""
+    """Yield a plot for each of the main measures."""
     for measure in (measure for measure in report.measures if measure.key in PLOTTED):
         columns = report.described if measure.key == "brightness" else report.columns
         rows = {column_title(column): _dots(report, column, measure.key) for column in columns}
@@ -107,13 +107,13 @@ def _plots(report: EvalReport) -> Iterator[tuple[Measure, Markup]]:
 
 
 def _dots(report: EvalReport, column: str, key: str) -> list[tuple[str, float]]:
-    """Return the name and the value of each picture that has one."""
+    """Return name and value of each picture with a value."""
     scores = [(picture.name, picture.score(column)) for picture in report.pictures]
     return [(name, score.values[key]) for name, score in scores if score is not None and key in score.values]
 
 
 def _head(report: EvalReport, column: str, measure: Measure) -> Mapping[str, str]:
-    """Return what stands over a column of the table, which is sorted by the measure that ranks the pictures."""
+    """Return the heading of a column; the table is sorted by the measure that ranks the pictures."""
     order = "ascending" if measure.better == "higher" else "descending"
     return {
         "group": column_title(column),
@@ -124,7 +124,7 @@ def _head(report: EvalReport, column: str, measure: Measure) -> Mapping[str, str
 
 
 def _cell(picture: PictureScores, column: str, measure: Measure) -> Mapping[str, str]:
-    """Return a number of the table, as it is printed and as scripts sort it."""
+    """Return a number of the table, as printed and as the script sorts it."""
     score = picture.score(column)
     value = None if score is None else score.get(measure.key)
     exact = "" if value is None else "Infinity" if math.isinf(value) else f"{value:.9g}"
@@ -132,7 +132,7 @@ def _cell(picture: PictureScores, column: str, measure: Measure) -> Mapping[str,
 
 
 def _stage(report: EvalReport, shots: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Return the previews of a picture, and which of them are shown at first; None where it has none."""
+    """Return the previews of a picture and the two shown first; None if it has none."""
     if not shots:
         return None
     left = INPUT if INPUT in shots else report.main or next(iter(shots))

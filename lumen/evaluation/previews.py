@@ -1,4 +1,4 @@
-"""Previews of scored pictures for a page, with maps of their errors."""
+"""Previews of scored pictures for a page, and maps of their errors."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from lumen.evaluation.report import PictureScores, badness
 from lumen.imaging.picture import Samples, to_8bit
 from lumen.pages.album import Album
 
-ERROR: Final = "error "  # before the column, for its error map
-ERROR_TOP: Final = 64  # levels of 255 where the colours of the error map end
+ERROR: Final = "error "  # before a column: the name of its error map
+ERROR_TOP: Final = 64  # levels of 255 at which the colours of the error map end
 
-# From no error to much: dark blue, violet, red, orange, pale yellow, evenly growing lighter; `page.css` has them too.
+# From small to large errors, with evenly rising lightness: dark blue to pale yellow. `page.css` has the same colours.
 _RAMP = ((5, 7, 25), (70, 25, 110), (165, 45, 95), (235, 105, 45), (252, 185, 60), (255, 250, 190))
 
 
 class Previews:
-    """Fills an album with pictures as they are scored; called from several threads.
+    """Fills an album with previews while pictures are scored; may be called from several threads.
 
     Attributes:
-        album: What is kept; where there are too many, the worst.
+        album: The previews; if there are too many pictures, those of the worst.
     """
 
     def __init__(self) -> None:
@@ -32,11 +32,11 @@ class Previews:
         self.album = Album()
 
     def begin(self, total: int) -> None:
-        """Divide the room by the number of pictures to come."""
+        """Divide the available size by the number of pictures to come."""
         self.album.begin(total)
 
     def add(self, scores: PictureScores, pixels: Mapping[str, Samples], reference: Samples | None) -> None:
-        """Keep previews of one pair: pixels `[H, W, 3]` by column, the reference's, and `error COLUMN` for the maps."""
+        """Add previews of the pixels `[H, W, 3]` of one pair by column and of its reference, and of error maps."""
         rank = badness(next((scores.scores[name] for name in pixels if name != INPUT), scores.scores.get(INPUT)))
         if not self.album.wants(rank):
             return
@@ -50,14 +50,14 @@ class Previews:
 
 
 def preview_titles(names: Iterable[str]) -> dict[str, str]:
-    """Return what previews are called, for people; the one error map of a single method just so."""
+    """Return the names of previews for people; a single error map is just `error`."""
     maps = [name for name in names if name.startswith(ERROR)]
     words = {name: f"error of {column_title(name.removeprefix(ERROR))}" if len(maps) > 1 else "error" for name in maps}
     return {name: words.get(name) or column_title(name) for name in names}
 
 
 def error_map(picture: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the mean absolute difference over the channels of uint8 `[H, W, 3]` as colours."""
+    """Return the mean absolute difference over the channels of two pictures, uint8 `[H, W, 3]`, as colours."""
     table = np.empty((ERROR_TOP + 1, 3), np.uint8)
     for channel in range(3):
         stops = np.linspace(0, ERROR_TOP, len(_RAMP))

@@ -1,4 +1,4 @@
-"""What an evaluation writes: JSON, CSV with one line for each picture and method, Markdown, and a page."""
+"""The reports of an evaluation as files: JSON, CSV, Markdown, and an HTML page."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ REPORT_SUFFIXES: Final = (*PAGE_SUFFIXES, ".json", ".csv", ".md")
 
 
 def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
-    """Refuse reports of an unknown kind, or in the place of an input, before any work is done.
+    """Refuse reports of an unknown kind, or that would overwrite an input, before any work is done.
 
     Raises:
-        UsageError: A name says nothing, or would overwrite an input.
+        UsageError: A suffix is unknown, or a report would overwrite an input.
     """
     for target in targets:
         if target.suffix.lower() not in REPORT_SUFFIXES:
@@ -35,12 +35,12 @@ def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
 
 
 def previews_for(targets: Sequence[Path]) -> Previews | None:
-    """Return what collects the pictures of a page; None where no report is one."""
+    """Return previews to be filled for a page; None if no report is a page."""
     return Previews() if any(target.suffix.lower() in PAGE_SUFFIXES for target in targets) else None
 
 
 def write_reports(report: EvalReport, targets: Sequence[Path], previews: Previews | None = None) -> None:
-    """Write a report into files, each in the form that its suffix names.
+    """Write a report to files, each in the format of its suffix.
 
     Raises:
         OutputError: A file cannot be written.
@@ -48,7 +48,7 @@ def write_reports(report: EvalReport, targets: Sequence[Path], previews: Preview
     for target in targets:
         suffix = target.suffix.lower()
         if suffix in PAGE_SUFFIXES:
-            from lumen.evaluation.page import page_of  # which loads Jinja
+            from lumen.evaluation.page import page_of  # loads Jinja, which nothing else needs
 
             text = page_of(report, (previews or Previews()).album)
         else:
@@ -58,14 +58,14 @@ def write_reports(report: EvalReport, targets: Sequence[Path], previews: Preview
 
 
 def json_of(report: EvalReport) -> str:
-    """Return everything as one JSON object."""
+    """Return the report as one JSON object."""
     pictures = [picture.as_dict() for picture in report.pictures]
     problems = [problem.as_dict() for problem in report.problems]
     return json.dumps({"pictures": pictures, "problems": problems} | report.as_dict(), indent=1) + "\n"
 
 
 def csv_of(report: EvalReport) -> str:
-    """Return one line for each picture and method, at full precision; empty where something was not measured."""
+    """Return a CSV line for each picture and method, at full precision; what was not measured is empty."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["picture", "method", "width", "height", *(measure.key for measure in report.measures)])
@@ -122,5 +122,5 @@ def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return text that stays in its cell, and is no markup."""
+    """Return text on one line with the markup characters escaped."""
     return "".join(f"\\{c}" if c in r"\|*_`<>[]#" else c for c in printable(text))

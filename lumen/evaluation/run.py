@@ -29,32 +29,32 @@ from lumen.metrics.fidelity import gt_mean
 from lumen.runtime.devices import usable_cores
 from lumen.runtime.protocols import Models
 
-MAX_WAITING_PX = 32_000_000  # of pictures that are being loaded and scored; one is always let in
+MAX_WAITING_PX = 32_000_000  # of pictures that are loaded and scored at the same time; one is always allowed
 
 PairResult = PictureScores | Problem
 
 
 class Viewer(Protocol):
-    """Whoever wants to see the pictures that are scored."""
+    """Receives the pixels of scored pictures, for reports with pictures."""
 
     def begin(self, total: int) -> None:
-        """Learn how many there will be at most."""
+        """Take note of the largest possible number of pictures."""
 
     def add(self, scores: PictureScores, pixels: Mapping[str, Samples], reference: Samples | None) -> None:
-        """See one: its scores, the pixels `[H, W, 3]` by column, the reference's. Called on several threads."""
+        """Receive one: its scores, its pixels `[H, W, 3]` by column, the reference. Called on several threads."""
 
 
 def worker_count() -> int:
-    """Return how many threads score: one for each core that this process may use."""
+    """Return the number of threads: one for each core that this process may use."""
     return usable_cores()
 
 
 def matching_ev(asked: float, automatic: float) -> float:
-    """Return the stops that bring a model from its own mean brightness to another one.
+    """Return the exposure, in stops, that takes a model from its own mean brightness to another.
 
     Args:
-        asked: Mean sRGB level in [0, 1] that is wanted.
-        automatic: Mean sRGB level in [0, 1] the model aims at by itself.
+        asked: Wanted mean sRGB level in [0, 1].
+        automatic: Mean sRGB level in [0, 1] that the model chooses by itself.
 
     Returns:
         Ratio of the two in linear light, as a power of two, within the limits of `--ev`.
@@ -74,17 +74,17 @@ def score_pairs(
 
     Args:
         pairs: What to score.
-        models: The twins of each model, by the name of the method; none where the pairs hold results.
-        scorer: The protocol.
+        models: The models by the name of their column; empty if the pairs have results already.
+        scorer: Scores by the protocol.
         reading: How the pictures are read; None for the defaults.
-        look: Sees what was scored.
+        look: Receives the pixels of what was scored.
 
     Yields:
         The scores of each pair, or the problem with it.
 
     Raises:
         UnavailableError: A model cannot be loaded or run.
-        OutputError: The folder that results are saved in cannot be written.
+        OutputError: The folder for saved results cannot be written.
     """
     work = _Work(models=models, scorer=scorer, reading=reading or EnhanceOptions(), look=look)
     waiting: deque[Future[PairResult]] = deque()
@@ -105,7 +105,7 @@ def score_pairs(
 
 
 class _Matched(NamedTuple):
-    """What a model made when it was asked for the reference's brightness."""
+    """The result of a model that was asked for the brightness of the reference."""
 
     ev: float
     pixels: Samples
@@ -113,7 +113,7 @@ class _Matched(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class _Made:
-    """What a model made of a picture: the picture for `save`, its pixels as they are scored."""
+    """The result of a model: the picture for `save`, and its pixels as they are scored."""
 
     picture: Picture
     pixels: Samples
@@ -122,7 +122,7 @@ class _Made:
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    """A pair ready to be scored: pixels as they are scored, those of results and of models by their names."""
+    """A pair ready to be scored: pixels as they are scored; existing results and those of models by column."""
 
     pair: Pair
     low: Samples | None
@@ -131,14 +131,14 @@ class _Job:
     made: Mapping[str, _Made] = field(default_factory=dict)
 
     def candidates(self) -> dict[str, Samples]:
-        """Return all that is scored, by column: the input, what models made, and what others made."""
+        """Return what is scored, by column: the input, the results of models, the existing results."""
         found = {} if self.low is None else {INPUT: self.low}
         return found | {name: made.pixels for name, made in self.made.items()} | dict(self.results)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Loaded:
-    """A pair from disk: the picture for the models, and the job without what they will make."""
+    """A pair that was read: the picture for the models, and the job without their results."""
 
     low: Picture | None
     job: _Job
@@ -191,7 +191,7 @@ class _Work:
         return self.scorer.samples(read_source(path, self.reading))
 
     def enhance(self, loaded: _Loaded) -> _Job | Problem:
-        """Let the models work on a pair."""
+        """Run the models on a pair."""
         try:
             made = {name: self._made(loaded.low, loaded.job.reference, models) for name, models in self.models.items()}
         except PictureError as error:
@@ -199,7 +199,7 @@ class _Work:
         return replace(loaded.job, made=made)
 
     def _made(self, low: Picture | None, reference: Samples | None, models: Models) -> _Made:
-        """Let a model work, and where it is wanted once more for the brightness of the reference."""
+        """Run a model, and with `match_brightness` once more at the brightness of the reference."""
         assert low is not None
         picture = enhance_picture(low, models, self.reading)
         matched = None
@@ -210,11 +210,11 @@ class _Work:
         return _Made(picture=picture, pixels=self.scorer.samples(picture), matched=matched)
 
     def finish(self, job: _Job | Problem) -> PairResult:
-        """Score every candidate of a pair, and keep the results if asked."""
+        """Score every candidate of a pair, and save the results of the models if asked."""
         if isinstance(job, Problem):
             return job
         candidates = job.candidates()
-        shown = next(iter(candidates.values()))  # the input, where there is one
+        shown = next(iter(candidates.values()))  # the input, if there is one
         for name in self.scorer.options.baselines:
             candidates[name] = self.scorer.deep(make_baseline(name)(np.asarray(to_8bit(shown), np.uint8)))
         try:
@@ -237,7 +237,7 @@ class _Work:
         return found
 
     def _scores(self, job: _Job, candidates: Mapping[str, Samples]) -> dict[str, Score]:
-        """Return the scores by column: each method, then what the options add to it."""
+        """Return the scores by column: each method, followed by its variants."""
         scores = {}
         for name, pixels in candidates.items():
             scores[name] = self.scorer.score(pixels, job.reference)
@@ -252,14 +252,14 @@ class _Work:
 
 
 def _scaled(pixels: Samples, reference: Samples) -> Samples:
-    """Return `gt_mean` of samples of either depth."""
+    """Return `gt_mean` of 8-bit or 16-bit samples."""
     if pixels.dtype == np.uint8:
         return gt_mean(np.asarray(pixels, np.uint8), np.asarray(reference, np.uint8))
     return gt_mean(np.asarray(pixels, np.uint16), np.asarray(reference, np.uint16))
 
 
 def _save(job: _Job, folder: Path) -> None:
-    """Keep what the models made: `NAME.png`, of several models each in a folder of its own."""
+    """Save the results of the models as `NAME.png`; with several models, each in its own folder."""
     for name, made in job.made.items():
         path = (folder if name == OUTPUT else folder / name) / f"{job.pair.name}.png"
         make_folder(path.parent)
@@ -270,7 +270,7 @@ def _check_sizes(job: _Job) -> None:
     """Refuse pictures of different sizes.
 
     Raises:
-        DataError: One has not the size of the reference, or of the first where there is none.
+        DataError: One differs in size from the reference, or without a reference from the first.
     """
     candidates = list(job.candidates().values())
     expected = candidates[0] if job.reference is None else job.reference

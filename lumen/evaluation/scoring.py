@@ -1,4 +1,4 @@
-"""Scores pixels, by the protocol of the options."""
+"""Scores pixels by the protocol of the options."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Scorer:
 
     Attributes:
         options: The protocol.
-        natural: The NIQE model; None where NIQE is not asked for.
+        natural: The NIQE model; None without NIQE.
     """
 
     def __init__(self, options: EvalOptions) -> None:
-        """Read what the options name.
+        """Load the models that the options name.
 
         Raises:
-            ModelError: A file does not hold the model or the weights it should.
+            ModelError: A file does not hold the expected model or weights.
             MissingExtraError: A package that LPIPS needs is not installed.
         """
         self.options = options
@@ -41,28 +41,28 @@ class Scorer:
         self._lpips = Lpips(options.lpips) if options.lpips else None
 
     def samples(self, picture: Picture) -> Samples:
-        """Return the pixels `[H, W, 3]` of a picture as they are displayed and compared: uint8, or uint16."""
+        """Return the pixels `[H, W, 3]` of a picture in displayed orientation and the depth of the comparison."""
         pixels = picture.turned(exif.orientation(picture.metadata.exif)).pixels
         return self.deep(to_8bit(pixels)) if self.options.bits == 8 or pixels.dtype == np.uint8 else pixels
 
     def deep(self, pixels: Samples) -> Samples:
-        """Return 8-bit pixels as they are compared."""
+        """Return 8-bit pixels in the depth of the comparison."""
         return pixels if self.options.bits == 8 else pixels.astype(np.uint16) * np.uint16(_EIGHT_TO_SIXTEEN)
 
     def score(self, candidate: Samples, reference: Samples | None) -> Score:
         """Return all numbers of one picture.
 
         Args:
-            candidate: Pixels `[H, W, 3]` of `samples`.
-            reference: The same of the reference; None leaves out what needs one.
+            candidate: Pixels `[H, W, 3]` as returned by `samples`.
+            reference: The same for the reference; None leaves out the measures that need one.
 
         Raises:
-            DataError: Shapes differ, or nothing is left inside the border, or less than the 11 pixels of a window.
+            DataError: Shapes differ, or a side inside the border is shorter than the 11 pixels of the SSIM window.
         """
         return self._measured(MEASURES, candidate, reference)
 
     def compare(self, candidate: Samples, reference: Samples) -> Score:
-        """Return what needs a reference and is quick, for columns under other rules.
+        """Return the fast measures that need a reference, for variants of a method.
 
         Raises:
             DataError: As `score`.

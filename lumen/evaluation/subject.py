@@ -1,4 +1,4 @@
-"""A picture as it is measured, beside its reference: what several measures need is computed once."""
+"""One picture as it is measured, with its reference. Values that several measures need are computed once."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from lumen.metrics.statistics import statistics
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Subject:
-    """What every measure is a function of.
+    """The argument of the function of every measure.
 
     Attributes:
-        pixels: `[H, W, 3]`, uint8 or uint16, without the border that is left out.
-        truth: The same of the reference; None where there is none, and measures that need one are not asked.
+        pixels: `[H, W, 3]`, uint8 or uint16, without the ignored border.
+        truth: The same for the reference; None without one, and then no measure that needs one is called.
         channel: What is compared: `rgb`, or `y` for the luma.
         data_range: 255, or 65535 for uint16.
-        natural: The NIQE model; None leaves NIQE out.
+        natural: The NIQE model; None leaves out NIQE.
         lpips: LPIPS with its weights; None leaves it out.
     """
 
@@ -39,27 +39,27 @@ class Subject:
 
     @cached_property
     def pair(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """What is compared: both pictures as they are, or their luma float64 `[H, W]`."""
+        """The two arrays that are compared: the pixels themselves, or their luma float64 `[H, W]`."""
         assert self.truth is not None
         return (self.pixels, self.truth) if self.channel == "rgb" else (luma(self.pixels), luma(self.truth))
 
     @cached_property
     def squared_error(self) -> float:
-        """Mean squared difference of the pair."""
+        """MSE of the pair."""
         return mse(*self.pair)
 
     @cached_property
     def pixels_8bit(self) -> NDArray[np.uint8]:
-        """The picture uint8 `[H, W, 3]`, rounded."""
+        """The picture rounded to uint8 `[H, W, 3]`."""
         return np.asarray(to_8bit(self.pixels), np.uint8)
 
     @cached_property
     def truth_8bit(self) -> NDArray[np.uint8]:
-        """The reference uint8 `[H, W, 3]`, rounded."""
+        """The reference rounded to uint8 `[H, W, 3]`."""
         assert self.truth is not None
         return np.asarray(to_8bit(self.truth), np.uint8)
 
     @cached_property
     def statistics(self) -> dict[str, float]:
-        """What can be said of the picture alone, by the names of `lumen.metrics.statistics`."""
+        """The statistics of `lumen.metrics.statistics` by their names."""
         return statistics(self.pixels_8bit)

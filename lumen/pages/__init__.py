@@ -1,4 +1,4 @@
-"""Pages as single HTML files: a shell with style and script, tables, plots and an album of pictures.
+"""Parts of self-contained HTML pages: the shell with style and script, tables, plots, an album of pictures.
 
-What a page says belongs to whoever makes it, with a template of its own that extends `page.html`.
+The content belongs to the package that makes a page; its template extends `page.html`.
 """

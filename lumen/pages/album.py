@@ -1,4 +1,4 @@
-"""Small pictures for a page: how many and how large is decided by the room there is for all of them."""
+"""Previews for a page: their number and size depend on the space available for all of them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-BUDGET_BYTES: Final = 40_000_000  # of all previews; a third more as text in the page
+BUDGET_BYTES: Final = 40_000_000  # of all previews; base64 adds a third
 MAX_PICTURES: Final = 1000  # with previews
 MAX_SIDE_PX, MIN_SIDE_PX = 960, 160
-ABOUT_BYTES_PER_PX: Final = 0.16  # of a preview; what needs more is compressed harder
+ABOUT_BYTES_PER_PX: Final = 0.16  # of a preview; one that needs more is compressed further
 QUALITIES: Final = (82, 68, 50, 30)
-SMALL_SIDE: Final = 0.75  # of the side of the others
+SMALL_SIDE: Final = 0.75  # relative to the side of the others
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """The small pictures that stand under one name.
+    """The previews under one name.
 
     Attributes:
-        rank: Small for what is to be kept.
+        rank: The smallest ranks are kept.
         shots: WebP files by what they show.
     """
 
@@ -35,7 +35,7 @@ class Preview:
 
 
 class Album:
-    """Collects previews from several threads, never more than a page can hold: those of the smallest rank."""
+    """Collects previews of the smallest ranks, at most as many as fit a page. Safe to share between threads."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -47,7 +47,7 @@ class Album:
         return name in self._previews
 
     def begin(self, total: int) -> None:
-        """Divide the room by the number of names to come."""
+        """Divide the available size by the number of names to come."""
         self._room = BUDGET_BYTES // max(1, min(total, MAX_PICTURES))
 
     def wants(self, rank: float) -> bool:
@@ -59,13 +59,13 @@ class Album:
     def add(
         self, name: str, rank: float, pictures: Mapping[str, NDArray[np.uint8]], *, small: Collection[str] = ()
     ) -> None:
-        """Keep previews.
+        """Add previews.
 
         Args:
-            name: What they belong to.
-            rank: Small for what is to be kept.
+            name: The name they belong to.
+            rank: The smallest ranks are kept.
             pictures: sRGB uint8 `[H, W, 3]` by what they show.
-            small: Those of them in which less is to be seen.
+            small: Those of them that show less detail and may be smaller.
         """
         shares = {what: SMALL_SIDE**2 if what in small else 1.0 for what in pictures}
         room = self._room / sum(shares.values())
@@ -76,7 +76,7 @@ class Album:
                 del self._previews[max(self._previews, key=lambda name: self._previews[name].rank)]
 
     def shots(self, name: str) -> dict[str, str]:
-        """Return previews as data URLs, by what they show; none where there are none of this name."""
+        """Return the previews under a name as data URLs, by what they show; empty if there are none."""
         preview = self._previews.get(name)
         if preview is None:
             return {}
@@ -87,7 +87,7 @@ class Album:
 
 
 def _encoded(pixels: NDArray[np.uint8], room: float) -> bytes:
-    """Return a WebP file of about `room` bytes at most, as large as fits."""
+    """Return a WebP file of at most about `room` bytes, with as many pixels as fit."""
     image = Image.fromarray(pixels)
     ratio = min(image.size) / max(image.size)
     side = min(MAX_SIDE_PX, max(image.size), max(MIN_SIDE_PX, int((room / ABOUT_BYTES_PER_PX / ratio) ** 0.5)))

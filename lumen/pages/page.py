@@ -1,7 +1,7 @@
 """Fills the templates of pages.
 
-A page is one file that loads nothing from anywhere, which its own content policy forbids; previews are data URLs that
-the script shows when a picture comes into view.
+A page is one file that loads nothing else: its own content policy forbids it. Pictures are data URLs, which the script
+shows when they come into view.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from lumen.text import printable
 
 
 def render(template: str, **values: object) -> str:
-    """Return a page as HTML; values are text, escaped, unless they are `Markup`.
+    """Return a page as HTML. Values are escaped unless they are `Markup`.
 
     Args:
-        template: Path of a template below the package, such as `evaluation/page.html`; it extends `pages/page.html`.
-        values: What the template names.
+        template: Path of a template below `lumen/`, such as `evaluation/page.html`, that extends `pages/page.html`.
+        values: Values for the names in the template.
 
     Raises:
-        jinja2.UndefinedError: The template names something else.
+        jinja2.UndefinedError: A name in the template has no value.
     """
     return _environment().get_template(template).render(values)
 
@@ -41,15 +41,15 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.globals |= {"asset": _asset, "version": __version__}
-    environment.policies["json.dumps_kwargs"] = {}  # keys stay in their order
+    environment.policies["json.dumps_kwargs"] = {}  # keep the order of keys
     return environment
 
 
 def _shown(value: object) -> object:
-    """Return text on one line, whatever names and reasons hold."""
+    """Return text on one line without control characters, which file names may hold; anything else as it is."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _asset(name: str) -> Markup:
-    """Return the style or the script as it is: braces are not the template's there."""
+    """Return the style or script as it is; its braces are not those of a template."""
     return Markup(files(__package__).joinpath(name).read_text(encoding="utf-8"))

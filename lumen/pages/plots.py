@@ -1,4 +1,4 @@
-"""Distributions as SVG: a row for each method, a dot for each picture, a box from quarter to quarter, the median."""
+"""Distributions as SVG: a row for each method with a dot for each picture, the quartiles and the median."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lumen.text import printable
 ROW_PX: Final = 46
 AXIS_PX: Final = 26
 TICKS: Final = 5
-_SPREAD_PX = 11  # how far dots are moved off the line, so that they do not hide each other
+_SPREAD_PX = 11  # vertical scatter, so that dots do not hide each other
 _GOLDEN = 0.618034
 
 
 def strip_plot(rows: Mapping[str, Sequence[tuple[str, float]]], digits: int, label: str) -> Markup:
-    """Return an SVG element that fills the width it is given; nothing where there is no finite value.
+    """Return an SVG element that fills the width it is given; empty if there is no finite value.
 
     Args:
-        rows: Method to the name and the value of each picture; infinite ones are left out.
-        digits: Behind the point, of what is told about a dot.
-        label: What the plot shows, for people who cannot see it.
+        rows: Name and value of each picture, by method; infinite values are left out.
+        digits: Decimal places in the tooltip of a dot.
+        label: What the plot shows, for screen readers.
     """
     finite = {method: [(name, v) for name, v in dots if math.isfinite(v)] for method, dots in rows.items()}
     values = [value for dots in finite.values() for _, value in dots]

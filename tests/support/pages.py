@@ -1,4 +1,4 @@
-"""What stands in a page: its elements, and the pictures in its data URLs."""
+"""Reads pages: their elements, and the pictures in data URLs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from PIL import Image
 
 
 class Elements(HTMLParser):
-    """The elements of a page; complains about those that are not closed.
+    """The elements of a page; an unexpected closing tag is an error.
 
     Attributes:
-        open: Those that were not closed.
-        found: Each with its attributes, in order.
+        open: Elements that were not closed.
+        found: All elements with their attributes, in order.
     """
 
     VOID = ("meta", "link", "input", "img", "br")

@@ -1,4 +1,4 @@
-"""Pictures of noise in files, and scores made up, for the tests of evaluations and their reports."""
+"""Pictures of noise, and made-up scores, for the tests of evaluations and their reports."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def report_of(*pictures: PictureScores, problems: tuple[Problem, ...] = (), prot
 
 
 def two_pictures() -> EvalReport:
-    """Return a report of one picture that equals its reference, one that is too good, and one that has no reference."""
+    """Return a report of a picture that equals its reference, one that scores suspiciously well, and a problem."""
     return report_of(
         scored(
             "a|b",

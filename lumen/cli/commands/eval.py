@@ -1,4 +1,4 @@
-"""`lumen eval`: how close models, or any tool's files, come to references."""
+"""`lumen eval`: scores models, or the results of any tool, against references."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
 
 @click.command("eval", short_help="Score a model on pairs of dark and well-lit pictures.")
 @click.argument("low", metavar="LOW...", type=_pictures, nargs=-1)
-@click.option("--gt", "reference", metavar="HIGH", type=_pictures, help="The references of LOW.")
+@click.option("--gt", "reference", metavar="HIGH", type=_pictures, help="References for LOW: a folder, or a file.")
 @click.option(
     "-m",
     "--model",
@@ -39,12 +39,14 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
     multiple=True,
     default=(DEFAULT_MODEL,),
     show_default=True,
-    help="A bundled model (see `lumen models`) or .onnx file; several are scored side by side.",
+    help="A bundled model (see `lumen models`) or an .onnx file; repeat to compare several.",
 )
 @device_option
 @precision_option
-@click.option("--as-is", is_flag=True, help="Score the files of LOW as they are: results of any tool, or of several.")
-@click.option("--input", "dark", metavar="DIR", type=_pictures, help="With --as-is: what LOW was made of.")
+@click.option("--as-is", is_flag=True, help="Score the files in LOW themselves, such as results of other tools.")
+@click.option(
+    "--input", "dark", metavar="DIR", type=_pictures, help="With --as-is: the dark pictures LOW was made from."
+)
 @click.option(
     "--results", metavar="DIR", type=_pictures, multiple=True, help="Results of another tool, scored beside the model."
 )
@@ -54,21 +56,27 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
     metavar="NAME,...",
     multiple=True,
     callback=_commas,
-    help="Simple methods scored beside: autocontrast, equalize, gamma (2.2) or gamma:G.",
+    help="Simple methods to compare with: autocontrast, equalize, gamma (2.2) or gamma:G.",
 )
-@click.option("--gt-mean", is_flag=True, help="Also score after scaling to the reference's mean brightness.")
-@click.option("--match-brightness", is_flag=True, help="Also score the model asked for the reference's brightness.")
-@click.option("--niqe", is_flag=True, help="Also NIQE, which needs no reference.")
-@click.option("--niqe-model", metavar="FILE", type=_file, help="Another model of natural pictures for NIQE.")
+@click.option("--gt-mean", is_flag=True, help="Also score results scaled to the mean of the reference.")
 @click.option(
-    "--lpips", metavar="FILE", type=_file, multiple=True, help="Also LPIPS, with the weights in these files (AlexNet)."
+    "--match-brightness", is_flag=True, help="Also score the model when asked for the reference's brightness."
+)
+@click.option("--niqe", is_flag=True, help="Also compute NIQE, which needs no reference.")
+@click.option("--niqe-model", metavar="FILE", type=_file, help="Model for NIQE instead of the bundled one.")
+@click.option(
+    "--lpips",
+    metavar="FILE",
+    type=_file,
+    multiple=True,
+    help="Also compute LPIPS, with the AlexNet weights in these files.",
 )
 @click.option(
     "--channel",
     type=click.Choice(["rgb", "y"]),
     default="rgb",
     show_default=True,
-    help="What is compared: all three channels, or the luma alone.",
+    help="Compare all three channels, or only the luma.",
 )
 @click.option(
     "--border",
@@ -76,17 +84,17 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Pixels left out along each edge.",
+    help="Ignore this many pixels along each edge.",
 )
 @click.option(
     "--data-range",
     type=click.Choice([255, 65535]),
     default=255,
     show_default=True,
-    help="Compare 8-bit pictures, deeper ones rounded, or 16-bit ones.",
+    help="Compare 8-bit pictures, rounding deeper ones, or 16-bit pictures.",
 )
-@click.option("--pair", "pattern", metavar="REGEX", help=r"Pair by the groups of this pattern, such as (\d+)$.")
-@click.option("--gt-per-folder", is_flag=True, help="One reference for all of a folder: HIGH/12.jpg for LOW/12/*.")
+@click.option("--pair", "pattern", metavar="REGEX", help=r"Pair names by the groups of a pattern, such as (\d+)$.")
+@click.option("--gt-per-folder", is_flag=True, help="One reference for a whole folder: HIGH/12.jpg for LOW/12/*.")
 @click.option(
     "--report",
     "reports",
@@ -95,9 +103,9 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
     multiple=True,
     help="Write a report: .html with pictures, .json, .csv or .md; may be repeated.",
 )
-@click.option("--save", metavar="DIR", type=click.Path(path_type=Path), help="Keep what the model made, as PNG.")
+@click.option("--save", metavar="DIR", type=click.Path(path_type=Path), help="Save the results of the model, as PNG.")
 @click.option("--check", metavar="FILE.csv", type=_file, help="Only look for impossible scores in this table.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per picture, then the summary, on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per picture, then the summary.")
 @pass_state
 @click.pass_context
 def command(
@@ -113,8 +121,9 @@ def command(
 ) -> None:
     """Enhance the pictures in LOW and score them against those of the same names in HIGH.
 
-    Prints the worst ten pictures beside their input, mean, median and spread, and the protocol. Names pair without
-    their suffix. What has no partner, another size or a damaged file is listed.
+    Prints the ten worst pictures beside their input, then mean, median and spread, and the protocol. Pictures are
+    paired by name, whatever their extension. Pictures without a partner, damaged files and pairs of different size are
+    listed.
 
     Exit codes: 0 all scored, 2 usage, 3 some pictures not scored, 4 none scored, 5 model or device unavailable,
     6 results unwritable.
@@ -146,11 +155,11 @@ def command(
 
 
 def _check_alone(ctx: click.Context, given: set[str]) -> None:
-    """Refuse what has no effect beside --check."""
+    """Refuse options that have no effect with --check."""
     spelled = {parameter.name: parameter.opts[-1] for parameter in ctx.command.params}
     others = sorted(spelled[name] for name in given - {"check", "as_json"})
     if others:
-        raise UsageError(f"expected --check alone, got {', '.join(others)} too: it looks at a table of scores")
+        raise UsageError(f"expected --check alone, got {', '.join(others)} too: --check only reads a table of scores")
 
 
 def _check_together(low: Sequence[Path], reference: Path | None, options: Mapping[str, Any], given: set[str]) -> None:
@@ -166,9 +175,9 @@ def _check_together(low: Sequence[Path], reference: Path | None, options: Mappin
     if "niqe_model" in given and not options["niqe"]:
         raise UsageError("expected --niqe with --niqe-model")
     if not as_is and len(low) > 1:
-        raise UsageError(f"expected one LOW, got {len(low)}: several are scored with --as-is")
+        raise UsageError(f"expected one LOW, got {len(low)}; several need --as-is")
     if not as_is and "dark" in given:
-        raise UsageError("expected --input with --as-is alone: without it LOW is the input")
+        raise UsageError("expected --input with --as-is only: otherwise LOW is the input")
     for option, name in (("--model", "names"), ("--device", "device"), ("--precision", "precision")):
         if as_is and name in given:
             raise UsageError(f"expected --as-is or {option}, got both: --as-is runs no model")
@@ -188,7 +197,7 @@ def _models(options: Mapping[str, Any]) -> dict[str, Models]:
 
 
 def _folders(low: Sequence[Path], options: Mapping[str, Any]) -> tuple[Path | None, dict[str, Path]]:
-    """Return what is enhanced or was, and the results that are there already by the names of their columns."""
+    """Return the dark pictures, or what to score as it is, and the folders of results by the names of their columns."""
     if not options["as_is"]:
         return low[0], _by_title("folder", options["results"], alone=False)
     if len(low) == 1 and options["dark"] is None:
@@ -197,7 +206,7 @@ def _folders(low: Sequence[Path], options: Mapping[str, Any]) -> tuple[Path | No
 
 
 def _by_title(what: str, places: Sequence[_Place], *, alone: bool) -> dict[str, _Place]:
-    """Return models or folders by the names of their columns; where one is `alone`, it is `output`."""
+    """Return models or folders by the names of their columns; a single one that is `alone` is `output`."""
     from lumen.evaluation import OUTPUT
 
     titles = [OUTPUT] if alone and len(places) == 1 else _titles([str(place) for place in places])
@@ -207,7 +216,7 @@ def _by_title(what: str, places: Sequence[_Place], *, alone: bool) -> dict[str, 
 
 
 def _titles(paths: Sequence[str]) -> list[str]:
-    """Return short names: the last part of each path, without `.onnx`; all of it where that is there twice."""
+    """Return short names: the last part of each path, without `.onnx`; the whole path if that occurs twice."""
     short = [Path(path).name.removesuffix(".onnx") or path for path in paths]
     twice = Counter(short)
     return [path if twice[name] > 1 else name for path, name in zip(paths, short, strict=True)]

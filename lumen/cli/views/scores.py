@@ -1,4 +1,4 @@
-"""Shows scores: progress and problems on stderr, the table or JSON lines on stdout."""
+"""Shows scores: progress and problems on stderr, tables or JSON lines on stdout."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from lumen.evaluation.suspicions import read_scores, suspicions
 from lumen.files.paths import real_path, type_of
 from lumen.text import printable
 
-FEW = 20  # pictures that are all named where there is no bar
+FEW = 20  # up to this many pictures, each gets a line if there is no progress bar
 
 
 @contextmanager
 def scoring(state: State, *, as_json: bool) -> Iterator[PairProgress]:
-    """Show how far it is on stderr, name what cannot be scored, and write JSON lines when asked."""
+    """Show progress and problems on stderr, and write JSON lines if asked."""
     console = log_console(state)
     bar = Bar(
         TextColumn("{task.description}", markup=False),
@@ -58,12 +58,12 @@ def scoring(state: State, *, as_json: bool) -> Iterator[PairProgress]:
 
 
 def _worth_a_line(done: int, total: int) -> bool:
-    """Tell whether progress is written where there is no bar: for each of few pictures, for each tenth of many."""
+    """Tell whether to write a line without a progress bar: for each of few pictures, at each tenth of many."""
     return total <= FEW or done == total or done * 10 // total > (done - 1) * 10 // total
 
 
 def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
-    """Print scores, summary and the protocol on stdout: tables, or as JSON the line that `scoring` has not printed."""
+    """Print scores, summary and protocol on stdout: as tables, or the last line of JSON after those of `scoring`."""
     for warning in report.warnings:
         log_console(state).print(f"warning: {printable(warning)}", style="yellow")
     if as_json:
@@ -78,12 +78,12 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
                 f"{column_title(column)}: {report.equal(column)} equal to the reference, left out of the mean PSNR"
             )
     if report.problems:
-        click.echo(f"not scored: {len(report.problems)}, named on stderr")
+        click.echo(f"not scored: {len(report.problems)}, listed on stderr")
     click.echo("protocol:\n  " + report.protocol.replace("; ", ";\n  "))
 
 
 def _print_pictures(state: State, report: EvalReport) -> None:
-    """Print the worst pictures, all with -v, and the summary below."""
+    """Print the worst pictures (all with -v), and the summary below."""
     there = {measure.key: measure for measure in report.measures}
     wanted = ("psnr", "ssim") if "psnr" in there else ("niqe", "brightness")
     measures = [there[key] for key in wanted if key in there]
@@ -111,7 +111,7 @@ def _print_pictures(state: State, report: EvalReport) -> None:
 
 
 def _print_measures(state: State, report: EvalReport) -> None:
-    """Print the mean of everything that was measured, a line for each method."""
+    """Print the means of all measures, one line for each method."""
     rows = []
     for column in report.described:
         mean = report.mean(column)
@@ -121,7 +121,7 @@ def _print_measures(state: State, report: EvalReport) -> None:
 
 
 def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:
-    """Look for impossible scores in a CSV file, tell them, and return 3 where there are any."""
+    """Look for impossible scores in a CSV file, report them, and return 3 if there are any."""
     found = {who: (len(rows), suspicions(rows)) for who, rows in read_scores(path).items()}
     for who, (count, lines) in found.items():
         if as_json:
@@ -136,7 +136,7 @@ def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:
 
 
 def check_reference(plan: Plan, reference: Path) -> None:
-    """Refuse to write among the references.
+    """Refuse to write into the folder of references.
 
     Raises:
         UsageError: A result would go into the folder of references.
@@ -152,7 +152,7 @@ def check_reference(plan: Plan, reference: Path) -> None:
 def score_results(
     state: State, results: Sequence[Result], reference: Path, reading: EnhanceOptions, *, as_json: bool
 ) -> Exit:
-    """Score results, print the report, and return 3 where one has no score, else 0."""
+    """Score results, print the report, and return 3 if one has no score, else 0."""
     if not results:
         return Exit.OK
     with scoring(state, as_json=as_json) as show:
@@ -162,12 +162,12 @@ def score_results(
 
 
 def results_of(plan: Plan, report: Report, options: BatchOptions) -> list[Result]:
-    """Return what a run into a folder has written, and what was there for it already.
+    """Return the results of a run into a folder, those from earlier runs included.
 
     Args:
-        plan: What the run had to do.
-        report: What became of it.
-        options: Where results went, and what was put into their names.
+        plan: The jobs of the run.
+        report: Their outcomes.
+        options: The folder of the results, and the suffix of their names.
     """
     assert options.output is not None
     failed = {outcome.source for outcome in report.failures}

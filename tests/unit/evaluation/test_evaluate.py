@@ -107,7 +107,7 @@ def test_results_score_as_the_model_that_made_them(low: Path, high: Path, made: 
     assert found.pictures == expected.pictures
     assert found.columns == (INPUT, OUTPUT)
     assert found.protocol.startswith(expected.protocol.partition("; output")[0])
-    assert "as it stands on the disk" in found.protocol
+    assert "as read back from the disk" in found.protocol
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 

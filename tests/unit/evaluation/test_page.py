@@ -62,7 +62,7 @@ def test_the_worst_comes_first_and_cards_without_previews_have_scores(page: str)
     cards = [attributes["data-name"] for attributes in Elements(page).attributes("article")]
     assert cards == [NAME.replace("\n", "\\n"), "b", "c"]
     assert page.count('class="stage"') == 1
-    assert "2 of 3 pictures, the best, have no preview" in page
+    assert "The best 2 of 3 pictures have no preview" in page
     data = json.loads(re.findall(r'application/json">(.*?)</script>', page)[0])
     assert (data["left"], data["right"]) == ("input", "output")
     assert data["titles"] == {"input": "input", "output": "output", "reference": "reference", "error output": "error"}
