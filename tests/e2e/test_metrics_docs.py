@@ -1,4 +1,4 @@
-"""docs/metrics.md is true: its table of inflated scores is made by code, its commands run, its names exist."""
+"""docs/metrics.md is true: its table of inflated scores comes from code, its commands run, its names exist."""
 
 from __future__ import annotations
 

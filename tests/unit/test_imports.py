@@ -23,7 +23,7 @@ from PIL import Image
 import lumen
 from tests.support.modules import ROOT, module_files
 
-HEAVY = ("numpy", "PIL", "onnxruntime", "torch")
+HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "jinja2")
 TORCH_ROOMS = {"lumen.models", "lumen.train", "lumen_export"}
 
 FACTS = {"lumen.errors", "lumen.config", "lumen.spec", "lumen.text", "lumen.files", "lumen.version"}
@@ -50,8 +50,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.stages": set(),
     "lumen.batch": CORE | {"lumen.enhance", "lumen.stages"},
     "lumen.watching": CORE | {"lumen.enhance", "lumen.stages"},
-    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.stages"},
-    "lumen.pages": FACTS | PIXELS | {"lumen.evaluation"},
+    "lumen.pages": FACTS,
+    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages"},
     "lumen.doctor": CORE | {"lumen.extras"},
     "lumen.models": FACTS | {"lumen.registry"},
     "lumen.train": CORE | {"lumen.metrics", "lumen.registry", "lumen.extras", "lumen.models"},
@@ -220,6 +220,12 @@ def test_eval_never_loads_torch(folders: tuple[Path, Path], fake_model: Path) ->
     loaded = loaded_by("eval", "--gt", folders[1], folders[0], "--model", fake_model, "--device", "cpu")
     assert "onnxruntime" in loaded
     assert "torch" not in loaded
+
+
+def test_only_pages_load_jinja(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    line = ("eval", "--gt", folders[1], folders[0], "--as-is", "--report")
+    assert "jinja2" not in loaded_by(*line, tmp_path / "scores.csv")
+    assert "jinja2" in loaded_by(*line, tmp_path / "scores.html")
 
 
 @pytest.mark.parametrize("command", ["models", "doctor"])

@@ -1,4 +1,4 @@
-"""Tables hold every number, and text stays text."""
+"""Reports hold every number, and text stays text."""
 
 from __future__ import annotations
 
@@ -6,38 +6,20 @@ import csv
 import io
 import json
 import math
+from pathlib import Path
 
 import pytest
 
-from lumen.evaluation import EvalReport, PictureScores, Score
+from lumen.errors import OutputError, UsageError
+from lumen.evaluation import EvalReport
 from lumen.evaluation.pairs import Problem
-from lumen.pages.tables import csv_of, json_of, markdown_of
+from lumen.evaluation.reports import check_targets, csv_of, json_of, markdown_of, previews_for, write_reports
+from tests.support.scores import report_of, two_pictures
 
 
 @pytest.fixture
 def report() -> EvalReport:
-    return EvalReport(
-        pictures=(
-            PictureScores(
-                name="a|b",
-                width=3,
-                height=2,
-                scores={
-                    "input": Score({"psnr": 7.123456789, "ssim": 0.25}),
-                    "output": Score({"psnr": math.inf, "ssim": 1.0}),
-                },
-                reference=Score({"brightness": 0.5}),
-            ),
-            PictureScores(
-                name="c",
-                width=3,
-                height=2,
-                scores={"input": Score({"psnr": 8.0, "ssim": 0.5}), "output": Score({"psnr": 61.0, "ssim": 0.75})},
-            ),
-        ),
-        problems=(Problem(name="<d>", reason="no *reference*"),),
-        protocol="one; two",
-    )
+    return two_pictures()
 
 
 def test_csv_has_a_line_for_each_picture_and_method(report: EvalReport) -> None:
@@ -75,6 +57,32 @@ def test_markdown_escapes_what_would_be_markup(report: EvalReport) -> None:
 
 
 def test_an_empty_report_says_so() -> None:
-    empty = EvalReport(pictures=(), problems=(Problem(name="x", reason="why"),), protocol="p")
+    empty = report_of(problems=(Problem(name="x", reason="why"),))
     assert "- x: why" in markdown_of(empty)
     assert csv_of(empty) == "picture,method,width,height\n"
+
+
+def test_the_suffix_decides_what_is_written(report: EvalReport, tmp_path: Path) -> None:
+    names = ("a.json", "b.CSV", "new/c.md", "d.htm")
+    write_reports(report, [tmp_path / name for name in names])
+    written = [(tmp_path / name).read_text(encoding="utf-8") for name in names]
+    assert written[:3] == [json_of(report), csv_of(report), markdown_of(report)]
+    assert written[3].startswith("<!DOCTYPE html>")
+
+
+def test_a_report_that_cannot_be_written_is_an_error(report: EvalReport, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file"):
+        write_reports(report, [tmp_path / "file" / "a.csv"])
+
+
+@pytest.mark.parametrize(("name", "says"), [("scores.doc", ".json"), ("scores", ".json"), ("low.csv", "apart from")])
+def test_targets_are_checked_before_the_work(tmp_path: Path, name: str, says: str) -> None:
+    check_targets([tmp_path / "good.csv", tmp_path / "page.HTML"], [tmp_path / "low.csv"])
+    with pytest.raises(UsageError, match=says):
+        check_targets([tmp_path / name], [tmp_path / "low.csv"])
+
+
+def test_only_pages_need_previews() -> None:
+    assert previews_for([Path("a.csv"), Path("b.md")]) is None
+    assert previews_for([Path("a.csv"), Path("b.HTML")]) is not None
