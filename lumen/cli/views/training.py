@@ -24,18 +24,15 @@ SMOOTHED = 50  # steps over which loss and speed are averaged: single ones jump
 PER_SECOND = 4
 NO_SCORES = {"kind", "iteration", "best"}  # what else a validation's event holds
 
-Clock = Callable[[], float]
-Event = Mapping[str, Any]
 
-
-class Course:
+class TrainingProgress:
     """Where a training stands: what its events add up to.
 
     Args:
         clock: Seconds.
     """
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._first: tuple[float, int] | None = None  # when this process began, and at which iteration
         self._recent: deque[tuple[float, float]] = deque(maxlen=SMOOTHED)
@@ -45,7 +42,7 @@ class Course:
         self.best: float | None = None
         self.stage = ""
 
-    def step(self, event: Event) -> None:
+    def step(self, event: Mapping[str, Any]) -> None:
         """Take a step in."""
         self.iteration, self.of = event["iteration"], event["of"]
         self.epoch, self.rate = event["epoch"], event["rate"]
@@ -53,7 +50,7 @@ class Course:
             self._first = self._clock(), self.iteration
         self._recent.append((event["loss"], event["crops_per_s"]))
 
-    def validation(self, event: Event) -> None:
+    def validation(self, event: Mapping[str, Any]) -> None:
         """Take the scores of a validation in."""
         self.psnr = event.get("psnr")
         if event["best"]:
@@ -103,8 +100,8 @@ class TrainingView:
         live: Whether there is a live view; otherwise there are lines.
     """
 
-    def __init__(self, console: Console, *, live: bool, clock: Clock = time.monotonic) -> None:
-        self.course, self._clock, self._is_live = Course(clock), clock, live
+    def __init__(self, console: Console, *, live: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self.progress, self._clock, self._is_live = TrainingProgress(clock), clock, live
         self._next_line = 0.0
         self.live = Live(
             get_renderable=self.render,
@@ -114,40 +111,40 @@ class TrainingView:
             redirect_stdout=False,
         )
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Mapping[str, Any]) -> None:
         """Show one event: a step, the scores of a validation, or the start of another stage."""
         if event["kind"] == "step":
-            self.course.step(event)
+            self.progress.step(event)
             if not self._is_live and self._clock() >= self._next_line:
                 self._next_line = self._clock() + PLAIN_EVERY_S
-                note(self.course.line())
+                note(self.progress.line())
         elif event["kind"] == "validation":
-            self.course.validation(event)
+            self.progress.validation(event)
             scores = "  ".join(f"{k} {v:.3f}" for k, v in event.items() if k not in NO_SCORES)
             note(f"{event['iteration']:>7}  {scores}{'  best' if event['best'] else ''}")
         else:
-            self.course.stage = f"{event['stage']}: {event['of']} iterations"
-            note(self.course.stage)
+            self.progress.stage = f"{event['stage']}: {event['of']} iterations"
+            note(self.progress.stage)
 
     def render(self) -> RenderableType:
         """Return the live view as it is now."""
-        course = self.course
-        if not course.of:
+        progress = self.progress
+        if not progress.of:
             return Text("reading the data ...")
         bar = Table.grid(padding=(0, 2))
         bar.add_row(
-            ProgressBar(total=course.of, completed=course.iteration, width=40),
-            f"{course.iteration}/{course.of}",
-            f"epoch {course.epoch:.1f}",
-            course.left(),
+            ProgressBar(total=progress.of, completed=progress.iteration, width=40),
+            f"{progress.iteration}/{progress.of}",
+            f"epoch {progress.epoch:.1f}",
+            progress.left(),
         )
         facts = Table.grid(padding=(0, 2))
-        facts.add_row(f"loss {course.loss():.4f}", f"{course.speed():.1f} images/s", f"rate {course.rate:.2g}")
-        return Group(bar, facts, Text(course.stage or course.scores()))
+        facts.add_row(f"loss {progress.loss():.4f}", f"{progress.speed():.1f} images/s", f"rate {progress.rate:.2g}")
+        return Group(bar, facts, Text(progress.stage or progress.scores()))
 
 
 @contextmanager
-def training_view() -> Iterator[Callable[[Event], None]]:
+def training_view() -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """Yield what takes the events of `lumen.train`."""
     console = log_console(State())
     quiet = logging.getLogger("lumen").getEffectiveLevel() >= logging.ERROR
