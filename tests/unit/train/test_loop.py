@@ -128,8 +128,8 @@ def test_a_broken_training_goes_back_and_slows_down(
 
     run.batches.draw = broken_once  # type: ignore[method-assign]
     assert run.fit() == 0
-    assert "iteration 5: the gradient is no number; the step is left out" in caplog.text
-    assert "going on from iteration 3 at 0.5 of the rate" in caplog.text
+    assert "iteration 5: NaN or infinite gradients, the step is skipped" in caplog.text
+    assert "resuming from iteration 3 at 0.5 times the learning rate" in caplog.text
     assert run.state.iteration == 8 and run.state.rate.factor == 0.5
     weights = load_checkpoint(tmp_path / "last.pt").weights
     assert all(bool(torch.isfinite(value).all()) for value in weights.values())
@@ -147,13 +147,13 @@ def test_a_training_that_stays_broken_ends_with_its_last_sound_state(
         return low * (math.nan if iteration >= 4 else 1), *rest
 
     run.batches.draw = broken  # type: ignore[method-assign]
-    with pytest.raises(TrainingError, match=r"last sound state is in .*last\.pt; lower optimizer\.rate"):
+    with pytest.raises(TrainingError, match=r"last good state is in .*last\.pt; lower optimizer\.rate"):
         run.fit()
     last = load_checkpoint(tmp_path / "last.pt")
     assert last.iteration == 3
     assert last.state["pace"]["factor"] == 0.125
     assert all(bool(torch.isfinite(value).all()) for value in last.weights.values())
-    assert "going on from iteration 3 at 0.125 of the rate" in caplog.text
+    assert "resuming from iteration 3 at 0.125 times the learning rate" in caplog.text
 
 
 def test_what_belongs_to_the_machine_changes_no_result(tmp_path: Path) -> None:
@@ -216,4 +216,4 @@ def test_beginning_from_weights_that_saw_the_held_out_pictures_is_told(
     make_trainer(recipe, tmp_path / "second").begin_from(tmp_path / "first" / "validated.pt")
     assert not caplog.records
     make_trainer(recipe, tmp_path / "third").begin_from(tmp_path / "first" / "best.pt")
-    assert "has seen the held-out pictures" in caplog.text
+    assert "was trained on the held-out pictures" in caplog.text
