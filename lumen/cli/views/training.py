@@ -1,4 +1,4 @@
-"""Shows a training: a live view on a terminal, a line a minute elsewhere, and a line for every validation."""
+"""Shows a training: a live view on a terminal, elsewhere a line a minute and one for every validation."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from lumen.cli.state import State
 from lumen.cli.views.console import log_console, note
 from lumen.text import span
 
-PLAIN_EVERY_S = 60.0  # off a terminal a long training writes one line a minute, not one a step
-SMOOTHED = 50  # steps over which loss and speed are averaged: single ones jump
+PLAIN_EVERY_S = 60.0  # off a terminal, time between two lines about steps
+SMOOTHED = 50  # steps over which loss and speed are averaged
 PER_SECOND = 4
-NO_SCORES = {"kind", "iteration", "best"}  # what else a validation's event holds
+NO_SCORES = {"kind", "iteration", "best"}  # fields of a validation's event that are not scores
 
 
 class TrainingProgress:
-    """Where a training stands: what its events add up to.
+    """The progress of a training, summed up from its events.
 
     Args:
         clock: Seconds.
@@ -34,7 +34,7 @@ class TrainingProgress:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._first: tuple[float, int] | None = None  # when this process began, and at which iteration
+        self._first: tuple[float, int] | None = None  # when this process started, and at which iteration
         self._recent: deque[tuple[float, float]] = deque(maxlen=SMOOTHED)
         self.iteration = self.of = 0
         self.epoch = self.rate = 0.0
@@ -43,7 +43,7 @@ class TrainingProgress:
         self.stage = ""
 
     def step(self, event: Mapping[str, Any]) -> None:
-        """Take a step in."""
+        """Add a step."""
         self.iteration, self.of = event["iteration"], event["of"]
         self.epoch, self.rate = event["epoch"], event["rate"]
         if self._first is None:
@@ -51,35 +51,35 @@ class TrainingProgress:
         self._recent.append((event["loss"], event["crops_per_s"]))
 
     def validation(self, event: Mapping[str, Any]) -> None:
-        """Take the scores of a validation in."""
+        """Add the scores of a validation."""
         self.psnr = event.get("psnr")
         if event["best"]:
             self.best = self.psnr
 
     def loss(self) -> float:
-        """Return the mean loss of the last steps."""
+        """Return the mean loss of the latest steps."""
         return sum(loss for loss, _ in self._recent) / max(1, len(self._recent))
 
     def speed(self) -> float:
-        """Return the images per second of the last steps, validations left out."""
+        """Return the images per second of the latest steps, without validations."""
         seconds = sum(1 / speed for _, speed in self._recent)
         return len(self._recent) / seconds if seconds else 0.0
 
     def left(self) -> str:
-        """Return how long the rest will take, validations included; nothing before two steps are done."""
+        """Return how long the rest will take, validations included; empty before the second step."""
         if self._first is None or self.iteration <= self._first[1]:
             return ""
         per_step = (self._clock() - self._first[0]) / (self.iteration - self._first[1])
         return f"{span(per_step * (self.of - self.iteration))} left"
 
     def scores(self) -> str:
-        """Return the last and the best PSNR on the held-out pictures."""
+        """Return the latest and the best PSNR on the held-out pictures."""
         if self.psnr is None:
             return "PSNR not known yet"
         return f"PSNR {self.psnr:.2f} dB" + ("" if self.best is None else f", at the best state {self.best:.2f} dB")
 
     def line(self) -> str:
-        """Return it all as one line."""
+        """Return everything in one line."""
         facts = (
             f"{self.iteration:>7}/{self.of}",
             f"epoch {self.epoch:.1f}",
@@ -92,12 +92,12 @@ class TrainingProgress:
 
 
 class TrainingView:
-    """Turns the events of a training into a live view or lines.
+    """Shows the events of a training, in a live view or in lines.
 
     Args:
-        console: Where a live view is drawn.
+        console: Where the live view is drawn.
         clock: Seconds.
-        live: Whether there is a live view; otherwise there are lines.
+        live: Whether to show a live view instead of lines.
     """
 
     def __init__(self, console: Console, *, live: bool, clock: Callable[[], float] = time.monotonic) -> None:
@@ -127,7 +127,7 @@ class TrainingView:
             note(self.progress.stage)
 
     def render(self) -> RenderableType:
-        """Return the live view as it is now."""
+        """Return the current state of the live view."""
         progress = self.progress
         if not progress.of:
             return Text("reading the data ...")
@@ -145,7 +145,7 @@ class TrainingView:
 
 @contextmanager
 def training_view() -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Yield what takes the events of `lumen.train`."""
+    """Yield the function that shows the events of `lumen.train`."""
     console = log_console(State())
     quiet = logging.getLogger("lumen").getEffectiveLevel() >= logging.ERROR
     live = console.is_terminal and not quiet
