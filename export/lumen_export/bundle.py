@@ -1,4 +1,7 @@
-"""List the models in `lumen/data` with their digests: run `python -m lumen_export.bundle` after exporting into it."""
+"""Writes `models.json`, the list of models in `lumen/data` with their digests.
+
+Run `python -m lumen_export.bundle` after exporting into that folder.
+"""
 
 from __future__ import annotations
 

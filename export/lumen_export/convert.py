@@ -1,4 +1,4 @@
-"""Trace a network into an ONNX graph that follows the contract."""
+"""Traces a network into an ONNX graph that follows the contract of `lumen.spec`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ TORCH_SAMPLES = {"uint8": torch.uint8, "uint16": torch.uint16}
 
 
 def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
-    """Trace a network with free batch, height, width and number of thumbnails.
+    """Trace a network, with batch, height, width and number of thumbnails left free.
 
     Args:
-        network: On the CPU; its mode is set to evaluation.
+        network: On the CPU; it is set to evaluation mode.
         sample: Integer type of the tiles.
 
     Returns:
@@ -61,22 +61,22 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
 
 
 def sides(name: str, align: int) -> Any:
-    """Return a free size in multiples of `align`."""
+    """Return a free size, in multiples of `align`."""
     free = Dim(name, min=1, max=1 << 14)
     return free if align == 1 else align * free
 
 
 def example_thumbnail(network: Network) -> tuple[int, int]:
-    """Return height and width of a thumbnail to trace with: the one there is, or small ones unlike the tile's sides."""
+    """Return height and width of the thumbnail to trace with: the fixed size, or one unlike the tile's size."""
     if network.thumbnail == "square":
         return network.thumbnail_px, network.thumbnail_px
     return 6 * network.align, 7 * network.align
 
 
 def _free_thumbnails(model: onnx.ModelProto) -> None:
-    """Name the number of thumbnails apart from the number of tiles: one picture's thumbnail serves all its tiles.
+    """Give the number of thumbnails another name than the number of tiles: one thumbnail may serve many tiles.
 
-    Also between input and output: onnxruntime puts values of one described shape into one buffer.
+    Inner values are renamed too: onnxruntime reuses one buffer for values whose shapes have the same names.
     """
     per_tile = {"tiles"}.union(*(node.output for node in tile_nodes(model)))
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):

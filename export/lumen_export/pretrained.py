@@ -1,7 +1,7 @@
-"""Read the weights of public releases: a state dict under their names becomes one under lumen's.
+"""Reads the weights of public releases: a state dict with their names becomes one with lumen's names.
 
-Only MIRNet's authors' release is known. Its hyper-parameters are read off the names and shapes. What the network shares
-stands in its files several times, and must be the same each time.
+Only the release by MIRNet's authors is known. Its hyper-parameters follow from the names and shapes. Shared weights are
+stored several times in such a file, and all copies must be equal.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from lumen.errors import ModelError, UsageError
 from lumen.models import Network, build_network
 from lumen.train.checkpoint import READ_FAULTS
 
-CONTAINER = "state_dict"  # what releases keep the weights under, beside the epoch and the optimiser
-PARALLEL = "module."  # what DataParallel puts before every name
-SHOWN = 3  # names in a message
+CONTAINER = "state_dict"  # key of the weights in a release, beside the epoch and the optimiser
+PARALLEL = "module."  # prefix that DataParallel adds to every name
+SHOWN = 3  # names shown in a message
 
-STEPS = {  # within one step down or up, by direction
+STEPS = {  # names within one step down or up
     "down": {
         "conv1.weight": "top.0.weight",
         "slope1.weight": "top.1.weight",
@@ -42,7 +42,7 @@ STEPS = {  # within one step down or up, by direction
         "skip.weight": "bot.1.weight",
     },
 }
-FILTERS = ("top.4.filt", "bot.0.filt")  # the fixed blur, which lumen keeps no copies of
+FILTERS = ("top.4.filt", "bot.0.filt")  # the fixed blur, which lumen does not store
 UNIT = {
     "conv1.weight": "body.0.weight",
     "conv2.weight": "body.2.weight",
@@ -56,10 +56,10 @@ FUSION = {"squeeze.weight": "conv_du.0.weight", "slope.weight": "conv_du.1.weigh
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """How lumen's names stand to a release's.
+    """The names of a release for lumen's names.
 
     Attributes:
-        theirs: For each of lumen's names those of the release, all with the same values.
+        theirs: For each of lumen's names, those of the release, all with equal values.
         filters: Names of constants that lumen does not store.
     """
 
@@ -71,18 +71,18 @@ def read_release(path: Path, architecture: str) -> Network:
     """Build a network with the weights of a public release, on the CPU, in evaluation mode.
 
     Args:
-        path: A file of `torch.save`: the state dict, or a mapping that holds it as `state_dict`. Tensors and plain
-            values only, nothing is unpickled.
+        path: A file of `torch.save`: the state dict, or a mapping with it under `state_dict`. Tensors and plain
+            values only; nothing else is unpickled.
         architecture: Key in `lumen.registry.ARCHITECTURES`.
 
     Raises:
         UsageError: No release of that architecture is known.
-        ModelError: The file is missing or damaged, or names or shapes are not those of the architecture.
+        ModelError: The file is missing or damaged, or its names or shapes are not those of the architecture.
     """
     if architecture not in RELEASES:
         raise UsageError(
-            f"expected --architecture out of {', '.join(RELEASES)}, got {architecture!r}: checkpoints of `lumen train` "
-            "know their own"
+            f"expected --architecture out of {', '.join(RELEASES)}, got {architecture!r}; a checkpoint of "
+            "`lumen train` needs no --architecture"
         )
     hyperparameters_of, names_of = RELEASES[architecture]
     weights = read_weights(path)
@@ -90,7 +90,7 @@ def read_release(path: Path, architecture: str) -> Network:
         hyperparameters = hyperparameters_of(weights)
         network = build_network(architecture, **hyperparameters)
     except (LookupError, UsageError) as error:
-        raise ModelError(f"{path} holds no weights of {architecture} as released ({error})") from error
+        raise ModelError(f"{path} does not contain weights of {architecture} as released ({error})") from error
     network.load_state_dict(translated(weights, network, names_of(hyperparameters), path))
     return network.eval()
 
@@ -99,7 +99,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Return the state dict in a file, without the prefix of DataParallel.
 
     Raises:
-        ModelError: The file is missing, damaged, or holds something else.
+        ModelError: The file is missing, damaged, or contains something else.
     """
     try:
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -107,7 +107,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"expected weights at {path}, found none") from error
     except READ_FAULTS as error:
         raise ModelError(
-            f"{path} is damaged, or holds more than weights and plain values, which is not loaded "
+            f"{path} is damaged, or contains more than weights and plain values, which is not loaded "
             f"({type(error).__name__})"
         ) from error
     if isinstance(found, Mapping) and isinstance(found.get(CONTAINER), Mapping):
@@ -119,10 +119,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def translated(weights: Mapping[str, Tensor], network: Network, names: Names, path: Path) -> dict[str, Tensor]:
-    """Return a state dict for `network`, checked name by name.
+    """Return a state dict for `network`, after checking every name and shape.
 
     Raises:
-        ModelError: A name is missing or unknown, a shape is another one, or shared values differ.
+        ModelError: A name is missing or unknown, a shape differs, or copies of shared weights differ.
     """
     wanted = network.state_dict()
     expected = {theirs: wanted[own].shape for own, several in names.theirs.items() for theirs in several}
@@ -133,7 +133,7 @@ def translated(weights: Mapping[str, Tensor], network: Network, names: Names, pa
         for name, shape in expected.items()
         if name in weights and weights[name].shape != shape
     ]
-    for what, found in (("lacks", missing), ("has beyond the release", extra), ("has other shapes:", wrong)):
+    for what, found in (("lacks", missing), ("has unknown names:", extra), ("has other shapes:", wrong)):
         if found:
             more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
             raise ModelError(f"{path} {what} {', '.join(found[:SHOWN])}{more}")
@@ -141,21 +141,21 @@ def translated(weights: Mapping[str, Tensor], network: Network, names: Names, pa
     for several in names.theirs.values():
         for other in several[1:]:
             if not torch.equal(weights[several[0]], weights[other]):
-                raise ModelError(f"{path}: {several[0]} and {other} differ, which the network shares")
+                raise ModelError(f"{path}: {several[0]} and {other} differ, but the network shares them")
     return {own: weights[several[0]].to(wanted[own].dtype) for own, several in names.theirs.items()}
 
 
 def _check_filters(weights: Mapping[str, Tensor], names: Names, path: Path) -> None:
-    """Refuse another blur than that of the network."""
+    """Refuse filters other than the network's blur."""
     row = torch.tensor([1.0, 2.0, 1.0]) / 4
     for name in names.filters:
         kernel = weights[name]
         if kernel.shape[1:] != (1, 3, 3) or not torch.allclose(kernel.float(), torch.outer(row, row), atol=1e-4):
-            raise ModelError(f"{path}: expected the filter [1 2 1] in {name}, got another one")
+            raise ModelError(f"{path}: expected the filter [1 2 1] in {name}, got different values")
 
 
 def mirnet_hyperparameters(weights: Mapping[str, Tensor]) -> dict[str, int]:
-    """Read the hyper-parameters of `mirnet` off a release's names.
+    """Return the hyper-parameters of `mirnet` that a release's names and shapes imply.
 
     Raises:
         LookupError: The names are not those of a MIRNet.
@@ -212,7 +212,7 @@ def _block_names(streams: int, width: int) -> tuple[dict[str, tuple[str, ...]], 
     return theirs, filters
 
 
-# Architecture -> what reads the hyper-parameters off the weights, and what gives the names.
+# Architecture -> function from weights to hyper-parameters, function from hyper-parameters to names.
 RELEASES: dict[str, tuple[Callable[[Mapping[str, Tensor]], dict[str, int]], Callable[[Mapping[str, int]], Names]]] = {
     "mirnet": (mirnet_hyperparameters, mirnet_names),
 }

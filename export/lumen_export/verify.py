@@ -1,4 +1,4 @@
-"""The exported file against the network it came from."""
+"""Compares an exported file with the network it came from."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from lumen_export.wrapper import TileModel
 
 LIMIT_LEVELS: dict[SampleType, int] = {"uint8": 1, "uint16": 2}
 HALF_LIMIT_LEVELS = 2  # of 8 bits
-PLAIN_LIMIT_LEVELS = 16  # of 16 bits: a tone curve over the finished result magnifies what its last digits differ by
+PLAIN_LIMIT_LEVELS = 16  # of 16 bits: the tone curve over the finished result magnifies rounding differences
 TILES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How far onnxruntime and torch are apart.
+    """How far the results of onnxruntime and torch differ.
 
     Attributes:
         sample: Integer type compared.
-        precision: Of the file.
+        precision: That of the file.
         tiles: Number of tiles compared.
         worst_levels: Largest difference, in steps of the integer type.
         differing: Share of the samples that differ at all.
@@ -44,7 +44,7 @@ class Agreement:
 def random_tiles(
     network: Network, sample: SampleType, count: int
 ) -> list[tuple[NDArray[np.integer], NDArray[np.float32]]]:
-    """Return tiles [n, H, W, 3] of many shapes with thumbnails [n or 1, h, w, 3], from bright to nearly black."""
+    """Return random tiles [n, H, W, 3] of many shapes with thumbnails [n or 1, h, w, 3], bright to nearly black."""
     rng = np.random.default_rng(0)
     top = np.iinfo(sample).max
     drawn = []
@@ -67,8 +67,8 @@ def compare(
     """Run torch, in fp32, and onnxruntime on the same tiles.
 
     Raises:
-        ModelError: They differ by more than 1 level of 8 bits (2 where the file is in half precision), or 2 of 16 (16
-            where the network has no brightness of its own); or the file gives NaN or infinity.
+        ModelError: They differ by more than 1 level of 8 bits (2 for a file in half precision), or 2 of 16 bits (16
+            for networks that predict no brightness); or the file gives NaN or infinity.
     """
     model = TileModel(network, TORCH_SAMPLES[sample]).eval()
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""The exported module: integers in, integers out, everything else inside the graph."""
+"""The exported module: integers in, integers out, all conversions inside the graph."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def shift_exposure(brightness: Tensor, ev: Tensor) -> Tensor:
         ev: float [M], stops.
 
     Returns:
-        float [M] in [0, 0.98], or the brightness itself where ev = 0 and it is higher.
+        float [M] in [0, 0.98]; where ev = 0 the brightness itself, even if it is higher.
     """
     linear = torch.where(brightness <= 0.04045, brightness / 12.92, ((brightness + 0.055) / 1.055) ** 2.4)
     light = linear * torch.exp2(ev)
@@ -48,6 +48,6 @@ class TileModel(nn.Module):
         x = tiles.to(torch.float32).permute(0, 3, 1, 2) / self.levels
         thumbnail = thumbnails.permute(0, 3, 1, 2)
         y, brightness = self.network.enhance(x, thumbnail, lambda chosen: shift_exposure(chosen, ev))
-        finite = torch.isfinite(y.mean(dim=(1, 2, 3)))  # one number that is none makes the mean none
+        finite = torch.isfinite(y.mean(dim=(1, 2, 3)))  # a single NaN makes the mean NaN
         y = torch.round(y.clamp(0, 1) * self.levels).permute(0, 2, 3, 1)
         return y.to(torch.int32).to(self.sample), brightness, finite

@@ -1,6 +1,6 @@
-"""Networks in PyTorch, one per file.
+"""Networks in PyTorch, one per module.
 
-All of them take and give float tensors in NCHW layout, sRGB levels in [0, 1].
+All of them take and return float tensors in NCHW layout, sRGB levels in [0, 1].
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The tutorial's MIRNet with the attention of CBAM.
+"""The tutorials' MIRNet with the attention of CBAM.
 
-Channel attention reads averages and maxima through one shared layer pair, spatial attention looks at 7x7 pixels, and
-the fusion reads the pools of all streams side by side, with a softmax across the streams.
+Channel attention reads averages and maxima through one shared pair of layers, spatial attention reads 7x7 pixels, and
+the fusion reads the concatenated pools of all streams, with a softmax across the streams.
 
 Reference:
     Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018.
@@ -34,7 +34,7 @@ class ChannelAttention(multiscale.ChannelAttention):
 
 
 class DAU(mirnet_keras.DAU):
-    """Dual attention unit with CBAM's two attentions."""
+    """Dual attention unit with both attentions of CBAM."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
@@ -59,7 +59,7 @@ class SKFF(nn.Module):
 
 
 class CBAMMIRNet(KerasMIRNet):
-    """The tutorial's streams with the attention of CBAM; arguments as of `KerasMIRNet`."""
+    """The tutorials' MIRNet with the attention of CBAM; arguments are those of `KerasMIRNet`."""
 
     dau = DAU
     skff = SKFF

@@ -1,4 +1,4 @@
-"""What the forms of MIRNet with global pools have in common: streams, the steps between them, and one attention.
+"""What the papers' and tutorials' forms of MIRNet share: streams, resizing between them, channel attention.
 
 Reference:
     Zamir et al., Learning Enriched Features for Real Image Restoration and Enhancement (MIRNet), ECCV 2020.
@@ -32,11 +32,11 @@ class ChannelAttention(nn.Module):
 
 
 class Resize(nn.Module):
-    """Several steps of `down` or `up` in a row; none where source and target are one stream.
+    """Several steps of `down` or `up` in a row; none if source and target are the same stream.
 
     Args:
         width: Channels of the finest stream; each further one has twice as many.
-        source, target: Streams, the finest one is 0.
+        source, target: Indices of streams; the finest one is 0.
         down: Makes the step that halves the resolution and doubles these channels.
         up: Makes the step that doubles the resolution and halves these channels.
     """
@@ -96,7 +96,7 @@ class MultiscaleNetwork(PlainNetwork):
             raise ValueError(f"expected 2 to 4 streams, got {streams}")
         if thumbnail_px < 32 or thumbnail_px % 8:
             raise ValueError(f"expected thumbnail_px to be a multiple of 8 and at least 32, got {thumbnail_px}")
-        self.align = max(4, 1 << (streams - 1))  # one pixel of the coarsest stream, and enough for a thumbnail's mean
+        self.align = max(4, 1 << (streams - 1))  # at least a pixel of the coarsest stream; 4 for the curve's grid
         self.thumbnail_px = thumbnail_px
         self.hyperparameters = {
             "groups": groups,

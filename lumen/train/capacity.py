@@ -1,4 +1,4 @@
-"""In how many parts a batch has to be taken, measured with the network at hand."""
+"""How many parts a batch must be split into to fit the memory, measured with the network itself."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lumen.train.stepper import Stepper
 
 log = logging.getLogger(__name__)
 
-SHARE = 0.8  # of what is free: the rest is for what other programs take meanwhile
-TRIED = 2  # crops of the trial; a single one would show the fixed costs only
+SHARE = 0.8  # of the free memory; other programs may take some of the rest meanwhile
+TRIED = 2  # crops in the trial; one alone would mostly show fixed costs
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def parts_that_fit(crops: int, bytes_per_crop: float, free_bytes: float) -> int:
-    """Return the fewest equal parts of a number of crops that fit; one crop at a time where nothing would.
+    """Return the fewest equal parts that fit; one crop at a time if not even that fits.
 
     >>> parts_that_fit(16, 10.0, 100.0), parts_that_fit(16, 10.0, 1000.0), parts_that_fit(16, 10.0, 5.0)
     (2, 1, 16)
@@ -32,13 +32,13 @@ def parts_that_fit(crops: int, bytes_per_crop: float, free_bytes: float) -> int:
 def fit_batch(stepper: Stepper, crops: int, thumbnail_px: int) -> None:
     """Set `stepper.parts` so that a process's share of a batch fits the free memory of its device.
 
-    A gradient of two random crops is taken, and thrown away, to see what it costs. Weights, the optimiser's state and
-    the random numbers of the training stay as they are.
+    The gradient of two random crops is computed and thrown away, to measure its memory. Weights, optimiser state and
+    random numbers of the training do not change.
 
     Args:
-        stepper: Of the training that is about to begin.
+        stepper: That of the training about to start.
         crops: This process's share of a batch.
-        thumbnail_px: Side of the thumbnails the network reads in training; 0 for none.
+        thumbnail_px: Side of the thumbnails the network reads in training; 0 if it reads none.
     """
     device = stepper.world.device
     tried = min(TRIED, crops)
@@ -52,17 +52,19 @@ def fit_batch(stepper: Stepper, crops: int, thumbnail_px: int) -> None:
         peak = peak_bytes(device, lambda: torch.autograd.backward(stepper.loss(batch)))
         stepper.optimizer.zero_grad()
     if peak is None:
-        log.warning("this system does not tell how much memory a step takes: batches are taken as the recipe says")
+        log.warning("cannot measure the memory of a step on this system; batches stay as in the recipe")
         return
     optimizer = 2 * sum(p.numel() * p.element_size() for p in stepper.trained)  # Adam keeps two values for each
     stepper.parts = parts_that_fit(crops, peak / tried, SHARE * free - optimizer)
-    log.info("a crop takes %.0f MB, %.1f GB are free: %d part(s)", peak / tried / 1e6, free / 1e9, stepper.parts)
+    log.info(
+        "a crop takes %.0f MB, %.1f GB are free: %d part(s) a batch", peak / tried / 1e6, free / 1e9, stepper.parts
+    )
 
 
 def peak_bytes(device: torch.device, work: Callable[[], object]) -> int | None:
-    """Do some work; return the most memory it held at a time beyond what was held before, or None if unknown.
+    """Run `work`; return the most bytes it needed on top of those in use before, or None if unknown.
 
-    On a GPU it is what torch allocated, elsewhere the resident memory of the process (Linux).
+    On a GPU this is what torch allocated, elsewhere the resident memory of the process (Linux only).
     """
     if device.type == "cuda":
         before = torch.cuda.memory_allocated(device)
@@ -70,7 +72,7 @@ def peak_bytes(device: torch.device, work: Callable[[], object]) -> int | None:
         work()
         return torch.cuda.max_memory_allocated(device) - before
     try:
-        _RESET.write_text("5", encoding="ascii")  # the peak begins anew
+        _RESET.write_text("5", encoding="ascii")  # resets the peak
         before = _resident("VmRSS")
         work()
         return max(0, _resident("VmHWM") - before)

@@ -1,4 +1,4 @@
-"""How a training is run: what belongs to the machine and changes no result, unlike a recipe."""
+"""How a training is run: folders, and settings of the machine. What a training learns is set by its recipe."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class TrainOptions:
         val: Folder of pairs to validate on; None holds out scenes of `data`.
         run: Folder of the run.
         resume: `auto` (the run's `last.pt` if there is one), a checkpoint's path, or None for a new run.
-        init: A checkpoint whose weights a new run starts from; a run that is resumed has its own.
+        init: A checkpoint whose weights a new run starts from; ignored when a run is resumed.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        threads: CPU threads of this process; 0 leaves torch's choice.
-        workers: Processes that draw batches ahead; 0 draws them in a thread.
-        resident: Keep the pictures in the device's memory, and cut crops there.
+        threads: CPU threads of this process; 0 leaves the choice to torch.
+        workers: Processes that prepare batches; 0 prepares them in a thread.
+        resident: Keep the pictures in the device's memory, and cut the crops there.
         fit_memory: Take each batch in as few parts as the memory allows.
-        recompute: Keep few activations, and compute the rest again in the backward pass.
+        recompute: Keep few activations, and recompute the rest in the backward pass.
         compile: Let torch compile the network.
         tensorboard: Also write TensorBoard's event files.
         check_pairs: Look for misaligned pairs and shared scenes first.
@@ -49,7 +49,5 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         if self.resident and self.workers:
-            raise UsageError(
-                "expected --resident or --workers, got both: resident pictures need no processes that draw"
-            )
+            raise UsageError("expected --resident or --workers, got both: resident pictures need no worker processes")
         RuntimeOptions(device=self.device, threads=self.threads).require_one_device()

@@ -32,16 +32,16 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
         0, or the number of the signal that ended the training.
 
     Raises:
-        UsageError: No data is named, or the run's folder holds a training and `resume` is not given.
-        DeviceError: CUDA is asked for and not there.
+        UsageError: No data is given, or the run's folder already holds a training and `resume` is not given.
+        DeviceError: CUDA is requested and not available.
         DataError: There is nothing to train on.
-        TrainingError: The training broke down.
+        TrainingError: The gradients stayed NaN or infinite.
     """
     if options.data is None and not options.photos:
         raise UsageError("expected --data DIR, --synthetic DIR or both")
     last = options.run / "last.pt"
     if options.resume is None and last.exists():
-        raise UsageError(f"{options.run} holds a training already; go on with --resume auto, or name another --out")
+        raise UsageError(f"{options.run} already holds a training; use --resume auto to continue, or another --out")
     if options.device.startswith("cuda") and not torch.cuda.is_available():
         raise DeviceError(f"--device {options.device}: torch {torch.__version__} sees no CUDA device; use --device cpu")
     if options.threads:
@@ -54,7 +54,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
         split = load_split(recipe, options)
         if world.leads and options.check_pairs:
             warn_of_misaligned([*split.train_pairs, *split.val_pairs])
-            if options.val:  # otherwise they were held out by scene
+            if options.val:  # without --val whole scenes are held out, so none can be shared
                 warn_of_shared_scenes(split.train_pairs, split.val_pairs)
         trainer = Trainer(recipe, split, options, world=world, on_event=on_event)
         if world.leads:
@@ -69,7 +69,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
 
 
 def load_split(recipe: Recipe, options: TrainOptions) -> Split:
-    """Read the pictures of the folders named, and hold some out.
+    """Read the pictures of all folders, and hold some of them out.
 
     Raises:
         DataError: A folder or a picture cannot be read, or nothing would be left to train on.

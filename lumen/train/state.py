@@ -1,4 +1,4 @@
-"""What a training changes step by step and a checkpoint keeps: weights, their average, optimiser, rate and counters."""
+"""The state of a training, as checkpoints store it: weights, their average, optimiser, rate and counters."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class TrainState:
         rate: The learning rate.
         iteration: Steps done.
         best: Best score of a validation so far.
-        returns: How often the training went back to a checkpoint.
-        facts: What checkpoints tell of the run, plain values.
+        returns: How often the training went back to its last checkpoint.
+        facts: What checkpoints say about the run, plain values.
     """
 
     def __init__(self, recipe: Recipe, world: World) -> None:
@@ -52,7 +52,7 @@ class TrainState:
 
     @property
     def thumbnail_px(self) -> int:
-        """Side of the thumbnails that are read in training; 0 where none are."""
+        """Side of the thumbnails the network reads in training; 0 if it reads none."""
         return self.network.thumbnail_px if self.network.predicts_brightness else 0
 
     def step(self, batch: Sequence[Tensor], stop: bool) -> StepResult:
@@ -70,16 +70,16 @@ class TrainState:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Move the averaged weights towards the present ones; faster at first, when they are still far off."""
+        """Move the averaged weights towards the current ones, faster in the first steps."""
         decay = min(self.recipe.optimizer.ema, (1 + self.iteration) / (10 + self.iteration))
         torch._foreach_lerp_(list(self.ema.parameters()), list(self.network.parameters()), 1 - decay)
 
     def checkpoint(self, *, with_optimizer: bool, iteration: int | None = None) -> Checkpoint:
-        """Return what a file keeps.
+        """Return the state as a checkpoint.
 
         Args:
-            with_optimizer: Whether training can go on from it.
-            iteration: Of the weights, where it is not the present one.
+            with_optimizer: Whether training can resume from it.
+            iteration: That of the weights, if it is not the current one.
         """
         state = {"stepper": self.stepper.state(), "pace": self.rate.state(), "returns": self.returns}
         return Checkpoint(
@@ -94,17 +94,17 @@ class TrainState:
         )
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint.
+        """Resume from a checkpoint.
 
         Raises:
-            ModelError: The file is no checkpoint.
+            ModelError: The file is not a checkpoint.
             UsageError: It holds another network, or no optimiser state.
         """
         checkpoint = load_checkpoint(path)
         if checkpoint.optimizer is None:
             raise UsageError(f"expected a checkpoint with optimiser state (last.pt), got {path}")
         if from_dict(checkpoint.recipe).network != self.recipe.network:
-            raise UsageError(f"{path} holds another network than recipe {self.recipe.name!r}; use its own recipe")
+            raise UsageError(f"{path} holds a different network than recipe {self.recipe.name!r}; use its own recipe")
         self.network.load_state_dict(dict(checkpoint.weights))
         self.ema.load_state_dict(dict(checkpoint.ema))
         self.stepper.optimizer.load_state_dict(dict(checkpoint.optimizer))
@@ -119,14 +119,14 @@ class TrainState:
         """Start a new training from the averaged weights of a checkpoint, which is returned.
 
         Raises:
-            ModelError: The file is no checkpoint.
-            UsageError: It holds a network of other blocks, or one whose widths do not divide this one's.
+            ModelError: The file is not a checkpoint.
+            UsageError: Its network has other blocks, or widths that do not divide this one's.
         """
         checkpoint = load_checkpoint(path)
         try:
             weights = widened(checkpoint.ema, self.network, self.recipe.seed)
         except ValueError as error:
-            raise UsageError(f"{path} holds another network than recipe {self.recipe.name!r}: {error}") from error
+            raise UsageError(f"{path} holds a different network than recipe {self.recipe.name!r}: {error}") from error
         self.network.load_state_dict(weights)
         self.ema.load_state_dict(weights)
         return checkpoint

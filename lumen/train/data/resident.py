@@ -1,7 +1,7 @@
-"""Training data in the device's memory: pictures lie there as uint8, and crops are cut there.
+"""Training data in the device's memory: pictures are kept there as uint8, and crops are cut there.
 
-The same samples as `Sampler` draws, by the same random numbers. What is made anew for every sample (darkened
-photographs) is made on the CPU and brought over.
+Draws the same samples as `Sampler`, from the same random numbers. Darkened photographs, which differ for every sample,
+are made on the CPU and copied over.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class ResidentSampler:
     """Draws batches from pictures in the memory of a device.
 
     Args:
-        sampler: What decides which crops are drawn.
+        sampler: Decides which crops are drawn.
         device: Where the pictures are kept.
-        beside: What keeps some of the same pictures on the same device already.
+        beside: Already keeps some of the same pictures on the same device; these are shared.
 
     Raises:
         DataError: They do not fit.
@@ -43,7 +43,9 @@ class ResidentSampler:
             }
         except torch.OutOfMemoryError as error:
             size = sum(pixels.nbytes for pixels in kept.values()) / 1e9
-            raise DataError(f"the pictures ({size:.1f} GB) do not fit on {device}; leave out --resident") from error
+            raise DataError(
+                f"the pictures ({size:.1f} GB) do not fit in the memory of {device}; leave out --resident"
+            ) from error
         self._weights = cache(lambda length: torch.from_numpy(area_weights(length, sampler.thumbnail_px)).to(device))
 
     def batch(self, iteration: int, places: Sequence[int]) -> Parts:
@@ -61,7 +63,7 @@ class ResidentSampler:
         if rng.random() >= sampler.config.mixup:
             return first
         second, share = self._sample(rng, kind), float(rng.beta(*MIXUP_BETA))
-        part, rest = float(np.float32(share)), float(np.float32(1 - share))  # as `blend` has them
+        part, rest = float(np.float32(share)), float(np.float32(1 - share))  # in float32, as `blend` has them
         low, high, thumbnail, brightness = (part * a + rest * b for a, b in zip(first, second, strict=True))
         return low, high, thumbnail, brightness
 

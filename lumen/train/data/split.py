@@ -1,4 +1,4 @@
-"""Which examples are trained on, and which are held out: whole scenes, or a folder of their own."""
+"""Which examples are trained on and which are held out: whole scenes, or a separate folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lumen.train.recipe.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Examples on both sides of the validation split, and all of them in the order they were read."""
+    """The examples to train on, those held out, and all of them in the order they were read."""
 
     train_pairs: Sequence[Example]
     val_pairs: Sequence[Example]
@@ -28,7 +28,7 @@ class Split:
     all_photos: Sequence[Example]
 
     def facts(self) -> dict[str, Any]:
-        """Counts, and the names held out."""
+        """Return counts, and the names held out, for checkpoints."""
         return {
             "train_pairs": len(self.train_pairs),
             "train_photos": len(self.train_photos),
@@ -38,7 +38,7 @@ class Split:
 
     @property
     def epoch(self) -> int:
-        """How many pictures an epoch goes through: the pairs, or the photographs where there are no pairs."""
+        """Pictures in an epoch: the pairs, or the photographs if there are no pairs."""
         return len(self.train_pairs) or len(self.train_photos)
 
 
@@ -50,8 +50,8 @@ def split_by_scene(
     Args:
         pairs: Real pairs.
         photos: Well-lit photographs.
-        recipe: How many are held out, and the seed of the draw.
-        held_out: Pairs to validate on instead; then all of `pairs` are trained on.
+        recipe: How many to hold out, and the seed of the draw.
+        held_out: Pairs from a separate folder to validate on; then all of `pairs` are trained on.
 
     Raises:
         DataError: Nothing would be left to train on.
@@ -95,13 +95,13 @@ def scene_descriptor(pixels: NDArray[np.integer]) -> NDArray[np.float32]:
 
 
 def group_scenes(pictures: Iterable[NDArray[np.integer]]) -> list[list[int]]:
-    """Group pictures whose thumbnails correlate, transitively; exposure and contrast do not matter.
+    """Group pictures whose thumbnails correlate, transitively, whatever their exposure and contrast.
 
     Args:
         pictures: uint8 or uint16 [H, W, 3] each.
 
     Returns:
-        Groups of indices; every index stands in exactly one, groups and members in rising order.
+        Groups of indices, each index in exactly one; groups and members in rising order.
     """
     descriptors = np.stack([scene_descriptor(pixels) for pixels in pictures])
     alike = descriptors @ descriptors.T > CORRELATION

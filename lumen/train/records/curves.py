@@ -1,4 +1,4 @@
-"""The curves of a run as one picture: loss, validation scores and learning rate over the iterations."""
+"""The curves of a run in one picture: loss, validation scores and learning rate over the iterations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_curves(table: Path, out: Path) -> bool:
         out: The picture, replaced.
 
     Returns:
-        Whether it was drawn; not where matplotlib is missing, which is told.
+        Whether it was drawn; False if matplotlib is missing, which is logged.
     """
     if not is_installed("matplotlib"):
         log.debug("no curves: matplotlib is not installed (it is part of the train extra)")

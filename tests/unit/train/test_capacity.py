@@ -49,4 +49,4 @@ def test_where_nothing_is_known_the_recipe_decides(
     subject = make_stepper(accumulate=2)
     monkeypatch.setattr(capacity, "peak_bytes", lambda *_: None)
     fit_batch(subject, 16, 0)
-    assert subject.parts == 2 and "does not tell how much memory" in caplog.text
+    assert subject.parts == 2 and "cannot measure the memory of a step" in caplog.text
