@@ -18,12 +18,11 @@ from lumen.errors import (
     reason_of,
 )
 from lumen.stages import LeftError
-from lumen.watching.clock import Clock
-from lumen.watching.events import Teller
-from lumen.watching.ledger.ledger import Final
+from lumen.watching.context import WatchContext
+from lumen.watching.ledger.ledger import FileOutcome, FinalStatus
 from lumen.watching.ledger.schema import DamagedLedgerError
 from lumen.watching.output import OutputHealth
-from lumen.watching.retire import Retirement
+from lumen.watching.retire import Retirement, is_to_retire
 from lumen.watching.watcher import Watcher
 from lumen.watching.worker import ChangedError, Ending, KnownError, LostModelsError, Work, Worker
 
@@ -37,24 +36,17 @@ LONGEST_RELAPSE_S = 300.0  # when work can go on, and cannot again at once, time
 class Endings:
     """Brings ends into the ledger. For the thread of the watcher."""
 
-    def __init__(
-        self,
-        watcher: Watcher,
-        worker: Worker,
-        output: OutputHealth,
-        retirement: Retirement,
-        tell: Teller,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, context: WatchContext, watcher: Watcher, worker: Worker, output: OutputHealth) -> None:
         """Take who works on the files, and where they end."""
         self.held: list[Work] = []  # results that could not be written
         self._unsettled: deque[Ending] = deque()  # ends that the ledger could not take
         self._watcher = watcher
         self._worker = worker
         self._output = output
-        self._retirement = retirement
-        self._tell = tell
-        self._clock = clock
+        self._retirement = Retirement(context)
+        self._options = context.options
+        self._emit = context.events.emit
+        self._clock = context.clock
         self._next_look = self._next_mend = self._paused_at = float("-inf")
         self._mend_s = self._relapse_s = FIRST_MEND_S
 
@@ -116,9 +108,9 @@ class Endings:
         waited = max(0.0, self._clock.time() - settled.first_seen - work.seconds)
         facts = {"seconds": round(work.seconds, 3), "waited_s": round(waited, 3), "megapixels": work.megapixels}
         together = {"together": work.together} if work.together > 1 else {}
-        self._tell("done", path=settled.relative, **facts, **together)
+        self._emit("done", path=settled.relative, **facts, **together)
         for warning in work.warnings:
-            self._tell("note", "warning", path=settled.relative, message=warning)
+            self._emit("note", "warning", path=settled.relative, message=warning)
 
     def _fault(self, work: Work, error: Exception) -> None:
         """Tell faults that may pass from those that stay."""
@@ -132,19 +124,23 @@ class Endings:
         if stays or not self._watcher.try_again(work.settled, reason, is_incomplete=is_incomplete):
             self._fail(work, "failed", reason)
 
-    def _fail(self, work: Work, status: Final, reason: str) -> None:
+    def _fail(self, work: Work, status: FinalStatus, reason: str) -> None:
         self._finish(work, status, reason)
-        self._tell(status, "error", path=work.settled.relative, attempts=work.settled.attempts + 1, reason=reason)
+        self._emit(status, "error", path=work.settled.relative, attempts=work.settled.attempts + 1, reason=reason)
 
-    def _finish(self, work: Work, status: Final, reason: str = "") -> None:
+    def _finish(self, work: Work, status: FinalStatus, reason: str = "") -> None:
         self._watcher.finish(
-            work.settled,
-            status,
-            reason=reason,
-            seconds=work.seconds,
-            megapixels=work.megapixels,
-            digest=work.digest or None,
-            retire=self._retirement.wants(status),
+            FileOutcome(
+                key=work.settled.key,
+                status=status,
+                finished_at=self._clock.time(),
+                attempts=work.settled.attempts + 1,
+                reason=reason,
+                seconds=work.seconds,
+                megapixels=work.megapixels,
+                digest=work.digest or None,
+                is_to_retire=is_to_retire(status, self._options),
+            )
         )
 
     def _hold(self, work: Work, error: OutputError) -> None:

@@ -27,18 +27,18 @@ class Event:
     facts: Mapping[str, Any]
 
 
-Listener = Callable[[Event], None]
+EventListener = Callable[[Event], None]
 
 
-class Teller:
+class Events:
     """Hands events to a listener whose faults must not stop the watcher."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: EventListener) -> None:
         """Take who listens."""
         self._listener = listener
         self._has_failed = False
 
-    def __call__(self, name: str, level: Level = "info", /, **facts: Any) -> None:
+    def emit(self, name: str, level: Level = "info", /, **facts: Any) -> None:
         """Tell what happened."""
         try:
             self._listener(Event(name=name, level=level, facts=facts))

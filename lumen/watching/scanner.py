@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 
-from lumen.config import WatchOptions
-from lumen.watching.clock import Clock
-from lumen.watching.events import Teller
-from lumen.watching.ledger.ledger import Ledger
+from lumen.watching.context import WatchContext
 from lumen.watching.observing.hints import Hints
 from lumen.watching.observing.settling import Settling
 from lumen.watching.observing.supervisor import Supervisor
-from lumen.watching.observing.tree import Found, Tree
+from lumen.watching.observing.tree import Found
 from lumen.watching.versions import Candidate, Version
 
 SLICE_S = 0.1  # of a scan at a time: results are taken in between
@@ -28,27 +25,17 @@ UNREADABLE_LINE_S, UNREADABLE_LINES = 3600.0, 100
 class Scanner:
     """Knows what is looked at, and when next. It keeps nothing about files that have settled."""
 
-    def __init__(
-        self,
-        tree: Tree,
-        ledger: Ledger,
-        options: WatchOptions,
-        *,
-        hints: Hints,
-        supervisor: Supervisor,
-        tell: Teller,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, context: WatchContext, hints: Hints, supervisor: Supervisor) -> None:
         """Prepare; nothing is looked at yet."""
         self.scans = 0  # of everything, that came to their end
-        self._tree = tree
-        self._ledger = ledger
-        self._options = options
+        self._tree = context.tree
+        self._ledger = context.ledger
+        self._options = context.options
+        self._emit = context.events.emit
+        self._clock = context.clock
         self._hints = hints
         self._supervisor = supervisor
-        self._tell = tell
-        self._clock = clock
-        self._settling = Settling(options.settle_s)
+        self._settling = Settling(context.options.settle_s)
         self._walk: Iterator[Found] | None = None
         self._is_full_walk = False
         self._is_wanted = True
@@ -58,9 +45,9 @@ class Scanner:
         self._inodes: set[int] = set()
         self._unreadable: dict[str, float] = {}  # folders that cannot be listed, and when that was told
         self._overflow_told = float("-inf")
-        self._skips = options.skip_backlog
+        self._skips = context.options.skip_backlog
         self._skipped = 0
-        self._started_at = clock.time()
+        self._started_at = context.clock.time()
 
     @property
     def settling(self) -> int:
@@ -150,11 +137,11 @@ class Scanner:
     def _want_scan(self, reason: str) -> None:
         self._is_wanted = True
         if reason != "overflow":
-            self._tell("rescan", "debug", message=reason)
+            self._emit("rescan", "debug", message=reason)
             return
         now = self._clock.monotonic()
         if now > self._overflow_told + OVERFLOW_LINE_S:
-            self._tell("overflow", "warning", message="the system lost events; looking at everything instead")
+            self._emit("overflow", "warning", message="the system lost events; looking at everything instead")
         self._overflow_told = now
 
     def _scan(self) -> None:
@@ -204,10 +191,10 @@ class Scanner:
         self._next_scan = self._clock.monotonic() + self._options.rescan_s
         self._supervisor.scanned(self._inodes)
         self._inodes = set()
-        self._tell("scanned", "info" if self.scans == 1 else "debug", settling=len(self._settling))
+        self._emit("scanned", "info" if self.scans == 1 else "debug", settling=len(self._settling))
         if self._skips:
             self._skips = False
-            self._tell("skipped", files=self._skipped, message="the backlog is left out")
+            self._emit("skipped", files=self._skipped, message="the backlog is left out")
 
     def _settle(self) -> None:
         """Hand over to the ledger what has stood still."""
@@ -231,13 +218,13 @@ class Scanner:
         replaced = self._ledger.add(ready)
         for relative in ready:
             self._settling.drop(relative)
-            self._tell("settled", "debug", path=relative)
+            self._emit("settled", "debug", path=relative)
         for relative in replaced:
-            self._tell("replaced", "debug", path=relative, message="a newer version takes its place")
+            self._emit("replaced", "debug", path=relative, message="a newer version takes its place")
 
     def _cannot_list(self, folder: str, error: OSError) -> None:
         now = self._clock.monotonic()
         self._unreadable = {name: told for name, told in self._unreadable.items() if told > now - UNREADABLE_LINE_S}
         if folder not in self._unreadable and len(self._unreadable) < UNREADABLE_LINES:
             self._unreadable[folder] = now
-            self._tell("unreadable", "warning", path=folder, reason=error.strerror or str(error))
+            self._emit("unreadable", "warning", path=folder, reason=error.strerror or str(error))

@@ -17,14 +17,13 @@ from lumen.errors import Exit, OutputError, UnavailableError
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Models
 from lumen.stages import LeftError
-from lumen.watching.clock import Clock, SystemClock
+from lumen.watching.clock import SystemClock
+from lumen.watching.context import WatchContext
 from lumen.watching.endings import Endings
-from lumen.watching.events import Listener, Teller
+from lumen.watching.events import EventListener, Events
 from lumen.watching.folders import check_layout
-from lumen.watching.observing.observer import Observe, observe
 from lumen.watching.observing.tree import Tree
 from lumen.watching.output import OutputHealth
-from lumen.watching.retire import Retirement
 from lumen.watching.watcher import Watcher
 from lumen.watching.worker import Ending, Work, Worker
 
@@ -46,10 +45,7 @@ class Service:
         models: Sequence[Models],
         enhance: EnhanceOptions,
         options: WatchOptions,
-        listener: Listener,
-        *,
-        begin: Observe = observe,
-        clock: Clock | None = None,
+        listener: EventListener,
     ) -> None:
         """Prepare; nothing is touched yet.
 
@@ -59,8 +55,6 @@ class Service:
             enhance: What is done to each picture.
             options: How it is watched, and where results go.
             listener: Told what happens.
-            begin: Begins an observation.
-            clock: The clocks.
 
         Raises:
             UsageError: The folder is not there, or others lie so that something would be overwritten.
@@ -70,9 +64,8 @@ class Service:
         self._models = models
         self._enhance = enhance
         self._options = options
-        self._tell = Teller(listener)
-        self._begin = begin
-        self._clock = clock or SystemClock()
+        self._events = Events(listener)
+        self._clock = SystemClock()
         own = [each for each in (options.output, options.archive, options.failed_dir) if each is not None]
         self._tree = Tree(folder, without=own, ignore=options.ignore)
         self._output = OutputHealth(options.output, options.min_free_bytes)
@@ -98,12 +91,21 @@ class Service:
             for model in opened:
                 window_px(model, self._enhance)
             devices = [model.device for model in opened]
-            watcher = self._make_watcher()
+            context = WatchContext(
+                tree=self._tree,
+                ledger=self._output.ledger,
+                options=self._options,
+                events=self._events,
+                clock=self._clock,
+            )
+            self._watcher = watcher = Watcher(context, self._place)
+            if self._is_stopped:  # meanwhile
+                watcher.stop()
             worker = Worker(
                 self._models, self._enhance, self._tree.look, watcher.hints.ring, helpers=helper_threads(devices)
             )
-            endings = self._make_desk(watcher, worker)
-            self._tell(
+            endings = Endings(context, watcher, worker, self._output)
+            self._events.emit(
                 "start",
                 input=str(self._tree.root),
                 output=str(self._options.output),
@@ -135,24 +137,6 @@ class Service:
         if self._watcher is not None:
             self._watcher.stop()
 
-    def _make_watcher(self) -> Watcher:
-        self._watcher = watcher = Watcher(
-            self._tree,
-            self._output.ledger,
-            self._options,
-            self._place,
-            self._tell,
-            begin=self._begin,
-            clock=self._clock,
-        )
-        if self._is_stopped:  # meanwhile
-            watcher.stop()
-        return watcher
-
-    def _make_desk(self, watcher: Watcher, worker: Worker) -> Endings:
-        retirement = Retirement(self._tree, self._output.ledger, self._options, self._tell, self._clock)
-        return Endings(watcher, worker, self._output, retirement, self._tell, self._clock)
-
     def _refuse_to_wait(self, watcher: Watcher) -> None:
         """End a run that is to end by itself, where it would wait for somebody to mend something."""
         if self._options.oneshot and watcher.paused and not self._is_stopped:
@@ -168,7 +152,7 @@ class Service:
         """Finish what is in work, within the time that systems give a service to end; the rest waits in the ledger."""
         _take(endings, [(work, LeftError()) for work in worker.leave()])
         if worker.inside:
-            self._tell("stopping", files=worker.inside, message="finishing what is in work")
+            self._events.emit("stopping", files=worker.inside, message="finishing what is in work")
         started = self._clock.monotonic()
         while worker.inside and (spent := self._clock.monotonic() - started) < DRAIN_S + HURRY_S:
             if spent > DRAIN_S:
@@ -181,7 +165,7 @@ class Service:
         with suppress(OutputError):
             watcher.give_back([work.settled for work in left])
         watcher.note("stopped")
-        self._tell("stop", **{status: watcher.counts[status] for status in ("done", "failed", "unsupported")})
+        self._events.emit("stop", **{status: watcher.counts[status] for status in ("done", "failed", "unsupported")})
 
 
 def _take(endings: Endings, ended: Sequence[Ending]) -> None:

@@ -8,16 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from lumen.config import WatchOptions
 from lumen.errors import OutputError
-from lumen.watching.clock import Clock, SystemClock
-from lumen.watching.events import Teller
-from lumen.watching.ledger.ledger import SHY_AFTER, Final, Ledger, Row
+from lumen.watching.context import WatchContext
+from lumen.watching.ledger.ledger import SHY_AFTER, FileOutcome, Row
 from lumen.watching.ledger.schema import DamagedLedgerError
 from lumen.watching.observing.hints import Hints
 from lumen.watching.observing.observer import Observe, observe
 from lumen.watching.observing.supervisor import CHECK_S, Supervisor
-from lumen.watching.observing.tree import Tree
+from lumen.watching.retire import is_to_retire
 from lumen.watching.scanner import Scanner
 from lumen.watching.versions import Settled
 
@@ -33,47 +31,36 @@ class Watcher:
 
     Attributes:
         hints: Takes the notes.
-        ledger: Of the output folder.
         paused: Why nothing is begun, by what asked for it.
         counts: How many files ended as what since the start.
     """
 
     def __init__(
         self,
-        tree: Tree,
-        ledger: Ledger,
-        options: WatchOptions,
+        context: WatchContext,
         place: Callable[[str], str],
-        tell: Teller,
         *,
         hints: Hints | None = None,
         begin: Observe = observe,
-        clock: Clock | None = None,
     ) -> None:
         """Prepare; nothing is looked at yet.
 
         Args:
-            tree: The watched folder.
-            ledger: The ledger of the output folder.
-            options: How it is watched.
+            context: What is watched, and how.
             place: Returns the path of a result below the output folder for that of its file below the watched one.
-            tell: Told what happens.
             hints: Takes the notes; who works on files may ring it.
             begin: Begins an observation.
-            clock: The clocks.
         """
         self.hints = hints or Hints()
-        self.ledger = ledger
         self.paused: dict[str, str] = {}
-        self._tree = tree
-        self._options = options
+        self._tree = context.tree
+        self._ledger = context.ledger
+        self._options = context.options
         self._place = place
-        self._tell = tell
-        self._clock = clock or SystemClock()
-        self._supervisor = Supervisor(tree, self.hints, options.backend, tell, begin=begin, clock=self._clock)
-        self._scanner = Scanner(
-            tree, ledger, options, hints=self.hints, supervisor=self._supervisor, tell=tell, clock=self._clock
-        )
+        self._emit = context.events.emit
+        self._clock = context.clock
+        self._supervisor = Supervisor(context, self.hints, begin=begin)
+        self._scanner = Scanner(context, self.hints, self._supervisor)
         self.counts: Counter[str] = Counter()
         self._working: dict[int, Row] = {}
         self._deferred: set[int] = set()  # with `oneshot` alone: it ends without them
@@ -124,13 +111,13 @@ class Watcher:
         self.paused[key] = reason
         if is_news:
             self._scanner.break_off()
-            self._tell("paused", "warning", reason=reason)
+            self._emit("paused", "warning", reason=reason)
             self.note()
 
     def resume(self, key: str) -> None:
         """End a pause."""
         if self.paused.pop(key, None) is not None and not self.paused:
-            self._tell("resumed", "warning", message="work goes on")
+            self._emit("resumed", "warning", message="work goes on")
             self._scanner.want_scan()
             self.note()
             self.hints.ring()
@@ -138,7 +125,7 @@ class Watcher:
     def note(self, state: str = "") -> None:
         """Write down for `--status` how it stands, if the ledger can be written."""
         with suppress(OutputError):
-            self.ledger.note(
+            self._ledger.note(
                 state=state or ("paused" if self.paused else "watching"),
                 reason="; ".join(self.paused.values()),
                 settling=self._scanner.settling,
@@ -157,31 +144,11 @@ class Watcher:
 
     # What became of a file
 
-    def finish(
-        self,
-        settled: Settled,
-        status: Final,
-        *,
-        reason: str = "",
-        seconds: float = 0.0,
-        megapixels: float = 0.0,
-        digest: bytes | None = None,
-        retire: bool = False,
-    ) -> None:
-        """Write down the end of a file; with `retire` it has still to be moved or removed."""
-        self.ledger.finish(
-            settled.key,
-            status,
-            self._clock.time(),
-            attempts=settled.attempts + 1,
-            reason=reason,
-            seconds=seconds,
-            megapixels=megapixels,
-            digest=digest,
-            retire=retire,
-        )
-        self.counts[status] += 1
-        self._working.pop(settled.key, None)
+    def finish(self, outcome: FileOutcome) -> None:
+        """Write down the end of a file."""
+        self._ledger.finish(outcome)
+        self.counts[outcome.status] += 1
+        self._working.pop(outcome.key, None)
 
     def try_again(self, settled: Settled, reason: str, *, is_incomplete: bool) -> bool:
         """Have a file tried again later and later; return False after the last attempt, when it must be finished.
@@ -201,10 +168,10 @@ class Watcher:
             wait = max(wait, self._options.settle_s)
         else:
             wait = min(FIRST_RETRY_S * 2 ** (attempts - 1), LONGEST_RETRY_S)
-        self.ledger.retry(settled.key, now + wait, attempts=attempts, reason=reason)
+        self._ledger.retry(settled.key, now + wait, attempts=attempts, reason=reason)
         self._working.pop(settled.key, None)
         facts = {"attempt": attempts, "of": self._options.retries, "again_in_s": round(wait, 1)}
-        self._tell("retry", "warning", path=settled.relative, **facts, reason=reason)
+        self._emit("retry", "warning", path=settled.relative, **facts, reason=reason)
         return True
 
     @property
@@ -216,18 +183,18 @@ class Watcher:
         """Have a file tried again later without counting an attempt: the fault is not the file's."""
         now = self._clock.time()
         wait = min(max((now - settled.first_seen) / 2, SHORTEST_DEFERRAL_S), LONGEST_DEFERRAL_S)
-        self.ledger.retry(settled.key, now + wait, attempts=settled.attempts, reason=reason)
+        self._ledger.retry(settled.key, now + wait, attempts=settled.attempts, reason=reason)
         self._working.pop(settled.key, None)
         if self._options.oneshot:
             self._deferred.add(settled.key)
         if settled.reason != reason:  # said once, not every time
-            self._tell("deferred", "warning", path=settled.relative, again_in_s=round(wait, 1), reason=reason)
+            self._emit("deferred", "warning", path=settled.relative, again_in_s=round(wait, 1), reason=reason)
 
     def adopt(self, settled: Settled, digest: bytes) -> None:
         """Take a file for the finished version that has its content."""
-        self.ledger.adopt(settled.key, digest)
+        self._ledger.adopt(settled.key, digest)
         self._working.pop(settled.key, None)
-        self._tell("known", "debug", path=settled.relative)
+        self._emit("known", "debug", path=settled.relative)
 
     def look_again(self, settled: Settled) -> bool:
         """Begin anew with a file that changed or went since it had settled; return False when it is what it was."""
@@ -237,18 +204,18 @@ class Watcher:
             return False
         if version == settled.version:
             return False
-        self.ledger.forget([settled.key])
+        self._ledger.forget([settled.key])
         self._working.pop(settled.key, None)
         self._scanner.see(settled.relative, version)
         if version is None:
-            self._tell("gone", path=settled.relative, message="removed while it was read")
+            self._emit("gone", path=settled.relative, message="removed while it was read")
         else:
-            self._tell("changed", "debug", path=settled.relative)
+            self._emit("changed", "debug", path=settled.relative)
         return True
 
     def give_back(self, files: Sequence[Settled]) -> None:
         """Let files wait again as if they had not been taken."""
-        self.ledger.give_back([settled.key for settled in files])
+        self._ledger.give_back([settled.key for settled in files])
         for settled in files:
             self._working.pop(settled.key, None)
 
@@ -290,14 +257,14 @@ class Watcher:
         if any(row.interruptions >= SHY_AFTER for row in self._working.values()):
             return []  # one that may end the process is alone
         now = self._clock.time()
-        rows = self.ledger.next(
+        rows = self._ledger.next(
             count + len(self._working),
             now,
             newest=self._options.order == "newest",
             longest_wait_s=max(self._options.incomplete_timeout_s, LONGEST_DEFERRAL_S),
         )
         rows = [row for row in self._still_there(rows) if self._may_begin(row)][:count]
-        owned = self.ledger.begin({row.key: (row.relative, self._place(row.relative)) for row in rows})
+        owned = self._ledger.begin({row.key: (row.relative, self._place(row.relative)) for row in rows})
         self._deferred.difference_update(row.key for row in rows)
         taken = []
         for row in rows:
@@ -337,15 +304,15 @@ class Watcher:
         for row, fault in unreadable:
             self.defer(self._settled(row), f"cannot look at the file: {fault.strerror or fault}")
         if gone:
-            self.ledger.forget([row.key for row, _ in gone])
+            self._ledger.forget([row.key for row, _ in gone])
             self.hints.ring()  # the next can have their turn at once
         for row, version in gone:
             self._scanner.see(row.relative, version)
         lost = [row for row, version in gone if version is None]
         for row in lost if len(lost) <= MOST_LINES else ():
-            self._tell("gone", path=row.relative, message="removed before its turn")
+            self._emit("gone", path=row.relative, message="removed before its turn")
         if len(lost) > MOST_LINES:
-            self._tell("gone", files=len(lost), message="removed before their turn")
+            self._emit("gone", files=len(lost), message="removed before their turn")
         return kept
 
     def _settled(self, row: Row) -> Settled:
@@ -357,24 +324,33 @@ class Watcher:
             attempts=row.attempts,
             first_seen=row.first_seen,
             reason=row.reason,
-            twins=self.ledger.twins(row.relative, row.version),
+            twins=self._ledger.twins(row.relative, row.version),
         )
 
     def _refuse(self, settled: Settled, reason: str) -> None:
-        self.finish(settled, "failed", reason=reason, retire=self._options.failed_dir is not None)
-        self._tell("failed", "error", path=settled.relative, reason=reason)
+        self.finish(
+            FileOutcome(
+                key=settled.key,
+                status="failed",
+                finished_at=self._clock.time(),
+                attempts=settled.attempts + 1,
+                reason=reason,
+                is_to_retire=is_to_retire("failed", self._options),
+            )
+        )
+        self._emit("failed", "error", path=settled.relative, reason=reason)
 
     def _is_over(self) -> bool:
         if self._working or self.paused or not self._scanner.has_seen_all:
             return False
-        return self.ledger.unfinished() <= len(self._deferred)
+        return self._ledger.unfinished() <= len(self._deferred)
 
     def _nap_s(self, *, has_room: bool) -> float:
         """Return how long nothing has to be done, if nothing is heard."""
         if self.paused or self._is_stopped:
             return CHECK_S
         nap = min(CHECK_S, self._scanner.nap_s())
-        due = self.ledger.next_due() if has_room else None
+        due = self._ledger.next_due() if has_room else None
         if due is not None:
             nap = min(nap, max(SHORTEST_NAP_S, due - self._clock.time()))
         return nap

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lumen.config import WatchOptions
-from lumen.watching.events import Event, Teller
-from lumen.watching.ledger.ledger import Ledger
+from lumen.watching.context import WatchContext
+from lumen.watching.events import Event, Events
+from lumen.watching.ledger.ledger import FileOutcome, FinalStatus, Ledger
 from lumen.watching.observing.hints import Hints
 from lumen.watching.observing.observer import Kind, LimitReachedError
 from lumen.watching.observing.tree import Tree
@@ -29,7 +30,7 @@ class FakeClock:
         return self.now + 1e9
 
 
-class FakeInbox(Hints):
+class FakeHints(Hints):
     """Lets the clock jump instead of waiting."""
 
     def __init__(self, clock: FakeClock) -> None:
@@ -78,7 +79,7 @@ class Stage:
         self.root.mkdir(exist_ok=True)
         self.out.mkdir(exist_ok=True)
         self.clock = FakeClock()
-        self.hints = FakeInbox(self.clock)
+        self.hints = FakeHints(self.clock)
         self.events: list[Event] = []
         self.observations: list[FakeObservation] = []
         self.refuse: list[Exception] = []
@@ -87,16 +88,14 @@ class Stage:
         self.tree = Tree(self.root, without=[self.out], ignore=self.options.ignore)
         self.ledger = Ledger(self.out)
         self.room = 100
-        self.watcher = Watcher(
-            self.tree,
-            self.ledger,
-            self.options,
-            str,
-            Teller(self.events.append),
-            hints=self.hints,
-            begin=self._begin,
+        self.context = WatchContext(
+            tree=self.tree,
+            ledger=self.ledger,
+            options=self.options,
+            events=Events(self.events.append),
             clock=self.clock,
         )
+        self.watcher = Watcher(self.context, str, hints=self.hints, begin=self._begin)
         self.files = self.watcher.files(lambda: self.room)
 
     def _begin(self, tree: Tree, hints: Hints, kind: Kind) -> FakeObservation:
@@ -134,8 +133,19 @@ class Stage:
         """Let time pass, finish the files whose turn came, and return their paths."""
         taken = self.take(seconds)
         for settled in taken:
-            self.watcher.finish(settled, "done", digest=b"0" * 16)
+            self.finish(settled)
         return [settled.relative for settled in taken]
+
+    def finish(self, settled: Settled, status: FinalStatus = "done") -> None:
+        """Finish a file whose turn came."""
+        outcome = FileOutcome(
+            key=settled.key,
+            status=status,
+            finished_at=self.clock.time(),
+            attempts=settled.attempts + 1,
+            digest=b"0" * 16,
+        )
+        self.watcher.finish(outcome)
 
     def write(self, name: str, data: bytes = b"x", *, mtime: float | None = None) -> Path:
         """Write a file, without telling of it."""
@@ -166,4 +176,4 @@ class Stage:
         self.ledger.close()
 
 
-__all__ = ["FakeClock", "FakeInbox", "FakeObservation", "LimitReachedError", "Stage"]
+__all__ = ["FakeClock", "FakeHints", "FakeObservation", "LimitReachedError", "Stage"]

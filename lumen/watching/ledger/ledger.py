@@ -13,7 +13,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,8 +25,8 @@ NAME = "watch.db"
 REASON_CHARACTERS = 500
 SHY_AFTER = 3  # interruptions, after which a file is suspected to end the process, and has its turn last
 
-Final = Literal["done", "failed", "unsupported", "skipped"]
-Status = Literal["ready", "retry", "working", "done", "failed", "unsupported", "skipped"]
+FinalStatus = Literal["done", "failed", "unsupported", "skipped"]
+VersionStatus = Literal["ready", "retry", "working", "done", "failed", "unsupported", "skipped"]
 
 _SAME = "path = ? AND size = ? AND mtime_ns = ? AND inode = ?"
 
@@ -38,11 +38,38 @@ class Row:
     key: int
     relative: str
     version: Version
-    status: Status
+    status: VersionStatus
     attempts: int
     interruptions: int
     reason: str
     first_seen: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOutcome:
+    """How the work on a version ended.
+
+    Attributes:
+        key: The version's row.
+        status: Which end it is.
+        finished_at: When, in seconds since 1970.
+        attempts: How often it was tried, the last time included.
+        reason: Why it failed; empty otherwise.
+        seconds: Time spent on it.
+        megapixels: Size of the picture; 0 when unknown.
+        digest: Of the file's content; None when it was not read.
+        is_to_retire: Whether the file has still to be moved or removed.
+    """
+
+    key: int
+    status: FinalStatus
+    finished_at: float
+    attempts: int
+    reason: str = ""
+    seconds: float = 0.0
+    megapixels: float = 0.0
+    digest: bytes | None = None
+    is_to_retire: bool = False
 
 
 _COLUMNS = "id, path, size, mtime_ns, inode, status, attempts, interruptions, reason, first_seen"
@@ -82,7 +109,7 @@ class Ledger:
 
     # What was seen
 
-    def status_of(self, relative: str, version: Version) -> Status | None:
+    def status_of(self, relative: str, version: Version) -> VersionStatus | None:
         """Return what became of a version, None for one that is not known."""
         with self._reading():
             row = self._database.execute(
@@ -206,25 +233,14 @@ class Ledger:
 
     # What became of it
 
-    def finish(
-        self,
-        key: int,
-        status: Final,
-        now: float,
-        *,
-        attempts: int,
-        reason: str = "",
-        seconds: float = 0.0,
-        megapixels: float = 0.0,
-        digest: bytes | None = None,
-        retire: bool = False,
-    ) -> None:
-        """Write down the end of a version; with `retire` its file has still to be moved or removed."""
+    def finish(self, outcome: FileOutcome) -> None:
+        """Write down the end of a version."""
         with self._writing() as database:
             database.execute(
-                "UPDATE versions SET status = ?, attempts = ?, reason = ?, finished_at = ?, seconds = ?, "
-                "megapixels = ?, digest = ?, retire = ? WHERE id = ?",
-                (status, attempts, _short(reason), now, seconds, megapixels, digest, int(retire), key),
+                "UPDATE versions SET status = :status, attempts = :attempts, reason = :reason, "
+                "finished_at = :finished_at, seconds = :seconds, megapixels = :megapixels, digest = :digest, "
+                "retire = :is_to_retire WHERE id = :key",
+                {**asdict(outcome), "reason": _short(outcome.reason)},
             )
 
     def retry(self, key: int, due: float, *, attempts: int, reason: str) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from lumen.config import WatchBackend
-from lumen.watching.clock import Clock, SystemClock
-from lumen.watching.events import Teller
+from lumen.watching.context import WatchContext
 from lumen.watching.observing.hints import Hints
 from lumen.watching.observing.mounts import silent_kind
 from lumen.watching.observing.observer import (
@@ -18,7 +16,6 @@ from lumen.watching.observing.observer import (
     limit_message,
     observe,
 )
-from lumen.watching.observing.tree import Tree
 
 CHECK_S = 1.0
 LONGEST_PAUSE_S = 60.0  # between two beginnings, where one follows the other
@@ -28,32 +25,20 @@ MOST_FOLDERS = 200_000
 class Supervisor:
     """Looks after one observation. Call `check` often: it looks once a second."""
 
-    def __init__(
-        self,
-        tree: Tree,
-        hints: Hints,
-        backend: WatchBackend,
-        tell: Teller,
-        *,
-        begin: Observe = observe,
-        clock: Clock | None = None,
-    ) -> None:
+    def __init__(self, context: WatchContext, hints: Hints, *, begin: Observe = observe) -> None:
         """Prepare; nothing is watched before the first `check`.
 
         Args:
-            tree: The folder.
+            context: The folder, and how changes are noticed.
             hints: Takes the notes.
-            backend: How changes are noticed.
-            tell: Told what happens.
             begin: Begins an observation.
-            clock: By which the second is measured.
         """
-        self._tree = tree
+        self._tree = context.tree
         self._hints = hints
-        self._backend = backend
-        self._tell = tell
+        self._backend = context.options.backend
+        self._emit = context.events.emit
         self._begin = begin
-        self._clock = clock or SystemClock()
+        self._clock = context.clock
         self._kind: Kind | None = None
         self._observation: Observation | None = None
         self._next_check = self._next_try = float("-inf")
@@ -81,7 +66,7 @@ class Supervisor:
             if not self._is_there or not self._tree.is_same():
                 self._arrive()
             elif (reason := self._ailment()) is not None and time >= self._next_try:
-                self._tell("observer", "warning", message=f"{reason}; beginning anew")
+                self._emit("observer", "warning", message=f"{reason}; beginning anew")
                 self._start()
         except OSError as error:
             self.lose(error)
@@ -99,7 +84,7 @@ class Supervisor:
             return  # this file system has other numbers than its files
         else:
             self._was_cured = True
-            self._tell("observer", "debug", message="some folders are not watched; beginning anew")
+            self._emit("observer", "debug", message="some folders are not watched; beginning anew")
         try:
             self._start()
         except OSError as error:
@@ -121,7 +106,7 @@ class Supervisor:
         self._is_there = True
         if self._was_there:
             what = "was replaced by another one" if replaced else "is back"
-            self._tell("input", "warning", message=f"the watched folder {what}", path=str(self._tree.root))
+            self._emit("input", "warning", message=f"the watched folder {what}", path=str(self._tree.root))
         self._was_there = True
         self._start()
 
@@ -140,7 +125,7 @@ class Supervisor:
             raise
         except Exception as error:  # noqa: BLE001
             # Threads that cannot be started, a libc without inotify: nothing that may end the watcher.
-            self._tell("observer", "error", message=f"cannot be begun: {error}; only the scans look for files")
+            self._emit("observer", "error", message=f"cannot be begun: {error}; only the scans look for files")
 
     def _be_patient(self) -> None:
         """Have the next beginning wait, longer each time that it follows soon: observers may die as they are begun."""
@@ -154,13 +139,13 @@ class Supervisor:
             return "poll"
         kind = silent_kind(self._tree.real)
         if kind is not None and self._backend == "auto":
-            self._tell("backend", message=f"{kind} does not tell of all changes: polling", kind="poll")
+            self._emit("backend", message=f"{kind} does not tell of all changes: polling", kind="poll")
             return "poll"
         return "native"
 
     def _fall_back(self, reason: str) -> None:
         self._kind = "poll"
-        self._tell("backend", "warning", message=f"{reason}, and start again. Until then: polling", kind="poll")
+        self._emit("backend", "warning", message=f"{reason}, and start again. Until then: polling", kind="poll")
 
     def lose(self, error: OSError) -> None:
         """Take the folder for gone, until it can be listed again."""

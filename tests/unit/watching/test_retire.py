@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from lumen.config import WatchOptions
-from lumen.watching.events import Event, Teller
-from lumen.watching.ledger.ledger import Ledger
+from lumen.watching.context import WatchContext
+from lumen.watching.events import Event, Events
+from lumen.watching.ledger.ledger import FileOutcome, Ledger
 from lumen.watching.moving import hidden_place, move
 from lumen.watching.observing.tree import Tree
-from lumen.watching.retire import AGAIN_S, AT_ONCE, Retirement
+from lumen.watching.retire import AGAIN_S, AT_ONCE, Retirement, is_to_retire
 from lumen.watching.versions import Candidate
 from tests.support.watching import FakeClock
 
@@ -96,8 +97,10 @@ class Bench:
         self.tree.open()
         self.ledger = Ledger(folder / "out")
         self.options = WatchOptions(output=folder / "out", **options)
-        tell = Teller(self.events.append)
-        self.retirement = Retirement(self.tree, self.ledger, self.options, tell, self.clock)
+        events = Events(self.events.append)
+        self.retirement = Retirement(
+            WatchContext(tree=self.tree, ledger=self.ledger, options=self.options, events=events, clock=self.clock)
+        )
 
     def finish(self, name: str, status: Any = "done") -> Path:
         """Have a file finished."""
@@ -106,7 +109,9 @@ class Bench:
         assert version is not None
         self.ledger.add({name: Candidate(version=version, since=0.0, first_seen=0.0)})
         (row,) = self.ledger.next(1, 1e9, newest=False, longest_wait_s=1.0)
-        self.ledger.finish(row.key, status, 1.0, attempts=1, retire=self.retirement.wants(status))
+        is_due = is_to_retire(status, self.options)
+        outcome = FileOutcome(key=row.key, status=status, finished_at=1.0, attempts=1, is_to_retire=is_due)
+        self.ledger.finish(outcome)
         return path
 
     def left(self) -> int:

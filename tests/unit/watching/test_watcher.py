@@ -103,7 +103,7 @@ def test_two_versions_of_a_name_are_never_in_work_at_once(make: Make) -> None:
     stage.write("a.jpg", b"22")
     stage.tell("a.jpg")
     assert stage.names(10.0) == []
-    stage.watcher.finish(first, "done")
+    stage.finish(first)
     (second,) = stage.take()
     assert (second.relative, second.version.size) == ("a.jpg", 2)
 
@@ -156,7 +156,7 @@ def test_the_order_is_that_of_the_files_times(make: Make, order: str, names: lis
     for _ in names:
         settled = stage.first()
         taken.append(settled.relative[0])
-        stage.watcher.finish(settled, "done")
+        stage.finish(settled)
     assert taken == names
 
 
@@ -276,7 +276,7 @@ def test_oneshot_ends_when_all_is_finished(make: Make) -> None:
     taken = []
     for settled in stage.files:
         if settled is not None:
-            stage.watcher.finish(settled, "done")
+            stage.finish(settled)
             taken.append(settled.relative)
     assert sorted(taken) == ["a.jpg", "d/b.jpg"]
     assert stage.observations[-1].stopped
@@ -358,7 +358,7 @@ def test_what_may_end_the_process_comes_last_and_alone_and_is_given_up_in_the_en
     good = stage.first()
     assert good.relative == "good.jpg"
     assert stage.names(10.0) == []
-    stage.watcher.finish(good, "done")
+    stage.finish(good)
     (poison,) = stage.take()
     stage.write("other.jpg", mtime=3.0)
     assert stage.names(100.0) == []  # nothing beside it
@@ -486,7 +486,7 @@ def test_a_listener_that_raises_is_harmless(make: Make, caplog: pytest.LogCaptur
     def fault(_event: object) -> None:
         raise RuntimeError("no one is there")
 
-    stage.watcher._tell._listener = fault
+    stage.context.events._listener = fault
     stage.write("a.jpg")
     assert stage.done() == ["a.jpg"]
     assert [record.levelname for record in caplog.records].count("ERROR") == 1
@@ -523,7 +523,7 @@ def test_oneshot_does_not_wait_for_what_is_left_for_another_time(make: Make) -> 
     stage.write("b.jpg")
     first, second = stage.take()
     stage.watcher.defer(first, "its folder is read-only")
-    stage.watcher.finish(second, "done")
+    stage.finish(second)
     assert next(stage.files, "the end") == "the end"
     assert stage.watcher.deferred == 1
     assert stage.statuses() == {first.relative: "retry", second.relative: "done"}

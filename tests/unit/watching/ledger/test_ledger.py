@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lumen.errors import NothingToDoError, OutputError
-from lumen.watching.ledger.ledger import NAME, SHY_AFTER, Ledger, Row
+from lumen.watching.ledger.ledger import NAME, SHY_AFTER, FileOutcome, Ledger, Row
 from lumen.watching.ledger.schema import SCHEMA, DamagedLedgerError
 from lumen.watching.ledger.status import read_status
 from lumen.watching.versions import Candidate, Version
@@ -67,7 +67,9 @@ def test_names_of_any_bytes_are_kept(ledger: Ledger) -> None:
     (row,) = turns(ledger)
     assert row.relative == name
     begin(ledger, row)
-    ledger.finish(row.key, "failed", NOW, attempts=1, reason=os.fsdecode(b"cannot \xff"))
+    ledger.finish(
+        FileOutcome(key=row.key, status="failed", finished_at=NOW, attempts=1, reason=os.fsdecode(b"cannot \xff"))
+    )
     assert ledger.status_of(name, version()) == "failed"
 
 
@@ -114,7 +116,7 @@ def test_a_result_belongs_to_one_file_for_ever(ledger: Ledger) -> None:
     add(ledger, **{"a.jpg": version(), "a.png": version()})
     one, two = turns(ledger)
     assert ledger.begin({one.key: (one.relative, "a.png")}) == {}
-    ledger.finish(one.key, "done", NOW, attempts=1)
+    ledger.finish(FileOutcome(key=one.key, status="done", finished_at=NOW, attempts=1))
     assert ledger.begin({two.key: (two.relative, "a.png")}) == {two.key: one.relative}
     assert ledger.status_of(two.relative, version()) == "ready"
 
@@ -131,14 +133,14 @@ def test_an_interruption_is_no_attempt_but_is_counted(ledger: Ledger) -> None:
         if count < SHY_AFTER:
             assert (a.interruptions, a.attempts) == (count, 0)
     assert [each.relative for each in turns(ledger)] == ["b"]  # it has its turn when nothing else waits
-    ledger.finish(turns(ledger)[0].key, "done", NOW, attempts=1)
+    ledger.finish(FileOutcome(key=turns(ledger)[0].key, status="done", finished_at=NOW, attempts=1))
     assert [each.relative for each in turns(ledger)] == ["a"]
 
 
 def test_twins_are_finished_versions_with_another_inode_alone(ledger: Ledger) -> None:
     add(ledger, a=version(inode=1))
     (row,) = turns(ledger)
-    ledger.finish(row.key, "done", NOW, attempts=1, digest=b"one")
+    ledger.finish(FileOutcome(key=row.key, status="done", finished_at=NOW, attempts=1, digest=b"one"))
     assert ledger.twins("a", version(inode=2)) == (b"one",)
     for other in (version(inode=1), version(inode=2, size=2), version(inode=2, mtime=2)):
         assert ledger.twins("a", other) == ()
@@ -147,7 +149,7 @@ def test_twins_are_finished_versions_with_another_inode_alone(ledger: Ledger) ->
 
 def test_adopting_gives_a_finished_version_its_new_inode(ledger: Ledger) -> None:
     add(ledger, a=version(inode=1))
-    ledger.finish(turns(ledger)[0].key, "done", NOW, attempts=1, digest=b"one")
+    ledger.finish(FileOutcome(key=turns(ledger)[0].key, status="done", finished_at=NOW, attempts=1, digest=b"one"))
     add(ledger, a=version(inode=2))
     ledger.adopt(turns(ledger)[0].key, b"one")
     assert ledger.status_of("a", version(inode=2)) == "done"
@@ -158,7 +160,9 @@ def test_adopting_gives_a_finished_version_its_new_inode(ledger: Ledger) -> None
 def test_what_has_still_to_be_moved_is_remembered(ledger: Ledger) -> None:
     add(ledger, a=version(), b=version(), c=version())
     for row in turns(ledger):
-        ledger.finish(row.key, "done", NOW, attempts=1, retire=row.relative != "c")
+        ledger.finish(
+            FileOutcome(key=row.key, status="done", finished_at=NOW, attempts=1, is_to_retire=row.relative != "c")
+        )
     rows = ledger.to_retire(10, 0)
     assert [row.relative for row in rows] == ["a", "b"]
     assert [row.relative for row in ledger.to_retire(10, rows[0].key)] == ["b"]
@@ -189,7 +193,7 @@ def test_it_is_opened_again_as_it_was(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lumen.watching.ledger.ledger import Ledger
+from lumen.watching.ledger.ledger import FileOutcome, Ledger
 from lumen.watching.versions import Candidate
 from lumen.watching.versions import Version
 ledger = Ledger(Path(sys.argv[1]))
@@ -238,8 +242,8 @@ def test_the_status_counts_and_names(ledger: Ledger, tmp_path: Path) -> None:
     add(ledger, a=version(), b=version(mtime=2), c=version(mtime=3), d=version(mtime=4))
     a, b, c, _ = turns(ledger)
     begin(ledger, a, b, c)
-    ledger.finish(a.key, "done", NOW + 10, attempts=1, megapixels=2.0)
-    ledger.finish(b.key, "failed", NOW + 20, attempts=5, reason="truncated")
+    ledger.finish(FileOutcome(key=a.key, status="done", finished_at=NOW + 10, attempts=1, megapixels=2.0))
+    ledger.finish(FileOutcome(key=b.key, status="failed", finished_at=NOW + 20, attempts=5, reason="truncated"))
     ledger.note(state="watching", reason="", settling=7, pid=os.getpid(), input="/in")
     status = read_status(tmp_path, NOW + 100)
     assert (status.state, status.facts["settling"]) == ("watching", 7)
