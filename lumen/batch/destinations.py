@@ -126,7 +126,7 @@ class InPlace:
         """Refuse to begin when a picture was enhanced before."""
         for job in jobs:
             with suppress(OSError):
-                if self._journal(job.target.parent).verdict(job.target) != "new":
+                if self._journal(job.target.parent).state(job.target) != "new":
                     raise UsageError(
                         f"expected pictures that were never enhanced in place, got {printable(job.source)}; "
                         "use --existing skip, update or overwrite"
@@ -137,12 +137,12 @@ class InPlace:
         if self._existing == "overwrite":
             return None
         try:
-            verdict = self._journal(job.target.parent).verdict(job.target)
+            state = self._journal(job.target.parent).state(job.target)
         except OSError:  # the reader will say why
             return None
-        if verdict == "changed" and self._existing == "skip":
+        if state == "changed" and self._existing == "skip":
             return "it was enhanced in place and has changed since; --existing update enhances it again"
-        return "it was enhanced in place before" if verdict == "enhanced" else None
+        return "it was enhanced in place before" if state == "enhanced" else None
 
     def put(self, job: Job, data: bytes, stamp: Stamp) -> str | None:
         """Replace a picture, unless somebody has changed it since it was read."""
@@ -153,12 +153,12 @@ class InPlace:
             before = digest_of(path)
             if stamp_of(path) != stamp:
                 raise PictureError("the file changed while it was worked on; run again")
-            if self._existing != "overwrite" and journal.verdict_of(path.name, before) == "enhanced":
+            if self._existing != "overwrite" and journal.state_of(path.name, before) == "enhanced":
                 return "it was enhanced in place by another run"
             journal.note(path.name, before, data)
             write_atomically(path, data, like=path, modified_ns=stamp[1])
             with suppress(OSError, OutputError):  # it only saves time
-                journal.seal(path)
+                journal.note_fingerprint(path)
         return None
 
 

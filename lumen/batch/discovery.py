@@ -12,14 +12,13 @@ from pathlib import Path
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path, type_of
-from lumen.files.patterns import Selection
-from lumen.imaging.formats import SUFFIXES
+from lumen.files.patterns import Selection, is_hidden, is_picture_name
 
 Unreadable = Callable[[OSError], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundPicture:
     """A picture, and its place below the output folder."""
 
     path: Path
@@ -28,7 +27,7 @@ class Found:
 
 def find_pictures(
     inputs: Sequence[Path], listed: Sequence[Path], options: BatchOptions, unreadable: Unreadable
-) -> Iterator[Found]:
+) -> Iterator[FoundPicture]:
     """Yield each picture in the order of the inputs, then by name; one that is named twice comes twice.
 
     What lies in a folder comes before what only a link leads to.
@@ -47,18 +46,18 @@ def find_pictures(
     for given in inputs:
         if is_folder(given):
             for relative in _pictures_in(given, options, selection, unreadable):
-                yield Found(path=given / relative, relative=relative)
+                yield FoundPicture(path=given / relative, relative=relative)
         elif selection.takes(Path(given.name)):
-            yield Found(path=given, relative=Path(given.name))
+            yield FoundPicture(path=given, relative=Path(given.name))
     for given in listed:
         place = place_of_listed(given)
         if output is not None and real_path(given).is_relative_to(output):
             continue  # the list of the next run will hold the results of this one
         if is_folder(given) and not selection.drops(place):
             for relative in _pictures_in(given, options, selection, unreadable):
-                yield Found(path=given / relative, relative=place / relative)
+                yield FoundPicture(path=given / relative, relative=place / relative)
         elif selection.takes(place):
-            yield Found(path=given, relative=place)
+            yield FoundPicture(path=given, relative=place)
 
 
 def place_of_listed(given: Path) -> Path:
@@ -106,7 +105,7 @@ def _pictures_in(root: Path, options: BatchOptions, selection: Selection, unread
                 path = Path(folder, name)
                 if _is_picture(path) and (follow or not path.is_symlink()) and selection.takes(below / name):
                     yield below / name
-            inside = [name for name in sorted(folders) if options.recursive and not name.startswith(".")]
+            inside = [name for name in sorted(folders) if options.recursive and not is_hidden(name)]
             inside = [name for name in inside if not selection.drops(below / name)]
             links = [name for name in inside if Path(folder, name).is_symlink()]
             waiting.extend(below / name for name in links if follow)
@@ -127,5 +126,4 @@ def _is_picture(path: Path) -> bool:
 
     What cannot be looked at is taken: it then fails by name.
     """
-    known = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    return known and type_of(path) in (stat.S_IFREG, 0)
+    return is_picture_name(path.name) and type_of(path) in (stat.S_IFREG, 0)

@@ -20,8 +20,8 @@ from lumen.files.lock import STATE
 
 NAME = "in-place.jsonl"
 
-Verdict = Literal["new", "enhanced", "changed"]
-Seal = tuple[int, ...]
+PictureState = Literal["new", "enhanced", "changed"]
+Fingerprint = tuple[int, ...]
 
 
 @dataclass(kw_only=True)
@@ -29,13 +29,13 @@ class _Entry:
     """One picture: the digests of what was enhanced under its name, and what the last result looks like on the disk."""
 
     originals: set[str]
-    seal: Seal | None = None
+    fingerprint: Fingerprint | None = None
 
 
 class Journal:
     """Which pictures of one folder were enhanced in place.
 
-    `note` and `seal` are for who holds the folder (`lumen.files.lock.lock_folder`); looking needs no lock.
+    `note` and `note_fingerprint` are for who holds the folder (`lumen.files.lock.lock_folder`); looking needs no lock.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,7 +61,7 @@ class Journal:
             self._entries, self._results, self._sizes = {}, set(), set()
             self._read()
 
-    def verdict(self, path: Path) -> Verdict:
+    def state(self, path: Path) -> PictureState:
         """Tell what a picture of the folder is.
 
         Returns:
@@ -73,14 +73,14 @@ class Journal:
         """
         entry = self._entries.get(path.name)
         facts = path.stat()
-        if entry is not None and entry.seal == _seal_of(facts):
+        if entry is not None and entry.fingerprint == _fingerprint_of(facts):
             return "enhanced"
         if entry is None and facts.st_size not in self._sizes:
             return "new"  # told without reading it
-        return self.verdict_of(path.name, digest_of(path))
+        return self.state_of(path.name, digest_of(path))
 
-    def verdict_of(self, name: str, digest: str) -> Verdict:
-        """Do as `verdict` for a name and the digest of its content."""
+    def state_of(self, name: str, digest: str) -> PictureState:
+        """Do as `state` for a name and the digest of its content."""
         entry = self._entries.get(name)
         if digest in self._results:
             return "enhanced"
@@ -95,9 +95,9 @@ class Journal:
         after = hashlib.sha256(data).hexdigest()
         self._append({"name": name, "before": before, "after": after, "size": len(data)}, durable=True)
 
-    def seal(self, path: Path) -> None:
+    def note_fingerprint(self, path: Path) -> None:
         """Remember size and times of a picture that has just been replaced: the next run need not read it."""
-        self._append({"name": path.name, "seal": _seal_of(path.stat())}, durable=False)
+        self._append({"name": path.name, "seal": _fingerprint_of(path.stat())}, durable=False)
 
     def _append(self, line: dict[str, Any], *, durable: bool) -> None:
         try:
@@ -134,7 +134,7 @@ class Journal:
 
     def _take(self, line: dict[str, Any]) -> None:
         if "seal" in line:
-            self._entries[line["name"]].seal = tuple(map(int, line["seal"]))
+            self._entries[line["name"]].fingerprint = tuple(map(int, line["seal"]))
         else:
             name, before, after, size = line["name"], line["before"], line["after"], int(line["size"])
             known = self._entries.get(name, _Entry(originals=set()))
@@ -153,7 +153,7 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _seal_of(facts: os.stat_result) -> Seal:
+def _fingerprint_of(facts: os.stat_result) -> Fingerprint:
     """Return what no other content has without being read.
 
     Results show the time of their picture, and uncompressed ones have its size too: only the time at which the system

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from lumen.batch.collisions import check_inputs, check_places
-from lumen.batch.discovery import Found, find_pictures
+from lumen.batch.discovery import FoundPicture, find_pictures
 from lumen.batch.job import Job, comparison_of
 from lumen.batch.report import Outcome
 from lumen.config import BatchOptions
@@ -89,7 +89,7 @@ def shard_of(relative: PurePath, count: int) -> int:
     return int.from_bytes(digest[:8]) % count + 1
 
 
-def _once(pictures: Iterable[Found], options: BatchOptions) -> Iterator[Found]:
+def _once(pictures: Iterable[FoundPicture], options: BatchOptions) -> Iterator[FoundPicture]:
     """Yield each picture once, however often and by which paths it was found."""
     seen: set[str] = set()
     for found in pictures:
@@ -100,7 +100,7 @@ def _once(pictures: Iterable[Found], options: BatchOptions) -> Iterator[Found]:
             yield found
 
 
-def _job(found: Found, options: BatchOptions) -> Job | Outcome:
+def _job(found: FoundPicture, options: BatchOptions) -> Job | Outcome:
     """Return what is to be done with a picture, or why it cannot be done."""
     if not os.path.lexists(found.path):
         return _failure(found.path, "there is no such file")

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 RECORDED_INPUTS = 100
 
 
-class Listener(Protocol):
+class BatchListener(Protocol):
     """Hears what happens; called from the thread that runs the batch."""
 
     def started(self, pending: int) -> None:
@@ -71,7 +71,7 @@ class Batch:
         models: Models | Sequence[Models],
         enhance: EnhanceOptions,
         options: BatchOptions,
-        listener: Listener,
+        listener: BatchListener,
     ) -> None:
         """Prepare a run; nothing is touched yet.
 

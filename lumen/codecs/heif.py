@@ -10,7 +10,7 @@ import numpy as np
 from lumen.codecs.exif import upright, without_prefix
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.jpeg import NO_GAIN_MAP
-from lumen.codecs.pillow_codecs import options_of
+from lumen.codecs.pillow_codecs import metadata_arguments
 from lumen.color.icc import profile_or_coded, refuse_hdr
 from lumen.imaging.picture import Chroma, Metadata, Picture, check_size, first_of, to_16bit, unmultiplied
 
@@ -63,7 +63,7 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
         # Many devices decode files of full colour resolution in software only, or not at all.
         chroma=_CHROMA[encoding.chroma(picture, full=False)],
         bit_depth=bits,
-        **options_of(picture.metadata),
+        **metadata_arguments(picture.metadata),
     )
     return file.getvalue()
 

@@ -69,11 +69,11 @@ def save(picture: Picture, name: str, **options: Any) -> bytes:
     """
     file = BytesIO()
     given = {name: value for name, value in options.items() if value is not None}
-    Image.fromarray(picture.to_channels()).save(file, name, **options_of(picture.metadata), **given)
+    Image.fromarray(picture.to_channels()).save(file, name, **metadata_arguments(picture.metadata), **given)
     return file.getvalue()
 
 
-def options_of(metadata: Metadata) -> dict[str, bytes]:
+def metadata_arguments(metadata: Metadata) -> dict[str, bytes]:
     """Return the EXIF block, colour profile and XMP that are present, by Pillow's option names."""
     exif = with_prefix(metadata.exif) if metadata.exif else None
     options = {"exif": exif, "icc_profile": metadata.icc, "xmp": metadata.xmp}

@@ -16,7 +16,7 @@ from lumen.evaluation.measures import MEASURES, Measure, Score
 from lumen.evaluation.options import EvalOptions
 from lumen.evaluation.pairs import Matching
 from lumen.evaluation.report import EvalReport, PictureScores
-from lumen.evaluation.run import PairResult, Viewer, matching_ev
+from lumen.evaluation.run import PairResult, PairViewer, matching_ev
 from lumen.evaluation.scoring import score
 
 __all__ = [
@@ -32,9 +32,9 @@ __all__ = [
     "Measure",
     "PairProgress",
     "PairResult",
+    "PairViewer",
     "PictureScores",
     "Score",
-    "Viewer",
     "evaluate",
     "evaluate_results",
     "matching_ev",

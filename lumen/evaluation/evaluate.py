@@ -13,7 +13,7 @@ from lumen.evaluation.options import EvalOptions
 from lumen.evaluation.pairs import Matching, Problem, Result, find_pairs, pair_results
 from lumen.evaluation.protocol import protocol
 from lumen.evaluation.report import EvalReport, PictureScores
-from lumen.evaluation.run import PairResult, Viewer, score_pairs
+from lumen.evaluation.run import PairResult, PairViewer, score_pairs
 from lumen.evaluation.scoring import Scorer
 from lumen.runtime.protocols import Models
 
@@ -29,7 +29,7 @@ def evaluate(
     results: Mapping[str, Path] | None = None,
     matching: Matching | None = None,
     progress: PairProgress | None = None,
-    look: Viewer | None = None,
+    look: PairViewer | None = None,
 ) -> EvalReport:
     """Score a folder (or a file) against its references.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lumen.errors import NothingToDoError, UsageError
 from lumen.evaluation.columns import INPUT, OUTPUT
-from lumen.imaging.formats import SUFFIXES
+from lumen.files.patterns import is_hidden, is_picture_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,8 +212,7 @@ def _by_key(folder: Path, key_of: Callable[[str], str | None], problems: list[Pr
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+        if is_picture_name(path.name) and not any(map(is_hidden, relative.parts)) and path.is_file():
             key = key_of(_name(relative))
             if key is None:
                 reason = f"expected a name that --pair matches in {folder}"

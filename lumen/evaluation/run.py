@@ -35,7 +35,7 @@ MAX_WAITING_PX = 32_000_000  # of pictures that are loaded and scored at the sam
 PairResult = PictureScores | Problem
 
 
-class Viewer(Protocol):
+class PairViewer(Protocol):
     """Receives the pixels of scored pictures, for reports with pictures."""
 
     def begin(self, total: int) -> None:
@@ -69,7 +69,7 @@ def score_pairs(
     models: Mapping[str, Models],
     scorer: Scorer,
     reading: EnhanceOptions | None = None,
-    look: Viewer | None = None,
+    look: PairViewer | None = None,
 ) -> Iterator[PairResult]:
     """Score pairs one after the other, in order.
 
@@ -173,7 +173,7 @@ class _Work:
     models: Mapping[str, Models]
     scorer: Scorer
     reading: EnhanceOptions
-    look: Viewer | None
+    look: PairViewer | None
     progress: PictureProgress
 
     def load(self, pair: Pair) -> _Loaded | Problem:

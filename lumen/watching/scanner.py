@@ -10,7 +10,7 @@ from lumen.watching.context import WatchContext
 from lumen.watching.observing.hints import Hints
 from lumen.watching.observing.settling import Settling
 from lumen.watching.observing.supervisor import Supervisor
-from lumen.watching.observing.tree import Found
+from lumen.watching.observing.tree import FoundFile
 from lumen.watching.versions import Candidate, Version
 
 SLICE_S = 0.1  # of a scan at a time: results are taken in between
@@ -36,7 +36,7 @@ class Scanner:
         self._hints = hints
         self._supervisor = supervisor
         self._settling = Settling(context.options.settle_s)
-        self._walk: Iterator[Found] | None = None
+        self._walk: Iterator[FoundFile] | None = None
         self._is_full_walk = False
         self._is_wanted = True
         self._next_scan = 0.0

@@ -31,7 +31,7 @@ BEHIND = 24  # pictures that are being written
 BEHIND_BYTES = 256 << 20
 PROBE_PX = 64
 
-Stage = Literal["read", "model", "write"]
+WorkStage = Literal["read", "model", "write"]
 Look = Callable[[str], Version | None]
 
 
@@ -66,7 +66,7 @@ class Work:
 
     settled: Settled
     target: Path
-    stage: Stage = "read"
+    stage: WorkStage = "read"
     picture: Picture | None = None
     data: bytes | None = None
     digest: bytes = b""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lumen.errors import DataError
-from lumen.imaging.formats import SUFFIXES
+from lumen.files.patterns import is_picture_name
 
 DARK, GOOD = ("low", "input"), ("high", "normal", "gt", "target")  # folders of plain pairs, in any case
 LOL_V1 = "our485"
@@ -57,8 +57,7 @@ def picture_files(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise DataError(f"expected a folder of pictures at {folder}, found none; check --data, --val and --synthetic")
-    found = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES)
-    files = {path.stem: path for path in found if not path.name.startswith(".")}
+    files = {path.stem: path for path in sorted(folder.iterdir()) if is_picture_name(path.name)}
     if not files:
         raise DataError(f"expected pictures in {folder}, found none")
     return files

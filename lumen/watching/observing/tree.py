@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from lumen.files.patterns import Selection
-from lumen.imaging.formats import SUFFIXES
+from lumen.files.patterns import Selection, is_hidden, is_picture_name
 from lumen.watching.observing.mounts import has_stable_inodes
 from lumen.watching.versions import Version
 
@@ -20,11 +19,11 @@ SYSTEM_FOLDERS = frozenset(
 )
 
 Identity = tuple[int, int]
-Unreadable = Callable[[str, OSError], None]
+UnreadableFolder = Callable[[str, OSError], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundFile:
     """A file that is meant, by its path below the watched folder, and what it is now."""
 
     relative: str
@@ -103,7 +102,7 @@ class Tree:
     def enters(self, relative: str) -> bool:
         """Tell by its path whether a folder is looked into, those above it taken for granted."""
         name = relative.rpartition(os.sep)[2]
-        if name.startswith(".") or name in SYSTEM_FOLDERS or relative in self._excluded:
+        if is_hidden(name) or name in SYSTEM_FOLDERS or relative in self._excluded:
             return False
         return self._selection is None or not self._selection.drops(PurePath(relative))
 
@@ -119,7 +118,7 @@ class Tree:
             return None
         return self._version(facts) if stat.S_ISREG(facts.st_mode) else None
 
-    def walk(self, below: str, unreadable: Unreadable, entered: Callable[[int], None]) -> Iterator[Found]:
+    def walk(self, below: str, unreadable: UnreadableFolder, entered: Callable[[int], None]) -> Iterator[FoundFile]:
         """Yield the files below a folder, at no more memory than the paths of folders not yet looked into.
 
         Args:
@@ -150,17 +149,16 @@ class Tree:
                 unreadable(folder, error)
 
     def _wants_name(self, relative: str, name: str) -> bool:
-        stem, dot, suffix = name.rpartition(".")
-        if name.startswith(".") or not stem or dot + suffix.lower() not in SUFFIXES:
+        if not is_picture_name(name):
             return False
         return self._selection is None or not self._selection.drops(PurePath(relative))
 
-    def _found(self, relative: str, entry: os.DirEntry[str]) -> Found | None:
+    def _found(self, relative: str, entry: os.DirEntry[str]) -> FoundFile | None:
         try:
             facts = entry.stat(follow_symlinks=False)
         except OSError:  # gone since the folder was listed; or damaged, and then the next scan looks again
             return None
-        return Found(relative=relative, version=self._version(facts)) if stat.S_ISREG(facts.st_mode) else None
+        return FoundFile(relative=relative, version=self._version(facts)) if stat.S_ISREG(facts.st_mode) else None
 
     def _version(self, facts: os.stat_result) -> Version:
         # SQLite has 63 bits: a broken clock says the year 2300, and some file systems number with all 64.
