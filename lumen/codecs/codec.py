@@ -19,17 +19,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lumen.codecs import exif, limits
-from lumen.codecs.interface import Decoding, Encoding, decoder, encoder
-from lumen.codecs.tiff import CameraRawError
+from lumen.codecs.interface import CameraRawError, Decoding, Encoding, decoder, encoder
 from lumen.color import icc
 from lumen.config import EnhanceOptions, Subsampling
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
 from lumen.files.atomic import write_atomically
 from lumen.imaging.formats import CODECS, Format, format_of, stored_as
 from lumen.imaging.picture import Metadata, Picture, to_8bit
-
-for _kind in CODECS:  # load all now, so that the first file of a format does not wait for a library
-    decoder(_kind)
 
 # What decoders raise on damaged files. MemoryError and lumen's own errors are not among them.
 _DAMAGE = (

@@ -13,6 +13,10 @@ from lumen.imaging.picture import Chroma, Picture
 _FULL_CHROMA_QUALITY: Final = 90
 
 
+class CameraRawError(Exception):
+    """The TIFF file holds camera raw data."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
     """Options for reading a file.

@@ -20,7 +20,7 @@ from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT
 
 from lumen.codecs import exif, iptc, jpeg
 from lumen.codecs.exif import ByteOrder, Directory, Entry
-from lumen.codecs.interface import Decoding, Encoding
+from lumen.codecs.interface import CameraRawError, Decoding, Encoding
 from lumen.color import icc
 from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Metadata, Picture, Samples, check_size, first_of, too_short, unmultiplied
@@ -52,10 +52,6 @@ _RATIOS: dict[int, int | None] = {
 }
 _JPEGS = (COMPRESSION.OJPEG, COMPRESSION.JPEG)
 _SMALL_STREAM = 1 << 16  # pixels that are always allowed in a JPEG stream
-
-
-class CameraRawError(Exception):
-    """The TIFF file holds camera raw data."""
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:

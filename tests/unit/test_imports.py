@@ -23,7 +23,7 @@ from PIL import Image
 import lumen
 from tests.support.modules import ROOT, module_files
 
-HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "jinja2")
+HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "jinja2", "tifffile")
 TORCH_ROOMS = {"lumen.models", "lumen.train", "lumen_export"}
 
 FACTS = {"lumen.errors", "lumen.config", "lumen.spec", "lumen.text", "lumen.files", "lumen.version"}
@@ -226,6 +226,25 @@ def test_only_pages_load_jinja(folders: tuple[Path, Path], tmp_path: Path) -> No
     line = ("eval", "--gt", folders[1], folders[0], "--as-is", "--report")
     assert "jinja2" not in loaded_by(*line, tmp_path / "scores.csv")
     assert "jinja2" in loaded_by(*line, tmp_path / "scores.html")
+
+
+def test_a_format_is_loaded_when_a_file_of_it_comes(
+    folders: tuple[Path, Path], fake_model: Path, tmp_path: Path
+) -> None:
+    line = (
+        "enhance",
+        folders[0],
+        "-o",
+        tmp_path / "out",
+        "--model",
+        fake_model,
+        "--device",
+        "cpu",
+        "--existing",
+        "error",
+    )
+    assert "tifffile" not in loaded_by(*line)
+    assert "tifffile" in loaded_by(*line, "--format", "tiff")
 
 
 @pytest.mark.parametrize("command", ["models", "doctor"])
