@@ -86,7 +86,9 @@ class Batch:
             UsageError: The options would lose what the inputs hold.
         """
         if options.in_place and enhance.frames == "first":
-            raise UsageError("expected --frames first with --out: in place the other pictures of a file would be lost")
+            raise UsageError(
+                "--frames first cannot be combined with --in-place, because the other pictures of a file would be lost"
+            )
         self.report = Report(total=len(plan.jobs) + len(plan.failures))
         self._plan = plan
         self._models = tuple(models) if isinstance(models, Sequence) else (models,)

@@ -1,4 +1,4 @@
-"""Decides what became of every file that left the worker, and keeps what the surroundings do not let it finish."""
+"""Decides what became of every file that left the worker, and keeps results that cannot be written at the moment."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ LONGEST_RELAPSE_S = 300.0  # when work can go on, and cannot again at once, time
 
 
 class Endings:
-    """Brings ends into the ledger. For the thread of the watcher."""
+    """Records outcomes in the ledger. For the thread of the watcher."""
 
     def __init__(self, context: WatchContext, watcher: Watcher, worker: Worker, output: OutputHealth) -> None:
-        """Take who works on the files, and where they end."""
+        """Remember who works on the files, and where results go."""
         self.held: list[Work] = []  # results that could not be written
         self._unsettled: deque[Ending] = deque()  # ends that the ledger could not take
         self._watcher = watcher
@@ -51,7 +51,7 @@ class Endings:
         self._mend_s = self._relapse_s = FIRST_MEND_S
 
     def turn(self) -> None:
-        """Take what has ended, and look after the output and the inputs that are to be moved.
+        """Record what has ended, check the output, and move or remove inputs.
 
         Raises:
             DamagedLedgerError: The ledger cannot be used any more.
@@ -61,7 +61,7 @@ class Endings:
         if "output" not in self._watcher.paused:
             try:
                 if self._retirement.work():
-                    self._watcher.hints.ring()
+                    self._watcher.hints.wake()
             except DamagedLedgerError:
                 raise
             except OutputError as error:
@@ -69,7 +69,7 @@ class Endings:
         self._look_around()
 
     def take(self, endings: Iterable[Ending]) -> None:
-        """Bring ends into the ledger; those that it cannot take now are kept for the next time."""
+        """Record outcomes; those that the ledger cannot take now are kept for the next time."""
         self._unsettled.extend(endings)
         while self._unsettled:
             ending = self._unsettled.popleft()
@@ -113,7 +113,7 @@ class Endings:
             self._emit("note", "warning", path=settled.relative, message=warning)
 
     def _fault(self, work: Work, error: Exception) -> None:
-        """Tell faults that may pass from those that stay."""
+        """Retry after a fault that may pass, else record the file as failed or unsupported."""
         log.debug("%s failed", work.settled.path, exc_info=error)
         reason = reason_of(error)
         if isinstance(error, UnsupportedError | MissingExtraError):
@@ -144,7 +144,7 @@ class Endings:
         )
 
     def _hold(self, work: Work, error: OutputError) -> None:
-        """Keep a result until it can be written; where only its own place is bad, it comes again later."""
+        """Keep a result until it can be written; if only its own place is the problem, try it again later."""
         if isinstance(error, DiskFullError) or self._is_output_faulty():
             self.held.append(work)
             self._pause(error)
@@ -168,7 +168,7 @@ class Endings:
         self._watcher.pause("output", str(error))
 
     def _look_around(self) -> None:
-        """Pause where the disk is short or the folder has gone, and go on when all is well again."""
+        """Pause while the disk is full or the folder is gone, and continue afterwards."""
         now = self._clock.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_S
@@ -182,7 +182,7 @@ class Endings:
             self._mend(now)
 
     def _mend(self, now: float) -> None:
-        """Try once more what could not be written, and go on when nothing of it is left."""
+        """Try once more what could not be written, and continue when all of it is."""
         self._mend_s = min(2 * self._mend_s, LONGEST_MEND_S)
         self._next_mend = now + self._mend_s
         try:
@@ -203,5 +203,5 @@ class Endings:
 
 
 def _is_of_the_system(error: Exception) -> bool:
-    """Tell an error of the file system from those that decoders give the same type."""
+    """Tell whether an error comes from the file system, and not from a decoder that uses the same type."""
     return isinstance(error, OSError) and error.errno is not None

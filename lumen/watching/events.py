@@ -31,19 +31,19 @@ EventListener = Callable[[Event], None]
 
 
 class Events:
-    """Hands events to a listener whose faults must not stop the watcher."""
+    """Passes events to a listener whose errors must not stop the watcher."""
 
     def __init__(self, listener: EventListener) -> None:
-        """Take who listens."""
+        """Remember the listener."""
         self._listener = listener
         self._has_failed = False
 
     def emit(self, name: str, level: Level = "info", /, **facts: Any) -> None:
-        """Tell what happened."""
+        """Report what happened."""
         try:
             self._listener(Event(name=name, level=level, facts=facts))
             self._has_failed = False
         except Exception as error:  # noqa: BLE001
             # Said once: a log on a full disk would fail with every line.
-            log.log(logging.DEBUG if self._has_failed else logging.ERROR, "events cannot be told: %s", error)
+            log.log(logging.DEBUG if self._has_failed else logging.ERROR, "events cannot be logged: %s", error)
             self._has_failed = True

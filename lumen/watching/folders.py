@@ -11,7 +11,7 @@ from lumen.text import printable
 
 
 def default_output(folder: Path) -> Path:
-    """Return the folder for results where none is named: beside the watched one."""
+    """Return the default folder for results: beside the watched one."""
     there = folder.absolute()
     return there.with_name(f"{there.name or 'root'}-enhanced")
 

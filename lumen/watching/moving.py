@@ -1,4 +1,4 @@
-"""What becomes of an input retirement, where the operator asks: moved away, or removed. Never another file's loss."""
+"""Moves or removes a finished input, and never another file by mistake."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEAVING_SUFFIX = ".lumen-leaving"
 
 
 def seize(path: Path, is_meant: Callable[[Path], bool]) -> Path | None:
-    """Take a file's name away, so that no upload of that name can be what is removed, and return where it is now.
+    """Rename a file to a hidden name, so that a new upload of its name cannot be removed instead; return where it is.
 
     It stands hidden beside its place until it is moved, removed, or given back. After an interruption the same call
     finds it there.
@@ -48,7 +48,7 @@ def seize(path: Path, is_meant: Callable[[Path], bool]) -> Path | None:
 
 
 def give_back(path: Path) -> None:
-    """Give a file that was seized its name again; where a newer one has it by now, that one stays.
+    """Give a seized file its name back; if a newer file has that name by now, that one stays.
 
     Raises:
         OSError: It cannot be renamed.
@@ -100,7 +100,7 @@ def move(path: Path, folder: Path, relative: str) -> Path:
 
 
 def _give_name(path: Path, place: Path, relative: str) -> None:
-    """Have a file, or a copy of it, stand at a place too; `FileExistsError` where something else does."""
+    """Give a file, or a copy of it, a second place; `FileExistsError` if something else is there."""
     try:
         os.link(path, place, follow_symlinks=False)  # unlike a rename it replaces nothing
     except FileExistsError:
@@ -112,7 +112,7 @@ def _give_name(path: Path, place: Path, relative: str) -> None:
 
 
 def _copy(path: Path, place: Path, relative: str) -> None:
-    """Copy a file with its times and mode; it has its name when it is whole and on the disk."""
+    """Copy a file with its times and mode; it gets its name when it is whole and on the disk."""
     # Always the same name: what a killed process left is written over.
     hidden = place.with_name(f".{_digest(relative)}{TEMP_SUFFIX}")
     try:
@@ -129,7 +129,7 @@ def _copy(path: Path, place: Path, relative: str) -> None:
 
 
 def _is_copy(path: Path, place: Path) -> bool:
-    """Tell whether an earlier call, that was interrupted, has brought the file there already."""
+    """Tell whether an earlier, interrupted call has brought the file there already."""
     try:
         first, second = path.stat(), place.lstat()
         if (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino):

@@ -1,4 +1,4 @@
-"""The output folder: held against other runs, with its ledger, and asked again and again whether it can be written."""
+"""The output folder: locked against other runs, with its ledger, and checked again and again for being writable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HYSTERESIS = 1.05  # so that work does not stop and go at the limit
 
 
 class OutputHealth:
-    """A `with` block during which the folder is held; `ledger` is open in it."""
+    """A `with` block during which the folder is locked and `ledger` is open."""
 
     ledger: Ledger
 
@@ -65,9 +65,9 @@ class OutputHealth:
         self._lock.close()
 
     def clean(self) -> None:
-        """Let what was in work when a process ended wait again, and remove what it left half-written."""
+        """Queue again what was in work when a process ended, and remove what it left half-written."""
         # In this order: when it is killed in between, the next one still knows where to look.
-        for folder in {self.folder, *((self.folder / target).parent for target in self.ledger.begun())}:
+        for folder in {self.folder, *((self.folder / target).parent for target in self.ledger.in_work_targets())}:
             remove_leftovers(folder)
         self.ledger.interrupted()
 
@@ -106,11 +106,11 @@ class OutputHealth:
         return f"{free} are free in {self.folder}, --min-free wants {wanted}"
 
     def is_other(self) -> bool:
-        """Tell whether the folder is not the one that is held: unmounted, or replaced."""
+        """Tell whether the folder is no longer the locked one: unmounted, or replaced."""
         return _identity(self.ledger.path) != self._identity
 
     def mend(self) -> None:
-        """Make sure that results and ledger can be written, and begin anew with both where the folder came back.
+        """Make sure that results and ledger can be written, and reopen both if the folder came back.
 
         Raises:
             DamagedLedgerError: Another ledger stands there now.

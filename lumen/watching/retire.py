@@ -1,4 +1,4 @@
-"""Does with finished inputs what the operator wants: keeps, moves or removes them, once the ledger says it is due."""
+"""Keeps, moves or removes finished inputs, as the operator asked, once the ledger says it is due."""
 
 from __future__ import annotations
 

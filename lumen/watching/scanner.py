@@ -1,4 +1,4 @@
-"""Looks for files: reads the notes, scans, and hands over to the ledger what has stood still."""
+"""Looks for files: follows hints, scans, and hands over to the ledger what has settled."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Scanner:
 
     @property
     def settling(self) -> int:
-        """How many files must still stand still."""
+        """How many files have still to settle."""
         return len(self._settling)
 
     @property
@@ -61,29 +61,29 @@ class Scanner:
         return self.scans > 0 and not waits
 
     def look(self) -> None:
-        """Read the notes, scan for a moment, and let files settle.
+        """Follow the hints, scan for a moment, and let files settle.
 
         Raises:
             OSError: The watched folder cannot be listed.
             OutputError: The ledger cannot be written.
         """
-        self.hear()
+        self.take_hints()
         self._scan()
         self._settle()
 
-    def hear(self, *, look: bool = True) -> None:
-        """Read the notes; without `look` they only become the wish to scan everything, later."""
-        notes = self._hints.take()
-        if notes.scan:
-            self._want_scan(notes.scan)
+    def take_hints(self, *, look: bool = True) -> None:
+        """Look where the hints say; without `look` they only cause a full scan later."""
+        places = self._hints.take()
+        if places.scan:
+            self._want_scan(places.scan)
         if not look:
-            self._is_wanted |= bool(notes.files or notes.folders)
+            self._is_wanted |= bool(places.files or places.folders)
             return
-        for path in notes.folders:
+        for path in places.folders:
             relative = self._tree.relative(path)
             if relative is not None and self._tree.wants_folder(relative):
                 self._note_folder(relative)
-        for path in notes.files:
+        for path in places.files:
             relative = self._tree.relative(path)
             if relative and self._tree.wants(relative):
                 with suppress(OSError):  # the next scan looks again
@@ -113,7 +113,7 @@ class Scanner:
         """Have everything looked at soon."""
         self._is_wanted = True
 
-    def break_off(self) -> None:
+    def abort_scan(self) -> None:
         """End the scan under way; another one is made later."""
         if self._walk is not None:
             self._walk.close()  # type: ignore[attr-defined]
@@ -197,7 +197,7 @@ class Scanner:
             self._emit("skipped", files=self._skipped, message="the backlog is left out")
 
     def _settle(self) -> None:
-        """Hand over to the ledger what has stood still."""
+        """Hand over to the ledger what has settled."""
         now, wall = self._clock.monotonic(), self._clock.time()
         ready: dict[str, Candidate] = {}
         for relative, candidate in list(islice(self._settling.due(now), SETTLED_AT_ONCE)):

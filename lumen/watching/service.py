@@ -1,4 +1,4 @@
-"""The watching service: settled files in, results out, and retirement what the operator wants done with the inputs.
+"""The watching service: settled files in, results out, then what the operator wants done with the inputs.
 
 `Service.run` is one loop in one thread: it takes files from the watcher while the worker has room, and has the endings
 write down what became of each.
@@ -28,7 +28,7 @@ from lumen.watching.watcher import Watcher
 from lumen.watching.worker import Ending, Work, Worker
 
 DRAIN_S = 16.0  # what is in work when the service is stopped may take so long; then pictures are left in the middle
-HURRY_S = 6.0
+ABORT_S = 6.0
 TICK_S = 0.2
 
 
@@ -102,7 +102,7 @@ class Service:
             if self._is_stopped:  # meanwhile
                 watcher.stop()
             worker = Worker(
-                self._models, self._enhance, self._tree.look, watcher.hints.ring, helpers=helper_threads(devices)
+                self._models, self._enhance, self._tree.look, watcher.hints.wake, helpers=helper_threads(devices)
             )
             endings = Endings(context, watcher, worker, self._output)
             self._events.emit(
@@ -138,7 +138,7 @@ class Service:
             self._watcher.stop()
 
     def _refuse_to_wait(self, watcher: Watcher) -> None:
-        """End a run that is to end by itself, where it would wait for somebody to mend something."""
+        """End a `--oneshot` run that would otherwise wait for somebody to fix something."""
         if self._options.oneshot and watcher.paused and not self._is_stopped:
             reason = "; ".join(watcher.paused.values())
             raise UnavailableError(reason) if "input" in watcher.paused else OutputError(reason)
@@ -149,14 +149,14 @@ class Service:
         return str(path.with_name(result_name(path, self._options.suffix, self._options.format)))
 
     def _drain(self, watcher: Watcher, worker: Worker, endings: Endings) -> None:
-        """Finish what is in work, within the time that systems give a service to end; the rest waits in the ledger."""
+        """Finish what is in work within the time that service managers allow; the rest waits in the ledger."""
         _take(endings, [(work, LeftError()) for work in worker.leave()])
         if worker.inside:
             self._events.emit("stopping", files=worker.inside, message="finishing what is in work")
         started = self._clock.monotonic()
-        while worker.inside and (spent := self._clock.monotonic() - started) < DRAIN_S + HURRY_S:
+        while worker.inside and (spent := self._clock.monotonic() - started) < DRAIN_S + ABORT_S:
             if spent > DRAIN_S:
-                worker.hurry()
+                worker.abort()
             watcher.hints.wait(TICK_S)
             watcher.hints.take()
             _take(endings, worker.advance())
@@ -169,7 +169,7 @@ class Service:
 
 
 def _take(endings: Endings, ended: Sequence[Ending]) -> None:
-    """Have ends written down while the service ends already: models that are lost are told once."""
+    """Record outcomes while the service is ending; lost models are reported once."""
     while True:
         try:
             endings.take(ended)

@@ -17,7 +17,7 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """A version of a file that has stood still, and whose turn it is.
+    """A version of a file that has settled and is to be processed now.
 
     Attributes:
         key: Its row in the ledger.
@@ -27,7 +27,7 @@ class Settled:
         attempts: How often it was tried before.
         first_seen: When this version was first seen, in seconds since 1970.
         reason: Why it was not finished the last time.
-        twins: Digests of finished versions under this name that differ in the inode alone: it may be one of them.
+        known_digests: Digests of finished versions of this name that differ in the inode alone: it may be one of them.
     """
 
     key: int
@@ -37,7 +37,7 @@ class Settled:
     attempts: int = 0
     first_seen: float = 0.0
     reason: str = ""
-    twins: tuple[bytes, ...] = ()
+    known_digests: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The watcher: settled files out, each when its turn has come, and in the ledger what became of them."""
+"""The watcher: yields settled files one after the other, and records in the ledger what became of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 from lumen.errors import OutputError
 from lumen.watching.context import WatchContext
-from lumen.watching.ledger.ledger import SHY_AFTER, FileOutcome, Row
+from lumen.watching.ledger.ledger import SUSPECT_AFTER, FileOutcome, Row
 from lumen.watching.ledger.schema import DamagedLedgerError
 from lumen.watching.observing.hints import Hints
 from lumen.watching.observing.observer import Observe, observe
@@ -30,8 +30,8 @@ class Watcher:
     """Yields settled files, and writes down what became of them. For one thread, but for `stop`.
 
     Attributes:
-        hints: Takes the notes.
-        paused: Why nothing is begun, by what asked for it.
+        hints: Collects where to look.
+        paused: Why nothing is started, by what asked for the pause.
         counts: How many files ended as what since the start.
     """
 
@@ -48,8 +48,8 @@ class Watcher:
         Args:
             context: What is watched, and how.
             place: Returns the path of a result below the output folder for that of its file below the watched one.
-            hints: Takes the notes; who works on files may ring it.
-            begin: Begins an observation.
+            hints: Collects where to look; whoever works on files may wake it.
+            begin: Starts an observation.
         """
         self.hints = hints or Hints()
         self.paused: dict[str, str] = {}
@@ -69,7 +69,7 @@ class Watcher:
         self._started_at = self._clock.time()
 
     def files(self, room: Callable[[], int]) -> Iterator[Settled | None]:
-        """Yield files whose turn it is, and None whenever there are no more for now; then wait for the next.
+        """Yield the files to process now, and None whenever there are no more for now; then wait for the next.
 
         It ends after `stop`, and with `oneshot` when everything that is there is finished.
 
@@ -95,22 +95,22 @@ class Watcher:
                     nap = self._nap_s(has_room=room() > 0)
                 self.hints.wait(nap)
         finally:
-            self._scanner.break_off()
+            self._scanner.abort_scan()
             self._supervisor.stop()
 
     def stop(self) -> None:
         """Let `files` end; may be called from other threads and from signal handlers."""
         self._is_stopped = True
-        self.hints.ring()
+        self.hints.wake()
 
     # Pausing
 
     def pause(self, key: str, reason: str) -> None:
-        """Let nothing be begun until `resume` is called for the same key."""
+        """Start nothing until `resume` is called for the same key."""
         is_news = key not in self.paused
         self.paused[key] = reason
         if is_news:
-            self._scanner.break_off()
+            self._scanner.abort_scan()
             self._emit("paused", "warning", reason=reason)
             self.note()
 
@@ -120,7 +120,7 @@ class Watcher:
             self._emit("resumed", "warning", message="work goes on")
             self._scanner.want_scan()
             self.note()
-            self.hints.ring()
+            self.hints.wake()
 
     def note(self, state: str = "") -> None:
         """Write down for `--status` how it stands, if the ledger can be written."""
@@ -197,7 +197,7 @@ class Watcher:
         self._emit("known", "debug", path=settled.relative)
 
     def look_again(self, settled: Settled) -> bool:
-        """Begin anew with a file that changed or went since it had settled; return False when it is what it was."""
+        """Start over with a file that changed or disappeared since it had settled; return False if it did neither."""
         try:
             version = self._tree.look(settled.relative)
         except OSError:
@@ -219,7 +219,7 @@ class Watcher:
         for settled in files:
             self._working.pop(settled.key, None)
 
-    # One turn
+    # One round
 
     @contextmanager
     def _pausing(self) -> Iterator[None]:
@@ -234,7 +234,7 @@ class Watcher:
     def _look(self) -> None:
         self._check_input()
         if self.paused:
-            self._scanner.hear(look=False)
+            self._scanner.take_hints(look=False)
             return
         try:
             self._scanner.look()
@@ -253,9 +253,9 @@ class Watcher:
             self.pause("input", absence)
 
     def _take(self, count: int) -> list[Settled]:
-        """Return at most `count` files whose turn it is, marked as in work."""
-        if any(row.interruptions >= SHY_AFTER for row in self._working.values()):
-            return []  # one that may end the process is alone
+        """Return at most `count` files to process now, marked as in work."""
+        if any(row.interruptions >= SUSPECT_AFTER for row in self._working.values()):
+            return []  # one that may crash the process is alone
         now = self._clock.time()
         rows = self._ledger.next(
             count + len(self._working),
@@ -277,14 +277,14 @@ class Watcher:
                 self._working[row.key] = row
                 taken.append(settled)
         if len(taken) < len(rows):
-            self.hints.ring()  # there is room for the next at once
+            self.hints.wake()  # there is room for the next at once
         return taken
 
     def _may_begin(self, row: Row) -> bool:
-        """Tell whether a file's turn is now: one at a time of each name, and what may end the process alone."""
+        """Tell whether a file may be processed now: one at a time of each name, and a suspect one alone."""
         if any(row.relative == other.relative for other in self._working.values()):
             return False
-        return row.interruptions < SHY_AFTER or not self._working
+        return row.interruptions < SUSPECT_AFTER or not self._working
 
     def _still_there(self, rows: Sequence[Row]) -> list[Row]:
         """Return the versions that are what they were; what has gone or changed meanwhile is taken out."""
@@ -305,14 +305,14 @@ class Watcher:
             self.defer(self._settled(row), f"cannot look at the file: {fault.strerror or fault}")
         if gone:
             self._ledger.forget([row.key for row, _ in gone])
-            self.hints.ring()  # the next can have their turn at once
+            self.hints.wake()  # the next can be taken at once
         for row, version in gone:
             self._scanner.see(row.relative, version)
         lost = [row for row, version in gone if version is None]
         for row in lost if len(lost) <= MOST_LINES else ():
-            self._emit("gone", path=row.relative, message="removed before its turn")
+            self._emit("gone", path=row.relative, message="removed before it was processed")
         if len(lost) > MOST_LINES:
-            self._emit("gone", files=len(lost), message="removed before their turn")
+            self._emit("gone", files=len(lost), message="removed before they were processed")
         return kept
 
     def _settled(self, row: Row) -> Settled:
@@ -324,7 +324,7 @@ class Watcher:
             attempts=row.attempts,
             first_seen=row.first_seen,
             reason=row.reason,
-            twins=self._ledger.twins(row.relative, row.version),
+            known_digests=self._ledger.known_digests(row.relative, row.version),
         )
 
     def _refuse(self, settled: Settled, reason: str) -> None:
@@ -346,7 +346,7 @@ class Watcher:
         return self._ledger.unfinished() <= len(self._deferred)
 
     def _nap_s(self, *, has_room: bool) -> float:
-        """Return how long nothing has to be done, if nothing is heard."""
+        """Return for how many seconds nothing has to be done, unless events come in."""
         if self.paused or self._is_stopped:
             return CHECK_S
         nap = min(CHECK_S, self._scanner.nap_s())

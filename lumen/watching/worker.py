@@ -1,4 +1,4 @@
-"""Files of which more and more come: decoded ahead, through the model alone or together, encoded and written behind."""
+"""Reads, enhances and writes files as they come: decoded ahead, small frames enhanced together, written behind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lumen.stages import Stages, Steps
 from lumen.watching.versions import Settled, Version
 
 AHEAD = 16  # decoded pictures, while they are small
-AHEAD_BYTES = 64 << 20  # when more are decoded, no other is begun
+AHEAD_BYTES = 64 << 20  # when more are decoded, no other file is read
 BEHIND = 24  # pictures that are being written
 BEHIND_BYTES = 256 << 20
 PROBE_PX = 64
@@ -36,20 +36,20 @@ Look = Callable[[str], Version | None]
 
 
 class ChangedError(LumenError):
-    """A file is not any more what it was when it had settled."""
+    """The file has changed since it settled."""
 
 
 class KnownError(Exception):
-    """A file has the content of a version that was finished."""
+    """The file has the content of a finished version."""
 
 
 class LostModelsError(Exception):
-    """The models fail with every picture; the cause says why."""
+    """The models fail on every picture; the cause says why."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Work:
-    """One file on its way.
+    """One file in work.
 
     Attributes:
         settled: The file.
@@ -85,14 +85,14 @@ Ending = tuple[Work, Exception | None]
 
 
 class Worker:
-    """Takes files through the stages. Its methods are for one thread; `bell` is called from others."""
+    """Takes files through the stages. Its methods are for one thread; `wake` is called from others."""
 
     def __init__(
         self,
         models: Sequence[Models],
         options: EnhanceOptions,
         look: Look,
-        bell: Callable[[], None],
+        wake: Callable[[], None],
         *,
         helpers: int = 1,
     ) -> None:
@@ -102,13 +102,13 @@ class Worker:
             models: Each set works on pictures of its own.
             options: What is done to each picture.
             look: Returns what the file of a relative path is now.
-            bell: Called when a stage has ended, and `advance` has something to do.
+            wake: Called when a stage has ended, and `advance` has something to do.
             helpers: Threads that read, and as many that write.
         """
         self._options = options
         self._look = look
         steps = Steps(read=self._read, work=self._improve, write=self._write, gather=self._alike)
-        self._stages = Stages(steps, models, helpers=helpers, is_behind=self._is_behind, wake=bell)
+        self._stages = Stages(steps, models, helpers=helpers, is_behind=self._is_behind, wake=wake)
 
     @property
     def inside(self) -> int:
@@ -117,7 +117,7 @@ class Worker:
 
     @property
     def room(self) -> int:
-        """How many files can be begun now."""
+        """How many files can be taken now."""
         reading, ready = len(self._stages.reading), self._stages.ready
         if _nbytes(ready) > AHEAD_BYTES or self._is_behind():
             return 0
@@ -129,11 +129,11 @@ class Worker:
         return bool(self._stages.writing)
 
     def begin(self, work: Work) -> None:
-        """Begin with a file."""
+        """Start a file."""
         self._stages.submit(work)
 
     def write_again(self, work: Work) -> None:
-        """Write a result that could not be written."""
+        """Try again to write a result."""
         self._stages.submit_writing(work, work)
 
     def advance(self) -> list[Ending]:
@@ -143,15 +143,15 @@ class Worker:
         return ended
 
     def leave(self) -> list[Work]:
-        """Begin nothing more, and return the files that had not reached the model."""
+        """Start nothing more, and return the files that had not reached the model."""
         return self._stages.leave()
 
-    def hurry(self) -> None:
-        """Leave pictures unfinished that the model works on."""
+    def abort(self) -> None:
+        """Abort the pictures that the model works on, at the next tile."""
         self._stages.abort()
 
     def close(self) -> list[Work]:
-        """End without waiting, and return the files that are left; threads that hang keep the process from ending."""
+        """End without waiting, and return the files that are left; hanging threads keep the process alive."""
         stages = self._stages
         stages.close(at_once=True)
         return [*stages.ready, *stages.reading, *stages.working, *stages.writing]
@@ -177,7 +177,7 @@ class Worker:
         try:
             with settled.path.open("rb") as file:
                 work.digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()
-            if work.digest not in settled.twins:
+            if work.digest not in settled.known_digests:
                 work.picture = read_source(settled.path, self._options, work.target)
         except Exception as error:
             # A file that is being replaced may look damaged, or be gone.
@@ -199,7 +199,7 @@ class Worker:
             return True
 
     def _improve(self, models: Models, works: Sequence[Work]) -> list[Work | Exception]:
-        """Enhance pictures together; where that fails, one by one, so that none fails for another."""
+        """Enhance pictures together; if that fails, one by one, so that none fails because of another."""
         started = time.monotonic()
         for work in works:
             work.stage = "model"
@@ -227,7 +227,7 @@ class Worker:
         return work
 
     def _blamed(self, error: UnavailableError, models: Models) -> Exception:
-        """Return an error as it is where the models still work with other pictures."""
+        """Return the error itself if the models still work on another picture, else `LostModelsError`."""
         picture = Picture(pixels=np.full((PROBE_PX, PROBE_PX, 3), 40, np.uint8), format="png")
         try:
             enhance_picture(picture, models, self._options)
@@ -254,7 +254,7 @@ def _nbytes(works: Sequence[Work]) -> int:
 
 
 def _make_durable_folder(folder: Path) -> None:
-    """Make a folder and those above it, and bring their names to the disk: an input may be removed after this."""
+    """Make a folder and those above it, and flush their names to the disk: an input may be removed after this."""
     if is_folder(folder):
         return
     missing = [each for each in (folder, *folder.parents) if not is_folder(each)]

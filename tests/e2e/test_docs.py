@@ -160,3 +160,16 @@ def test_links_lead_somewhere(page: Page) -> None:
 def test_a_broken_link_would_be_seen(target: str) -> None:
     page = Page("README.md", f"# A `code` heading\n\n[good](#a-code-heading) [bad]({target})\n")
     assert page.broken_links() == [target]
+
+
+def missing_paths(text: str) -> list[str]:
+    """Return the paths into the source tree that a text names and that do not exist."""
+    named = re.findall(r"`((?:lumen|export|tests|benchmarks)/[\w./-]+)`", text)
+    return [path for path in named if not (ROOT / path).exists()]
+
+
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"`lumen/[\w./-]+`", text)) > 20
+    assert missing_paths(text) == []
+    assert missing_paths("`lumen/conveyor.py`") == ["lumen/conveyor.py"]

@@ -203,7 +203,7 @@ def test_in_place_no_comparison_is_left_among_the_pictures(photos: Path, enhance
     put(photos, "a.jpg", saved(RGB, "JPEG"))
     done = enhance("--compare", line=("enhance", "in", "--in-place"))
     assert done.returncode == 2
-    assert "expected --compare with --out" in done.stderr
+    assert "--compare cannot be combined with --in-place" in done.stderr
 
 
 def test_results_show_the_time_of_their_picture_and_updates_still_work(photos: Path, enhance: Enhance) -> None:

@@ -71,7 +71,7 @@ def test_every_event_stands_in_the_table() -> None:
     told = set()
     for path in ROOT.glob("lumen/**/*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "self._tell":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("self._emit", "self._events.emit"):
                 name, *rest = (ast.unparse(argument).strip("'") for argument in (*node.args, ast.Constant("")))
                 if name.isalpha() and name != "status" and "debug" not in rest:
                     told.add(name)

@@ -41,7 +41,7 @@ class FakeHints(Hints):
 
     def wait(self, seconds: float) -> None:
         self.waits += 1
-        if self._rung:
+        if self._is_woken:
             return
         self._clock.now += max(min(seconds, self.until - self._clock.now), 0.001)
 
@@ -56,7 +56,7 @@ class FakeObservation:
         self.blind = False
         self.stopped = False
 
-    def ailment(self) -> str | None:
+    def fault(self) -> str | None:
         return self.trouble
 
     def unwatched(self, _inodes: set[int]) -> bool:

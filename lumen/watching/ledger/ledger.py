@@ -23,7 +23,9 @@ from lumen.watching.versions import Candidate, Version
 
 NAME = "watch.db"
 REASON_CHARACTERS = 500
-SHY_AFTER = 3  # interruptions, after which a file is suspected to end the process, and has its turn last
+SUSPECT_AFTER = (
+    3  # interruptions, after which a file is suspected to crash the process, and is processed last and alone
+)
 
 FinalStatus = Literal["done", "failed", "unsupported", "skipped"]
 VersionStatus = Literal["ready", "retry", "working", "done", "failed", "unsupported", "skipped"]
@@ -95,7 +97,7 @@ class Ledger:
             self._database.close()
 
     def reopen(self) -> None:
-        """Begin anew after the disk was away; raises as `__init__`, and where another ledger stands there now."""
+        """Open it again after the disk was away; raises as `__init__`, and if another ledger is there now."""
         self.close()
         self._database = connect(self.path)
         with self._reading():
@@ -118,7 +120,7 @@ class Ledger:
         return None if row is None else row[0]
 
     def add(self, settled: Mapping[str, Candidate], *, skipped_at: float | None = None) -> list[str]:
-        """Take in versions that have settled, as ready, in the place of earlier ones that were not begun.
+        """Take in versions that have settled, as ready, in place of earlier ones that were not started.
 
         Args:
             settled: Versions by the path of their file.
@@ -159,10 +161,10 @@ class Ledger:
             )
         return dropped.rowcount > 0
 
-    # Whose turn it is
+    # What is processed next
 
     def next(self, count: int, now: float, *, newest: bool, longest_wait_s: float) -> list[Row]:
-        """Return versions whose turn it is, the first first; those suspected to end the process come alone and last.
+        """Return the versions to process next, in order; those suspected to crash the process come alone and last.
 
         Args:
             count: At most so many.
@@ -177,9 +179,9 @@ class Ledger:
             f"AND (due <= ? OR due > ?) {order}"
         )
         with self._reading():
-            for shy, limit in ((0, count), (1, min(1, count))):
-                rows = self._database.execute(ready, (shy, limit)).fetchall()
-                rows += self._database.execute(again, (shy, now, now + longest_wait_s, limit)).fetchall()
+            for suspect, limit in ((0, count), (1, min(1, count))):
+                rows = self._database.execute(ready, (suspect, limit)).fetchall()
+                rows += self._database.execute(again, (suspect, now, now + longest_wait_s, limit)).fetchall()
                 if rows:
                     found = sorted(map(_row, rows), key=lambda row: (row.version.mtime_ns, row.key), reverse=newest)
                     return found[:limit]
@@ -198,7 +200,7 @@ class Ledger:
         with self._reading():
             return int(self._database.execute("SELECT COUNT(*) FROM versions WHERE finished_at IS NULL").fetchone()[0])
 
-    def twins(self, relative: str, version: Version) -> tuple[bytes, ...]:
+    def known_digests(self, relative: str, version: Version) -> tuple[bytes, ...]:
         """Return digests of finished versions under this name that differ in the inode alone."""
         with self._reading():
             rows = self._database.execute(
@@ -269,7 +271,7 @@ class Ledger:
                 (inode, path, size, mtime_ns, digest),
             )
 
-    def begun(self) -> list[str]:
+    def in_work_targets(self) -> list[str]:
         """Return the paths of the results of what is in work."""
         with self._reading():
             rows = self._database.execute(
@@ -281,13 +283,13 @@ class Ledger:
     def interrupted(self) -> None:
         """Let what was in work when a process ended wait again.
 
-        One that was in work time after time has its turn last and alone: it may be what ends the process.
+        One that was in work time after time is processed last and alone: it may be what crashes the process.
         """
         with self._writing() as database:
             database.execute(
                 "UPDATE versions SET status = 'ready', interruptions = interruptions + 1, "
                 "shy = interruptions + 1 >= ? WHERE status = 'working' AND finished_at IS NULL",
-                (SHY_AFTER,),
+                (SUSPECT_AFTER,),
             )
 
     # Files that have still to be moved or removed

@@ -55,8 +55,8 @@ class Observation(Protocol):
 
     kind: Kind
 
-    def ailment(self) -> str | None:
-        """Return why it must be begun anew, None while it is well."""
+    def fault(self) -> str | None:
+        """Return why it must be restarted, None while it works."""
 
     def unwatched(self, inodes: set[int]) -> bool:
         """Tell whether some of these folders are certainly not watched."""
@@ -111,8 +111,8 @@ class WatchdogObservation:
         # Not all of them are known to the observer: what reads from the kernel is a thread of its own.
         self._threads = [t for t in threading.enumerate() if isinstance(t, BaseThread) and t not in before]
 
-    def ailment(self) -> str | None:
-        """Return why it must be begun anew, None while it is well."""
+    def fault(self) -> str | None:
+        """Return why it must be restarted, None while it works."""
         if self._observer is None:
             return "it was stopped"
         if not all(thread.is_alive() and thread.should_keep_running() for thread in self._threads):
@@ -171,7 +171,7 @@ def is_watch_limit_reached(folder: str) -> bool:
 
 
 class _Handler(FileSystemEventHandler):
-    """Takes notes, and cannot raise: that would end the thread that calls it."""
+    """Passes events on as hints, and cannot raise: that would end the thread that calls it."""
 
     def __init__(self, hints: Hints) -> None:
         self._hints = hints

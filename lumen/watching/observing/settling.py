@@ -1,4 +1,4 @@
-"""Files that must stand still before anything is done with them."""
+"""Files that must stay unchanged for `--settle` before anything is done with them."""
 
 from __future__ import annotations
 

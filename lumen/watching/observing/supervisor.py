@@ -1,4 +1,4 @@
-"""Sees to it that the folder is watched: begins observers anew, and notices when the folder itself goes and comes."""
+"""Keeps the folder watched: restarts observers, and notices when the folder itself disappears and comes back."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Supervisor:
 
         Args:
             context: The folder, and how changes are noticed.
-            hints: Takes the notes.
-            begin: Begins an observation.
+            hints: Collects where to look.
+            begin: Starts an observation.
         """
         self._tree = context.tree
         self._hints = hints
@@ -45,7 +45,7 @@ class Supervisor:
         self._began, self._pause_s = float("-inf"), CHECK_S
         self._is_there = self._was_there = False
         self._absence = "the watched folder was not looked for"
-        self._was_cured = False
+        self._was_restarted = False
 
     @property
     def absence(self) -> str | None:
@@ -65,8 +65,8 @@ class Supervisor:
         try:
             if not self._is_there or not self._tree.is_same():
                 self._arrive()
-            elif (reason := self._ailment()) is not None and time >= self._next_try:
-                self._emit("observer", "warning", message=f"{reason}; beginning anew")
+            elif (reason := self._observer_fault()) is not None and time >= self._next_try:
+                self._emit("observer", "warning", message=f"{reason}; restarting it")
                 self._start()
         except OSError as error:
             self.lose(error)
@@ -76,15 +76,15 @@ class Supervisor:
         if self._observation is None or len(folders) > MOST_FOLDERS:
             return
         if not self._observation.unwatched(folders):
-            self._was_cured = False
+            self._was_restarted = False
             return
         if is_watch_limit_reached(self._tree.real):
             self._fall_back(limit_message(errno.ENOSPC))
-        elif self._was_cured:
+        elif self._was_restarted:
             return  # this file system has other numbers than its files
         else:
-            self._was_cured = True
-            self._emit("observer", "debug", message="some folders are not watched; beginning anew")
+            self._was_restarted = True
+            self._emit("observer", "debug", message="some folders are not watched; restarting the observer")
         try:
             self._start()
         except OSError as error:
@@ -96,8 +96,8 @@ class Supervisor:
             self._observation.stop()
             self._observation = None
 
-    def _ailment(self) -> str | None:
-        return "no observer" if self._observation is None else self._observation.ailment()
+    def _observer_fault(self) -> str | None:
+        return "no observer" if self._observation is None else self._observation.fault()
 
     def _arrive(self) -> None:
         """Begin with the folder as it is now."""
@@ -112,7 +112,7 @@ class Supervisor:
 
     def _start(self) -> None:
         self.stop()
-        self._hints.scan("observers were begun")  # before: what happens from now on is heard
+        self._hints.scan("the observer was started")  # before: from now on events are received
         self._kind = self._kind or self._choose()
         self._be_patient()
         try:
@@ -125,10 +125,10 @@ class Supervisor:
             raise
         except Exception as error:  # noqa: BLE001
             # Threads that cannot be started, a libc without inotify: nothing that may end the watcher.
-            self._emit("observer", "error", message=f"cannot be begun: {error}; only the scans look for files")
+            self._emit("observer", "error", message=f"cannot be started: {error}; files are found by scans alone")
 
     def _be_patient(self) -> None:
-        """Have the next beginning wait, longer each time that it follows soon: observers may die as they are begun."""
+        """Delay the next start, longer each time that it follows soon: observers may die as they start."""
         now = self._clock.monotonic()
         follows = now - self._began < 2 * LONGEST_PAUSE_S
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S) if follows else CHECK_S

@@ -362,8 +362,8 @@ def test_in_place_the_pictures_of_read_only_folders_are_failures(monkeypatch: py
     [
         ({}, "expected --out DIR for the results, or --in-place"),
         ({"output": Path("out"), "in_place": True}, "expected --out or --in-place, got both"),
-        ({"in_place": True, "suffix": "-lit"}, "without --suffix and --format"),
-        ({"in_place": True, "format": "png"}, "without --suffix and --format"),
+        ({"in_place": True, "suffix": "-lit"}, "combined with --suffix or --format"),
+        ({"in_place": True, "format": "png"}, "combined with --suffix or --format"),
         ({"output": Path("out"), "shard": (0, 2)}, "I from 1 to N, got 0/2"),
         ({"output": Path("out"), "shard": (3, 2)}, "I from 1 to N, got 3/2"),
         ({"output": Path("out"), "include": ("",)}, "a pattern after --include"),

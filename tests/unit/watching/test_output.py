@@ -125,7 +125,7 @@ def test_what_a_killed_process_left_is_known_until_it_is_removed(
     with OutputHealth(tmp_path / "out", None) as output:
         output.clean()
         assert not left.exists()
-        assert output.ledger.begun() == []
+        assert output.ledger.in_work_targets() == []
 
 
 def test_another_ledger_is_not_written_into(tmp_path: Path) -> None:

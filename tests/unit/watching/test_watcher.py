@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lumen.errors import OutputError
-from lumen.watching.ledger.ledger import SHY_AFTER
+from lumen.watching.ledger.ledger import SUSPECT_AFTER
 from lumen.watching.watcher import MOST_INTERRUPTIONS
 from tests.support.watching import Stage
 
@@ -338,7 +338,7 @@ def test_what_was_in_work_when_the_process_ended_is_taken_again(make: Make) -> N
     stage.write("a.jpg")
     stage.take()
     stage = make(settle_s=1.0)
-    assert stage.ledger.begun() == ["a.jpg"]
+    assert stage.ledger.in_work_targets() == ["a.jpg"]
     stage.ledger.interrupted()
     (settled,) = stage.take()
     assert settled.attempts == 0
@@ -346,7 +346,7 @@ def test_what_was_in_work_when_the_process_ended_is_taken_again(make: Make) -> N
 
 def test_what_may_end_the_process_comes_last_and_alone_and_is_given_up_in_the_end(make: Make) -> None:
     make(settle_s=1.0).write("poison.jpg", mtime=1.0)
-    for _ in range(SHY_AFTER):
+    for _ in range(SUSPECT_AFTER):
         stage = make(settle_s=1.0)
         stage.take()
         stage.ledger.interrupted()
@@ -437,7 +437,7 @@ def test_the_same_content_with_another_inode_comes_with_the_digest_of_the_known_
     copy.replace(path)
     stage.tell("a.jpg")
     (settled,) = stage.take()
-    assert settled.twins == (b"0" * 16,)
+    assert settled.known_digests == (b"0" * 16,)
     stage.watcher.adopt(settled, b"0" * 16)
     assert stage.done(200.0) == []
     assert stage.ledger._database.execute("SELECT COUNT(*) FROM versions").fetchone() == (1,)

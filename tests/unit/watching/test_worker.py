@@ -33,12 +33,12 @@ class Shop:
         (folder / "in").mkdir()
         self.tree.open()
         self.out = folder / "out"
-        self.bell = threading.Event()
+        self.wake = threading.Event()
         self.endings: list[Ending] = []
 
     def open(self, helpers: int = 1, **arguments: Any) -> Worker:
         self.models = FakeModels(gain=2.0, **arguments)
-        self.shop = Worker([self.models], EnhanceOptions(), self.tree.look, self.bell.set, helpers=helpers)
+        self.shop = Worker([self.models], EnhanceOptions(), self.tree.look, self.wake.set, helpers=helpers)
         return self.shop
 
     def picture(self, name: str, level: int = 10, size: tuple[int, int] = (60, 40)) -> Work:
@@ -51,10 +51,10 @@ class Shop:
         Image.fromarray(np.random.default_rng(0).integers(0, 99, (40, 60, 3), np.uint8)).save(self.tree.root / name)
         return self.work(name)
 
-    def work(self, name: str, twins: tuple[bytes, ...] = ()) -> Work:
+    def work(self, name: str, known_digests: tuple[bytes, ...] = ()) -> Work:
         version = self.tree.look(name)
         assert version is not None
-        settled = Settled(key=1, path=self.tree.path(name), relative=name, version=version, twins=twins)
+        settled = Settled(key=1, path=self.tree.path(name), relative=name, version=version, known_digests=known_digests)
         return Work(settled=settled, target=self.out / name)
 
     def begin(self, *works: Work) -> None:
@@ -70,8 +70,8 @@ class Shop:
         deadline = time.monotonic() + 60
         while self.shop.inside if until is None else not until():
             assert time.monotonic() < deadline
-            self.bell.wait(0.05)
-            self.bell.clear()
+            self.wake.wait(0.05)
+            self.wake.clear()
             self.endings += self.shop.advance()
         return {work.settled.relative: error for work, error in self.endings}
 
@@ -171,7 +171,7 @@ def test_a_file_with_the_content_of_a_finished_version_is_known(shop: Shop) -> N
     first = shop.picture("a.png")
     opened.begin(first)
     shop.run()
-    opened.begin(shop.work("a.png", twins=(b"another", first.digest)))
+    opened.begin(shop.work("a.png", known_digests=(b"another", first.digest)))
     shop.run()
     assert isinstance(shop.endings[-1][1], KnownError)
     assert len(shop.models.for_sample("uint8").shapes) == 1  # for the first file alone
@@ -289,7 +289,7 @@ def test_hurrying_leaves_a_picture_in_the_middle(shop: Shop) -> None:
     opened._options = EnhanceOptions(tile_px=64)
     opened.begin(shop.picture("large.png", size=(2000, 2000)))
     shop.run(until=entered.is_set)
-    opened.hurry()
+    opened.abort()
     assert isinstance(shop.run()["large.png"], LeftError)
     assert not shop.out.exists()
 

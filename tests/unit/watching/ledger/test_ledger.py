@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lumen.errors import NothingToDoError, OutputError
-from lumen.watching.ledger.ledger import NAME, SHY_AFTER, FileOutcome, Ledger, Row
+from lumen.watching.ledger.ledger import NAME, SUSPECT_AFTER, FileOutcome, Ledger, Row
 from lumen.watching.ledger.schema import SCHEMA, DamagedLedgerError
 from lumen.watching.ledger.status import read_status
 from lumen.watching.versions import Candidate, Version
@@ -123,14 +123,14 @@ def test_a_result_belongs_to_one_file_for_ever(ledger: Ledger) -> None:
 
 def test_an_interruption_is_no_attempt_but_is_counted(ledger: Ledger) -> None:
     add(ledger, a=version(), b=version(mtime=2))
-    for count in range(1, SHY_AFTER + 1):
+    for count in range(1, SUSPECT_AFTER + 1):
         (row,) = turns(ledger, 1)
         begin(ledger, row)
-        assert ledger.begun() == ["a"]
+        assert ledger.in_work_targets() == ["a"]
         ledger.interrupted()
-        assert ledger.begun() == []
+        assert ledger.in_work_targets() == []
         a = next(each for each in [*turns(ledger), row] if each.relative == "a")
-        if count < SHY_AFTER:
+        if count < SUSPECT_AFTER:
             assert (a.interruptions, a.attempts) == (count, 0)
     assert [each.relative for each in turns(ledger)] == ["b"]  # it has its turn when nothing else waits
     ledger.finish(FileOutcome(key=turns(ledger)[0].key, status="done", finished_at=NOW, attempts=1))
@@ -141,10 +141,10 @@ def test_twins_are_finished_versions_with_another_inode_alone(ledger: Ledger) ->
     add(ledger, a=version(inode=1))
     (row,) = turns(ledger)
     ledger.finish(FileOutcome(key=row.key, status="done", finished_at=NOW, attempts=1, digest=b"one"))
-    assert ledger.twins("a", version(inode=2)) == (b"one",)
+    assert ledger.known_digests("a", version(inode=2)) == (b"one",)
     for other in (version(inode=1), version(inode=2, size=2), version(inode=2, mtime=2)):
-        assert ledger.twins("a", other) == ()
-    assert ledger.twins("b", version(inode=2)) == ()
+        assert ledger.known_digests("a", other) == ()
+    assert ledger.known_digests("b", version(inode=2)) == ()
 
 
 def test_adopting_gives_a_finished_version_its_new_inode(ledger: Ledger) -> None:

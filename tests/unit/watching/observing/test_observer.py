@@ -16,7 +16,7 @@ import pytest
 from watchdog.events import FileCreatedEvent, FileMovedEvent
 
 from lumen.watching.observing import observer
-from lumen.watching.observing.hints import Heard, Hints
+from lumen.watching.observing.hints import Hints, Places
 from lumen.watching.observing.observer import Kind, WatchdogObservation
 from lumen.watching.observing.tree import Tree
 
@@ -99,17 +99,17 @@ def test_reading_a_file_is_no_event(begin: Begin, tree: Tree, hints: Hints) -> N
 def test_threads_that_end_are_noticed_and_none_are_left_behind(begin: Begin, kind: Kind) -> None:
     before = set(threading.enumerate())
     observation = begin(kind)
-    assert observation.ailment() is None
+    assert observation.fault() is None
     threads = set(threading.enumerate()) - before
     assert observation._observer is not None
     next(iter(observation._observer.emitters)).stop()  # the observer itself still says that it is alive
     assert observation._observer.is_alive()
-    assert "thread" in (observation.ailment() or "")
+    assert "thread" in (observation.fault() or "")
     observation.stop()
     for thread in threads:
         thread.join(10)
     assert not any(thread.is_alive() for thread in threads)
-    assert observation.ailment() is not None
+    assert observation.fault() is not None
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors cannot be counted")
@@ -147,7 +147,7 @@ def test_the_handler_cannot_raise(hints: Hints) -> None:
     handler = observer._Handler(hints)
     handler.dispatch(FileMovedEvent("/in/.tmp", "/in/a.jpg"))
     handler.dispatch(FileCreatedEvent(b"/in/\xff.jpg"))
-    assert hints.take() == Heard(files={"/in/a.jpg", os.fsdecode(b"/in/\xff.jpg")})
+    assert hints.take() == Places(files={"/in/a.jpg", os.fsdecode(b"/in/\xff.jpg")})
     handler.dispatch(None)  # type: ignore[arg-type]
     assert hints.take().scan != ""
 

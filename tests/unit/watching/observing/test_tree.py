@@ -1,76 +1,20 @@
-"""Small parts: the hints, what settles, which files are meant, and which folders may lie where."""
+"""Which files of the watched folder are meant, whatever is damaged or moved beside them."""
 
 from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from lumen.config import WatchOptions
-from lumen.errors import UsageError
-from lumen.watching.folders import check_layout, default_output
 from lumen.watching.ledger.ledger import Ledger
-from lumen.watching.observing.hints import Heard, Hints
-from lumen.watching.observing.settling import Settling
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Candidate, Version
 
 ONE, TWO = Version(1, 1, 1), Version(2, 1, 1)
-
-
-def test_notes_are_taken_once_and_equal_ones_count_once() -> None:
-    hints = Hints()
-    for _ in range(3):
-        hints.file("a")
-    hints.folder("d")
-    assert hints.take() == Heard(files={"a"}, folders={"d"})
-    assert hints.take() == Heard()
-
-
-def test_too_many_notes_become_one_scan() -> None:
-    hints = Hints(limit=10)
-    for index in range(1000):
-        hints.file(str(index))
-    notes = hints.take()
-    assert len(notes.files) == 10
-    assert notes.scan
-
-
-def test_a_note_from_another_thread_ends_the_wait() -> None:
-    hints = Hints()
-    hints.take()
-    threading.Timer(0.05, hints.file, ["a"]).start()
-    hints.wait(60.0)
-    assert hints.take().files == {"a"}
-    hints.file("b")
-    hints.wait(60.0)  # a note that came before the wait ends it at once
-
-
-def test_files_settle_in_the_order_of_their_last_change() -> None:
-    settling = Settling(2.0)
-    assert settling.next_due() is None
-    settling.see("a", ONE, 0.0, 0.0)
-    settling.see("b", ONE, 1.0, 0.0)
-    settling.see("a", ONE, 1.5, 0.0)  # unchanged
-    assert settling.next_due() == 2.0
-    assert [name for name, _ in settling.due(2.0)] == ["a"]
-    settling.see("a", TWO, 2.5, 0.0)
-    assert [name for name, _ in settling.due(4.0)] == ["b"]
-    assert [name for name, _ in settling.due(5.0)] == ["b", "a"]
-
-
-def test_only_so_many_files_settle_at_once() -> None:
-    settling = Settling(2.0, limit=2)
-    assert [settling.see(name, ONE, 0.0, 0.0) for name in "abc"] == [True, True, False]
-    assert settling.is_full
-    assert settling.see("a", TWO, 1.0, 0.0)  # one that is known may change
-    settling.drop("b")
-    assert settling.see("c", ONE, 1.0, 0.0)
 
 
 @pytest.fixture
@@ -149,57 +93,6 @@ def test_a_link_to_the_folder_is_followed_anew_each_time(tmp_path: Path) -> None
     assert not tree.is_same()
     tree.open()
     assert tree.real == str(tmp_path / "two")
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "in").mkdir()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_results_go_beside_the_watched_folder_by_default(here: Path) -> None:
-    assert default_output(Path("in")) == here / "in-enhanced"
-    assert default_output(Path("in/")) == here / "in-enhanced"
-
-
-@pytest.mark.usefixtures("here")
-@pytest.mark.parametrize(
-    ("output", "archive", "failed"),
-    [
-        ("in", None, None),
-        (".", None, None),
-        ("out", "in", None),
-        ("out", "out", None),
-        ("out", "out/done", None),
-        ("done/out", "done", None),
-        ("out", None, "in"),
-        ("out", None, "out"),
-        ("out", "done", "done"),
-    ],
-)
-def test_layouts_that_would_overwrite_are_refused(output: str, archive: str | None, failed: str | None) -> None:
-    options = WatchOptions(
-        output=Path(output),
-        on_success="move" if archive else "keep",
-        archive=Path(archive) if archive else None,
-        failed_dir=Path(failed) if failed else None,
-    )
-    with pytest.raises(UsageError, match="elsewhere"):
-        check_layout(Path("in"), options)
-
-
-@pytest.mark.usefixtures("here")
-@pytest.mark.parametrize(("output", "archive"), [("out", "done"), ("in/out", "in/done"), ("in/out", "done")])
-def test_layouts_that_are_safe(output: str, archive: str) -> None:
-    check_layout(Path("in"), WatchOptions(output=Path(output), on_success="move", archive=Path(archive)))
-
-
-def test_there_must_be_a_folder_to_watch(here: Path) -> None:
-    (here / "file").touch()
-    for name in ("nothing", "file"):
-        with pytest.raises(UsageError, match="expected a folder to watch"):
-            check_layout(Path(name), WatchOptions(output=Path("out")))
 
 
 def test_times_and_numbers_that_only_some_disks_have_fit_into_the_ledger(
