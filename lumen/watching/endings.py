@@ -39,7 +39,7 @@ class Endings:
     def __init__(self, context: WatchContext, watcher: Watcher, worker: Worker, output: OutputHealth) -> None:
         """Remember who works on the files, and where results go."""
         self.held: list[Work] = []  # results that could not be written
-        self._unsettled: deque[Ending] = deque()  # ends that the ledger could not take
+        self._unrecorded: deque[Ending] = deque()  # ends that the ledger could not take
         self._watcher = watcher
         self._worker = worker
         self._output = output
@@ -66,23 +66,23 @@ class Endings:
                 raise
             except OutputError as error:
                 self._pause(error)
-        self._look_around()
+        self._check_output()
 
     def take(self, endings: Iterable[Ending]) -> None:
         """Record outcomes; those that the ledger cannot take now are kept for the next time."""
-        self._unsettled.extend(endings)
-        while self._unsettled:
-            ending = self._unsettled.popleft()
+        self._unrecorded.extend(endings)
+        while self._unrecorded:
+            ending = self._unrecorded.popleft()
             try:
-                self._settle(*ending)
+                self._record(*ending)
             except DamagedLedgerError:
                 raise
             except OutputError as error:
-                self._unsettled.appendleft(ending)
+                self._unrecorded.appendleft(ending)
                 self._pause(error)
                 return
 
-    def _settle(self, work: Work, error: Exception | None) -> None:
+    def _record(self, work: Work, error: Exception | None) -> None:
         settled = work.settled
         if error is None:
             self._done(work)
@@ -167,7 +167,7 @@ class Endings:
             self._next_mend = now + self._relapse_s
         self._watcher.pause("output", str(error))
 
-    def _look_around(self) -> None:
+    def _check_output(self) -> None:
         """Pause while the disk is full or the folder is gone, and continue afterwards."""
         now = self._clock.monotonic()
         if now >= self._next_look:
@@ -198,7 +198,7 @@ class Endings:
         self.take(())
         if held or self._worker.is_writing:
             self._next_mend = now + FIRST_MEND_S  # to look how they fared
-        elif not self._unsettled:
+        elif not self._unrecorded:
             self._watcher.resume("output")
 
 
