@@ -38,7 +38,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     ),
     Architecture(
         name="mirnet-cbam",
-        target="lumen.models.mirnet_cbam:CBAMMIRNet",
+        target="lumen.models.mirnet_keras:CBAMMIRNet",
         summary="the tutorials' MIRNet with the attention of CBAM",
     ),
     Architecture(

@@ -20,14 +20,9 @@ TORCH_SAMPLES = {"uint8": torch.uint8, "uint16": torch.uint16}
 
 
 def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
-    """Trace a network, with batch, height, width and number of thumbnails left free.
+    """Trace a network on the CPU into a graph without lumen's metadata, and set the network to evaluation mode.
 
-    Args:
-        network: On the CPU; it is set to evaluation mode.
-        sample: Integer type of the tiles.
-
-    Returns:
-        The graph, without lumen's metadata.
+    Batch, height, width and number of thumbnails are left free.
     """
     model = TileModel(network, TORCH_SAMPLES[sample]).eval()
     side = 8 * network.align

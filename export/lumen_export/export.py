@@ -38,13 +38,7 @@ HALF_VARIANT: Variant = ("uint8", "fp16")  # only 8-bit: a half-precision number
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """The result of an export.
-
-    Attributes:
-        files: The written files: 8-bit, 16-bit, and half precision if requested.
-        spec: The facts stored in the 8-bit file.
-        agreements: Differences between torch and onnxruntime; empty when not checked.
-    """
+    """The written files, the facts stored in the 8-bit one, and the agreements with torch; none if not checked."""
 
     files: tuple[Path, ...]
     spec: ModelSpec
@@ -53,13 +47,7 @@ class Exported:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedNetwork:
-    """A trained network, and what is known about it.
-
-    Attributes:
-        network: On the CPU, in evaluation mode.
-        architecture: Key in `lumen.registry.ARCHITECTURES`.
-        training: About its training, JSON values for the model's facts.
-    """
+    """A network on the CPU, in evaluation mode, and what is known about its training, as JSON values."""
 
     network: Network
     architecture: str
@@ -77,14 +65,11 @@ def read_network(path: Path, architecture: str | None = None) -> TrainedNetwork:
         network = read_release(path, architecture)
         return TrainedNetwork(network=network, architecture=architecture, training={"released_as": path.name})
     checkpoint = load_checkpoint(path)
-    facts = {
-        "recipe": checkpoint.recipe["name"],
-        "iterations": checkpoint.iteration,
-        "seed": checkpoint.recipe["seed"],
-        **checkpoint.facts,
-    }
-    known = str(checkpoint.recipe["network"]["architecture"])
-    return TrainedNetwork(network=checkpoint.network(), architecture=known, training=facts)
+    recipe = checkpoint.recipe
+    facts = {"recipe": recipe["name"], "iterations": checkpoint.iteration, "seed": recipe["seed"], **checkpoint.facts}
+    return TrainedNetwork(
+        network=checkpoint.network(), architecture=str(recipe["network"]["architecture"]), training=facts
+    )
 
 
 def variant_path(path: Path, sample: SampleType, precision: Precision = "fp32") -> Path:
@@ -162,7 +147,10 @@ def export_checkpoint(
             agreements = []
             for sample, kind in variants:
                 temporary = Path(folder) / variant_path(out, sample, kind).name
-                spec = write_model(_network_in(kind, trained), replace(spec, sample=sample, precision=kind), temporary)
+                network = deepcopy(trained.network) if kind == "fp16" else trained.network
+                if kind == "fp16":
+                    network.halve()
+                spec = write_model(network, replace(spec, sample=sample, precision=kind), temporary)
                 if check:
                     agreements.append(compare(trained.network, temporary, sample, count, precision=kind))
             files = tuple(variant_path(out, sample, kind) for sample, kind in variants)
@@ -173,14 +161,6 @@ def export_checkpoint(
     except OSError as error:
         raise OutputError(f"cannot write {out}: {error.strerror}") from error
     return Exported(files=files, spec=replace(spec, sample="uint8", precision="fp32"), agreements=tuple(agreements))
-
-
-def _network_in(precision: Precision, trained: TrainedNetwork) -> Network:
-    if precision == "fp32":
-        return trained.network
-    network = deepcopy(trained.network)
-    network.halve()
-    return network
 
 
 def _is_heavy(spec: ModelSpec) -> bool:

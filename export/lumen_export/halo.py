@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -35,15 +37,10 @@ def halo_pictures(side: int) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def restored_core(network: Network, picture: Tensor, halo_px: int | None = None) -> Tensor:
-    """Return the middle of a network's result for a picture, or for a window of it.
+    """Return the middle [3, 64, 64] of a network's result for a picture [3, H, W], or for a window of it, in [0, 1].
 
-    Args:
-        network: In evaluation mode.
-        picture: float [3, H, W] in [0, 1], H and W multiples of the network's align.
-        halo_px: Margin of the window around the middle, a multiple of the network's align; None for the whole picture.
-
-    Returns:
-        float [3, 64, 64] in [0, 1].
+    The window has a margin of `halo_px` around the middle; None runs the whole picture. All three sizes are multiples
+    of the network's align.
     """
     whole = picture[None]
     side = network.thumbnail_px if network.thumbnail == "square" else SEEN_PX
@@ -56,17 +53,6 @@ def restored_core(network: Network, picture: Tensor, halo_px: int | None = None)
     level = torch.tensor([0.45]) if network.predicts_brightness else None
     result, _ = network.enhance(tile, thumbnail, lambda chosen: chosen if level is None else level)
     return result[0, :, margin : margin + CORE_PX, margin : margin + CORE_PX].clamp(0, 1)
-
-
-def halo_error(network: Network, picture: Tensor, halo_px: int) -> float:
-    """Return the largest difference, in levels of [0, 1], between a window's result and that of the whole picture.
-
-    Args:
-        network: In evaluation mode.
-        picture: float [3, H, W] in [0, 1], H and W multiples of the network's align and over 64 + 2 * halo_px.
-        halo_px: Multiple of the network's align.
-    """
-    return _largest(restored_core(network, picture, halo_px) - restored_core(network, picture))
 
 
 def calibrate_halo(network: Network) -> int:
@@ -86,20 +72,12 @@ def calibrate_halo(network: Network) -> int:
 def _halo_within(network: Network, reach_px: int, step: int) -> int | None:
     """Return the smallest halo that is enough on pictures reaching that far beyond the core, or None."""
     pictures = list(halo_pictures(CORE_PX + 2 * reach_px + 2 * step).values())
-    wholes: dict[int, Tensor] = {}
+    whole = cache(lambda index: restored_core(network, pictures[index]))
 
     def enough(halo_px: int) -> bool:
-        for index, picture in enumerate(pictures):
-            if index not in wholes:
-                wholes[index] = restored_core(network, picture)
-            if _largest(restored_core(network, picture, halo_px) - wholes[index]) > TOLERANCE:
-                return False
-        return True
+        differences = (restored_core(network, p, halo_px) - whole(index) for index, p in enumerate(pictures))
+        return all(difference.abs().max() <= TOLERANCE for difference in differences)
 
     # A picture hardly larger than the window would prove little.
     most = reach_px if reach_px == MOST_PX else reach_px - 2 * step
     return next((halo_px for halo_px in range(step, most + 1, step) if enough(halo_px)), None)
-
-
-def _largest(difference: Tensor) -> float:
-    return float(difference.abs().max())

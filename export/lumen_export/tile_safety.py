@@ -33,15 +33,9 @@ def _makers_of(model: onnx.ModelProto, output: str) -> set[str]:
 
 
 def tile_faults(model: onnx.ModelProto) -> list[str]:
-    """Return everything in the graph that would make tiles differ from the whole picture.
+    """Return a line for everything in a graph of `to_onnx` that would make tiles differ from the whole picture.
 
     Nodes that only check whether a tile is finite may read all of it.
-
-    Args:
-        model: A graph as `lumen_export.convert.to_onnx` makes it.
-
-    Returns:
-        One line for each fault; empty if there are none.
     """
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:

@@ -82,13 +82,15 @@ def compare(
         with torch.no_grad():
             expected, *_ = model(torch.from_numpy(tiles), torch.from_numpy(thumbnails), torch.from_numpy(ev))
         difference = np.abs(enhanced.astype(np.int64) - expected.numpy().astype(np.int64))
-        worst, differing, total, lost = (
-            max(worst, int(difference.max())),
-            differing + int((difference > 0).sum()),
-            total + difference.size,
-            lost + int(not finite.all()),
-        )
-    limit = _limit(network, sample, precision)
+        worst = max(worst, int(difference.max()))
+        differing += int((difference > 0).sum())
+        total += difference.size
+        lost += int(not finite.all())
+    limit = LIMIT_LEVELS[sample]
+    if precision == "fp16":
+        limit = HALF_LIMIT_LEVELS
+    elif sample == "uint16" and not network.predicts_brightness:
+        limit = PLAIN_LIMIT_LEVELS
     if lost:
         raise ModelError(f"the {precision} file gives NaN or infinity for {lost} of {count} tiles; it is not written")
     if worst > limit:
@@ -97,9 +99,3 @@ def compare(
             "the file is not written"
         )
     return Agreement(sample=sample, precision=precision, tiles=count, worst_levels=worst, differing=differing / total)
-
-
-def _limit(network: Network, sample: SampleType, precision: Precision) -> int:
-    if precision == "fp16":
-        return HALF_LIMIT_LEVELS
-    return PLAIN_LIMIT_LEVELS if sample == "uint16" and not network.predicts_brightness else LIMIT_LEVELS[sample]

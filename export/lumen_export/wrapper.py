@@ -27,12 +27,7 @@ def shift_exposure(brightness: Tensor, ev: Tensor) -> Tensor:
 
 
 class TileModel(nn.Module):
-    """One network behind the contract of `lumen.spec`.
-
-    Args:
-        network: The trained network, in evaluation mode.
-        sample: Integer type of tiles: `torch.uint8` or `torch.uint16`.
-    """
+    """A network in evaluation mode, behind the contract of `lumen.spec`; tiles are `torch.uint8` or `torch.uint16`."""
 
     def __init__(self, network: Network, sample: torch.dtype) -> None:
         super().__init__()

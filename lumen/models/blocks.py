@@ -12,6 +12,7 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -83,10 +84,7 @@ class SKFF(nn.Module):
         """Return float [N, C, H, W], the fusion of `streams` features of that shape."""
         logits = self.weights(code).view(code.shape[0], self.streams, -1, 1, 1)
         weights = torch.softmax(logits, dim=1)
-        fused = features[0] * weights[:, 0]
-        for index, feature in enumerate(features[1:], start=1):
-            fused = fused + feature * weights[:, index]
-        return fused
+        return reduce(torch.add, (feature * weights[:, index] for index, feature in enumerate(features)))
 
 
 class Down(nn.Module):

@@ -19,12 +19,9 @@ def log_level(x: Tensor) -> Tensor:
 
 
 class ContextEncoder(nn.Module):
-    """Strided convolutions over the thumbnail, then mean and maximum, then a code.
+    """Strided convolutions over the thumbnail, then mean and maximum (with dropout in training), then a code.
 
-    Args:
-        code: Length of the code.
-        width: Channels of the first convolution; each further one doubles them, up to four times as many.
-        dropout: Share of the pooled values dropped in training.
+    The first convolution has `width` channels; each further one doubles them, up to four times as many.
     """
 
     def __init__(self, code: int, width: int = 16, dropout: float = 0.0) -> None:

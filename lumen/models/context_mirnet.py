@@ -78,8 +78,8 @@ class ContextMIRNet(Network):
         self.stem = nn.Conv2d(24, widths[0], 3, padding=1)
         self.body = RRG(widths, blocks, code, spatial=spatial, neighbours=neighbours)
         self.head = nn.Conv2d(widths[0], 24, 3, padding=1)
-        nn.init.zeros_(self.head.weight)  # start as the brightness curve alone
-        nn.init.zeros_(_bias(self.head))
+        for parameter in self.head.parameters():  # start as the brightness curve alone
+            nn.init.zeros_(parameter)
         self.exposure = BrightnessHead()
 
     def brightness(self, thumbnails: Tensor) -> Tensor:
@@ -87,11 +87,7 @@ class ContextMIRNet(Network):
         return self.exposure.choose(thumbnails)
 
     def restore(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:
-        """Restore tiles [N, 3, H, W] in [0, 1], H and W multiples of `align`, to a mean level [M] of the picture.
-
-        Returns:
-            float [N, 3, H, W], nominally in [0, 1], not clamped.
-        """
+        """Restore tiles [N, 3, H, W] in [0, 1], H and W multiples of `align`, to a mean level [M] of the picture."""
         code = self.context(thumbnails)
         with torch.no_grad():
             u = solve_curve(thumbnails, brightness)
@@ -106,8 +102,3 @@ class ContextMIRNet(Network):
         """Convert stem, body and head to float16; context, curve and the last sum stay float32."""
         for part in (self.stem, self.body, self.head):
             part.half()
-
-
-def _bias(layer: nn.Conv2d) -> Tensor:
-    assert layer.bias is not None
-    return layer.bias

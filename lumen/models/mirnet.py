@@ -18,7 +18,7 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from lumen.models.base import Stage
 from lumen.models.blocks import gated_pixels
-from lumen.models.multiscale import REDUCTION, ChannelAttention, MultiscaleNetwork, Resize, fused_across, total
+from lumen.models.multiscale import REDUCTION, ChannelAttention, MultiscaleNetwork, Resize, fused_across
 from lumen.models.pools import Pools
 
 LEAST_HIDDEN = 4  # channels in the hidden layer of a fusion
@@ -84,7 +84,7 @@ class SKFF(nn.Module):
 
     def forward(self, features: Sequence[Tensor], pools: Pools) -> Tensor:
         """Return float [N, C, H, W], the fusion of as many features of that shape as there are streams."""
-        code = self.slope(self.squeeze(pools.mean(total(features))))
+        code = self.slope(self.squeeze(pools.mean(reduce(torch.add, features))))
         return fused_across(features, [expand(code) for expand in self.expand])
 
 

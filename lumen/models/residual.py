@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -50,9 +48,9 @@ class Group(nn.Module):
 class Body(Stage):
     """Groups in a row."""
 
-    def __init__(self, groups: Sequence[nn.Module]) -> None:
+    def __init__(self, width: int, groups: int, blocks: int) -> None:
         super().__init__()
-        self.groups = nn.ModuleList(groups)
+        self.groups = nn.ModuleList(Group(width, blocks) for _ in range(groups))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return float [N, C, H, W] for x of that shape."""
@@ -82,7 +80,7 @@ class Residual(PlainNetwork):
             raise ValueError(f"expected groups, blocks and width of at least 1, got {groups}, {blocks}, {width}")
         self.hyperparameters = {"groups": groups, "blocks": blocks, "width": width}
         self.conv_in = nn.Conv2d(3, width, 3, padding=1)
-        self.body = Body([Group(width, blocks) for _ in range(groups)])
+        self.body = Body(width, groups, blocks)
         self.conv_out = nn.Conv2d(width, 3, 3, padding=1)
 
     def correction(self, pictures: Tensor, pools: Pools) -> Tensor:  # noqa: ARG002

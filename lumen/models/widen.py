@@ -23,10 +23,7 @@ SHARES = (0.25, 0.75)  # range of the copies' shares, before they are scaled to 
 def widened(weights: Mapping[str, Tensor], network: nn.Module, seed: int = 0) -> dict[str, Tensor]:
     """Return a state dict for `network` that computes what a narrower network of its kind does with `weights`.
 
-    Args:
-        weights: State dict of the narrower network.
-        network: Its widths are multiples of the narrower one's; everything else is equal.
-        seed: For drawing the shares.
+    The widths of `network` are multiples of the narrower one's; everything else is equal. The seed draws the shares.
 
     Raises:
         ValueError: The names differ, a size is not a multiple, or copied channels would not give the same function.

@@ -49,11 +49,7 @@ def fit_brightness(head: BrightnessHead, sampler: Sampler, config: BrightnessCon
     The loss is the Huber distance between predicted and true log gain, so that the head learns to leave pictures alone
     where most pictures like them are already well lit.
 
-    Args:
-        head: On any device; left in evaluation mode.
-        sampler: Source of the thumbnails; its shares are replaced by those of `config`.
-        config: Values of this stage.
-        seed: For dropout and the order of the samples.
+    The head may be on any device, and is left in evaluation mode.
     """
     device = head.out.weight.device
     thumbnails, wanted = thumbnail_bank(sampler, config)

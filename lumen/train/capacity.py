@@ -33,12 +33,7 @@ def fit_batch(stepper: Stepper, crops: int, thumbnail_px: int) -> None:
     """Set `stepper.parts` so that a process's share of a batch fits the free memory of its device.
 
     The gradient of two random crops is computed and thrown away, to measure its memory. Weights, optimiser state and
-    random numbers of the training do not change.
-
-    Args:
-        stepper: That of the training about to start.
-        crops: This process's share of a batch.
-        thumbnail_px: Side of the thumbnails the network reads in training; 0 if it reads none.
+    random numbers of the training do not change. Networks that read no thumbnails in training have `thumbnail_px` 0.
     """
     device = stepper.world.device
     tried = min(TRIED, crops)
@@ -46,7 +41,7 @@ def fit_batch(stepper: Stepper, crops: int, thumbnail_px: int) -> None:
     side, small = stepper.recipe.data.crop_px, thumbnail_px or 1
     low = torch.rand(tried, 3, side, side, generator=generator)
     batch = (low, 1 - low, torch.rand(tried, 3, small, small, generator=generator), torch.full((tried,), 0.5))
-    free = _free_bytes(device)
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_ram_bytes()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         stepper.network.train()
         peak = peak_bytes(device, lambda: torch.autograd.backward(stepper.loss(batch)))
@@ -86,9 +81,3 @@ def _resident(name: str) -> int:
         if line.startswith(name + ":"):
             return int(line.split()[1]) * 1024
     raise LookupError(name)
-
-
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return free_ram_bytes()

@@ -55,18 +55,16 @@ class World:
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([g.reshape(-1) for g in gradients] + [gradients[0].new_tensor([float(stop)])])
         self.sum(flat)
-        offset = 0
-        for gradient in gradients:
-            gradient.copy_(flat[offset : offset + gradient.numel()].view_as(gradient) / self.size)
-            offset += gradient.numel()
+        means = torch.split(flat[:-1] / self.size, [gradient.numel() for gradient in gradients])
+        for gradient, mean in zip(gradients, means, strict=True):
+            gradient.copy_(mean.view_as(gradient))
         return bool(flat[-1] > 0)
 
 
 def join_world(device: str) -> World:
     """Join the processes that `torchrun` started; without it, this process is alone.
 
-    Args:
-        device: `auto`, `cpu`, `cuda` or `cuda:N`; under torchrun each process takes the GPU of its local rank.
+    The device is `auto`, `cpu`, `cuda` or `cuda:N`; under torchrun each process takes the GPU of its local rank.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))

@@ -35,12 +35,8 @@ RETURNS = 3  # how often a training with NaN gradients goes back to its last che
 class Trainer:
     """One training run.
 
-    Args:
-        recipe: All values.
-        split: The pictures.
-        options: How the run is done, and its folder, which must exist; other folders and the device are not used here.
-        world: This process among all.
-        on_event: Called in the leading process with `{"kind": "step" | "validation" | "stage", ...}`.
+    The folder of the run must exist; other folders and the device in the options are not used here. `on_event` is
+    called in the leading process with `{"kind": "step" | "validation" | "stage", ...}`.
 
     Attributes:
         recipe: With epochs turned into iterations.
@@ -66,22 +62,15 @@ class Trainer:
         self._stopped = 0
 
     def resume(self, path: Path) -> None:
-        """Resume from a checkpoint.
-
-        Raises:
-            ModelError: The file is not a checkpoint.
-            UsageError: It holds another network, or no optimiser state.
-        """
+        """Resume from a checkpoint; raises what `TrainState.resume` raises."""
         self.state.resume(path)
         if self.world.leads:
             self.records.truncate(self.state.iteration)
 
     def begin_from(self, path: Path) -> None:
-        """Start a new training from the averaged weights of a checkpoint: fine-tuning, or a wider network.
+        """Start a new training from a checkpoint: fine-tuning, or a wider network.
 
-        Raises:
-            ModelError: The file is not a checkpoint.
-            UsageError: Its network has other blocks, or widths that do not divide this one's.
+        Raises what `TrainState.begin_from` raises.
         """
         checkpoint = self.state.begin_from(path)
         if checkpoint.facts.get("held_out_joined") and self.split.val_pairs:
@@ -124,8 +113,11 @@ class Trainer:
             for batch in batches:
                 step = state.step(batch, bool(stop()))
                 self._report_step(step.loss, time.perf_counter() - start)
-                if not step.taken and self._is_broken():
-                    return False
+                if not step.taken:
+                    if self.world.leads and not state.stepper.scaler.is_enabled():
+                        log.warning("iteration %d: NaN or infinite gradients, the step is skipped", state.iteration)
+                    if state.stepper.broken:
+                        return False
                 if self._is_scored(state.iteration):
                     self._validate()
                 elif state.iteration % every == 0 or state.iteration == last:
@@ -146,12 +138,6 @@ class Trainer:
             epoch = state.iteration / self.recipe.epoch_length(self.split.epoch)
             self.on_event({"kind": "step", "of": self.recipe.optimizer.iterations, "epoch": epoch, **step})
             self.records.step(step)
-
-    def _is_broken(self) -> bool:
-        """Report a skipped step; return whether too many in a row were skipped."""
-        if self.world.leads and not self.state.stepper.scaler.is_enabled():
-            log.warning("iteration %d: NaN or infinite gradients, the step is skipped", self.state.iteration)
-        return self.state.stepper.broken
 
     def _go_back(self) -> None:
         """Go back to the last checkpoint, at half the rate.

@@ -11,24 +11,14 @@ from lumen.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """Options of one run.
+    """Options of one run, as `lumen train --help` describes them.
 
     Attributes:
-        data: Folder of pairs, or None.
-        photos: Folders of well-lit photographs.
-        val: Folder of pairs to validate on; None holds out scenes of `data`.
-        run: Folder of the run.
+        run: Folder of the run, `--out`.
+        photos: Folders of well-lit photographs, `--synthetic`.
         resume: `auto` (the run's `last.pt` if there is one), a checkpoint's path, or None for a new run.
-        init: A checkpoint whose weights a new run starts from; ignored when a run is resumed.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        threads: CPU threads of this process; 0 leaves the choice to torch.
-        workers: Processes that prepare batches; 0 prepares them in a thread.
-        resident: Keep the pictures in the device's memory, and cut the crops there.
-        fit_memory: Take each batch in as few parts as the memory allows.
-        recompute: Keep few activations, and recompute the rest in the backward pass.
-        compile: Let torch compile the network.
-        tensorboard: Also write TensorBoard's event files.
-        check_pairs: Look for misaligned pairs and shared scenes first.
+        init: Ignored when a run is resumed.
+        fit_memory: `--batch auto`: take each batch in as few parts as the memory allows.
     """
 
     run: Path

@@ -21,12 +21,7 @@ from lumen.train.recipe.recipe import Recipe
 
 
 def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping[str, Any]], None]) -> int:
-    """Train by a recipe.
-
-    Args:
-        recipe: All values.
-        options: Folders, device, and how the run is done.
-        on_event: Receives progress in the leading process.
+    """Train by a recipe; `on_event` receives progress in the leading process.
 
     Returns:
         0, or the number of the signal that ended the training.
@@ -36,6 +31,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
         DeviceError: CUDA is requested and not available.
         DataError: There is nothing to train on.
         TrainingError: The gradients stayed NaN or infinite.
+        OutputError: The run's folder cannot be written.
     """
     if options.data is None and not options.photos:
         raise UsageError("expected --data DIR, --synthetic DIR or both")
@@ -58,7 +54,9 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
                 warn_of_shared_scenes(split.train_pairs, split.val_pairs)
         trainer = Trainer(recipe, split, options, world=world, on_event=on_event)
         if world.leads:
-            write_recipe(options.run, trainer.recipe)
+            recipe = trainer.recipe  # as TOML for `--recipe`, and as JSON for programs
+            write_atomically(options.run / "recipe.toml", recipe.to_toml().encode())
+            write_atomically(options.run / "recipe.json", (json.dumps(recipe.to_dict(), indent=2) + "\n").encode())
         if options.resume and (options.resume != "auto" or last.exists()):
             trainer.resume(last if options.resume == "auto" else Path(options.resume))
         elif options.init:
@@ -84,13 +82,3 @@ def load_split(recipe: Recipe, options: TrainOptions) -> Split:
         recipe,
         pairs(options.val) if options.val else None,
     )
-
-
-def write_recipe(run: Path, recipe: Recipe) -> None:
-    """Write the effective recipe into the run's folder: as TOML for `--recipe`, and as JSON for programs.
-
-    Raises:
-        OutputError: The folder cannot be written.
-    """
-    write_atomically(run / "recipe.toml", recipe.to_toml().encode())
-    write_atomically(run / "recipe.json", (json.dumps(recipe.to_dict(), indent=2) + "\n").encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lumen.train.recipe.sections import OptimizerConfig
@@ -24,7 +23,7 @@ def learning_rate(config: OptimizerConfig, iteration: int) -> float:
 class RateControl:
     """The rate of a training: the schedule's, times a factor.
 
-    The factor goes down when scores stop rising, or when the gradients became NaN.
+    The factor goes down when scores stop rising, or when the gradients became NaN. Checkpoints store the attributes.
 
     Attributes:
         factor: Multiplies the rate of the schedule.
@@ -51,12 +50,3 @@ class RateControl:
             return False
         self.factor, self.waited = self.factor * config.plateau_factor, 0
         return True
-
-    def state(self) -> dict[str, float]:
-        """Return what a checkpoint stores."""
-        return dict(vars(self))
-
-    def restore(self, state: Mapping[str, float]) -> None:
-        """Restore what a checkpoint stored."""
-        self.factor = float(state["factor"])
-        self.best, self.waited = float(state["best"]), int(state["waited"])

@@ -22,11 +22,7 @@ from lumen.train.stepper import Stepper, StepResult
 
 
 class TrainState:
-    """A training at some iteration.
-
-    Args:
-        recipe: All values, epochs turned into iterations.
-        world: This process among all.
+    """A training at some iteration, by a recipe with its epochs turned into iterations.
 
     Attributes:
         network: The one that is trained.
@@ -56,32 +52,18 @@ class TrainState:
         return self.network.thumbnail_px if self.network.predicts_brightness else 0
 
     def step(self, batch: Sequence[Tensor], stop: bool) -> StepResult:
-        """Take one optimiser step, and move the averaged weights.
-
-        Args:
-            batch: low and high [n, 3, c, c], thumbnails [n, 3, t, t] and brightness [n] of this process's share.
-            stop: Whether this process wants to stop.
-        """
+        """Take one optimiser step, see `Stepper.step`, and move the averaged weights."""
         result = self.stepper.step(batch, self.rate.at(self.recipe.optimizer, self.iteration), stop)
         if result.taken:
-            self._average()
+            decay = min(self.recipe.optimizer.ema, (1 + self.iteration) / (10 + self.iteration))  # faster at first
+            with torch.no_grad():
+                torch._foreach_lerp_(list(self.ema.parameters()), list(self.network.parameters()), 1 - decay)
         self.iteration += 1
         return result
 
-    @torch.no_grad()
-    def _average(self) -> None:
-        """Move the averaged weights towards the current ones, faster in the first steps."""
-        decay = min(self.recipe.optimizer.ema, (1 + self.iteration) / (10 + self.iteration))
-        torch._foreach_lerp_(list(self.ema.parameters()), list(self.network.parameters()), 1 - decay)
-
     def checkpoint(self, *, with_optimizer: bool, iteration: int | None = None) -> Checkpoint:
-        """Return the state as a checkpoint.
-
-        Args:
-            with_optimizer: Whether training can resume from it.
-            iteration: That of the weights, if it is not the current one.
-        """
-        state = {"stepper": self.stepper.state(), "pace": self.rate.state(), "returns": self.returns}
+        """Return the state as a checkpoint: with the optimiser's state to resume from, or without to be exported."""
+        state = {"stepper": self.stepper.state(), "pace": dict(vars(self.rate)), "returns": self.returns}
         return Checkpoint(
             iteration=self.iteration if iteration is None else iteration,
             recipe=self.recipe.to_dict(),
@@ -112,7 +94,7 @@ class TrainState:
         self.facts["validation"] = dict(checkpoint.facts.get("validation", {}))
         if checkpoint.state:
             self.stepper.restore(checkpoint.state["stepper"])
-            self.rate.restore(checkpoint.state["pace"])
+            self.rate = RateControl(**checkpoint.state["pace"])
             self.returns = int(checkpoint.state["returns"])
 
     def begin_from(self, path: Path) -> Checkpoint:

@@ -40,12 +40,7 @@ class StepResult:
 
 
 class Stepper:
-    """Trains a network step by step.
-
-    Args:
-        network: On the world's device.
-        recipe: Loss and optimiser.
-        world: This process among all.
+    """Trains a network, which is on the world's device, step by step.
 
     Attributes:
         parts: Parts in which this process takes its share of a batch; doubled when memory runs out.
@@ -66,12 +61,9 @@ class Stepper:
         return self.skipped >= (SCALED_SKIPPED_LIMIT if self.scaler.is_enabled() else SKIPPED_LIMIT)
 
     def step(self, batch: Sequence[Tensor], rate: float, stop: bool) -> StepResult:
-        """Take one step.
+        """Take one step at a learning rate; `stop` tells that this process wants to stop.
 
-        Args:
-            batch: low and high [n, 3, c, c], thumbnails [n, 3, t, t] and brightness [n] of this process's share.
-            rate: Learning rate.
-            stop: Whether this process wants to stop.
+        The batch is this process's share: low and high [n, 3, c, c], thumbnails [n, 3, t, t] and brightness [n].
         """
         config = self.recipe.optimizer
         for group in self.optimizer.param_groups:
@@ -133,13 +125,8 @@ class Stepper:
 def make_optimizer(parameters: Sequence[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
     """Return Adam or AdamW over the parameters; weights decay, biases do not."""
     kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
-    groups = parameter_groups(parameters, config.weight_decay)
-    return kind(groups, betas=(config.beta1, config.beta2), eps=config.epsilon)
-
-
-def parameter_groups(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """Group parameters: weights decay, biases do not."""
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    return kind(groups, betas=(config.beta1, config.beta2), eps=config.epsilon)

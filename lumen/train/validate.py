@@ -73,14 +73,11 @@ def validate(network: Network, pairs: Sequence[Example], photos: Sequence[Exampl
     plain = not network.predicts_brightness
     of_pairs = PLAIN_PAIR_METRICS if plain else PAIR_METRICS
     of_photos = PLAIN_PHOTO_METRICS if plain else PHOTO_METRICS
-    totals = dict.fromkeys((*of_pairs, *of_photos), 0.0)
-    for example in pairs[world.rank :: world.size]:
-        _add(totals, _score_pair(network, example))
-    for example in photos[world.rank :: world.size]:
-        _add(totals, _score_photo(network, example))
-    summed = world.sum(torch.tensor(list(totals.values()), dtype=torch.float64)).tolist()
-    counts = [len(pairs)] * len(of_pairs) + [len(photos)] * len(of_photos)
-    return {name: total / n for name, total, n in zip(totals, summed, counts, strict=True) if n}
+    scores = [_score_pair(network, example) for example in pairs[world.rank :: world.size]]
+    scores += [_score_photo(network, example) for example in photos[world.rank :: world.size]]
+    counts = dict.fromkeys(of_pairs, len(pairs)) | dict.fromkeys(of_photos, len(photos))
+    totals = torch.tensor([sum(s.get(name, 0.0) for s in scores) for name in counts], dtype=torch.float64)
+    return {name: total / n for (name, n), total in zip(counts.items(), world.sum(totals).tolist(), strict=True) if n}
 
 
 def overall_score(metrics: Mapping[str, float]) -> float:
@@ -91,11 +88,6 @@ def overall_score(metrics: Mapping[str, float]) -> float:
     """
     given = metrics.get("psnr_given", metrics.get("psnr", 0.0))
     return given + 0.1 * min(45.0, metrics.get("photo_psnr_own", metrics.get("photo_psnr", 0.0)))
-
-
-def _add(totals: dict[str, float], scores: Mapping[str, float]) -> None:
-    for name, score in scores.items():
-        totals[name] += score
 
 
 def _score_pair(network: Network, example: Example) -> dict[str, float]:

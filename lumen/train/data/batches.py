@@ -21,11 +21,7 @@ TrainingBatch = tuple[Tensor, Tensor, Tensor, Tensor]  # low, high, thumbnails, 
 class Batches(Dataset[TrainingBatch]):
     """Draws this process's share of each batch.
 
-    Args:
-        split: The pictures.
-        recipe: All values, epochs turned into iterations.
-        world: This process among all.
-        thumbnail_px: Side of the thumbnails; 0 for networks that read none in training.
+    The recipe has its epochs turned into iterations; `thumbnail_px` is 0 for networks that read none in training.
 
     Attributes:
         apart: Draws from the pictures that are not held out.

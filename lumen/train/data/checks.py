@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumen.train.data.load import Example, Pixels, name_some
-from lumen.train.data.split import group_scenes
+from lumen.train.data.split import group_scenes, normalised
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +24,7 @@ BRIGHTEST_EDGES = 0.02  # the strongest edges, such as lamps, are clipped, or th
 class Shift:
     """A pair whose pictures match better when one is moved.
 
-    Attributes:
-        name: That of the pair.
-        down, right: Offset of the dark picture from the reference, in pixels, to about 1/300 of the longer side.
+    The offset is that of the dark picture from the reference, in pixels, to about 1/300 of the longer side.
     """
 
     name: str
@@ -102,7 +100,4 @@ def _edges(pixels: Pixels, factor: int) -> NDArray[np.float32]:
     grey = pixels[: height * factor, : width * factor].mean(axis=2, dtype=np.float32)
     level = np.log1p(1 + grey.reshape(height, factor, width, factor).mean(axis=(1, 3)))
     edges = np.hypot(np.diff(level, axis=1)[:-1], np.diff(level, axis=0)[:, :-1])
-    edges = np.minimum(edges, np.quantile(edges, 1 - BRIGHTEST_EDGES))
-    edges -= edges.mean()
-    unit: NDArray[np.float32] = (edges / max(float(np.linalg.norm(edges)), 1e-6)).astype(np.float32)
-    return unit
+    return normalised(np.minimum(edges, np.quantile(edges, 1 - BRIGHTEST_EDGES)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lumen.errors import DataError
@@ -19,13 +19,7 @@ NATURAL = re.compile(r"(\d+)")
 
 @dataclass(frozen=True, kw_only=True)
 class PairFiles:
-    """The two files of a pair.
-
-    Attributes:
-        name: What `data.exclude`, messages and records call the pair.
-        low: The dark picture.
-        high: The reference, what it should look like.
-    """
+    """The dark picture and the reference of a pair, and what `data.exclude`, messages and records call it."""
 
     name: str
     low: Path
@@ -90,7 +84,7 @@ def find_training_pairs(root: Path) -> PairSet:
 
 def _lol_v1(root: Path) -> PairSet | None:
     found = _plain(root / LOL_V1) if (root / LOL_V1).is_dir() else None
-    return found and PairSet(layout="LOL v1", pairs=found.pairs, alone=found.alone)
+    return found and replace(found, layout="LOL v1")
 
 
 def _lol_v2(root: Path) -> PairSet | None:

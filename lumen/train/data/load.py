@@ -24,13 +24,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A dark picture and its reference; for a well-lit photograph, the same array twice.
-
-    Attributes:
-        name: Stem of the file.
-        low: uint8 [H, W, 3].
-        high: uint8 [H, W, 3].
-    """
+    """A dark picture and its reference, uint8 [H, W, 3]; for a well-lit photograph, the same array twice."""
 
     name: str
     low: Pixels
@@ -40,9 +34,8 @@ class Example:
 def decode_all(files: Sequence[Path], longest_px: int = 0) -> list[Pixels]:
     """Decode pictures into uint8 [H, W, 3] arrays, as displayed; 16-bit ones are rounded to 8 bits.
 
-    Args:
-        files: What to decode; a file listed twice is decoded once.
-        longest_px: Larger pictures are reduced by a whole factor, by area means; 0 keeps all sizes.
+    A file listed twice is decoded once. Pictures larger than `longest_px` are reduced by a whole factor, by area means;
+    0 keeps all sizes.
 
     Raises:
         DataError: A file cannot be decoded; the message names it.

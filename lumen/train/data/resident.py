@@ -15,19 +15,15 @@ from torch import Tensor
 
 from lumen.errors import DataError
 from lumen.imaging.thumbnail import area_weights
-from lumen.train.data.load import Pixels
 from lumen.train.data.sampler import MIXUP_BETA, STORED, Augmentation, Sampler
 
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class ResidentSampler:
-    """Draws batches from pictures in the memory of a device.
+    """Draws the crops of a sampler from pictures in the memory of a device.
 
-    Args:
-        sampler: Decides which crops are drawn.
-        device: Where the pictures are kept.
-        beside: Already keeps some of the same pictures on the same device; these are shared.
+    Pictures that another one, `beside`, already keeps on the same device are shared.
 
     Raises:
         DataError: They do not fit.
@@ -71,7 +67,7 @@ class ResidentSampler:
         sampler = self.sampler
         example, box = sampler.frame(rng, kind)
         if kind in STORED:
-            low, high = (self._kept(pixels)[box] for pixels in (example.low, example.high))
+            low, high = (self.stored[id(pixels)][box] for pixels in (example.low, example.high))
         else:
             made = sampler.render(rng, kind, example.low[box], example.high[box])
             low, high = (torch.tensor(pixels, device=self.device) for pixels in made)
@@ -86,9 +82,6 @@ class ResidentSampler:
             _turned(self._thumbnail(low), augmentation),
             mean,
         )
-
-    def _kept(self, pixels: Pixels) -> Tensor:
-        return self.stored[id(pixels)]
 
     def _crop(self, pixels: Tensor, augmentation: Augmentation) -> Tensor:
         return _turned(pixels[augmentation.box], augmentation).float() / 255

@@ -63,14 +63,7 @@ class Augmentation:
 
 
 class Sampler:
-    """Draws training samples.
-
-    Args:
-        pairs: Real pairs.
-        photos: Well-lit photographs; empty to train on pairs only.
-        config: Shares, crop size, framing.
-        thumbnail_px: Side of the thumbnails; 0 for networks that read none.
-        seed: The recipe's seed.
+    """Draws training samples, with thumbnails of a given side, or of 0 for networks that read none.
 
     Raises:
         DataError: There is nothing to draw from, or a picture is smaller than a crop.

@@ -38,15 +38,9 @@ def quantise(level: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def darken(pixels: NDArray[np.uint8], rng: np.random.Generator, darkest_ev: float) -> NDArray[np.uint8]:
-    """Return the photograph as if it had been underexposed.
+    """Return a photograph [H, W, 3] in sRGB as if it had been underexposed, by 0 to `darkest_ev` stops.
 
-    Args:
-        pixels: uint8 [H, W, 3], sRGB.
-        rng: Draws exposure, white balance, noise and compression.
-        darkest_ev: The exposure is lowered by 0 to this many stops.
-
-    Returns:
-        uint8 [H, W, 3], sRGB.
+    White balance, noise and compression are drawn too.
     """
     light = _DECODE[pixels] * np.float32(2 ** -rng.uniform(0, darkest_ev))
     if rng.random() < 0.5:
@@ -70,17 +64,10 @@ NIGHT_NOISE, NIGHT_NOISE_SPREAD = (2.05, 1.15, 1.5), 0.15  # standard deviation 
 
 
 def night(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the photograph as if taken in the dark by the cameras of LOL.
+    """Return a photograph [H, W, 3] in sRGB as if taken in the dark by the cameras of LOL.
 
     Each channel gets a power law in linear light, fitted to block means of LOL's training pairs, and white noise. Drawn
     at random: exposure -5.5 +- 1.35 stops, exponent 1.02 +- 0.2, gains of red and blue +- 30 %, noise of 1 to 2 levels.
-
-    Args:
-        pixels: uint8 [H, W, 3], sRGB.
-        rng: Draws all of this.
-
-    Returns:
-        uint8 [H, W, 3], sRGB.
     """
     exposure = np.clip(rng.normal(NIGHT_EV, NIGHT_EV_SPREAD), *NIGHT_EV_RANGE)
     cast = rng.normal(NIGHT_CAST, NIGHT_CAST_SPREAD)

@@ -23,13 +23,7 @@ BOUNDS = {">=": "of at least", "<": "below"}
 
 
 def explained(error: ValidationError, kind: type[Struct], values: Mapping[str, Any]) -> UsageError:
-    """Return the error as one line for people.
-
-    Args:
-        error: What msgspec says, such as "Expected `int` >= 1 - at `$.data.batch`".
-        kind: What the values were to become.
-        values: Nested plain values.
-    """
+    """Return what msgspec says, such as "Expected `int` >= 1 - at `$.data.batch`", as one line for people."""
     text, _, place = str(error).partition(" - at `$")
     key = place.strip(".`").partition("[")[0]  # a wrong item of a list is reported as the list
     if unknown := re.search("unknown field `(.*)`", text):

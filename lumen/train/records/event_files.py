@@ -12,9 +12,6 @@ from lumen.extras import require_extra
 class EventFiles:
     """Writes scalars into the folder `tensorboard/` of a run.
 
-    Args:
-        run: Folder of the run.
-
     Raises:
         MissingExtraError: The package is not installed.
     """

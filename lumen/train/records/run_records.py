@@ -16,11 +16,7 @@ from lumen.train.records.samples import write_sheet
 class RunRecords:
     """Writes all records of a run; only the leading process calls it.
 
-    Args:
-        run: Folder of the run.
-        network: The averaged network, for the sheets of samples.
-        examples: Held-out pairs; the first few are shown on the sheets.
-        tensorboard: Whether TensorBoard's files are written too.
+    The sheets of samples show what the averaged network makes of the first few held-out pairs.
     """
 
     def __init__(self, run: Path, *, network: Network, examples: Sequence[Example], tensorboard: bool) -> None:

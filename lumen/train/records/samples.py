@@ -21,12 +21,9 @@ QUALITY = 90
 
 
 def write_sheet(network: Network, examples: Sequence[Example], out: Path) -> None:
-    """Write a JPEG file with a row for each of the first few examples; without examples nothing is written.
+    """Write a JPEG file with a row for each of the first few pairs, and make its folder; without pairs write nothing.
 
-    Args:
-        network: In evaluation mode.
-        examples: Held-out pairs.
-        out: The file; its folder is created.
+    The network must be in evaluation mode.
     """
     rows = [_row((e.low, enhance_whole(network, e.low, None), e.high)) for e in examples[:MOST]]
     if not rows:
