@@ -11,7 +11,7 @@ from typing import Protocol
 
 from lumen.batch.in_place import Journal, digest_of
 from lumen.batch.job import Job
-from lumen.config import BatchOptions, Existing
+from lumen.config import BatchOptions
 from lumen.errors import LockedError, OutputError, PictureError, UsageError
 from lumen.files.atomic import TEMP_SUFFIX, make_folder, remove_leftovers, write_atomically
 from lumen.files.lock import lock_folder
@@ -93,11 +93,28 @@ class OutputFolder:
 
     def refuse_existing(self, jobs: Sequence[Job]) -> None:
         """Refuse to begin when a result is there."""
-        refuse_existing(jobs)
+        there = [job.target for job in jobs if type_of(job.target)]
+        if there:
+            raise UsageError(
+                f"expected no results before the run, but {len(there)} exist, such as {printable(there[0])}; "
+                "use --existing skip, update or overwrite"
+            )
 
     def skip_reason(self, job: Job) -> str | None:
-        """Return whether a result is there, and new enough."""
-        return skip_reason(job, self._options.existing)
+        """Return whether a result is there, and new enough.
+
+        One that is there is whole: files get their final name only when they are complete.
+        """
+        existing = self._options.existing
+        if existing in ("overwrite", "error"):
+            return None
+        try:
+            result = job.target.stat()
+            if existing == "update" and result.st_mtime_ns < job.source.stat().st_mtime_ns:
+                return None
+        except OSError:  # no result; or a name too long, a lost input: the work on that file will say so
+            return None
+        return "the result exists" if existing == "skip" else "the result is newer than the input"
 
     def put(self, job: Job, data: bytes, stamp: Stamp) -> None:
         """Write a result; it shows the source's time, by which photographs are sorted."""
@@ -167,29 +184,3 @@ def _has_leftovers(folder: Path) -> bool:
         return any(entry.name.endswith(TEMP_SUFFIX) for entry in os.scandir(folder))
     except OSError:
         return False
-
-
-def skip_reason(job: Job, existing: Existing) -> str | None:
-    """Return why a job needs no work, or None when it does.
-
-    A result that is there is whole: files get their final name only when they are complete.
-    """
-    if existing in ("overwrite", "error"):
-        return None
-    try:
-        result = job.target.stat()
-        if existing == "update" and result.st_mtime_ns < job.source.stat().st_mtime_ns:
-            return None
-    except OSError:  # no result; or a name too long, a lost input: the work on that file will say so
-        return None
-    return "the result exists" if existing == "skip" else "the result is newer than the input"
-
-
-def refuse_existing(jobs: Sequence[Job]) -> None:
-    """Raise `UsageError` when any result is there already (the policy `error`)."""
-    there = [job.target for job in jobs if type_of(job.target)]
-    if there:
-        raise UsageError(
-            f"expected no results before the run, but {len(there)} exist, such as {printable(there[0])}; "
-            "use --existing skip, update or overwrite"
-        )

@@ -14,8 +14,6 @@ from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path, type_of
 from lumen.files.patterns import Selection, is_hidden, is_picture_name
 
-Unreadable = Callable[[OSError], None]
-
 
 @dataclass(frozen=True, kw_only=True)
 class FoundPicture:
@@ -26,7 +24,7 @@ class FoundPicture:
 
 
 def find_pictures(
-    inputs: Sequence[Path], listed: Sequence[Path], options: BatchOptions, unreadable: Unreadable
+    inputs: Sequence[Path], listed: Sequence[Path], options: BatchOptions, unreadable: Callable[[OSError], None]
 ) -> Iterator[FoundPicture]:
     """Yield each picture in the order of the inputs, then by name; one that is named twice comes twice.
 
@@ -87,7 +85,9 @@ def split_list(data: bytes, *, null: bool) -> list[Path]:
     return [Path(os.fsdecode(entry)) for entry in entries if entry]
 
 
-def _pictures_in(root: Path, options: BatchOptions, selection: Selection, unreadable: Unreadable) -> Iterator[Path]:
+def _pictures_in(
+    root: Path, options: BatchOptions, selection: Selection, unreadable: Callable[[OSError], None]
+) -> Iterator[Path]:
     """Yield the places of pictures below a folder."""
     # Links are followed, each folder once: one may point to its own parent. In place they are not: what they point to
     # was never named, and would be replaced. They come last, so that no link changes the place of what is really there.

@@ -96,10 +96,10 @@ class Batch:
         self._options = options
         self._listener = listener
         self._destination = destination_of(options)
-        self._log: RunRecord | None = None
+        self._record: RunRecord | None = None
         self._fractions: dict[Job, float] = {}
         # A plain flag: signal handlers interrupt each other, and the lock inside an event would never be free again.
-        self._asked_to_stop = self._told = self._at_once = False
+        self._asked_to_stop = self._has_said_stopping = self._at_once = False
 
     def run(self) -> Report:
         """Enhance every file that has no result yet.
@@ -116,20 +116,20 @@ class Batch:
         started = time.monotonic()
         try:
             with self._destination.held(self._plan.jobs):
-                self._log = RunRecord(self._plan.home, self._asked())
+                self._record = RunRecord(self._plan.home, self._request())
                 pending = self._pending()
                 if pending and not self._ending:
                     # Open the models before the first file: one that is missing is not the file's fault.
                     models = [each.for_sample("uint8") for each in self._models]
                     for model in models:
                         window_px(model, self._enhance)
-                    self._log.model(_facts(models))
+                    self._record.model(_model_facts(models))
                     self._listener.started(len(pending))
-                    self._work(pending, helper_threads([model.device for model in models]))
+                    self._run_jobs(pending, helper_threads([model.device for model in models]))
         finally:
             self.report.seconds = time.monotonic() - started
-            if self._log is not None:
-                self._log.close(self.report)
+            if self._record is not None:
+                self._record.close(self.report)
         return self.report
 
     def dry_run(self) -> Report:
@@ -172,7 +172,7 @@ class Batch:
                 self._finish(Outcome(source=job.source, target=job.target, status="skipped", reason=reason))
         return pending
 
-    def _work(self, pending: Sequence[Job], helpers: int) -> None:
+    def _run_jobs(self, pending: Sequence[Job], helpers: int) -> None:
         def improve(models: Models, items: Sequence[_Item]) -> list[_Item]:
             return [self._improve(item, models, stages.check) for item in items]
 
@@ -181,16 +181,16 @@ class Batch:
         try:
             for ended in drive(stages, pending, has_room, short_of_memory=(MemoryError, OutOfMemoryError)):
                 if ended is not None:
-                    self._settle(*ended)
+                    self._end_job(*ended)
                 if self._ending:
                     stages.leave()
-                self._tell()
+                self._report_progress()
         finally:
             for job, ending in stages.close(at_once=self._at_once):
                 with suppress(OutputError):  # what stopped the run is being raised already
-                    self._settle(job, ending)
+                    self._end_job(job, ending)
 
-    def _settle(self, job: Job, ending: Outcome | Exception) -> None:
+    def _end_job(self, job: Job, ending: Outcome | Exception) -> None:
         """Report a file; a failure becomes its outcome, only an output that cannot be written stops the run."""
         self._fractions.pop(job, None)
         if isinstance(ending, Outcome):
@@ -203,15 +203,15 @@ class Batch:
 
     def _finish(self, outcome: Outcome) -> None:
         self.report.add(outcome)
-        if self._log is not None:
-            self._log.add(outcome)
+        if self._record is not None:
+            self._record.add(outcome)
         self._listener.finished(outcome)
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         for job, fraction in tuple(self._fractions.items()):
             self._listener.progressed(job, fraction)
-        if self._asked_to_stop and not self._told:
-            self._told = True
+        if self._asked_to_stop and not self._has_said_stopping:
+            self._has_said_stopping = True
             self._listener.stopping()
 
     def _read(self, job: Job) -> _Item:
@@ -261,7 +261,7 @@ class Batch:
             return (f"there is no comparison: {error}",)
         return ()
 
-    def _asked(self) -> Mapping[str, Any]:
+    def _request(self) -> Mapping[str, Any]:
         inputs = self._plan.inputs
         options = {"batch": dataclasses.asdict(self._options), "enhance": dataclasses.asdict(self._enhance)}
         return {"inputs": inputs[:RECORDED_INPUTS], "of_inputs": len(inputs), "files": self.report.total, **options}
@@ -271,7 +271,7 @@ def _size(item: _Item) -> int:
     return item.picture.pixels.nbytes
 
 
-def _facts(models: Sequence[Model]) -> Mapping[str, Any]:
+def _model_facts(models: Sequence[Model]) -> Mapping[str, Any]:
     spec = models[0].spec
     facts = {name: getattr(spec, name) for name in ("name", "architecture", "precision", "weights_sha256")}
     return {**facts, "devices": [model.device for model in models]}

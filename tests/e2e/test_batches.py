@@ -120,7 +120,7 @@ def test_in_place_what_fails_stays_as_it_is(photos: Path, models: Path) -> None:
     [
         (["in"], "expected --out DIR for the results, or --in-place"),
         (["in", "-o", "out", "--in-place"], "expected --out or --in-place, got both"),
-        (["in", "--in-place", "--suffix", "x"], "without --suffix and --format"),
+        (["in", "--in-place", "--suffix", "x"], "combined with --suffix or --format"),
         (["in", "--in-place", "--frames", "first"], "the other pictures of a file would be lost"),
         (["in", "-o", "in"], "or replace the pictures themselves with --in-place"),
     ],

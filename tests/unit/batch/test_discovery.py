@@ -8,7 +8,6 @@ import pytest
 from lumen.batch.discovery import find_pictures, place_of_listed, split_list
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
-from lumen.files.patterns import Selection
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -77,14 +76,6 @@ def test_patterns_hold_for_single_files_and_lists_too() -> None:
     assert found("in/a.jpg", "in/B.JPG", exclude=("b*",)) == ["a.jpg"]
     assert found(listed=("in/a.jpg", "in/sub/c.png"), exclude=("in/sub/*",)) == ["in/a.jpg"]
     assert found(listed=("in/sub", "in/a.jpg"), exclude=("sub",)) == ["in/a.jpg"]
-
-
-def test_patterns_match_names_with_newlines_and_no_utf8() -> None:
-    odd = os.fsdecode(b"new\nline\xff.jpg")
-    selection = Selection(include=["new*.jpg"])
-    assert selection.takes(Path(odd))
-    assert selection.takes(Path("sub", odd))
-    assert not selection.takes(Path("x", "a.jpg"))
 
 
 def test_an_excluded_folder_is_not_entered(monkeypatch: pytest.MonkeyPatch) -> None:

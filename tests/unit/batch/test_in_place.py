@@ -36,7 +36,7 @@ def test_only_what_was_enhanced_is_known(folder: Path) -> None:
     assert [state(folder / name) for name in ("a.jpg", "b.jpg")] == ["enhanced", "new"]
 
 
-def test_what_is_sealed_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_its_fingerprint_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enhance(folder / "a.jpg", b"result")
 
     def never(_: Path) -> str:
