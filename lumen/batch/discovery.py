@@ -1,4 +1,4 @@
-"""Find the pictures that are meant: in folders, by name, in lists, and by patterns."""
+"""Find the pictures to enhance: in folders, by name, in lists, and by patterns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lumen.files.patterns import Selection, is_hidden, is_picture_name
 
 @dataclass(frozen=True, kw_only=True)
 class FoundPicture:
-    """A picture, and its place below the output folder."""
+    """A picture, and its path below the output folder."""
 
     path: Path
     relative: Path
@@ -26,18 +26,18 @@ class FoundPicture:
 def find_pictures(
     inputs: Sequence[Path], listed: Sequence[Path], options: BatchOptions, unreadable: Callable[[OSError], None]
 ) -> Iterator[FoundPicture]:
-    """Yield each picture in the order of the inputs, then by name; one that is named twice comes twice.
+    """Yield each picture in the order of the inputs, then by name; one that is given twice is yielded twice.
 
-    What lies in a folder comes before what only a link leads to.
+    Within a folder, real files come before those that are only reached through links.
 
     A folder's tree is mirrored, a single file goes directly into the output folder, and a file of a list keeps its
-    path. Hidden files and folders are left out of folders, and so is the output folder itself.
+    path. Hidden files, hidden folders and the output folder itself are left out of folder scans.
 
     Args:
         inputs: Files (any name) and folders (searched for the suffixes lumen reads).
-        listed: More of both, as lists of files name them: relative to the current folder, or absolute.
+        listed: More of both, from a list of files: relative to the current folder, or absolute.
         options: Output folder, recursion and patterns.
-        unreadable: Told about folders that cannot be listed.
+        unreadable: Called for folders that cannot be listed.
     """
     output = None if options.output is None else real_path(options.output)
     selection = Selection(options.include, options.exclude)
@@ -50,7 +50,7 @@ def find_pictures(
     for given in listed:
         place = place_of_listed(given)
         if output is not None and real_path(given).is_relative_to(output):
-            continue  # the list of the next run will hold the results of this one
+            continue  # the list of a later run may contain the results of this one
         if is_folder(given) and not selection.drops(place):
             for relative in _pictures_in(given, options, selection, unreadable):
                 yield FoundPicture(path=given / relative, relative=place / relative)
@@ -61,7 +61,7 @@ def find_pictures(
 def place_of_listed(given: Path) -> Path:
     """Return where a file of a list goes below the output folder.
 
-    Its path from the current folder, or from the root where it lies elsewhere: two files never share a place.
+    Its path from the current folder, or from the root if it lies elsewhere: two files never share a place.
     """
     absolute = Path(os.path.normpath(given.absolute()))
     here = Path.cwd()
@@ -69,12 +69,12 @@ def place_of_listed(given: Path) -> Path:
 
 
 def split_list(data: bytes, *, null: bool) -> list[Path]:
-    """Return the paths of a list, one per line or ended by a NUL each; empty ones are left out.
+    """Return the paths of a list, one per line or each ended by a NUL; empty ones are left out.
 
-    Only NUL-separated lists can hold names with newlines.
+    Only NUL-separated lists can contain names with newlines.
 
     Raises:
-        UsageError: The list is separated in the other way.
+        UsageError: The list uses the other separator.
     """
     if b"\0" in data and not null:
         raise UsageError("expected one path per line in the list, got NUL characters; add --null")
@@ -88,9 +88,10 @@ def split_list(data: bytes, *, null: bool) -> list[Path]:
 def _pictures_in(
     root: Path, options: BatchOptions, selection: Selection, unreadable: Callable[[OSError], None]
 ) -> Iterator[Path]:
-    """Yield the places of pictures below a folder."""
-    # Links are followed, each folder once: one may point to its own parent. In place they are not: what they point to
-    # was never named, and would be replaced. They come last, so that no link changes the place of what is really there.
+    """Yield the relative paths of the pictures below a folder."""
+    # Links are followed, but each folder is read once: a link may point to its own parent. In place they are not
+    # followed, because files that nobody named would be replaced. They come last, so that no link changes where the
+    # result of a real file goes.
     follow = not options.in_place
     seen = {real_path(options.output)} if options.output is not None else set()
     waiting = deque([Path()])
@@ -113,7 +114,7 @@ def _pictures_in(
 
 
 def _is_first(folder: Path, seen: set[Path]) -> bool:
-    """Remember a folder; return False when it was there already."""
+    """Remember a folder; return False if it was seen before."""
     real = real_path(folder)
     if real in seen:
         return False
@@ -122,8 +123,8 @@ def _is_first(folder: Path, seen: set[Path]) -> bool:
 
 
 def _is_picture(path: Path) -> bool:
-    """Tell by name, and leave out hidden files, and pipes and devices, which would block.
+    """Tell by its name whether a file is a picture; pipes and devices, which would block, are not.
 
-    What cannot be looked at is taken: it then fails by name.
+    A file that cannot be inspected counts as a picture: reading it then reports the failure.
     """
     return is_picture_name(path.name) and type_of(path) in (stat.S_IFREG, 0)

@@ -1,4 +1,4 @@
-"""Many files: decode the next one and encode the last one while the model works on the one between."""
+"""Many files: decode the next one and encode the last one while the model works on the current one."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ RECORDED_INPUTS = 100
 
 
 class BatchListener(Protocol):
-    """Hears what happens; called from the thread that runs the batch."""
+    """Is told what happens, on the thread that runs the batch."""
 
     def started(self, pending: int) -> None:
         """Work begins on that many files."""
 
     def progressed(self, job: Job, fraction: float) -> None:
-        """A part of one picture, in [0, 1], is enhanced; told again and again."""
+        """A fraction of one picture, in [0, 1], is enhanced; called repeatedly."""
 
     def finished(self, outcome: Outcome) -> None:
         """One file is done, skipped, failed or planned."""
 
     def stopping(self) -> None:
-        """The run ends after the files in work, as it was asked to."""
+        """The run was asked to stop, and ends after the files in work."""
 
 
 @dataclass(kw_only=True)
@@ -59,11 +59,11 @@ class _Item:
     picture: Picture
     stamp: Stamp
     seconds: float
-    before: NDArray[np.uint8] | None = None  # reduced, for the comparison
+    before: NDArray[np.uint8] | None = None  # a reduced copy for the comparison
 
 
 class Batch:
-    """One run over many files. `report` is right at any time, also after an interruption."""
+    """One run over many files. `report` is correct at any time, also after an interruption."""
 
     def __init__(
         self,
@@ -76,14 +76,14 @@ class Batch:
         """Prepare a run; nothing is touched yet.
 
         Args:
-            plan: What to do.
-            models: The twins of a model, or several such pairs that each work on pictures of their own.
-            enhance: What is done to each picture.
+            plan: Which files, and where results go.
+            models: The 8-bit and 16-bit pair of model files, or several pairs that work side by side.
+            enhance: How each picture is enhanced.
             options: Where results go.
             listener: Told what happens.
 
         Raises:
-            UsageError: The options would lose what the inputs hold.
+            UsageError: The options would lose part of the inputs.
         """
         if options.in_place and enhance.frames == "first":
             raise UsageError(
@@ -98,20 +98,20 @@ class Batch:
         self._destination = destination_of(options)
         self._record: RunRecord | None = None
         self._fractions: dict[Job, float] = {}
-        # A plain flag: signal handlers interrupt each other, and the lock inside an event would never be free again.
+        # Plain flags: signal handlers can interrupt each other, and would deadlock on the lock inside an event.
         self._asked_to_stop = self._has_said_stopping = self._at_once = False
 
     def run(self) -> Report:
         """Enhance every file that has no result yet.
 
-        A file that fails is recorded and the others go on. On an exception such as KeyboardInterrupt the pictures that
-        are being written are finished, the rest is left for the next run.
+        A file that fails is recorded and the others continue. On an exception such as KeyboardInterrupt the pictures
+        that are being written are finished, and the rest is left for the next run.
 
         Raises:
             OutputError: The output cannot be written; the run stops.
             LockedError: Another run works on the output folder.
             UnavailableError: The model or the device cannot be used.
-            UsageError: A result exists and must not; or the asked window or memory is too small.
+            UsageError: A result exists and must not; or the requested window or memory is too small.
         """
         started = time.monotonic()
         try:
@@ -119,7 +119,7 @@ class Batch:
                 self._record = RunRecord(self._plan.home, self._request())
                 pending = self._pending()
                 if pending and not self._ending:
-                    # Open the models before the first file: one that is missing is not the file's fault.
+                    # Open the models before the first file: a missing model must not count as a failed file.
                     models = [each.for_sample("uint8") for each in self._models]
                     for model in models:
                         window_px(model, self._enhance)
@@ -142,7 +142,7 @@ class Batch:
         """Let `run` return after the files in work; may be called from other threads and from signal handlers.
 
         Args:
-            at_once: Only make the exception that is about to be raised into `run` wait for nothing; the process must
+            at_once: Do not wait for files in work when the next exception is raised into `run`; the process must then
                 end with `lumen.files.atomic.discard_unfinished` and `os._exit`.
         """
         self._at_once |= at_once
@@ -158,7 +158,7 @@ class Batch:
         return self._asked_to_stop or (self._options.fail_fast and bool(self.report.failures))
 
     def _pending(self) -> list[Job]:
-        """Report what cannot or need not be done, and return the rest."""
+        """Report files that cannot be enhanced or need not be, and return the rest."""
         if self._options.existing == "error":
             self._destination.refuse_existing(self._plan.jobs)
         for outcome in self._plan.failures:
@@ -187,11 +187,11 @@ class Batch:
                 self._report_progress()
         finally:
             for job, ending in stages.close(at_once=self._at_once):
-                with suppress(OutputError):  # what stopped the run is being raised already
+                with suppress(OutputError):  # the error that stopped the run is already being raised
                     self._end_job(job, ending)
 
     def _end_job(self, job: Job, ending: Outcome | Exception) -> None:
-        """Report a file; a failure becomes its outcome, only an output that cannot be written stops the run."""
+        """Report a file. An error becomes its outcome; only an output that cannot be written stops the run."""
         self._fractions.pop(job, None)
         if isinstance(ending, Outcome):
             self._finish(ending)
@@ -236,7 +236,7 @@ class Batch:
         started = time.monotonic()
         job, picture = item.job, item.picture
         data, warnings = encode_result(picture, job.source, job.target, self._enhance)
-        # The comparison comes first: where a result is there, nothing is missing.
+        # The comparison is written first: if a result exists, everything that belongs to it does.
         warnings = (*warnings, *self._compare(item))
         needless = self._destination.put(job, data, item.stamp)
         if needless is not None:
@@ -251,7 +251,7 @@ class Batch:
         )
 
     def _compare(self, item: _Item) -> tuple[str, ...]:
-        """Write the comparison, if one is asked for; one that cannot be had is a warning."""
+        """Write the comparison if one was requested; failing to is only a warning."""
         if item.before is None:
             return ()
         try:
