@@ -1,7 +1,7 @@
-"""Bounded pools: while one item is worked on, the next is read and the last is written.
+"""Bounded read | work | write pools: while one item is worked on, the next is read and the last is written.
 
-`Stages` moves jobs from stage to stage. Who drives it decides when the next one begins, by what the stages hold: so
-only a few items are in memory at once, whatever the number of jobs. `drive` takes it through many jobs.
+`Stages` moves jobs from stage to stage. Its caller decides when the next job starts, by what the stages hold: only a
+few items are in memory at once, however many jobs there are. `drive` does so for a sequence of jobs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-TICK_S = 0.2  # how long `drive` stays silent at most
+TICK_S = 0.2  # after which `drive` yields None
 AHEAD_BYTES = 256 << 20  # when more is in memory, nothing further is read
 
 J = TypeVar("J")
@@ -33,11 +33,11 @@ class Steps(Generic[J, I, R, W]):
     """What is done to each job.
 
     Attributes:
-        read: Fetches it.
-        work: One worker works on one item, or on several together. Returns what becomes of each; what is raised belongs
-            to all of them.
-        write: Puts an item away.
-        gather: Returns which of the items that wait join the first one of a run; none by default.
+        read: Reads it.
+        work: Works on one item, or on several together. Returns the result or error of each; an error that it raises
+            belongs to all of them.
+        write: Writes an item.
+        gather: Returns which of the waiting items join the first one; none by default.
     """
 
     read: Callable[[J], I]
@@ -47,12 +47,12 @@ class Steps(Generic[J, I, R, W]):
 
 
 class Stages(Generic[J, I, R, W]):
-    """Jobs on their way: each becomes an item when it is read, and a result when it is written.
+    """Jobs in three stages: a job becomes an item when it is read, and a result when it is written.
 
-    The methods are for one thread, but for `check`.
+    The methods are for one thread, except `check`.
 
     Attributes:
-        workers: How many runs are under way at most.
+        workers: How many workers there are.
         helpers: How many jobs are read at once, and how many are written.
         is_leaving: Whether `leave` was called.
     """
@@ -66,13 +66,13 @@ class Stages(Generic[J, I, R, W]):
         is_behind: Callable[[], bool] | None = None,
         wake: Callable[[], None] | None = None,
     ) -> None:
-        """Prepare; nothing is begun.
+        """Prepare; nothing is started.
 
         Args:
             steps: What is done.
-            workers: What the runs are made with; each makes one at a time.
+            workers: Passed to `work`; each is in use once at a time.
             helpers: Threads that read, and as many that write.
-            is_behind: Tells that no run may begin, as too much is being written.
+            is_behind: Tells that no work may start, because too much is being written.
             wake: Called, on any thread, when a stage has ended and `advance` has something to do.
         """
         self.workers = len(workers)
@@ -117,11 +117,11 @@ class Stages(Generic[J, I, R, W]):
         return len(self.reading) + len(self.ready) + len(self.working) + len(self.writing)
 
     def submit(self, job: J) -> None:
-        """Begin a job."""
+        """Start a job."""
         self._reading[self._start(self._readers, partial(self._steps.read, job))] = job
 
     def submit_writing(self, job: J, item: I) -> None:
-        """Begin a job at its last stage."""
+        """Start a job at its last stage."""
         self._writing[self._start(self._writers, partial(self._steps.write, item))] = (job, item)
 
     def begin_work(self) -> None:
@@ -136,13 +136,13 @@ class Stages(Generic[J, I, R, W]):
             self._working[self._start(self._runners, call)] = (worker, run)
 
     def advance(self, wait_s: float = 0.0) -> Iterator[Ended[J, R]]:
-        """Hand on what the stages have done, and yield each job that has ended with its result or its error.
+        """Pass jobs on to their next stage, and yield each job that has ended with its result or its error.
 
-        What is no `Exception`, such as an interruption, is raised; then and where nobody asks for the rest, `close`
-        still returns what was written.
+        An interruption, such as KeyboardInterrupt, is raised. After that, or if the caller stops iterating, `close`
+        still returns the jobs that were written.
 
         Args:
-            wait_s: How long to wait for one of them, where none is done.
+            wait_s: How long to wait for a stage if none is done.
         """
         running: list[Future[Any]] = [*self._reading, *self._working, *self._writing]
         done = wait(running, wait_s, FIRST_COMPLETED)[0] if running else set()
@@ -151,7 +151,7 @@ class Stages(Generic[J, I, R, W]):
                 yield from self._hand_on(future, _ending(future))
 
     def _hand_on(self, future: Future[Any], ending: Any) -> list[Ended[J, R]]:
-        """Give the next stage what one has made of its jobs, and return those that have ended."""
+        """Pass the jobs of a stage on to the next one, and return those that have ended."""
         if future in self._writing:
             return [(self._writing.pop(future)[0], ending)]
         if future in self._reading:
@@ -174,7 +174,7 @@ class Stages(Generic[J, I, R, W]):
         return ended
 
     def leave(self) -> list[J]:
-        """Begin no more runs, and return the jobs that no worker has; one that is being read ends as `LeftError`."""
+        """Start no more work, and return the jobs that no worker has; one that is being read ends with `LeftError`."""
         self.is_leaving = True
         left = [job for job, _ in self._ready]
         self._ready.clear()
@@ -185,19 +185,19 @@ class Stages(Generic[J, I, R, W]):
         return left
 
     def abort(self) -> None:
-        """Have workers that call `check` leave what they work on."""
+        """Make workers that call `check` abort their items."""
         self._abort.set()
 
     def check(self) -> None:
-        """Raise `LeftError` after `abort`; for workers to call now and then."""
+        """Raise `LeftError` after `abort`; workers call it now and then."""
         if self._abort.is_set():
             raise LeftError
 
     def close(self, *, at_once: bool = False) -> list[Ended[J, R]]:
-        """End: what is being written is finished and returned, the rest is dropped.
+        """End: jobs that are being written are finished and returned, the rest is dropped.
 
         Args:
-            at_once: Wait for nothing; for a process that is about to end.
+            at_once: Do not wait, because the process is about to end.
         """
         self.abort()
         for pool in (self._readers, self._runners):
@@ -217,17 +217,17 @@ class Stages(Generic[J, I, R, W]):
 
 
 def _ending(future: Future[Any]) -> Any:
-    """Return what a stage returned or raised; what is no `Exception` is raised."""
+    """Return what a stage returned, or its error; an interruption is raised."""
     error = future.exception()
     return error if isinstance(error, Exception) else future.result()
 
 
 def few_inside(stages: Stages[Any, I, Any, Any], size: Callable[[I], int]) -> bool:
-    """Tell whether another job may begin: a few are inside at once, and of large ones only one.
+    """Tell whether another job may start: a few at a time, and of large ones only one.
 
     Args:
-        stages: Where it would begin.
-        size: Returns the bytes that an item holds.
+        stages: Where it would start.
+        size: Returns the bytes that an item takes.
     """
     ahead = len(stages.reading) + len(stages.ready)
     if ahead >= max(stages.workers, stages.helpers) or stages.inside >= stages.workers + 2 * stages.helpers:
@@ -244,13 +244,13 @@ def drive(
 ) -> Iterator[Ended[J, R] | None]:
     """Yield each job that has ended with its result or its error, and None from time to time.
 
-    After `Stages.leave` no other job begins, and those that were left are not yielded.
+    After `Stages.leave` no other job starts, and jobs that were left are not yielded.
 
     Args:
-        stages: Where the jobs go through.
-        jobs: In the order in which they are begun.
-        has_room: Tells whether another job may begin.
-        short_of_memory: Errors after which a job is tried once more, alone.
+        stages: What the jobs go through.
+        jobs: In the order in which they are started.
+        has_room: Tells whether another job may start.
+        short_of_memory: Errors after which a job is retried once, alone.
     """
     waiting, again = deque(jobs), deque[J]()
     is_alone = False
@@ -280,7 +280,7 @@ def drive(
 
 
 def in_order(ended: Iterable[tuple[int, R] | None]) -> Iterator[R]:
-    """Yield what became of numbered jobs in the order of their numbers, from 0."""
+    """Yield the results of jobs numbered from 0 in the order of their numbers."""
     waiting: dict[int, R] = {}
     following = 0
     for each in ended:

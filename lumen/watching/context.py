@@ -13,13 +13,13 @@ from lumen.watching.observing.tree import Tree
 
 @dataclass(frozen=True, kw_only=True)
 class WatchContext:
-    """What all parts of one watcher share.
+    """Passed to every part of a watcher.
 
     Attributes:
         tree: The watched folder.
         ledger: The ledger of the output folder.
         options: How it is watched, and where results go.
-        events: Told what happens.
+        events: Where events go.
         clock: The clocks.
     """
 

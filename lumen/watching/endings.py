@@ -1,4 +1,4 @@
-"""Decides what became of every file that left the worker, and keeps results that cannot be written at the moment."""
+"""Records what became of every file that left the worker, and keeps results while the disk cannot take them."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from lumen.stages import LeftError
 from lumen.watching.context import WatchContext
 from lumen.watching.ledger.ledger import FileOutcome, FinalStatus
 from lumen.watching.ledger.schema import DamagedLedgerError
-from lumen.watching.output import OutputHealth
+from lumen.watching.output import HeldOutput
 from lumen.watching.retire import Retirement, is_to_retire
 from lumen.watching.watcher import Watcher
 from lumen.watching.worker import ChangedError, Ending, KnownError, LostModelsError, Work, Worker
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 2.0  # between two looks at the output folder
+LOOK_S = 2.0  # between two checks of the output folder
 FIRST_MEND_S, LONGEST_MEND_S = 1.0, 10.0
-LONGEST_RELAPSE_S = 300.0  # when work can go on, and cannot again at once, time after time
+LONGEST_RELAPSE_S = 300.0  # longest pause when work resumes and fails again at once, repeatedly
 
 
 class Endings:
-    """Records outcomes in the ledger. For the thread of the watcher."""
+    """Writes endings to the ledger. For the thread of the watcher."""
 
-    def __init__(self, context: WatchContext, watcher: Watcher, worker: Worker, output: OutputHealth) -> None:
-        """Remember who works on the files, and where results go."""
+    def __init__(self, context: WatchContext, watcher: Watcher, worker: Worker, output: HeldOutput) -> None:
+        """Take the parts that files come from and go to."""
         self.held: list[Work] = []  # results that could not be written
-        self._unrecorded: deque[Ending] = deque()  # ends that the ledger could not take
+        self._unrecorded: deque[Ending] = deque()  # endings that the ledger could not take yet
         self._watcher = watcher
         self._worker = worker
         self._output = output
@@ -51,7 +51,7 @@ class Endings:
         self._mend_s = self._relapse_s = FIRST_MEND_S
 
     def turn(self) -> None:
-        """Record what has ended, check the output, and move or remove inputs.
+        """Record what has ended, retire inputs, and check the output folder.
 
         Raises:
             DamagedLedgerError: The ledger cannot be used any more.
@@ -69,7 +69,7 @@ class Endings:
         self._check_output()
 
     def take(self, endings: Iterable[Ending]) -> None:
-        """Record outcomes; those that the ledger cannot take now are kept for the next time."""
+        """Write endings to the ledger; those that it cannot take now are kept for the next time."""
         self._unrecorded.extend(endings)
         while self._unrecorded:
             ending = self._unrecorded.popleft()
@@ -113,7 +113,7 @@ class Endings:
             self._emit("note", "warning", path=settled.relative, message=warning)
 
     def _fault(self, work: Work, error: Exception) -> None:
-        """Retry after a fault that may pass, else record the file as failed or unsupported."""
+        """Try again after a fault that may pass; fail the file after one that will not, or after the last attempt."""
         log.debug("%s failed", work.settled.path, exc_info=error)
         reason = reason_of(error)
         if isinstance(error, UnsupportedError | MissingExtraError):
@@ -144,7 +144,7 @@ class Endings:
         )
 
     def _hold(self, work: Work, error: OutputError) -> None:
-        """Keep a result until it can be written; if only its own place is the problem, try it again later."""
+        """Keep a result until it can be written; if only its own path is the problem, defer the file instead."""
         if isinstance(error, DiskFullError) or self._is_output_faulty():
             self.held.append(work)
             self._pause(error)
@@ -168,7 +168,7 @@ class Endings:
         self._watcher.pause("output", str(error))
 
     def _check_output(self) -> None:
-        """Pause while the disk is full or the folder is gone, and continue afterwards."""
+        """Pause if the disk is short of space or the folder has gone; resume when the problem is solved."""
         now = self._clock.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_S
@@ -182,7 +182,7 @@ class Endings:
             self._mend(now)
 
     def _mend(self, now: float) -> None:
-        """Try once more what could not be written, and continue when all of it is."""
+        """Retry what could not be written; resume when nothing of it is left."""
         self._mend_s = min(2 * self._mend_s, LONGEST_MEND_S)
         self._next_mend = now + self._mend_s
         try:
@@ -197,11 +197,11 @@ class Endings:
             self._worker.write_again(work)
         self.take(())
         if held or self._worker.is_writing:
-            self._next_mend = now + FIRST_MEND_S  # to look how they fared
+            self._next_mend = now + FIRST_MEND_S  # to see whether they were written
         elif not self._unrecorded:
             self._watcher.resume("output")
 
 
 def _is_of_the_system(error: Exception) -> bool:
-    """Tell whether an error comes from the file system, and not from a decoder that uses the same type."""
+    """Tell whether an error comes from the file system; decoders raise the same type without an error number."""
     return isinstance(error, OSError) and error.errno is not None

@@ -1,4 +1,4 @@
-"""Keeps, moves or removes finished inputs, as the operator asked, once the ledger says it is due."""
+"""Keeps, moves or removes finished inputs, as the options ask, once the ledger says it is due."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from lumen.watching.ledger.ledger import Row
 from lumen.watching.moving import give_back, move, seize
 
 AT_ONCE = 100
-SLICE_S = 1.0  # another disk may be slow, and signals and results are waited for
+SLICE_S = 1.0  # another disk may be slow, and signals and results must be handled
 AGAIN_S = 60.0  # after some could not be moved or removed
 
 
 def is_to_retire(status: str, options: WatchOptions) -> bool:
-    """Tell whether an input is moved or removed after this end."""
+    """Tell whether an input is moved or removed after it ended with this status."""
     if status == "done":
         return options.on_success != "keep"
     return status in ("failed", "unsupported") and options.failed_dir is not None
 
 
 class Retirement:
-    """Works off the versions that the ledger marks as to be retired. A file that was replaced since is left alone."""
+    """Moves or removes the files that the ledger marks as due. A file that was replaced since is left alone."""
 
     def __init__(self, context: WatchContext) -> None:
-        """Take what is wanted."""
+        """Take the options and the ledger."""
         self._tree = context.tree
         self._ledger = context.ledger
         self._options = context.options
@@ -37,7 +37,7 @@ class Retirement:
         self._next = float("-inf")
 
     def work(self) -> bool:
-        """Do what is due, a part at a time; return whether more may be due.
+        """Retire some of the files that are due; return whether more may be due.
 
         Raises:
             OutputError: The ledger cannot be written.
@@ -51,17 +51,22 @@ class Retirement:
             retired += [row.key] if self._retire(row) else []
             if self._clock.monotonic() > until:
                 break
-        self._ledger.retired(retired)
+        self._ledger.mark_retired(retired)
         if len(rows) == AT_ONCE or (rows and self._after != rows[-1].key):
             return True
         if self._failed:
-            self._emit("retire", "warning", files=self._failed, message="inputs could not be moved or removed; later")
+            self._emit(
+                "retire",
+                "warning",
+                files=self._failed,
+                message="inputs could not be moved or removed; trying again later",
+            )
             self._next = self._clock.monotonic() + AGAIN_S
         self._after = self._failed = 0
         return False
 
     def _retire(self, row: Row) -> bool:
-        """Return whether nothing is left to do with a file."""
+        """Retire one file; return whether nothing is left to do with it."""
         path = self._tree.path(row.relative)
         try:
             if not is_to_retire(row.status, self._options):
@@ -70,8 +75,8 @@ class Retirement:
             seized = seize(path, lambda place: self._tree.look(self._beside(row, place)) == row.version)
             if seized is None:
                 if self._tree.is_same():
-                    return True  # it was removed, or a newer one has its place
-                self._failed += 1  # it is not gone, the folder is
+                    return True  # it was removed, or a newer file has its name
+                self._failed += 1  # the whole folder has gone, not this file
                 return False
             try:
                 self._act(row, seized)

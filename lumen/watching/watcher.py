@@ -1,4 +1,4 @@
-"""The watcher: yields settled files one after the other, and records in the ledger what became of them."""
+"""The watcher: yields settled files in order, and records in the ledger what became of them."""
 
 from __future__ import annotations
 
@@ -21,63 +21,63 @@ from lumen.watching.versions import Settled
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
 SHORTEST_DEFERRAL_S, LONGEST_DEFERRAL_S = 10.0, 600.0
-SHORTEST_NAP_S = 0.2  # where something is due that cannot be taken yet
-MOST_INTERRUPTIONS = 100  # a file that was in work each time so many processes ended is given up
-MOST_LINES = 10  # of one kind at once; then their number is told
+SHORTEST_NAP_S = 0.2  # while a due file cannot be started yet
+MOST_INTERRUPTIONS = 100  # a file that was in work each time the process ended so often is given up
+MOST_LINES = 10  # of one kind at once; beyond that only their number is reported
 
 
 class Watcher:
-    """Yields settled files, and writes down what became of them. For one thread, but for `stop`.
+    """Yields settled files, and records what became of them. For one thread, except `stop`.
 
     Attributes:
-        hints: Collects where to look.
-        paused: Why nothing is started, by what asked for the pause.
-        counts: How many files ended as what since the start.
+        hints: Where to look next.
+        paused: Why no file is started, by the part that asked for the pause.
+        counts: Files ended since the start, by status.
     """
 
     def __init__(
         self,
         context: WatchContext,
-        place: Callable[[str], str],
+        result_path: Callable[[str], str],
         *,
         hints: Hints | None = None,
         begin: Observe = observe,
     ) -> None:
-        """Prepare; nothing is looked at yet.
+        """Prepare; nothing is scanned yet.
 
         Args:
-            context: What is watched, and how.
-            place: Returns the path of a result below the output folder for that of its file below the watched one.
-            hints: Collects where to look; whoever works on files may wake it.
-            begin: Starts an observation.
+            context: What all parts share.
+            result_path: Returns the path of a result below the output folder, given that of its file.
+            hints: Where to look next; its `wake` ends the wait between two rounds.
+            begin: Starts an observer.
         """
         self.hints = hints or Hints()
         self.paused: dict[str, str] = {}
         self._tree = context.tree
         self._ledger = context.ledger
         self._options = context.options
-        self._place = place
+        self._result_path = result_path
         self._emit = context.events.emit
         self._clock = context.clock
         self._supervisor = Supervisor(context, self.hints, begin=begin)
         self._scanner = Scanner(context, self.hints, self._supervisor)
         self.counts: Counter[str] = Counter()
         self._working: dict[int, Row] = {}
-        self._deferred: set[int] = set()  # with `oneshot` alone: it ends without them
+        self._deferred: set[int] = set()  # only with `oneshot`, which ends without them
         self._is_stopped = False
         self._scans_noted = 0
         self._started_at = self._clock.time()
 
     def files(self, room: Callable[[], int]) -> Iterator[Settled | None]:
-        """Yield the files to process now, and None whenever there are no more for now; then wait for the next.
+        """Yield files to process, and None whenever there are no more for now; then wait for the next.
 
-        It ends after `stop`, and with `oneshot` when everything that is there is finished.
+        Ends after `stop`, and with `oneshot` when every file is finished.
 
         Args:
-            room: Returns how many files can be taken now.
+            room: Returns how many files can be started now.
 
         Raises:
-            DamagedLedgerError: The ledger cannot be used any more.
+            DamagedLedgerError: The ledger can no longer be used.
         """
         try:
             while not self._is_stopped:
@@ -95,37 +95,37 @@ class Watcher:
                     nap = self._nap_s(has_room=room() > 0)
                 self.hints.wait(nap)
         finally:
-            self._scanner.abort_scan()
+            self._scanner.cancel_scan()
             self._supervisor.stop()
 
     def stop(self) -> None:
-        """Let `files` end; may be called from other threads and from signal handlers."""
+        """End `files`; may be called from other threads and from signal handlers."""
         self._is_stopped = True
         self.hints.wake()
 
     # Pausing
 
     def pause(self, key: str, reason: str) -> None:
-        """Start nothing until `resume` is called for the same key."""
+        """Start no file until `resume` is called for the same key."""
         is_news = key not in self.paused
         self.paused[key] = reason
         if is_news:
-            self._scanner.abort_scan()
+            self._scanner.cancel_scan()
             self._emit("paused", "warning", reason=reason)
-            self.note()
+            self.write_status()
 
     def resume(self, key: str) -> None:
         """End a pause."""
         if self.paused.pop(key, None) is not None and not self.paused:
-            self._emit("resumed", "warning", message="work goes on")
-            self._scanner.want_scan()
-            self.note()
+            self._emit("resumed", "warning", message="work continues")
+            self._scanner.request_scan()
+            self.write_status()
             self.hints.wake()
 
-    def note(self, state: str = "") -> None:
-        """Write down for `--status` how it stands, if the ledger can be written."""
+    def write_status(self, state: str = "") -> None:
+        """Record the state of the watcher for `--status`, if the ledger can be written."""
         with suppress(OutputError):
-            self._ledger.note(
+            self._ledger.write_facts(
                 state=state or ("paused" if self.paused else "watching"),
                 reason="; ".join(self.paused.values()),
                 settling=self._scanner.settling,
@@ -137,7 +137,7 @@ class Watcher:
             )
 
     def is_input_there(self) -> bool:
-        """Look whether the watched folder is still there, and the same."""
+        """Check that the watched folder still exists and is the same."""
         before = self._tree.identity
         self._check_input(now=True)
         return "input" not in self.paused and self._tree.identity == before
@@ -145,18 +145,18 @@ class Watcher:
     # What became of a file
 
     def finish(self, outcome: FileOutcome) -> None:
-        """Write down the end of a file."""
+        """Record the end of a file."""
         self._ledger.finish(outcome)
         self.counts[outcome.status] += 1
         self._working.pop(outcome.key, None)
 
     def try_again(self, settled: Settled, reason: str, *, is_incomplete: bool) -> bool:
-        """Have a file tried again later and later; return False after the last attempt, when it must be finished.
+        """Schedule another attempt, at growing intervals; return False after the last one.
 
         Args:
             settled: The file.
-            reason: Why it could not be finished.
-            is_incomplete: It may still be on its way: its last attempt comes `incomplete_timeout_s` after its first.
+            reason: Why this attempt failed.
+            is_incomplete: It may still be uploading: its last attempt comes `incomplete_timeout_s` after its first.
                 Otherwise it is tried again soon.
         """
         now, attempts = self._clock.time(), settled.attempts + 1
@@ -176,28 +176,28 @@ class Watcher:
 
     @property
     def deferred(self) -> int:
-        """With `oneshot`, how many files are left for another time."""
+        """With `oneshot`, how many files are left for another run."""
         return len(self._deferred)
 
     def defer(self, settled: Settled, reason: str) -> None:
-        """Have a file tried again later without counting an attempt: the fault is not the file's."""
+        """Schedule a file for later without counting an attempt: the problem is not the file."""
         now = self._clock.time()
         wait = min(max((now - settled.first_seen) / 2, SHORTEST_DEFERRAL_S), LONGEST_DEFERRAL_S)
         self._ledger.retry(settled.key, now + wait, attempts=settled.attempts, reason=reason)
         self._working.pop(settled.key, None)
         if self._options.oneshot:
             self._deferred.add(settled.key)
-        if settled.reason != reason:  # said once, not every time
+        if settled.reason != reason:  # reported once, not every time
             self._emit("deferred", "warning", path=settled.relative, again_in_s=round(wait, 1), reason=reason)
 
     def adopt(self, settled: Settled, digest: bytes) -> None:
-        """Take a file for the finished version that has its content."""
+        """Treat a file as the finished version that has the same content."""
         self._ledger.adopt(settled.key, digest)
         self._working.pop(settled.key, None)
         self._emit("known", "debug", path=settled.relative)
 
     def look_again(self, settled: Settled) -> bool:
-        """Start over with a file that changed or disappeared since it had settled; return False if it did neither."""
+        """Let a file settle again if it changed or went since; return False if it is unchanged."""
         try:
             version = self._tree.look(settled.relative)
         except OSError:
@@ -214,7 +214,7 @@ class Watcher:
         return True
 
     def give_back(self, files: Sequence[Settled]) -> None:
-        """Let files wait again as if they had not been taken."""
+        """Let files wait again as if they had not been started."""
         self._ledger.give_back([settled.key for settled in files])
         for settled in files:
             self._working.pop(settled.key, None)
@@ -223,7 +223,7 @@ class Watcher:
 
     @contextmanager
     def _pausing(self) -> Iterator[None]:
-        """Pause where the ledger cannot be written; who resumes it makes sure that it can."""
+        """Pause if the ledger cannot be written; the part that resumes checks that it can."""
         try:
             yield
         except DamagedLedgerError:
@@ -239,11 +239,11 @@ class Watcher:
         try:
             self._scanner.look()
         except OSError as error:
-            self._supervisor.lose(error)
+            self._supervisor.mark_absent(error)
             self._check_input()
         if self._scanner.scans > self._scans_noted:
             self._scans_noted = self._scanner.scans
-            self.note()
+            self.write_status()
 
     def _check_input(self, *, now: bool = False) -> None:
         self._supervisor.check(now=now)
@@ -253,9 +253,9 @@ class Watcher:
             self.pause("input", absence)
 
     def _take(self, count: int) -> list[Settled]:
-        """Return at most `count` files to process now, marked as in work."""
+        """Return at most `count` files to process, marked as in work."""
         if any(row.interruptions >= SUSPECT_AFTER for row in self._working.values()):
-            return []  # one that may crash the process is alone
+            return []  # a suspect is processed alone
         now = self._clock.time()
         rows = self._ledger.next(
             count + len(self._working),
@@ -264,30 +264,30 @@ class Watcher:
             longest_wait_s=max(self._options.incomplete_timeout_s, LONGEST_DEFERRAL_S),
         )
         rows = [row for row in self._still_there(rows) if self._may_begin(row)][:count]
-        owned = self._ledger.begin({row.key: (row.relative, self._place(row.relative)) for row in rows})
+        owned = self._ledger.begin({row.key: (row.relative, self._result_path(row.relative)) for row in rows})
         self._deferred.difference_update(row.key for row in rows)
         taken = []
         for row in rows:
             settled = self._settled(row)
             if row.key in owned:
-                self._refuse(settled, f"its result is that of {owned[row.key]} already; use another --format or name")
+                self._refuse(settled, f"its result already belongs to {owned[row.key]}; use another --format or name")
             elif row.interruptions >= MOST_INTERRUPTIONS:
                 self._refuse(settled, f"lumen ended {row.interruptions} times while it worked on this file")
             else:
                 self._working[row.key] = row
                 taken.append(settled)
         if len(taken) < len(rows):
-            self.hints.wake()  # there is room for the next at once
+            self.hints.wake()  # there is room for more at once
         return taken
 
     def _may_begin(self, row: Row) -> bool:
-        """Tell whether a file may be processed now: one at a time of each name, and a suspect one alone."""
+        """Tell whether a file may be started: one version of a name at a time, and a suspect only alone."""
         if any(row.relative == other.relative for other in self._working.values()):
             return False
         return row.interruptions < SUSPECT_AFTER or not self._working
 
     def _still_there(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the versions that are what they were; what has gone or changed meanwhile is taken out."""
+        """Return the versions that are unchanged; those that went or changed leave the ledger."""
         kept, gone, unreadable = [], [], []
         for row in rows:
             try:
@@ -300,12 +300,12 @@ class Watcher:
             else:
                 gone.append((row, version))
         if (gone or unreadable) and not self.is_input_there():
-            return []  # they are not gone, the folder is
+            return []  # the whole folder has gone, not these files
         for row, fault in unreadable:
             self.defer(self._settled(row), f"cannot look at the file: {fault.strerror or fault}")
         if gone:
             self._ledger.forget([row.key for row, _ in gone])
-            self.hints.wake()  # the next can be taken at once
+            self.hints.wake()  # the next can be started at once
         for row, version in gone:
             self._scanner.see(row.relative, version)
         lost = [row for row, version in gone if version is None]
@@ -346,7 +346,7 @@ class Watcher:
         return self._ledger.unfinished() <= len(self._deferred)
 
     def _nap_s(self, *, has_room: bool) -> float:
-        """Return for how many seconds nothing has to be done, unless events come in."""
+        """Return how long nothing has to be done if no hint arrives."""
         if self.paused or self._is_stopped:
             return CHECK_S
         nap = min(CHECK_S, self._scanner.nap_s())

@@ -1,4 +1,4 @@
-"""Reads, enhances and writes files as they come: decoded ahead, small frames enhanced together, written behind."""
+"""Files through the stages: decoded ahead, enhanced alone or with others like them, encoded and written behind."""
 
 from __future__ import annotations
 
@@ -25,26 +25,23 @@ from lumen.runtime.protocols import Models
 from lumen.stages import Stages, Steps
 from lumen.watching.versions import Settled, Version
 
-AHEAD = 16  # decoded pictures, while they are small
-AHEAD_BYTES = 64 << 20  # when more are decoded, no other file is read
+AHEAD = 16  # decoded pictures, if they are small
+AHEAD_BYTES = 64 << 20  # when more is decoded, no other file is started
 BEHIND = 24  # pictures that are being written
 BEHIND_BYTES = 256 << 20
 PROBE_PX = 64
 
-WorkStage = Literal["read", "model", "write"]
-Look = Callable[[str], Version | None]
-
 
 class ChangedError(LumenError):
-    """The file has changed since it settled."""
+    """A file changed after it had settled."""
 
 
 class KnownError(Exception):
-    """The file has the content of a finished version."""
+    """A file has the content of a version that is finished already."""
 
 
 class LostModelsError(Exception):
-    """The models fail on every picture; the cause says why."""
+    """The models fail with every picture; `__cause__` says why."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -54,19 +51,19 @@ class Work:
     Attributes:
         settled: The file.
         target: Where its result goes.
-        stage: Where it is, or was when it ended.
-        picture: From decoding to encoding.
-        data: The encoded result; it is kept until it is on the disk.
-        digest: Of the input's content.
-        seconds: Spent on it so far, waiting not counted.
+        stage: Its stage, or the one it ended in.
+        picture: The picture, from decoding to encoding.
+        data: The encoded result, until it is on the disk.
+        digest: Of the content of the input.
+        seconds: Spent on it so far, without waiting.
         megapixels: Size of the picture.
-        together: How many pictures shared the run of the model.
+        together: How many pictures shared its run of the model.
         warnings: What could not be kept.
     """
 
     settled: Settled
     target: Path
-    stage: WorkStage = "read"
+    stage: Literal["read", "model", "write"] = "read"
     picture: Picture | None = None
     data: bytes | None = None
     digest: bytes = b""
@@ -77,7 +74,7 @@ class Work:
 
     @property
     def nbytes(self) -> int:
-        """Memory that it holds."""
+        """Memory that it takes."""
         return (0 if self.picture is None else self.picture.pixels.nbytes) + len(self.data or b"")
 
 
@@ -85,13 +82,13 @@ Ending = tuple[Work, Exception | None]
 
 
 class Worker:
-    """Takes files through the stages. Its methods are for one thread; `wake` is called from others."""
+    """Takes files through the stages. Its methods are for one thread; `wake` is called on others."""
 
     def __init__(
         self,
         models: Sequence[Models],
         options: EnhanceOptions,
-        look: Look,
+        look: Callable[[str], Version | None],
         wake: Callable[[], None],
         *,
         helpers: int = 1,
@@ -99,9 +96,9 @@ class Worker:
         """Prepare.
 
         Args:
-            models: Each set works on pictures of its own.
-            options: What is done to each picture.
-            look: Returns what the file of a relative path is now.
+            models: Sets of models that work side by side.
+            options: How each picture is enhanced.
+            look: Returns the current version of a file, given its relative path.
             wake: Called when a stage has ended, and `advance` has something to do.
             helpers: Threads that read, and as many that write.
         """
@@ -112,12 +109,12 @@ class Worker:
 
     @property
     def inside(self) -> int:
-        """How many files are here."""
+        """How many files are in work."""
         return self._stages.inside
 
     @property
     def room(self) -> int:
-        """How many files can be taken now."""
+        """How many files can be started now."""
         reading, ready = len(self._stages.reading), self._stages.ready
         if _nbytes(ready) > AHEAD_BYTES or self._is_behind():
             return 0
@@ -133,11 +130,11 @@ class Worker:
         self._stages.submit(work)
 
     def write_again(self, work: Work) -> None:
-        """Try again to write a result."""
+        """Write a result that could not be written before."""
         self._stages.submit_writing(work, work)
 
     def advance(self) -> list[Ending]:
-        """Hand on what the stages have done, and return the files that have ended, with their error if there is one."""
+        """Pass files on to their next stage, and return those that have ended, with their error if there is one."""
         ended = list(self._stages.advance())
         self._stages.begin_work()
         return ended
@@ -147,11 +144,11 @@ class Worker:
         return self._stages.leave()
 
     def abort(self) -> None:
-        """Abort the pictures that the model works on, at the next tile."""
+        """Abort the pictures that the model works on."""
         self._stages.abort()
 
     def close(self) -> list[Work]:
-        """End without waiting, and return the files that are left; hanging threads keep the process alive."""
+        """End without waiting, and return the files that are left; threads that hang would keep the process alive."""
         stages = self._stages
         stages.close(at_once=True)
         return [*stages.ready, *stages.reading, *stages.working, *stages.writing]
@@ -167,7 +164,7 @@ class Worker:
         try:
             count = frames_per_run(first.picture, models, self._options)
         except LumenError:
-            return ()  # the run itself will say it
+            return ()  # the run itself reports the error
         alike = [work for work in others if work.picture is not None and are_alike(first.picture, work.picture)]
         return alike[: count - 1]
 
@@ -180,7 +177,7 @@ class Worker:
             if work.digest not in settled.known_digests:
                 work.picture = read_source(settled.path, self._options, work.target)
         except Exception as error:
-            # A file that is being replaced may look damaged, or be gone.
+            # A file that is being replaced may seem damaged or missing.
             if self._has_changed(settled):
                 raise ChangedError from error
             raise
@@ -220,14 +217,14 @@ class Worker:
             if work.picture is not None:
                 work.picture = enhance_picture(work.picture, models, self._options, lambda _: self._stages.check())
         except UnavailableError as error:
-            return self._blamed(error, models)
+            return self._attribute(error, models)
         except Exception as error:  # noqa: BLE001
             return error
         work.seconds += time.monotonic() - started
         return work
 
-    def _blamed(self, error: UnavailableError, models: Models) -> Exception:
-        """Return the error itself if the models still work on another picture, else `LostModelsError`."""
+    def _attribute(self, error: UnavailableError, models: Models) -> Exception:
+        """Return the error itself if the models still work with another picture, `LostModelsError` if not."""
         picture = Picture(pixels=np.full((PROBE_PX, PROBE_PX, 3), 40, np.uint8), format="png")
         try:
             enhance_picture(picture, models, self._options)
@@ -254,7 +251,7 @@ def _nbytes(works: Sequence[Work]) -> int:
 
 
 def _make_durable_folder(folder: Path) -> None:
-    """Make a folder and those above it, and flush their names to the disk: an input may be removed after this."""
+    """Make a folder and its missing parents, and flush their names to the disk: the input may be removed after this."""
     if is_folder(folder):
         return
     missing = [each for each in (folder, *folder.parents) if not is_folder(each)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from lumen.watching.context import WatchContext
 from lumen.watching.events import Event, Events
 from lumen.watching.ledger.ledger import FileOutcome, FinalStatus, Ledger
 from lumen.watching.observing.hints import Hints
-from lumen.watching.observing.observer import Kind, LimitReachedError
+from lumen.watching.observing.observer import LimitReachedError, ObserverKind
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
 from lumen.watching.watcher import Watcher
+
+_FACT = r" [a-z_]+=(\"(\\.|[^\"])*\"|\S+)"
+EVENT_LINE = re.compile(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z (debug|info|warning|error) [a-z]+({_FACT})*")
 
 
 class FakeClock:
@@ -49,8 +53,8 @@ class FakeHints(Hints):
 class FakeObservation:
     """What watches nothing; tests say what it has noticed."""
 
-    def __init__(self, _tree: Tree, hints: Hints, kind: Kind) -> None:
-        self.kind: Kind = kind
+    def __init__(self, _tree: Tree, hints: Hints, kind: ObserverKind) -> None:
+        self.kind: ObserverKind = kind
         self.hints = hints
         self.trouble: str | None = None
         self.blind = False
@@ -64,6 +68,18 @@ class FakeObservation:
 
     def stop(self) -> None:
         self.stopped = True
+
+
+def write_file(path: Path, data: bytes = b"x") -> Path:
+    """Write a file, and the folders above it where they are missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def outcome(key: int, status: FinalStatus, finished_at: float, *, attempts: int = 1, **facts: Any) -> FileOutcome:
+    """Return the end of a version, at the first attempt by default."""
+    return FileOutcome(key=key, status=status, finished_at=finished_at, attempts=attempts, **facts)
 
 
 class Stage:
@@ -98,7 +114,7 @@ class Stage:
         self.watcher = Watcher(self.context, str, hints=self.hints, begin=self._begin)
         self.files = self.watcher.files(lambda: self.room)
 
-    def _begin(self, tree: Tree, hints: Hints, kind: Kind) -> FakeObservation:
+    def _begin(self, tree: Tree, hints: Hints, kind: ObserverKind) -> FakeObservation:
         if self.refuse:
             raise self.refuse.pop(0)
         self.observations.append(FakeObservation(tree, hints, kind))
@@ -133,25 +149,16 @@ class Stage:
         """Let time pass, finish the files whose turn came, and return their paths."""
         taken = self.take(seconds)
         for settled in taken:
-            self.finish(settled)
+            self.finish(settled, digest=b"0" * 16)
         return [settled.relative for settled in taken]
 
-    def finish(self, settled: Settled, status: FinalStatus = "done") -> None:
-        """Finish a file whose turn came."""
-        outcome = FileOutcome(
-            key=settled.key,
-            status=status,
-            finished_at=self.clock.time(),
-            attempts=settled.attempts + 1,
-            digest=b"0" * 16,
-        )
-        self.watcher.finish(outcome)
+    def finish(self, settled: Settled, digest: bytes | None = None) -> None:
+        """Write down that a file is done."""
+        self.watcher.finish(outcome(settled.key, "done", self.clock.time(), digest=digest))
 
     def write(self, name: str, data: bytes = b"x", *, mtime: float | None = None) -> Path:
         """Write a file, without telling of it."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        path = write_file(self.root / name, data)
         if mtime is not None:
             os.utime(path, (mtime, mtime))
         return path

@@ -8,16 +8,14 @@ from typing import Any
 
 from lumen.errors import OutputError
 from lumen.watching.endings import Endings
-from lumen.watching.ledger.ledger import FileOutcome
-from tests.support.watching import Stage
+from tests.support.watching import Stage, outcome
 
 
 def test_inputs_stay_while_the_output_is_not_what_it_should_be(tmp_path: Path) -> None:
     stage = Stage(tmp_path, settle_s=1.0, on_success="delete")
     path = stage.write("a.jpg")
     (settled,) = stage.take()
-    due = FileOutcome(key=settled.key, status="done", finished_at=0.0, attempts=1, is_to_retire=True)
-    stage.watcher.finish(due)
+    stage.watcher.finish(outcome(settled.key, "done", 0.0, is_to_retire=True))
 
     def mend() -> None:
         raise OutputError("it is still away")

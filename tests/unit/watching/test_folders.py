@@ -8,10 +8,7 @@ import pytest
 
 from lumen.config import WatchOptions
 from lumen.errors import UsageError
-from lumen.watching.folders import check_layout, default_output
-from lumen.watching.versions import Version
-
-ONE, TWO = Version(1, 1, 1), Version(2, 1, 1)
+from lumen.watching.folders import check_folders, default_output
 
 
 @pytest.fixture
@@ -49,17 +46,17 @@ def test_layouts_that_would_overwrite_are_refused(output: str, archive: str | No
         failed_dir=Path(failed) if failed else None,
     )
     with pytest.raises(UsageError, match="elsewhere"):
-        check_layout(Path("in"), options)
+        check_folders(Path("in"), options)
 
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(("output", "archive"), [("out", "done"), ("in/out", "in/done"), ("in/out", "done")])
 def test_layouts_that_are_safe(output: str, archive: str) -> None:
-    check_layout(Path("in"), WatchOptions(output=Path(output), on_success="move", archive=Path(archive)))
+    check_folders(Path("in"), WatchOptions(output=Path(output), on_success="move", archive=Path(archive)))
 
 
 def test_there_must_be_a_folder_to_watch(here: Path) -> None:
     (here / "file").touch()
     for name in ("nothing", "file"):
         with pytest.raises(UsageError, match="expected a folder to watch"):
-            check_layout(Path(name), WatchOptions(output=Path("out")))
+            check_folders(Path(name), WatchOptions(output=Path("out")))

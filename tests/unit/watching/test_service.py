@@ -187,7 +187,7 @@ def test_a_ledger_that_cannot_be_written_pauses_and_every_end_is_kept(
         def full(*_: Any, **__: Any) -> None:
             raise DiskFullError("no space left for the ledger")
 
-        for name in ("finish", "note", "touch"):
+        for name in ("finish", "write_facts", "touch"):
             patch.setattr(f"lumen.watching.ledger.ledger.Ledger.{name}", full)
         running.picture("b.png")
         running.wait_for("paused")
@@ -224,7 +224,7 @@ def test_a_name_the_disk_cannot_hold_fails_that_file(running: Running, monkeypat
 
 
 def test_once_does_not_wait_for_space(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lumen.watching.output.OutputHealth.shortage", lambda _self: "1 MB are free")
+    monkeypatch.setattr("lumen.watching.output.HeldOutput.shortage", lambda _self: "1 MB are free")
     running.picture("a.png")
     running.start(oneshot=True)
     running.thread.join(60)
@@ -234,7 +234,7 @@ def test_once_does_not_wait_for_space(running: Running, monkeypatch: pytest.Monk
 
 def test_too_little_space_pauses_before_anything_is_begun(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     shortage: list[str | None] = ["1 MB are free"]
-    monkeypatch.setattr("lumen.watching.output.OutputHealth.shortage", lambda _self: shortage[0])
+    monkeypatch.setattr("lumen.watching.output.HeldOutput.shortage", lambda _self: shortage[0])
     monkeypatch.setattr("lumen.watching.endings.LOOK_S", 0.1)
     running.start()
     running.wait_for("paused")

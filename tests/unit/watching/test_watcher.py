@@ -338,8 +338,8 @@ def test_what_was_in_work_when_the_process_ended_is_taken_again(make: Make) -> N
     stage.write("a.jpg")
     stage.take()
     stage = make(settle_s=1.0)
-    assert stage.ledger.in_work_targets() == ["a.jpg"]
-    stage.ledger.interrupted()
+    assert stage.ledger.begun() == ["a.jpg"]
+    stage.ledger.requeue_interrupted()
     (settled,) = stage.take()
     assert settled.attempts == 0
 
@@ -349,7 +349,7 @@ def test_what_may_end_the_process_comes_last_and_alone_and_is_given_up_in_the_en
     for _ in range(SUSPECT_AFTER):
         stage = make(settle_s=1.0)
         stage.take()
-        stage.ledger.interrupted()
+        stage.ledger.requeue_interrupted()
     stage = make(settle_s=1.0)
     stage.write("good.jpg", mtime=2.0)
     stage.room = 0
@@ -371,12 +371,12 @@ def test_what_may_end_the_process_comes_last_and_alone_and_is_given_up_in_the_en
 
 def test_two_files_of_one_result_never_overwrite_each_other(make: Make) -> None:
     stage = make(settle_s=1.0)
-    stage.watcher._place = lambda relative: relative.rpartition(".")[0] + ".png"
+    stage.watcher._result_path = lambda relative: relative.rpartition(".")[0] + ".png"
     stage.write("a.jpg", mtime=1.0)
     stage.write("a.png", mtime=2.0)
     assert stage.done() == ["a.jpg"]
     assert stage.statuses() == {"a.jpg": "done", "a.png": "failed"}
-    assert "that of a.jpg already" in stage.named("failed")[0]["reason"]
+    assert "already belongs to a.jpg" in stage.named("failed")[0]["reason"]
 
 
 def test_a_folder_that_goes_pauses_and_nothing_is_forgotten(make: Make, tmp_path: Path) -> None:
@@ -480,13 +480,15 @@ def test_stopping_ends_it(make: Make) -> None:
     assert stage.observations[-1].stopped
 
 
-def test_a_listener_that_raises_is_harmless(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_listener_that_raises_is_harmless(
+    make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage = make(settle_s=1.0)
 
     def fault(_event: object) -> None:
         raise RuntimeError("no one is there")
 
-    stage.context.events._listener = fault
+    monkeypatch.setattr(stage.context.events, "_listener", fault)
     stage.write("a.jpg")
     assert stage.done() == ["a.jpg"]
     assert [record.levelname for record in caplog.records].count("ERROR") == 1
@@ -508,7 +510,7 @@ def test_a_backlog_that_went_takes_no_time(make: Make) -> None:
 
 def test_what_is_refused_takes_no_time_counts_and_goes_where_failed_files_go(make: Make, tmp_path: Path) -> None:
     stage = make(settle_s=1.0, failed_dir=tmp_path / "bad")
-    stage.watcher._place = lambda _relative: "x.png"
+    stage.watcher._result_path = lambda _relative: "x.png"
     for index in range(20):
         stage.write(f"{index}.bmp", mtime=float(index + 1))
     stage.room = 1

@@ -33,12 +33,12 @@ class Shop:
         (folder / "in").mkdir()
         self.tree.open()
         self.out = folder / "out"
-        self.wake = threading.Event()
+        self.woken = threading.Event()
         self.endings: list[Ending] = []
 
     def open(self, helpers: int = 1, **arguments: Any) -> Worker:
         self.models = FakeModels(gain=2.0, **arguments)
-        self.shop = Worker([self.models], EnhanceOptions(), self.tree.look, self.wake.set, helpers=helpers)
+        self.shop = Worker([self.models], EnhanceOptions(), self.tree.look, self.woken.set, helpers=helpers)
         return self.shop
 
     def picture(self, name: str, level: int = 10, size: tuple[int, int] = (60, 40)) -> Work:
@@ -70,8 +70,8 @@ class Shop:
         deadline = time.monotonic() + 60
         while self.shop.inside if until is None else not until():
             assert time.monotonic() < deadline
-            self.wake.wait(0.05)
-            self.wake.clear()
+            self.woken.wait(0.05)
+            self.woken.clear()
             self.endings += self.shop.advance()
         return {work.settled.relative: error for work, error in self.endings}
 
@@ -283,7 +283,7 @@ def test_leaving_gives_back_what_had_not_begun_and_finishes_the_rest(shop: Shop)
     assert isinstance(shop.run()["late.png"], LeftError)
 
 
-def test_hurrying_leaves_a_picture_in_the_middle(shop: Shop) -> None:
+def test_aborting_leaves_a_picture_in_the_middle(shop: Shop) -> None:
     entered = threading.Event()
     opened = shop.open(fault=lambda _tiles: entered.set())
     opened._options = EnhanceOptions(tile_px=64)

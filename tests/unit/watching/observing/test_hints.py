@@ -1,13 +1,10 @@
-"""Hints: taken once, bounded, from any thread."""
+"""Hints are bounded, counted once, and end the wait."""
 
 from __future__ import annotations
 
 import threading
 
-from lumen.watching.observing.hints import Hints, Places
-from lumen.watching.versions import Version
-
-ONE, TWO = Version(1, 1, 1), Version(2, 1, 1)
+from lumen.watching.observing.hints import Hints, HintSet
 
 
 def test_notes_are_taken_once_and_equal_ones_count_once() -> None:
@@ -15,17 +12,17 @@ def test_notes_are_taken_once_and_equal_ones_count_once() -> None:
     for _ in range(3):
         hints.file("a")
     hints.folder("d")
-    assert hints.take() == Places(files={"a"}, folders={"d"})
-    assert hints.take() == Places()
+    assert hints.take() == HintSet(files={"a"}, folders={"d"})
+    assert hints.take() == HintSet()
 
 
 def test_too_many_notes_become_one_scan() -> None:
     hints = Hints(limit=10)
     for index in range(1000):
         hints.file(str(index))
-    notes = hints.take()
-    assert len(notes.files) == 10
-    assert notes.scan
+    taken = hints.take()
+    assert len(taken.files) == 10
+    assert taken.scan
 
 
 def test_a_note_from_another_thread_ends_the_wait() -> None:

@@ -1,4 +1,4 @@
-"""Files settle in the order of their last change, so many at once."""
+"""Files settle in the order of their last change, and not too many at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files of the watched folder are meant, whatever is damaged or moved beside them."""
+"""Which files are meant, and what they are now."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import pytest
 from lumen.watching.ledger.ledger import Ledger
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Candidate, Version
-
-ONE, TWO = Version(1, 1, 1), Version(2, 1, 1)
 
 
 @pytest.fixture
