@@ -23,7 +23,7 @@ from lumen.batch.report import Outcome, Report
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.pipeline import enhance_picture
-from lumen.enhance.windows import window_px
+from lumen.enhance.tile_size import window_px
 from lumen.errors import OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads

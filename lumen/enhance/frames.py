@@ -9,7 +9,7 @@ import numpy as np
 from lumen.color.tone import tone_facts, tone_of
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import with_pixels
-from lumen.enhance.windows import plan_windows, window_px
+from lumen.enhance.tile_size import plan_windows, window_px
 from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import cut, paste

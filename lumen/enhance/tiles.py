@@ -10,7 +10,7 @@ from lumen.color.tone import Tone
 from lumen.config import EnhanceOptions
 from lumen.enhance.ensemble import run_passes
 from lumen.enhance.progress import PictureProgress, tile_progress
-from lumen.enhance.windows import plan_windows, smallest_window_px, window_px
+from lumen.enhance.tile_size import plan_windows, smallest_window_px, window_px
 from lumen.errors import OutOfMemoryError
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import cut, paste

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from lumen.config import EnhanceOptions, WatchOptions
 from lumen.enhance.names import result_name
-from lumen.enhance.windows import window_px
+from lumen.enhance.tile_size import window_px
 from lumen.errors import Exit, OutputError, UnavailableError
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Models

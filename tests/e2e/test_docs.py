@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lumen.cli.main import COMMANDS
+from lumen.cli.commands import COMMANDS
 from lumen.errors import Exit
 from tests.conftest import ROOT
 from tests.support.docs import PAGES, Page, Section, all_options, lay_out, options_of, own_options

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lumen.cli.main import COMMANDS
+from lumen.cli.commands import COMMANDS
 from tests.conftest import ROOT
 from tests.support.docs import PAGES, Section, lay_out
 

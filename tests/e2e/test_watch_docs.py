@@ -11,8 +11,9 @@ from importlib import import_module
 import click
 import pytest
 
+from lumen.cli.commands import COMMANDS
 from lumen.cli.commands.enhance import BATCH_ONLY
-from lumen.cli.main import COMMANDS, cli
+from lumen.cli.main import cli
 from lumen.errors import Exit
 from tests.conftest import ROOT
 from tests.support.commands import LINE

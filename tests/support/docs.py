@@ -21,7 +21,8 @@ from typing import NamedTuple, Self
 
 import click
 
-from lumen.cli.main import COMMANDS, cli
+from lumen.cli.commands import COMMANDS
+from lumen.cli.main import cli
 from tests.conftest import ROOT
 from tests.support.commands import ENVIRONMENT
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.batches import plan, touch
 
 from lumen.batch import collisions
 from lumen.batch.plan import plan_jobs
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
+from tests.support.batches import plan, touch
 
 pytestmark = pytest.mark.usefixtures("folder")
 

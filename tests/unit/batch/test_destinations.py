@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.support.batches import pairs, plan, touch
 
 from lumen.batch.destinations import OutputFolder
 from lumen.batch.job import Job
 from lumen.config import BatchOptions, Existing
 from lumen.errors import UsageError
+from tests.support.batches import pairs, plan, touch
 
 pytestmark = pytest.mark.usefixtures("folder")
 

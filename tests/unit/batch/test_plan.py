@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.support.batches import pairs, plan, touch
 
 from lumen.batch.plan import Plan, plan_jobs, shard_of
 from lumen.config import BatchOptions
 from lumen.errors import NothingToDoError
+from tests.support.batches import pairs, plan, touch
 
 pytestmark = pytest.mark.usefixtures("folder")
 

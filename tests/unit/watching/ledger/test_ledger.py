@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.ledger import NOW, add, begin, turns, version
 
 from lumen.watching.ledger.ledger import SUSPECT_AFTER, Ledger
 from lumen.watching.versions import Candidate
 from tests.conftest import ROOT
+from tests.support.ledger import NOW, add, begin, turns, version
 from tests.support.watching import outcome
 
 

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.ledger import NOW, add, begin, turns, version
 
 from lumen.errors import NothingToDoError, OutputError
 from lumen.watching.ledger.ledger import Ledger
 from lumen.watching.ledger.status import read_status
+from tests.support.ledger import NOW, add, begin, turns, version
 from tests.support.watching import outcome
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from lumen.cli.options import parse_amount
 from lumen.config import EnhanceOptions
-from lumen.enhance.windows import smallest_window_px, window_px
+from lumen.enhance.tile_size import smallest_window_px, window_px
 from lumen.errors import UsageError
 from tests.support.fakes import FakeModel
 
