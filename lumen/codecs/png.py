@@ -10,7 +10,7 @@ import logging
 import math
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import BinaryIO
@@ -87,11 +87,7 @@ def encode(picture: Picture, _encoding: Encoding) -> bytes:
 
 
 def _read_header(stream: BinaryIO) -> _Header:
-    """Read all chunks except the samples, up to and including the end mark.
-
-    Raises:
-        ValueError: A chunk is malformed, or the file ends before its end mark.
-    """
+    """Read all chunks except the samples, up to and including the end mark."""
     size, frames, packed, found, extras, notes = None, 1, 0, dict[bytes, bytes](), list[Extra](), list[str]()
     room = _MAX_EXTRAS
     for kind, data in _chunks(stream):
@@ -109,10 +105,11 @@ def _read_header(stream: BinaryIO) -> _Header:
             extras.append(Extra(format="png", kind=kind, data=data, label=_LABELS.get(kind, "private data")))
     if size is None:
         raise ValueError("no IHDR chunk")
-    profile = _profile(found[b"iCCP"]) if b"iCCP" in found else None
+    profile = _inflate(found[b"iCCP"].partition(b"\0")[2][1:]) if b"iCCP" in found else None
     if b"iCCP" in found and not profile:
         notes.append("the colour profile was left out: it is damaged")
-    _refuse_hdr_colors(extras)
+    for code in (extra.data for extra in extras if extra.kind == b"cICP"):
+        refuse_hdr(code[1] if len(code) == 4 else 2)
     if room < 0:
         notes.append("some texts were left out: together they are too long")
     metadata = Metadata(
@@ -136,22 +133,14 @@ def _read_header(stream: BinaryIO) -> _Header:
 
 
 def _check_samples(header: _Header) -> None:
-    """Refuse a size for which the file is too short, before memory is allocated for it.
-
-    Raises:
-        ValueError: Deflate cannot pack so many samples into the file.
-    """
+    """Refuse a size whose samples deflate cannot pack into the file, before memory is allocated for it."""
     needed = header.height * ((header.width * header.channels * header.depth + 7) // 8 + 1)
     if needed > header.packed * _MAX_RATIO:
         raise ValueError(too_short(header.width, header.height))
 
 
 def _check_sides(header: _Header) -> None:
-    """Refuse a 16-bit picture that libpng would call damaged.
-
-    Raises:
-        UnsupportedError: A side is too long for libpng.
-    """
+    """Refuse a 16-bit picture with sides too long for libpng, which would call it damaged."""
     most = CODECS["png"].side_px
     if most is not None and max(header.width, header.height) > most:
         raise UnsupportedError(
@@ -215,17 +204,6 @@ def _walk(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
 def _is_kept(kind: bytes) -> bool:
     """Return whether a chunk is kept: texts, colours, and chunks whose name declares them safe to copy."""
     return kind in _LABELS or (kind.isalpha() and kind[:1].islower() and kind[3:].islower())
-
-
-def _refuse_hdr_colors(extras: Sequence[Extra]) -> None:
-    for extra in extras:
-        if extra.kind == b"cICP":
-            refuse_hdr(extra.data[1] if len(extra.data) == 4 else 2)
-
-
-def _profile(data: bytes) -> bytes | None:
-    _, _, packed = data.partition(b"\0")
-    return _inflate(packed[1:])
 
 
 def _packet(data: bytes) -> bytes | None:
