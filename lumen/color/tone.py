@@ -21,7 +21,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lumen.color.icc import Curve, coded_profile, gamma_curve, tone_curves
+from lumen.color.icc import Curve, coded_profile, tone_curves
 from lumen.color.srgb import linear_to_srgb
 from lumen.imaging.picture import Metadata, Samples
 
@@ -97,7 +97,7 @@ def _curves(metadata: Metadata) -> tuple[Curve, ...] | None:
     value = struct.unpack(">I", gamma)[0] / 100_000
     if not 0.2 < value <= 1 or abs(value - _SRGB_GAMMA) < 0.01:
         return None
-    return (gamma_curve(1 / value),)
+    return (np.linspace(0, 1, _LEVELS) ** (1 / value),)
 
 
 def _is_usable(curve: Curve) -> bool:

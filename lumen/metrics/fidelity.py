@@ -178,11 +178,16 @@ def _planes(picture: _Picture) -> _Picture:
     return np.ascontiguousarray(picture[np.newaxis] if picture.ndim == 2 else picture.transpose(2, 0, 1))
 
 
+def gaussian(size: int, sigma: float) -> npt.NDArray[np.float64]:
+    """Return the weights of a Gaussian window of `size` pixels, float64 [size], which sum to 1."""
+    offset = np.arange(size) - size // 2
+    weights = np.exp(-0.5 * (offset / sigma) ** 2)
+    return np.asarray(weights / weights.sum(), np.float64)
+
+
 def _gaussian_bands() -> npt.NDArray[np.float64]:
     """Return `[_BLOCK, _BLOCK + 10]`: row i holds the window's weights from column i on."""
-    offset = np.arange(WINDOW) - WINDOW // 2
-    weights = np.exp(-0.5 * (offset / SIGMA) ** 2)
-    weights /= weights.sum()
+    weights = gaussian(WINDOW, SIGMA)
     bands = np.zeros((_BLOCK, _BLOCK + WINDOW - 1))
     for i in range(_BLOCK):
         bands[i, i : i + WINDOW] = weights
