@@ -59,10 +59,7 @@ def metadata_of(image: Image.Image) -> Metadata:
 def save(picture: Picture, name: str, **options: Any) -> bytes:
     """Return the bytes of the file for an 8-bit picture, with its EXIF block, colour profile and XMP.
 
-    Args:
-        picture: What is encoded.
-        name: Pillow's name of the format.
-        options: Pillow's options; None values are left out.
+    `name` is Pillow's name of the format, and `options` are Pillow's, of which None values are left out.
 
     Raises:
         OSError, ValueError: Pillow refuses the size or the metadata.
