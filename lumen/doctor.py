@@ -30,7 +30,7 @@ from lumen.spec import SampleType
 from lumen.version import __version__
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Check:
     """The result of one check.
 
@@ -47,11 +47,9 @@ class Check:
 
 def diagnose() -> Iterator[Check]:
     """Yield the checks one by one, as they are done."""
-    yield Check(name="lumen", status="ok", detail=f"{__version__} on Python {platform.python_version()}")
+    yield Check("lumen", "ok", f"{__version__} on Python {platform.python_version()}")
     yield _check_onnxruntime()
-    yield Check(
-        name="cpu", status="ok", detail=f"{usable_cores()} cores, {free_ram_bytes() / 2**30:.1f} GiB of memory free"
-    )
+    yield Check("cpu", "ok", f"{usable_cores()} cores, {free_ram_bytes() / 2**30:.1f} GiB of memory free")
     yield _check_cuda()
     yield from _check_models()
     yield from _check_formats()
@@ -62,20 +60,20 @@ def _check_onnxruntime() -> Check:
     found = onnxruntime_distributions()
     if len(found) > 1:
         detail = f"{' and '.join(found)} overwrite each other; uninstall both, then install one"
-        return Check(name="onnxruntime", status="warning", detail=detail)
+        return Check("onnxruntime", "warning", detail)
     try:
         import onnxruntime
     except ImportError as error:
-        return Check(name="onnxruntime", status="broken", detail=f"cannot be loaded ({error}); install lumen again")
+        return Check("onnxruntime", "broken", f"cannot be loaded ({error}); install lumen again")
     providers = ", ".join(name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers())
     detail = f"{onnxruntime.__version__} ({', '.join(found) or 'no distribution'}), built with {providers}"
-    return Check(name="onnxruntime", status="ok", detail=detail)
+    return Check("onnxruntime", "ok", detail)
 
 
 def _check_cuda() -> Check:
     count = cuda_device_count()
     if count == 0:
-        return Check(name="cuda", status="no", detail=why_no_cuda())
+        return Check("cuda", "no", why_no_cuda())
     models = bundled_models()
     if models:
         devices = [f"cuda:{index}" for index in range(count)]
@@ -83,23 +81,22 @@ def _check_cuda() -> Check:
             for device in devices:
                 open_model(RuntimeOptions(model=models[0].name, device=device))
         except LumenError as error:
-            return Check(name="cuda", status="warning", detail=str(error))
-        return Check(name="cuda", status="ok", detail=f"a model runs on {', '.join(devices)}")
+            return Check("cuda", "warning", str(error))
+        return Check("cuda", "ok", f"a model runs on {', '.join(devices)}")
     # Without a model to open, only loading the libraries can be tried.
     if missing_cuda_library() is not None:
-        return Check(name="cuda", status="warning", detail=why_no_cuda())
-    return Check(name="cuda", status="ok", detail=f"{count} devices, the libraries load")
+        return Check("cuda", "warning", why_no_cuda())
+    return Check("cuda", "ok", f"{count} devices, the libraries load")
 
 
 def _check_models() -> Iterator[Check]:
     try:
         models = bundled_models()
     except LumenError as error:
-        yield Check(name="models", status="broken", detail=str(error))
+        yield Check("models", "broken", str(error))
         return
     if not models:
-        detail = "none is bundled with this installation; use --model FILE.onnx"
-        yield Check(name="models", status="warning", detail=detail)
+        yield Check("models", "warning", "none is bundled with this installation; use --model FILE.onnx")
     for model in models:
         for sample in model.files:
             yield _check_model(model.name, sample)
@@ -111,16 +108,15 @@ def _check_model(name: str, sample: SampleType) -> Check:
         model = open_model(RuntimeOptions(model=name, device="cpu"), sample=sample)
         level = model.brightness(np.full((model.spec.thumbnail_px, model.spec.thumbnail_px, 3), 0.05, np.float32))
     except LumenError as error:
-        return Check(name=label, status="broken", detail=str(error))
-    return Check(name=label, status="ok", detail=f"runs; brightens a level of 5 % to {level:.0%}")
+        return Check(label, "broken", str(error))
+    return Check(label, "ok", f"runs; brightens a level of 5 % to {level:.0%}")
 
 
 def _check_formats() -> Iterator[Check]:
     try:
         import_module("lumen.codecs.codec")
     except ImportError as error:
-        detail = f"the picture libraries cannot be loaded ({error}); install lumen again"
-        yield Check(name="formats", status="broken", detail=detail)
+        yield Check("formats", "broken", f"the picture libraries cannot be loaded ({error}); install lumen again")
         return
     for codec in CODECS.values():
         yield _check_format(codec)
@@ -133,11 +129,9 @@ def _check_format(codec: Codec) -> Check:
     if codec.package and (codec.stored_as or not codec.package.is_installed()):
         return _check_package(codec.package)
     if codec.stored_as:
-        return Check(
-            name=codec.name, status="ok", detail=f"reads; results are stored as {CODECS[codec.stored_as].label}"
-        )
+        return Check(codec.name, "ok", f"reads; results are stored as {CODECS[codec.stored_as].label}")
     if reason := why_not_writable(codec):
-        return Check(name=codec.name, status="warning", detail=reason)
+        return Check(codec.name, "warning", reason)
     depths: list[SampleType] = ["uint8", "uint16"] if codec.bits == 16 else ["uint8"]
     for sample in depths:
         try:
@@ -145,9 +139,9 @@ def _check_format(codec: Codec) -> Check:
         except (LumenError, ImportError, OSError) as error:
             fault = str(error)
         if fault:
-            return Check(name=codec.name, status="broken", detail=f"{sample}: {fault}")
+            return Check(codec.name, "broken", f"{sample}: {fault}")
     bits = " and ".join(sample.removeprefix("uint") for sample in depths)
-    return Check(name=codec.name, status="ok", detail=f"reads and writes {bits} bits")
+    return Check(codec.name, "ok", f"reads and writes {bits} bits")
 
 
 def _round_trip(codec: Codec, sample: SampleType) -> str:
@@ -168,6 +162,5 @@ def _round_trip(codec: Codec, sample: SampleType) -> str:
 def _check_package(package: Package) -> Check:
     """Check whether an optional package is installed, without importing it, which takes seconds."""
     if package.is_installed():
-        return Check(name=package.extra, status="ok", detail=f"{package.module} {metadata.version(package.module)}")
-    detail = f"{package.module} is missing; pip install 'lumen-enhance[{package.extra}]'"
-    return Check(name=package.extra, status="no", detail=detail)
+        return Check(package.extra, "ok", f"{package.module} {metadata.version(package.module)}")
+    return Check(package.extra, "no", f"{package.module} is missing; pip install 'lumen-enhance[{package.extra}]'")

@@ -22,7 +22,7 @@ from lumen.imaging.picture import Metadata, Picture, check_size, first_of, to_16
 _SPEED = 6  # of 10; slower settings save a few percent
 _META_BYTES = 1 << 20
 _CONFIG = re.compile(rb"av1C[\x80-\xff].(.)", re.DOTALL)
-_COLORS = re.compile(rb"colrnclx(.{4})", re.DOTALL)
+_COLORS = re.compile(rb"colrnclx(.{4})", re.DOTALL)  # codes of primaries and transfer curve
 _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
 _MOST_PIXELS = 1 << 28  # of libavif
 _quiet = threading.Lock()  # warning filters are process-wide
@@ -33,7 +33,8 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     if reason := why_not_writable():  # nor readable
         raise UnsupportedError(reason)
     head = _description(stream)
-    primaries, transfer = _nclx(head)
+    coded = _COLORS.search(head)
+    primaries, transfer = struct.unpack(">HH", coded[1]) if coded else (2, 2)  # 2 is unspecified
     refuse_hdr(transfer)
     _check_claimed_size(head, decoding.max_pixels)
     stream.seek(0)
@@ -107,9 +108,3 @@ def _bits(head: bytes) -> int:
     found = _CONFIG.search(head)
     flags = found[1][0] if found else 0
     return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
-
-
-def _nclx(head: bytes) -> tuple[int, int]:
-    """Return the code points of the colour primaries and the transfer curve; 2 (unspecified) if not given."""
-    found = _COLORS.search(head)
-    return struct.unpack(">HH", found[1]) if found else (2, 2)

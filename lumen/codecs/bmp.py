@@ -33,18 +33,11 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
 
 
 def encode(picture: Picture, _encoding: Encoding) -> bytes:
-    """Return an 8-bit picture as a BMP file of 24 bits per pixel, or 32 with alpha."""
-    if picture.alpha is not None:
-        return _encode_with_alpha(picture)
-    return save(picture, "BMP", dpi=picture.metadata.dpi)
-
-
-def _encode_with_alpha(picture: Picture) -> bytes:
-    """Return an 8-bit picture with alpha as a 32-bit file whose header (version 4) declares the alpha."""
+    """Return an 8-bit picture as a BMP file of 24 bits per pixel, or 32 with alpha, which its header then declares."""
+    if picture.alpha is None:
+        return save(picture, "BMP", dpi=picture.metadata.dpi)
     height, width = picture.height, picture.width
-    rows = np.empty((height, width, 4), np.uint8)
-    rows[..., :3] = picture.pixels[::-1, :, ::-1]  # bottom row first, blue first
-    rows[..., 3] = 255 if picture.alpha is None else picture.alpha[::-1]
+    rows = np.dstack([picture.pixels[..., ::-1], picture.alpha])[::-1]  # bottom row first, blue first
     start = _FILE_HEADER + _V4_HEADER
     per_metre = [round(value * _INCHES_PER_METRE) for value in picture.metadata.dpi or (0, 0)]
     header = struct.pack("<2sIHHI", b"BM", start + rows.nbytes, 0, 0, start)

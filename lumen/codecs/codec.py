@@ -90,18 +90,10 @@ def decode_picture(
     first_frame: bool = False,
     named: Format | None = None,
 ) -> Picture:
-    """Decode the picture in a seekable stream, as `read_picture` does with a file.
+    """Decode the picture in a seekable stream, from its start, as `read_picture` does with a file.
 
-    Args:
-        stream: Read from its start.
-        max_pixels: Larger pictures are refused before memory is allocated for them.
-        first_frame: Use the first picture of several.
-        named: The format of the file's name. It matters for camera raw data only: many such files are TIFF files
-            whose first page is a preview.
-
-    Raises:
-        DecodeError: As `read_picture`.
-        UnsupportedError: As `read_picture`.
+    `named` is the format of the file's name. It matters for camera raw data only: many such files are TIFF files whose
+    first page is a preview. The errors and the other arguments are those of `read_picture`.
     """
     stream.seek(0)
     kind = _recognise(stream.read(64))

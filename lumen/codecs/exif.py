@@ -51,26 +51,6 @@ class Entry:
 Directory = dict[int, Entry]
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Byte order and field widths of a TIFF file (BigTIFF doubles the widths)."""
-
-    order: ByteOrder
-    big: bool
-
-    @property
-    def count(self) -> struct.Struct:
-        return struct.Struct(self.order + ("Q" if self.big else "H"))
-
-    @property
-    def entry(self) -> struct.Struct:
-        return struct.Struct(self.order + ("HHQ8s" if self.big else "HHI4s"))
-
-    @property
-    def offset(self) -> struct.Struct:
-        return struct.Struct(self.order + ("Q" if self.big else "I"))
-
-
 def without_prefix(exif: bytes | None) -> bytes | None:
     """Return the block without its `Exif` prefix, or None if it is empty."""
     return exif.removeprefix(_PREFIX) or None if exif else None
@@ -135,7 +115,9 @@ def without_thumbnail(exif: bytes | None) -> bytes | None:
         if not exif or exif[:4] not in _MARKS:
             return exif
         order = byte_order(exif)
-        link = _link_at(exif, order)
+        (first,) = struct.unpack_from(order + "I", exif, 4)
+        (count,) = struct.unpack_from(order + "H", exif, first)
+        link = first + 2 + 12 * count
         (second,) = struct.unpack_from(order + "I", exif, link)
         if not second:
             return exif
@@ -168,11 +150,8 @@ def read_directory(stream: BinaryIO, wanted: frozenset[int] | None = None, *, le
         ValueError: The structure is malformed.
         EOFError: A part of it lies beyond the end.
     """
-    stream.seek(0)
-    head = stream.read(16).ljust(16, b"\0")
-    layout = _Layout(byte_order(head), head[2:4] in (b"+\0", b"\0+"))
-    (first,) = layout.offset.unpack_from(head, 8 if layout.big else 4)
-    return _Reader(stream, layout, lenient).directory(first, wanted)
+    reader = _Reader(stream, lenient)
+    return reader.directory(reader.first, wanted)
 
 
 def picture_tags(directory: Directory) -> Directory:
@@ -213,8 +192,14 @@ def build_directory(directory: Directory, order: ByteOrder, base: int) -> bytes:
 class _Reader:
     """Reads directories, each offset once and within limits, because damaged files may claim anything."""
 
-    def __init__(self, stream: BinaryIO, layout: _Layout, lenient: bool) -> None:
-        self._stream, self._layout, self._lenient = stream, layout, lenient
+    def __init__(self, stream: BinaryIO, lenient: bool) -> None:
+        stream.seek(0)
+        head = stream.read(16).ljust(16, b"\0")
+        self._stream, self._lenient = stream, lenient
+        self._order, self._big = byte_order(head), head[2:4] in (b"+\0", b"\0+")
+        fields = ("Q", "HHQ8s", "Q") if self._big else ("H", "HHI4s", "I")  # BigTIFF doubles the widths
+        self._count, self._entry, self._offset = (struct.Struct(self._order + each) for each in fields)
+        (self.first,) = self._offset.unpack_from(head, 8 if self._big else 4)
         self._seen: set[int] = set()
         self._left = _MAX_VALUES
 
@@ -222,13 +207,12 @@ class _Reader:
         if at in self._seen or depth > _DEEPEST:
             raise ValueError("its directories form a loop, overlap or are nested too deeply")
         self._seen.add(at)
-        layout = self._layout
-        (count,) = layout.count.unpack(_bytes_at(self._stream, at, layout.count.size))
+        (count,) = self._count.unpack(_bytes_at(self._stream, at, self._count.size))
         if count > _MOST_ENTRIES:
             raise ValueError(f"a directory claims {count} entries")
-        table = _bytes_at(self._stream, at + layout.count.size, layout.entry.size * count)
+        table = _bytes_at(self._stream, at + self._count.size, self._entry.size * count)
         found: Directory = {}
-        for tag, kind, length, inline in layout.entry.iter_unpack(table):
+        for tag, kind, length, inline in self._entry.iter_unpack(table):
             try:
                 if tag in _POINTERS:
                     found[tag] = Entry(_LONG, 1, self.directory(self._below(kind, inline), None, depth + 1))
@@ -236,7 +220,7 @@ class _Reader:
                     found[tag] = Entry(kind, length, self._value(kind, length, inline))
                 elif (size := _SIZES.get(kind, 0) * length) > len(inline):
                     # Not needed here, but if it is missing the file is truncated.
-                    _bytes_at(self._stream, layout.offset.unpack(inline)[0] + size - 1, 1)
+                    _bytes_at(self._stream, self._offset.unpack(inline)[0] + size - 1, 1)
             except ValueError:
                 if not self._lenient:
                     raise
@@ -244,9 +228,9 @@ class _Reader:
 
     def _below(self, kind: int, inline: bytes) -> int:
         wide = kind in (16, 18)
-        if wide and not self._layout.big:
+        if wide and not self._big:
             raise ValueError(f"a pointer to a directory has type {kind}")
-        return int(struct.unpack_from(self._layout.order + ("Q" if wide else "I"), inline)[0])
+        return int(struct.unpack_from(self._order + ("Q" if wide else "I"), inline)[0])
 
     def _value(self, kind: int, length: int, inline: bytes) -> bytes:
         size = _SIZES.get(kind, 0) * length
@@ -257,7 +241,7 @@ class _Reader:
         self._left -= size
         if self._left < 0:
             raise ValueError("its tags claim too many values")
-        return _bytes_at(self._stream, self._layout.offset.unpack(inline)[0], size)
+        return _bytes_at(self._stream, self._offset.unpack(inline)[0], size)
 
 
 def _bytes_at(stream: BinaryIO, at: int, size: int) -> bytes:
@@ -296,10 +280,3 @@ def _entries(exif: bytes, order: ByteOrder, directory: int) -> Iterator[tuple[in
     for at in range(directory + 2, directory + 2 + 12 * count, 12):
         tag, kind, length = struct.unpack_from(order + "HHI", exif, at)
         yield tag, kind, length, at + 8
-
-
-def _link_at(exif: bytes, order: ByteOrder) -> int:
-    """Return the offset of the first directory's link to the second one."""
-    (first,) = struct.unpack_from(order + "I", exif, 4)
-    (count,) = struct.unpack_from(order + "H", exif, first)
-    return int(first) + 2 + 12 * int(count)

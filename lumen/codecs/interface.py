@@ -43,12 +43,7 @@ class Encoding:
     subsampling: Subsampling
 
     def chroma(self, picture: Picture, *, full: bool = True) -> Chroma:
-        """Return the chroma subsampling for a picture.
-
-        Args:
-            picture: What is stored.
-            full: Whether `auto` means full colour resolution at high quality.
-        """
+        """Return the chroma subsampling for a picture; `full`: `auto` means full colour resolution at high quality."""
         if self.subsampling == "444":
             return "4:4:4"
         if self.subsampling == "420":

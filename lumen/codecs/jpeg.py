@@ -14,7 +14,7 @@ from lumen.codecs import exif, iptc
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.pillow_codecs import load, metadata_of, save, size_of
 from lumen.color import icc
-from lumen.imaging.picture import Chroma, Extra, Metadata, Picture, check_size, first_of
+from lumen.imaging.picture import Chroma, Extra, Picture, check_size, first_of
 
 NO_GAIN_MAP = "the gain map for HDR screens was left out"
 
@@ -41,7 +41,10 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     stream.seek(0)
     with _JpegFile(stream) as image:
         check_size(*image.size, decoding.max_pixels)
-        _check_scans_of_file(stream)
+        at = stream.tell()
+        stream.seek(0)
+        check_scans(stream.read(min(size_of(stream), _SEARCHED)))  # a size that is only claimed would be allocated
+        stream.seek(at)
         samples, notes = load(image, stream, decoding, pixels_per_byte=_PIXELS_PER_BYTE)
         segments: Sequence[tuple[str, bytes]] = image.applist
         metadata = replace(metadata_of(image), iptc=_resources(segments), extras=_long_xmp(segments))
@@ -56,12 +59,16 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
 def encode(picture: Picture, encoding: Encoding) -> bytes:
     """Return an 8-bit picture as a JPEG file, with its Photoshop resources and long XMP as extra segments."""
     metadata = picture.metadata
+    parts = [_segment(0xE1, extra.data) for extra in metadata.extras if extra.format == "jpeg"]
+    resources = metadata.iptc or b""
+    room = _SEGMENT_BYTES - len(_PHOTOSHOP)
+    parts += [_segment(0xED, _PHOTOSHOP + resources[at : at + room]) for at in range(0, len(resources), room)]
     return save(
         picture,
         "JPEG",
         quality=encoding.quality,
         subsampling=encoding.chroma(picture),
-        extra=_segments_of(metadata),
+        extra=b"".join(parts),
         dpi=metadata.dpi,
         comment=metadata.comment,
     )
@@ -110,13 +117,6 @@ class _JpegFile(JpegImagePlugin.JpegImageFile):
         pass
 
 
-def _check_scans_of_file(stream: BinaryIO) -> None:
-    at, size = stream.tell(), size_of(stream)
-    stream.seek(0)
-    check_scans(stream.read(min(size, _SEARCHED)))  # reading a size that is only claimed would allocate it
-    stream.seek(at)
-
-
 def _resources(segments: Sequence[tuple[str, bytes]]) -> bytes | None:
     """Return the Photoshop resources, which may be spread over several segments."""
     parts = [data for name, data in segments if name == "APP13" and data.startswith(_PHOTOSHOP)]
@@ -130,15 +130,6 @@ def _long_xmp(segments: Sequence[tuple[str, bytes]]) -> tuple[Extra, ...]:
         for name, data in segments
         if name == "APP1" and data.startswith(_LONG_XMP)
     )
-
-
-def _segments_of(metadata: Metadata) -> bytes:
-    """Return the segments for the Photoshop resources and the long XMP."""
-    parts = [_segment(0xE1, extra.data) for extra in metadata.extras if extra.format == "jpeg"]
-    resources = metadata.iptc or b""
-    room = _SEGMENT_BYTES - len(_PHOTOSHOP)
-    parts += [_segment(0xED, _PHOTOSHOP + resources[at : at + room]) for at in range(0, len(resources), room)]
-    return b"".join(parts)
 
 
 def _segment(marker: int, data: bytes) -> bytes:

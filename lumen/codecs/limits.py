@@ -72,7 +72,8 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
     gone = [name for name in lost if getattr(metadata, name) is not None]
     warnings = [f"the {_LABELS[name]} was left out: {lost[name]}" for name in gone]
     foreign = [extra for extra in metadata.extras if extra.format != kind]
-    warnings += [f"the {label} was left out: {kind} cannot hold it" for label in _missed(foreign, picture)]
+    missed = dict.fromkeys(extra.label for extra in foreign if not _is_needless(extra, picture))
+    warnings += [f"the {label} was left out: {kind} cannot hold it" for label in missed]
     extras = tuple(extra for extra in metadata.extras if extra.format == kind)
     kept = replace(metadata, extras=extras, **dict.fromkeys(gone))
     turn = exif.orientation(metadata.exif)
@@ -115,11 +116,6 @@ def _why_lost(name: MetadataKind, picture: Picture, codec: Codec) -> str:
     if name == "icc" and not codec.gray and picture.gray and icc.color_space(metadata.icc) == "GRAY":
         return f"{codec.name} cannot store greyscale"
     return ""
-
-
-def _missed(extras: list[Extra], picture: Picture) -> list[str]:
-    """Return the labels of another format's metadata that is lost, except for what adds nothing."""
-    return list(dict.fromkeys(extra.label for extra in extras if not _is_needless(extra, picture)))
 
 
 def _is_needless(extra: Extra, picture: Picture) -> bool:

@@ -42,7 +42,7 @@ def load(
     check_size(*image.size, decoding.max_pixels)
     if image.width * image.height > pixels_per_byte * size_of(stream):
         raise ValueError(too_short(*image.size))
-    notes = first_of(_frames(image), "an animation of {} frames", first=decoding.first_frame)
+    notes = first_of(getattr(image, "n_frames", 1), "an animation of {} frames", first=decoding.first_frame)
     if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK"):
         raise UnsupportedError(f"expected a grey, RGB or palette picture, got {image.mode}; convert it to RGB")
     image.load()
@@ -59,10 +59,7 @@ def metadata_of(image: Image.Image) -> Metadata:
 def save(picture: Picture, name: str, **options: Any) -> bytes:
     """Return the bytes of the file for an 8-bit picture, with its EXIF block, colour profile and XMP.
 
-    Args:
-        picture: What is encoded.
-        name: Pillow's name of the format.
-        options: Pillow's options; None values are left out.
+    `name` is Pillow's name of the format, and `options` are Pillow's, of which None values are left out.
 
     Raises:
         OSError, ValueError: Pillow refuses the size or the metadata.
@@ -88,20 +85,11 @@ def size_of(stream: BinaryIO) -> int:
     return size
 
 
-def _frames(image: Image.Image) -> int:
-    return int(getattr(image, "n_frames", 1)) if getattr(image, "is_animated", False) else 1
-
-
 def _plain(image: Image.Image) -> Image.Image:
     """Return the image with palettes, single bits and transparent colours resolved: L, LA, RGB, RGBA or CMYK."""
-    transparent = "transparency" in image.info
-    if image.mode == "P":
-        return image.convert("RGBA" if transparent else "RGB")
-    if image.mode in ("1", "L") and transparent:
-        return image.convert("LA")
-    if image.mode == "RGB" and transparent:
-        return image.convert("RGBA")
-    return image.convert("L") if image.mode == "1" else image
+    opaque = {"1": "L", "P": "RGB"}.get(image.mode, image.mode)
+    mode = {"L": "LA", "RGB": "RGBA"}.get(opaque, opaque) if "transparency" in image.info else opaque
+    return image if mode == image.mode else image.convert(mode)
 
 
 def _samples(image: Image.Image) -> npt.NDArray[np.uint8]:

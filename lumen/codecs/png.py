@@ -10,7 +10,7 @@ import logging
 import math
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import BinaryIO
@@ -43,24 +43,23 @@ _COLORS = {b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}  # must precede
 _LABELS = dict.fromkeys(_TEXTS, "text") | dict.fromkeys(_COLORS, "colour description")
 _MAX_EXTRAS = 1 << 27  # bytes of all chunks that are kept; each counts as at least _CHUNK_BYTES
 _CHUNK_BYTES = 256
-_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}  # what the pixels depend on
 _AFTER_HEADER = len(_SIGNATURE) + 25  # signature and IHDR
 # Half the time of the usual level 6 for files a few percent larger.
 _LEVEL = 4
 _MAX_RATIO = 1100  # deflate packs at most 1032 bytes into one
 _PIXELS_PER_BYTE = 8 * _MAX_RATIO
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type
+_MOST_SIDE = CODECS["png"].side_px or math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Header:
-    """Facts from the chunks: size in pixels, bits per sample, frames, bytes of packed samples, metadata, notes."""
+    """Facts from the chunks: width, height, bits per sample and colour type; bytes of packed samples; and the rest."""
 
-    width: int
-    height: int
-    depth: int
-    channels: int
-    frames: int
+    size: tuple[int, int, int, int]
     packed: int
+    frames: int
     metadata: Metadata
     notes: tuple[str, ...]
 
@@ -68,11 +67,16 @@ class _Header:
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     """Decode a file completely, at full depth."""
     header = _read_header(stream)
-    check_size(header.width, header.height, decoding.max_pixels)
-    _check_samples(header)
+    width, height, depth, color = header.size
+    check_size(width, height, decoding.max_pixels)
+    if height * ((width * _CHANNELS.get(color, 4) * depth + 7) // 8 + 1) > header.packed * _MAX_RATIO:
+        raise ValueError(too_short(width, height))
     notes = (*first_of(header.frames, "an animation of {} frames", first=decoding.first_frame), *header.notes)
-    if header.depth == 16:
-        _check_sides(header)
+    if depth == 16:
+        if max(width, height) > _MOST_SIDE:  # libpng would call the file damaged
+            raise UnsupportedError(
+                f"expected a 16-bit PNG of at most {_MOST_SIDE} pixels a side, got {width}x{height}; save it as TIFF"
+            )
         stream.seek(0)
         samples = imagecodecs.png_decode(stream.read())
     else:
@@ -87,11 +91,7 @@ def encode(picture: Picture, _encoding: Encoding) -> bytes:
 
 
 def _read_header(stream: BinaryIO) -> _Header:
-    """Read all chunks except the samples, up to and including the end mark.
-
-    Raises:
-        ValueError: A chunk is malformed, or the file ends before its end mark.
-    """
+    """Read all chunks except the samples, up to and including the end mark."""
     size, frames, packed, found, extras, notes = None, 1, 0, dict[bytes, bytes](), list[Extra](), list[str]()
     room = _MAX_EXTRAS
     for kind, data in _chunks(stream):
@@ -109,10 +109,11 @@ def _read_header(stream: BinaryIO) -> _Header:
             extras.append(Extra(format="png", kind=kind, data=data, label=_LABELS.get(kind, "private data")))
     if size is None:
         raise ValueError("no IHDR chunk")
-    profile = _profile(found[b"iCCP"]) if b"iCCP" in found else None
+    profile = _inflate(found[b"iCCP"].partition(b"\0")[2][1:]) if b"iCCP" in found else None
     if b"iCCP" in found and not profile:
         notes.append("the colour profile was left out: it is damaged")
-    _refuse_hdr_colors(extras)
+    for code in (extra.data for extra in extras if extra.kind == b"cICP"):
+        refuse_hdr(code[1] if len(code) == 4 else 2)
     if room < 0:
         notes.append("some texts were left out: together they are too long")
     metadata = Metadata(
@@ -122,42 +123,7 @@ def _read_header(stream: BinaryIO) -> _Header:
         dpi=_resolution(found.get(b"pHYs", b"")),
         extras=tuple(extras),
     )
-    width, height, depth, color = size
-    return _Header(
-        width=width,
-        height=height,
-        depth=depth,
-        channels={0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(color, 4),
-        frames=frames,
-        packed=packed,
-        metadata=metadata,
-        notes=tuple(notes),
-    )
-
-
-def _check_samples(header: _Header) -> None:
-    """Refuse a size for which the file is too short, before memory is allocated for it.
-
-    Raises:
-        ValueError: Deflate cannot pack so many samples into the file.
-    """
-    needed = header.height * ((header.width * header.channels * header.depth + 7) // 8 + 1)
-    if needed > header.packed * _MAX_RATIO:
-        raise ValueError(too_short(header.width, header.height))
-
-
-def _check_sides(header: _Header) -> None:
-    """Refuse a 16-bit picture that libpng would call damaged.
-
-    Raises:
-        UnsupportedError: A side is too long for libpng.
-    """
-    most = CODECS["png"].side_px
-    if most is not None and max(header.width, header.height) > most:
-        raise UnsupportedError(
-            f"expected a 16-bit PNG of at most {most} pixels a side, got {header.width}x{header.height}; "
-            "save it as TIFF"
-        )
+    return _Header(size=size, packed=packed, frames=frames, metadata=metadata, notes=tuple(notes))
 
 
 def _shallow(stream: BinaryIO, decoding: Decoding) -> npt.NDArray[np.uint8]:
@@ -166,22 +132,17 @@ def _shallow(stream: BinaryIO, decoding: Decoding) -> npt.NDArray[np.uint8]:
         return _by_pillow(stream, decoding)
     except (ValueError, SyntaxError):
         # Pillow refuses profiles and texts above 1 MB, and damaged ones. Metadata must never lose a picture.
-        return _by_pillow(_only_pixels(stream), decoding)
+        parts = [_SIGNATURE]
+        for kind, length in _walk(stream):
+            if kind in _PIXELS:
+                parts += [struct.pack(">I4s", length, kind), stream.read(length + 4)]
+        return _by_pillow(BytesIO(b"".join(parts)), decoding)
 
 
 def _by_pillow(stream: BinaryIO, decoding: Decoding) -> npt.NDArray[np.uint8]:
     stream.seek(0)
     with PngImagePlugin.PngImageFile(stream) as image:
         return load(image, stream, replace(decoding, first_frame=True), pixels_per_byte=_PIXELS_PER_BYTE)[0]
-
-
-def _only_pixels(stream: BinaryIO) -> BinaryIO:
-    """Return the file with only the chunks that its pixels depend on."""
-    parts = [_SIGNATURE]
-    for kind, length in _walk(stream):
-        if kind in _PIXELS:
-            parts += [struct.pack(">I4s", length, kind), stream.read(length + 4)]
-    return BytesIO(b"".join(parts))
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
@@ -215,17 +176,6 @@ def _walk(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
 def _is_kept(kind: bytes) -> bool:
     """Return whether a chunk is kept: texts, colours, and chunks whose name declares them safe to copy."""
     return kind in _LABELS or (kind.isalpha() and kind[:1].islower() and kind[3:].islower())
-
-
-def _refuse_hdr_colors(extras: Sequence[Extra]) -> None:
-    for extra in extras:
-        if extra.kind == b"cICP":
-            refuse_hdr(extra.data[1] if len(extra.data) == 4 else 2)
-
-
-def _profile(data: bytes) -> bytes | None:
-    _, _, packed = data.partition(b"\0")
-    return _inflate(packed[1:])
 
 
 def _packet(data: bytes) -> bytes | None:
@@ -266,16 +216,13 @@ def _metadata_chunks(metadata: Metadata) -> bytes:
     if metadata.xmp:
         chunks.append(_chunk(b"iTXt", _XMP_KEY + b"\0\0\0\0\0" + metadata.xmp))
     if metadata.comment:
-        chunks.append(_comment(metadata.comment))
+        text = metadata.comment.replace(b"\0", b"")
+        try:
+            metadata.comment.decode()
+            chunks.append(_chunk(b"iTXt", b"Comment\0\0\0\0\0" + text))
+        except UnicodeDecodeError:  # the comment of a JPEG or GIF may be in any encoding
+            chunks.append(_chunk(b"tEXt", b"Comment\0" + text))
     return b"".join(chunks)
-
-
-def _comment(text: bytes) -> bytes:
-    """Return the comment of a JPEG or GIF, which may be in any encoding, as a text chunk."""
-    try:
-        return _chunk(b"iTXt", b"Comment\0\0\0\0\0" + text.decode("utf-8").replace("\0", "").encode())
-    except UnicodeDecodeError:
-        return _chunk(b"tEXt", b"Comment\0" + text.replace(b"\0", b""))
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -19,7 +19,7 @@ from lumen.imaging.picture import Metadata, Picture, check_size
 
 _SRGB_CURVE = (2.4, 12.92)
 _MAKER_NOTE = 0x927C  # its offsets are valid in the raw file only
-_JPEG_START, _EXIF_START = b"\xff\xd8\xff", b"Exif\0\0"
+_JPEG_START = b"\xff\xd8\xff"
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
@@ -43,7 +43,10 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
             "expected camera raw data that LibRaw supports, got another kind; export it as a 16-bit TIFF"
         ) from error
     except rawpy.LibRawError as error:
-        raise ValueError(f"LibRaw reports {_line(error)}") from error
+        reason = error.args[0] if error.args else type(error).__name__
+        raise ValueError(
+            f"LibRaw reports {reason.decode('utf-8', 'replace') if isinstance(reason, bytes) else reason}"
+        ) from error
     notes = () if block else ("no EXIF was found in the camera raw data",)
     metadata = Metadata(exif=block, icc=srgb_profile())
     return Picture.from_channels(np.asarray(pixels, np.uint16), kind="raw", metadata=metadata, notes=notes)
@@ -78,8 +81,3 @@ def _exif_of_preview(file: object) -> bytes | None:
     except (rawpy.LibRawError, OSError, SyntaxError, ValueError):
         return None
     return exif.without_thumbnail(exif.upright(block))
-
-
-def _line(error: BaseException) -> str:
-    text = error.args[0] if error.args else type(error).__name__
-    return " ".join((text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)).split())

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import imagecodecs
@@ -29,27 +28,22 @@ _METHOD = 4  # of 6; higher ones take much longer and save little
 _LOSSLESS_EFFORT = 60  # of 100
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Header:
-    """Facts from the chunks: size in pixels, number of frames, whether it is lossless, metadata."""
-
-    width: int
-    height: int
-    frames: int
-    lossless: bool
-    metadata: Metadata
-
-
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     """Decode a file completely."""
-    header = _read_header(stream)
-    check_size(header.width, header.height, decoding.max_pixels)
-    notes = first_of(header.frames, "an animation of {} frames", first=decoding.first_frame)
+    width, height, frames, lossless, metadata = _read_header(stream)
+    check_size(width, height, decoding.max_pixels)
+    notes = first_of(frames, "an animation of {} frames", first=decoding.first_frame)
     stream.seek(0)
-    samples = _first_frame(stream) if header.frames > 1 else imagecodecs.webp_decode(stream.read())
-    if samples.shape[:2] != (header.height, header.width):
-        raise ValueError(f"its header claims {header.width}x{header.height} pixels, but its picture has another size")
-    return Picture.from_channels(samples, kind="webp", metadata=header.metadata, lossless=header.lossless, notes=notes)
+    samples: Samples
+    if frames > 1:
+        with WebPImagePlugin.WebPImageFile(stream) as image:
+            image.load()  # the first frame
+            samples = np.asarray(image)
+    else:
+        samples = imagecodecs.webp_decode(stream.read())
+    if samples.shape[:2] != (height, width):
+        raise ValueError(f"its header claims {width}x{height} pixels, but its picture has another size")
+    return Picture.from_channels(samples, kind="webp", metadata=metadata, lossless=lossless, notes=notes)
 
 
 def encode(picture: Picture, encoding: Encoding) -> bytes:
@@ -59,28 +53,23 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
     return save(picture, "WEBP", quality=quality, method=_METHOD, lossless=lossless, exact=True)
 
 
-def _first_frame(stream: BinaryIO) -> Samples:
-    with WebPImagePlugin.WebPImageFile(stream) as image:
-        image.load()
-        return np.asarray(image)
-
-
-def _read_header(stream: BinaryIO) -> _Header:
+def _read_header(stream: BinaryIO) -> tuple[int, int, int, bool, Metadata]:
+    """Return width, height, number of frames, whether all are lossless, and the metadata, from the chunks."""
     size, found, frames, lossless = None, dict[bytes, bytes](), 0, True
     for kind, length in _chunks(stream):
         if kind == b"VP8X":
-            size = _canvas(stream.read(10))
+            size = _size(kind, stream.read(10))
         elif kind in _PICTURES:
             frames += 1
             head = stream.read(32)
             lossless &= b"VP8L" in (kind, head[16:20])
-            size = size or (_size_lossless(head) if kind == b"VP8L" else _size_lossy(head))
+            size = size or _size(kind, head)
         elif kind in (b"ICCP", b"EXIF", b"XMP ") and 0 < length <= _MAX_CHUNK:
             found.setdefault(kind, stream.read(length))
     if size is None or not frames:
         raise ValueError("no picture in it")
     metadata = Metadata(exif=without_prefix(found.get(b"EXIF")), icc=found.get(b"ICCP"), xmp=found.get(b"XMP "))
-    return _Header(width=size[0], height=size[1], frames=frames, lossless=lossless, metadata=metadata)
+    return *size, frames, lossless, metadata
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
@@ -100,15 +89,12 @@ def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
         at += 8 + length + length % 2
 
 
-def _canvas(data: bytes) -> tuple[int, int]:
-    return int.from_bytes(data[4:7], "little") + 1, int.from_bytes(data[7:10], "little") + 1
-
-
-def _size_lossy(data: bytes) -> tuple[int, int]:
+def _size(kind: bytes, data: bytes) -> tuple[int, int]:
+    """Return width and height from the first bytes of a canvas, or of a lossless or lossy picture."""
+    if kind == b"VP8X":
+        return int.from_bytes(data[4:7], "little") + 1, int.from_bytes(data[7:10], "little") + 1
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 1)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     width, height = struct.unpack_from("<HH", data, 6)
     return width & 0x3FFF, height & 0x3FFF
-
-
-def _size_lossless(data: bytes) -> tuple[int, int]:
-    (bits,) = struct.unpack_from("<I", data, 1)
-    return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1

@@ -161,11 +161,6 @@ def tone_curves(profile: bytes, size: int = 65536) -> tuple[Curve, ...] | None:
     return curves if len(curves) in (1, 3) and all(np.isfinite(curve).all() for curve in curves) else None
 
 
-def gamma_curve(gamma: float, size: int = 65536) -> Curve:
-    """Return light, float64 [size] in [0, 1], for levels evenly spaced from 0 to 1."""
-    return np.linspace(0, 1, size) ** gamma
-
-
 def rgb_of_cmyk(samples: NDArray[Any], profile: bytes | None) -> tuple[NDArray[Any], str]:
     """Convert CMYK to sRGB.
 

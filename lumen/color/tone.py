@@ -21,7 +21,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lumen.color.icc import Curve, coded_profile, gamma_curve, tone_curves
+from lumen.color.icc import Curve, coded_profile, tone_curves
 from lumen.color.srgb import linear_to_srgb
 from lumen.imaging.picture import Metadata, Samples
 
@@ -67,8 +67,8 @@ def tone_of(metadata: Metadata, dtype: npt.DTypeLike) -> Tone | None:
         dtype: Type of the pixels, uint8 or uint16.
     """
     curves = _curves(metadata)
-    if curves is None or not all(_is_usable(curve) for curve in curves):
-        return None
+    if curves is None or not all(c[0] < 0.01 and c[-1] > 0.99 and (np.diff(c) >= 0).all() for c in curves):
+        return None  # only curves that rise from black to white can be inverted
     seen = [np.asarray(linear_to_srgb(curve), np.float64) for curve in curves]
     level = np.linspace(0, 1, _LEVELS)
     if max(float(np.abs(each - level).max()) for each in seen) <= _SAME:
@@ -97,12 +97,7 @@ def _curves(metadata: Metadata) -> tuple[Curve, ...] | None:
     value = struct.unpack(">I", gamma)[0] / 100_000
     if not 0.2 < value <= 1 or abs(value - _SRGB_GAMMA) < 0.01:
         return None
-    return (gamma_curve(1 / value),)
-
-
-def _is_usable(curve: Curve) -> bool:
-    """Return whether the curve can be inverted: it rises from black to white."""
-    return bool(curve[0] < 0.01 and curve[-1] > 0.99 and (np.diff(curve) >= 0).all())
+    return (np.linspace(0, 1, _LEVELS) ** (1 / value),)
 
 
 def _tables(seen: Curve, count: int) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.float32], npt.NDArray[np.float32]]:

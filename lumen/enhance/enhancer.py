@@ -6,7 +6,7 @@ import os
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from lumen.imaging.picture import Metadata, Picture
 from lumen.runtime.open import ModelSet
 
 Array = npt.NDArray[np.integer[Any]]
+Kind = TypeVar("Kind", Array, Image.Image, Picture)
 
 # The mode to which a PIL image is converted, by its own mode.
 _OPAQUE = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB"}
@@ -88,23 +89,11 @@ class Enhancer:
         return self._models.for_sample("uint8").device
 
     @overload
-    def __call__(
-        self, picture: Array, ev: float = ..., *, strength: float = ..., quality_passes: int = ...
-    ) -> Array: ...
+    def __call__(self, picture: Kind, ev: float = ..., *, strength: float = ..., quality_passes: int = ...) -> Kind: ...
 
     @overload
     def __call__(
-        self, picture: Image.Image, ev: float = ..., *, strength: float = ..., quality_passes: int = ...
-    ) -> Image.Image: ...
-
-    @overload
-    def __call__(
-        self,
-        picture: str | os.PathLike[str] | Picture,
-        ev: float = ...,
-        *,
-        strength: float = ...,
-        quality_passes: int = ...,
+        self, picture: str | os.PathLike[str], ev: float = ..., *, strength: float = ..., quality_passes: int = ...
     ) -> Picture: ...
 
     def __call__(

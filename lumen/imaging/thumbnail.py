@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lumen.imaging.picture import Samples
 from lumen.imaging.tiling import cut, plan_tiles
 from lumen.spec import ThumbnailKind
 
 CHUNK_VALUES = 1_000_000  # float32 values held at a time, so that memory does not grow with the picture
+
+Conversion = Callable[[Samples], Samples]
 
 
 class Viewer(Protocol):
@@ -36,11 +39,7 @@ class Viewer(Protocol):
         """Reflection around the picture."""
 
 
-def thumbnail_for(
-    pixels: NDArray[np.integer[Any]],
-    viewer: Viewer,
-    seen: Callable[[NDArray[np.integer[Any]]], NDArray[np.integer[Any]]] | None = None,
-) -> NDArray[np.float32]:
+def thumbnail_for(pixels: Samples, viewer: Viewer, seen: Conversion | None = None) -> NDArray[np.float32]:
     """Return the thumbnail of a whole picture for a network.
 
     Args:
@@ -59,7 +58,7 @@ def thumbnail_for(
     plan = plan_tiles(*sides, align=align, halo_px=0, edge_px=viewer.edge_px, max_window_px=longest)
     if len(plan.tiles) == 1:
         window = cut(pixels, plan, plan.tiles[0])
-        window = window if seen is None else seen(window)
+        window = seen(window) if seen else window
         return window.astype(np.float32) / np.float32(np.iinfo(window.dtype).max)
     scale = longest / (max(sides) * align)
     height, width = (max(align, round(side * scale) * align) for side in sides)
@@ -87,11 +86,7 @@ def area_weights(length: int, size: int) -> NDArray[np.float32]:
     return weights
 
 
-def area_thumbnail(
-    pixels: NDArray[np.integer[Any]],
-    size: int | tuple[int, int],
-    seen: Callable[[NDArray[np.integer[Any]]], NDArray[np.integer[Any]]] | None = None,
-) -> NDArray[np.float32]:
+def area_thumbnail(pixels: Samples, size: int | tuple[int, int], seen: Conversion | None = None) -> NDArray[np.float32]:
     """Average a whole picture over the areas of a thumbnail, whatever its aspect ratio.
 
     The means are floats: in 8 bits, those of a very dark picture would round to a few levels.
@@ -106,7 +101,7 @@ def area_thumbnail(
     """
     height, width = pixels.shape[:2]
     sides = (size, size) if isinstance(size, int) else size
-    rows, columns = (area_bands(*pair) for pair in zip((height, width), sides, strict=True))
+    rows, columns = area_bands(height, sides[0]), area_bands(width, sides[1])
     together = max(1, CHUNK_VALUES // (width * 3))
     out = np.empty((*sides, 3), np.float32)
     for first in range(0, sides[0], together):
@@ -115,8 +110,7 @@ def area_thumbnail(
         for column, (left, weights) in enumerate(columns):
             means_used = means[:, left : left + len(weights)]
             out[first : first + together, column] = np.einsum("w,hwc->hc", weights, means_used)
-    top_level = np.iinfo((pixels if seen is None else seen(pixels[:1])).dtype).max
-    return out / np.float32(top_level)
+    return out / np.float32(np.iinfo((seen(pixels[:1]) if seen else pixels).dtype).max)
 
 
 def _band(start: float, stop: float, length: int) -> Band:
@@ -129,10 +123,7 @@ def _band(start: float, stop: float, length: int) -> Band:
 
 
 def _mean_of_rows(
-    pixels: NDArray[np.integer[Any]],
-    top: int,
-    weights: NDArray[np.float32],
-    seen: Callable[[NDArray[np.integer[Any]]], NDArray[np.integer[Any]]] | None,
+    pixels: Samples, top: int, weights: NDArray[np.float32], seen: Conversion | None
 ) -> NDArray[np.float32]:
     """Return the weighted mean of some rows of a picture, float32 [W, 3]."""
     width = pixels.shape[1]
@@ -141,6 +132,6 @@ def _mean_of_rows(
     for first in range(0, len(weights), step):
         part = weights[first : first + step]
         strip = pixels[top + first : top + first + len(part)]
-        strip = strip if seen is None else seen(strip)
+        strip = seen(strip) if seen else strip
         mean += np.einsum("r,rk->k", part, strip.reshape(len(part), width * 3).astype(np.float32))
     return mean.reshape(width, 3)

@@ -39,9 +39,7 @@ def mse(prediction: _Picture, reference: _Picture) -> float:
     Raises:
         DataError: Shapes or dtypes differ, or there is nothing to compare.
     """
-    _check_pair(prediction, reference)
-    total = math.fsum(float(np.einsum("i,i->", d, d)) for d in _differences(prediction, reference))
-    return total / prediction.size
+    return math.fsum(float(np.einsum("i,i->", d, d)) for d in _differences(prediction, reference)) / prediction.size
 
 
 def mae(prediction: _Picture, reference: _Picture) -> float:
@@ -50,9 +48,7 @@ def mae(prediction: _Picture, reference: _Picture) -> float:
     Raises:
         DataError: Shapes or dtypes differ, or there is nothing to compare.
     """
-    _check_pair(prediction, reference)
-    total = math.fsum(float(np.abs(d).sum()) for d in _differences(prediction, reference))
-    return total / prediction.size
+    return math.fsum(float(np.abs(d).sum()) for d in _differences(prediction, reference)) / prediction.size
 
 
 def psnr(prediction: _Picture, reference: _Picture, *, data_range: float) -> float:
@@ -160,7 +156,8 @@ def _check_range(data_range: float) -> None:
 
 
 def _differences(a: _Picture, b: _Picture) -> Iterator[npt.NDArray[np.float64]]:
-    """Yield `a - b` as flat float64 pieces of whole rows."""
+    """Yield `a - b` as flat float64 pieces of whole rows, for a sound pair."""
+    _check_pair(a, b)
     for rows in strips(len(a), a.size // len(a), _CHUNK):
         yield np.subtract(a[rows], b[rows], dtype=np.float64).ravel()
 
@@ -178,11 +175,16 @@ def _planes(picture: _Picture) -> _Picture:
     return np.ascontiguousarray(picture[np.newaxis] if picture.ndim == 2 else picture.transpose(2, 0, 1))
 
 
+def gaussian(size: int, sigma: float) -> npt.NDArray[np.float64]:
+    """Return the weights of a Gaussian window of `size` pixels, float64 [size], which sum to 1."""
+    offset = np.arange(size) - size // 2
+    weights = np.exp(-0.5 * (offset / sigma) ** 2)
+    return np.asarray(weights / weights.sum(), np.float64)
+
+
 def _gaussian_bands() -> npt.NDArray[np.float64]:
     """Return `[_BLOCK, _BLOCK + 10]`: row i holds the window's weights from column i on."""
-    offset = np.arange(WINDOW) - WINDOW // 2
-    weights = np.exp(-0.5 * (offset / SIGMA) ** 2)
-    weights /= weights.sum()
+    weights = gaussian(WINDOW, SIGMA)
     bands = np.zeros((_BLOCK, _BLOCK + WINDOW - 1))
     for i in range(_BLOCK):
         bands[i, i : i + WINDOW] = weights

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lumen.errors import DataError, ModelError
+from lumen.metrics.fidelity import gaussian
 
 BLOCK_PX = 96
 FEATURES = 36
@@ -156,10 +157,7 @@ def half_size(image: npt.NDArray[Any]) -> Floats:
     result: npt.NDArray[Any] = image
     for axis in (0, 1):
         pad = [(3, 3) if each == axis else (0, 0) for each in (0, 1)]
-        padded = np.pad(result, pad, mode="symmetric")
-        count = result.shape[axis] // 2
-        steps = [np.take(padded, range(first, first + 2 * count, 2), axis) for first in range(len(taps))]
-        result = sum((tap * step for tap, step in zip(taps[1:], steps[1:], strict=True)), taps[0] * steps[0])
+        result = _filtered(np.pad(result, pad, mode="symmetric"), taps, axis, step=2)
     return result
 
 
@@ -189,14 +187,16 @@ def _strips(image: npt.NDArray[Any], block: int) -> Iterator[tuple[Floats, Float
 
 def _blurred(strip: Floats) -> Floats:
     """Return the Gaussian mean over the 7x7 windows inside a strip."""
-    offset = np.arange(_WINDOW) - _WINDOW // 2
-    weights = np.exp(-0.5 * (offset / _SIGMA) ** 2)
-    weights /= weights.sum()
     for axis in (0, 1):
-        length = strip.shape[axis] - _WINDOW + 1
-        parts = [strip[k : k + length] if axis == 0 else strip[:, k : k + length] for k in range(_WINDOW)]
-        strip = sum((w * part for w, part in zip(weights[1:], parts[1:], strict=True)), weights[0] * parts[0])
+        strip = _filtered(strip, gaussian(_WINDOW, _SIGMA), axis, step=1)
     return strip
+
+
+def _filtered(array: npt.NDArray[Any], taps: Floats, axis: int, *, step: int) -> Floats:
+    """Return the sums of the values under a window along one axis, weighted by its taps, at every `step` pixels."""
+    last = array.shape[axis] - len(taps) + 1
+    parts = [array[k : k + last : step] if axis == 0 else array[:, k : k + last : step] for k in range(len(taps))]
+    return np.asarray(sum((tap * part for tap, part in zip(taps[1:], parts[1:], strict=True)), taps[0] * parts[0]))
 
 
 def _cut(strip: Floats, block: int) -> Floats:

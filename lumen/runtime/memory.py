@@ -33,8 +33,7 @@ def free_ram_bytes() -> int:
 
     It is the smallest of the available memory of the system and of each control group of the process.
     """
-    free = _system_free_bytes()
-    return max(0, min([free, *_cgroup_free_bytes()]))
+    return max(0, min([_system_free_bytes(), *_cgroup_free_bytes()]))
 
 
 def free_vram_bytes(index: int = 0) -> int:
@@ -53,13 +52,7 @@ def free_vram_bytes(index: int = 0) -> int:
 
 
 def window_side_px(budget_bytes: int, bytes_per_px: int, *, largest_px: int) -> int:
-    """Return the side of the largest square window for a memory budget, within [MIN_WINDOW_PX, largest_px].
-
-    Args:
-        budget_bytes: Memory that one inference may take.
-        bytes_per_px: Memory of the model per window pixel (`ModelSpec.bytes_per_px`).
-        largest_px: Upper bound.
-    """
+    """Return the side of the largest square window for a memory budget, within [MIN_WINDOW_PX, largest_px]."""
     side = math.isqrt(budget_bytes // bytes_per_px)
     return max(MIN_WINDOW_PX, min(side, largest_px))
 

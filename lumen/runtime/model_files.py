@@ -43,10 +43,7 @@ class BundledModel:
 
 
 def bundled_models(folder: Path | None = None) -> tuple[BundledModel, ...]:
-    """Return the models in a folder's `models.json`, or none if there is no such file.
-
-    Args:
-        folder: The folder; by default the package's own data.
+    """Return the models in the `models.json` of a folder (by default the package's data); none without such a file.
 
     Raises:
         ModelError: The list is malformed.
@@ -83,7 +80,11 @@ def find_model(name_or_path: str, sample: SampleType = "uint8") -> Path:
     """
     known = {model.name: model for model in bundled_models()}
     if name_or_path in known:
-        return _bundled_file(known[name_or_path], sample)
+        bundled = known[name_or_path].files.get(sample)
+        if bundled is None:
+            raise ModelError(f"the bundled model {name_or_path} has no {sample} file; install lumen again")
+        verify_sha256(bundled.path, bundled.sha256)
+        return bundled.path
     path = Path(name_or_path)
     if not path.is_file():
         names = ", ".join(known) or "none in this installation"
@@ -105,14 +106,6 @@ def half_of(path: Path) -> Path:
 def full_of(path: Path) -> Path:
     """Return the path of an 8-bit model in fp32: `M.onnx` for `M.fp16.onnx` and for itself."""
     return path.with_name(path.stem.removesuffix(HALF) + path.suffix)
-
-
-def _bundled_file(model: BundledModel, sample: SampleType) -> Path:
-    if sample not in model.files:
-        raise ModelError(f"the bundled model {model.name} has no {sample} file; install lumen again")
-    file = model.files[sample]
-    verify_sha256(file.path, file.sha256)
-    return file.path
 
 
 @cache
