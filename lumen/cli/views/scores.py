@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
 from lumen.batch.plan import Plan
 from lumen.batch.report import Report
 from lumen.cli.state import State
-from lumen.cli.views.console import log_console, print_json, print_table
+from lumen.cli.views.console import log_console, print_json, print_table, progress_bar
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.errors import Exit, UsageError
 from lumen.evaluation import EvalReport, PairProgress, PairResult, evaluate_results
@@ -32,15 +31,7 @@ FEW = 20  # up to this many pictures, each gets a line if there is no progress b
 def scoring(state: State, *, as_json: bool) -> Iterator[PairProgress]:
     """Show progress and problems on stderr, and write JSON lines if asked."""
     console = log_console(state)
-    bar = Bar(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=state.verbosity < 0 or not console.is_terminal,
-    )
+    bar = progress_bar(state, MofNCompleteColumn(), TimeRemainingColumn())
     task = bar.add_task("loading", total=None)
 
     def show(done: int, total: int, result: PairResult) -> None:

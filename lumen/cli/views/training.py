@@ -29,11 +29,7 @@ Event = Mapping[str, Any]
 
 
 class Course:
-    """Where a training stands: what its events add up to.
-
-    Args:
-        clock: Seconds.
-    """
+    """Where a training stands: what its events add up to; the clock returns seconds."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -81,27 +77,17 @@ class Course:
             return "PSNR not known yet"
         return f"PSNR {self.psnr:.2f} dB" + ("" if self.best is None else f", at the best state {self.best:.2f} dB")
 
+    def pace(self) -> str:
+        """Return loss, speed and learning rate."""
+        return f"loss {self.loss():.4f}  {self.speed():.1f} images/s  rate {self.rate:.2g}"
+
     def line(self) -> str:
         """Return it all as one line."""
-        facts = (
-            f"{self.iteration:>7}/{self.of}",
-            f"epoch {self.epoch:.1f}",
-            f"loss {self.loss():.4f}",
-            f"{self.speed():.1f} images/s",
-            f"rate {self.rate:.2g}",
-            self.left(),
-        )
-        return "  ".join(filter(None, facts))
+        return f"{self.iteration:>7}/{self.of}  epoch {self.epoch:.1f}  {self.pace()}  {self.left()}".rstrip()
 
 
 class TrainingView:
-    """Turns the events of a training into a live view or lines.
-
-    Args:
-        console: Where a live view is drawn.
-        clock: Seconds.
-        live: Whether there is a live view; otherwise there are lines.
-    """
+    """Turns the events of a training into a live view on the console, or else into lines."""
 
     def __init__(self, console: Console, *, live: bool, clock: Clock = time.monotonic) -> None:
         self.course, self._clock, self._is_live = Course(clock), clock, live
@@ -141,9 +127,7 @@ class TrainingView:
             f"epoch {course.epoch:.1f}",
             course.left(),
         )
-        facts = Table.grid(padding=(0, 2))
-        facts.add_row(f"loss {course.loss():.4f}", f"{course.speed():.1f} images/s", f"rate {course.rate:.2g}")
-        return Group(bar, facts, Text(course.stage or course.scores()))
+        return Group(bar, Text(course.pace()), Text(course.stage or course.scores()))
 
 
 @contextmanager
