@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from lumen.cli.help import GroupedCommand
+from lumen.cli.options import PATH, field_option
 from lumen.config import RuntimeOptions
 from lumen.errors import UsageError
 
-_folder = click.Path(path_type=Path)
-
 
 @click.command("train", cls=GroupedCommand)
-@click.option("--data", type=_folder, help="Pairs: low/ and high/, or the folders of LOL v1, LOL v2 or SICE.")
+@click.option("--data", type=PATH, help="Pairs: low/ and high/, or the folders of LOL v1, LOL v2 or SICE.")
 @click.option(
     "--synthetic",
     "photos",
-    type=_folder,
+    type=PATH,
     multiple=True,
     help="Folder of well-lit photographs: darkened into pairs, and kept as they are. May be given again.",
 )
-@click.option("--val", type=_folder, help="Pairs to validate on; without it a part of the scenes is held out.")
+@click.option("--val", type=PATH, help="Pairs to validate on; without it a part of the scenes is held out.")
 @click.option("--val-split", metavar="N%|N", help="How much is held out, by scene: a share, or a number of pairs.")
-@click.option("-o", "--out", "run", type=_folder, required=True, help="Folder of the run.")
+@click.option("-o", "--out", "run", type=PATH, required=True, help="Folder of the run.")
 @click.option("--recipe", default="lumen-s", show_default=True, help="Bundled recipe or TOML file.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value: optimizer.rate=1e-4.")
 @click.option("--resume", metavar="auto|FILE", help="Go on from the run's last checkpoint, or from a file.")
-@click.option("--init", type=_folder, metavar="FILE", help="Start from a checkpoint's weights.")
-@click.option("--device", default=RuntimeOptions.device, show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--init", type=PATH, metavar="FILE", help="Start from a checkpoint's weights.")
+@field_option(RuntimeOptions, "--device", help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(min=0), help="CPU threads per process; 0: torch decides.")
 @click.option(
     "--workers",
