@@ -16,7 +16,7 @@ from lumen.evaluation.measures import MEASURES, Measure, Score
 from lumen.evaluation.options import EvalOptions
 from lumen.evaluation.pairs import Matching
 from lumen.evaluation.report import EvalReport, PictureScores
-from lumen.evaluation.run import PairResult, Viewer, matching_ev
+from lumen.evaluation.run import PairResult, matching_ev
 from lumen.evaluation.scoring import score
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "PairResult",
     "PictureScores",
     "Score",
-    "Viewer",
     "evaluate",
     "evaluate_results",
     "matching_ev",

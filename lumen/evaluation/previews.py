@@ -28,7 +28,6 @@ class Previews:
     """
 
     def __init__(self) -> None:
-        """Start empty."""
         self.album = Album()
 
     def begin(self, total: int) -> None:
@@ -40,10 +39,10 @@ class Previews:
         rank = badness(next((scores.scores[name] for name in pixels if name != INPUT), scores.scores.get(INPUT)))
         if not self.album.wants(rank):
             return
-        shown = {name: _8bit(each) for name, each in pixels.items()}
+        shown = {name: to_8bit(each) for name, each in pixels.items()}
         errors = {}
         if reference is not None:
-            truth = _8bit(reference)
+            truth = to_8bit(reference)
             errors = {ERROR + name: error_map(each, truth) for name, each in shown.items() if name != INPUT}
             shown[REFERENCE] = truth
         self.album.add(scores.name, rank, shown | errors, small=errors)
@@ -66,7 +65,3 @@ def error_map(picture: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArr
     mean = difference.astype(np.uint16).sum(axis=2, dtype=np.uint16) // 3
     result: NDArray[np.uint8] = table[np.minimum(mean, ERROR_TOP)]
     return result
-
-
-def _8bit(pixels: Samples) -> NDArray[np.uint8]:
-    return np.asarray(to_8bit(pixels), np.uint8)

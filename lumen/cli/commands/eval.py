@@ -150,7 +150,14 @@ def command(
     previews = previews_for(reports)
     with scoring(state, as_json=as_json) as show:
         report = evaluate(
-            dark, reference, models or None, scored, results=results, matching=matching, progress=show, look=previews
+            dark,
+            reference,
+            models or None,
+            scored,
+            results=results,
+            matching=matching,
+            progress=show,
+            previews=previews,
         )
     print_scores(state, report, as_json=as_json)
     write_reports(report, reports, previews)
