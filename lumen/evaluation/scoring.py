@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from lumen.codecs import exif
 from lumen.errors import DataError
-from lumen.evaluation.measures import MEASURES, Measure, Score
+from lumen.evaluation.measures import MEASURES, Measure, Score, Subject
 from lumen.evaluation.options import EvalOptions
-from lumen.evaluation.subject import Subject
 from lumen.imaging.picture import Picture, Samples, to_8bit
 from lumen.metrics.lpips import Lpips
 from lumen.metrics.niqe import NaturalModel, bundled_model, read_model
