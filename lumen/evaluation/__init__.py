@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from lumen.evaluation.columns import GT_MEAN, INPUT, MATCHED, OUTPUT, REFERENCE
 from lumen.evaluation.evaluate import PairProgress, evaluate, evaluate_results
-from lumen.evaluation.measures import MEASURES, Measure, Score
+from lumen.evaluation.measures import Score
 from lumen.evaluation.options import EvalOptions
 from lumen.evaluation.pairs import Matching
 from lumen.evaluation.report import EvalReport, PictureScores
@@ -23,13 +23,11 @@ __all__ = [
     "GT_MEAN",
     "INPUT",
     "MATCHED",
-    "MEASURES",
     "OUTPUT",
     "REFERENCE",
     "EvalOptions",
     "EvalReport",
     "Matching",
-    "Measure",
     "PairProgress",
     "PairResult",
     "PictureScores",

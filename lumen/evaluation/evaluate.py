@@ -74,13 +74,9 @@ def evaluate_results(
     *,
     progress: PairProgress | None = None,
 ) -> EvalReport:
-    """Score results beside the pictures they were made from, against a folder of references.
+    """Score results beside the pictures they were made from, against a folder of references, as `evaluate` does.
 
-    Args:
-        results: Pictures, and the files that were made from them.
-        reference: What they should look like; other files in this folder are ignored.
-        reading: How the pictures are read; None for the defaults.
-        progress: As for `evaluate`.
+    Other files in the folder of references are ignored. `reading` says how pictures are read.
     """
     options = EvalOptions(as_is=True)
     pairs, problems = pair_results(results, reference)

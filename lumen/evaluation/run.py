@@ -52,17 +52,10 @@ def score_pairs(
     reading: EnhanceOptions | None = None,
     previews: Previews | None = None,
 ) -> Iterator[PairResult]:
-    """Score pairs one after the other, in order.
+    """Yield the scores of each pair, or the problem with it, in order.
 
-    Args:
-        pairs: What to score.
-        models: The models by the name of their column; empty if the pairs have results already.
-        scorer: Scores by the protocol.
-        reading: How the pictures are read; None for the defaults.
-        previews: Filled with what was scored.
-
-    Yields:
-        The scores of each pair, or the problem with it.
+    The models have the names of their columns; there are none if the pairs have results already. `previews` are filled
+    with what was scored.
 
     Raises:
         UnavailableError: A model cannot be loaded or run.
@@ -235,17 +228,10 @@ def _save(job: _Job, folder: Path) -> None:
 
 
 def _check_sizes(job: _Job) -> None:
-    """Refuse pictures of different sizes.
-
-    Raises:
-        DataError: One differs in size from the reference, or without a reference from the first.
-    """
+    """Refuse a picture that differs in size from the reference, or without a reference from the first."""
     candidates = list(job.candidates().values())
     expected = candidates[0] if job.reference is None else job.reference
     for each in candidates:
         if each.shape != expected.shape:
-            raise DataError(f"expected one size, got {_size(each)} and a reference of {_size(expected)}")
-
-
-def _size(pixels: Samples) -> str:
-    return f"{pixels.shape[1]}x{pixels.shape[0]}"
+            (height, width), (rows, columns) = each.shape[:2], expected.shape[:2]
+            raise DataError(f"expected one size, got {width}x{height} and a reference of {columns}x{rows}")

@@ -44,14 +44,7 @@ class Album:
     def add(
         self, name: str, rank: float, pictures: Mapping[str, NDArray[np.uint8]], *, small: Collection[str] = ()
     ) -> None:
-        """Add previews.
-
-        Args:
-            name: The name they belong to.
-            rank: The smallest ranks are kept.
-            pictures: sRGB uint8 `[H, W, 3]` by what they show.
-            small: Those of them that show less detail and may be smaller.
-        """
+        """Add previews of sRGB pictures, uint8 `[H, W, 3]`, by what they show; those in `small` may be smaller."""
         shares = {what: SMALL_SIDE**2 if what in small else 1.0 for what in pictures}
         room = self._room / sum(shares.values())
         shots = {what: _encoded(pixels, room * shares[what]) for what, pixels in pictures.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -88,15 +89,12 @@ def _split_values(text: str | None) -> list[str]:
     """Return what `--val-split` changes in the recipe."""
     if text is None:
         return []
-    number = text.strip().removesuffix("%")
-    try:
-        value = float(number)
-    except ValueError:
-        value = -1.0
-    if text.strip().endswith("%") and 0 < value < 100:
-        return [f"validation.share={value / 100}"]
-    if number.isdecimal() and value >= 1 and "%" not in text:
-        return ["validation.share=0.0", f"validation.pairs={int(value)}"]
+    text = text.strip()
+    with suppress(ValueError):
+        if text.endswith("%") and 0 < (percent := float(text.removesuffix("%"))) < 100:
+            return [f"validation.share={percent / 100}"]
+    if text.isdecimal() and int(text):
+        return ["validation.share=0.0", f"validation.pairs={int(text)}"]
     raise click.BadParameter(
         f"expected a share such as 20% or a number of pairs, got {text!r}", param_hint="--val-split"
     )
