@@ -20,14 +20,14 @@ from lumen.cli.streams import discard_stdout, open_streams
 from lumen.errors import Exit, LumenError
 from lumen.version import __version__
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "enhance": ("lumen.cli.commands.enhance:command", "Enhance dark pictures: files and folders."),
-    "watch": ("lumen.cli.commands.watch:command", "Enhance every picture that arrives in a folder, once."),
-    "eval": ("lumen.cli.commands.eval:command", "Score a model on pairs of dark and well-lit pictures."),
-    "train": ("lumen.cli.commands.train:command", "Train a network on pairs of pictures."),
-    "export-onnx": ("lumen.cli.commands.export_onnx:command", "Export a checkpoint as an ONNX model, and check it."),
-    "models": ("lumen.cli.commands.models:command", "List the bundled models with size, cost and scores."),
-    "doctor": ("lumen.cli.commands.doctor:command", "Show what works on this machine, and why the rest does not."),
+COMMANDS = {
+    "enhance": "Enhance dark pictures: files and folders.",
+    "watch": "Enhance every picture that arrives in a folder, once.",
+    "eval": "Score a model on pairs of dark and well-lit pictures.",
+    "train": "Train a network on pairs of pictures.",
+    "export-onnx": "Export a checkpoint as an ONNX model, and check it.",
+    "models": "List the bundled models with size, cost and scores.",
+    "doctor": "Show what works on this machine, and why the rest does not.",
 }
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EBADF}  # stdout may be a file on a full disk, or closed
@@ -44,8 +44,7 @@ class LazyGroup(click.Group):
         """Import and return a command, None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        command: click.Command = import_module(f"lumen.cli.commands.{cmd_name.replace('-', '_')}").command
         known = {parameter.name for parameter in command.params}
         command.params += [option for option in _global_options() if option.name not in known]
         return command
@@ -53,7 +52,7 @@ class LazyGroup(click.Group):
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table without importing anything."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, short) for name, (_, short) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 def _apply(ctx: click.Context, option: click.Parameter, value: bool) -> None:

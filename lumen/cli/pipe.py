@@ -23,7 +23,6 @@ from lumen.runtime.open import ModelSet
 from lumen.text import printable
 
 STDIN = Path("-")
-CHUNK_BYTES = 1 << 20
 BYTES_PER_PX = 16  # no format needs more, even uncompressed
 METADATA_BYTES = 256 << 20
 
@@ -80,7 +79,7 @@ def _as_file(source: Path, max_pixels: int) -> Iterator[Path]:
 
 def _copy(stdin: BinaryIO, file: BinaryIO, limit: int) -> None:
     copied = 0
-    while chunk := stdin.read(CHUNK_BYTES):
+    while chunk := stdin.read(1 << 20):
         copied += len(chunk)
         if copied > limit:
             raise DecodeError(f"expected at most {limit} bytes: no picture within --max-pixels needs more")

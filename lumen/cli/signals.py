@@ -75,11 +75,7 @@ def stop_on_ctrl_c(stop: Callable[..., None]) -> Iterator[None]:
 
 
 class ServiceSignals:
-    """What SIGTERM, Ctrl-C and SIGHUP do to a service.
-
-    Attributes:
-        on_hangup: Called on SIGHUP.
-    """
+    """What SIGTERM, Ctrl-C and SIGHUP do to a service; `on_hangup` is called on SIGHUP."""
 
     def __init__(self) -> None:
         self.on_hangup: Callable[[], None] = lambda: None

@@ -61,7 +61,7 @@ def evaluate(
     pairs, problems = find_pairs(low, reference, results, matching)
     scorer = Scorer(options)
     if previews is not None:
-        previews.begin(len(pairs))
+        previews.album.begin(len(pairs))
     found = chain(problems, score_pairs(pairs, named, scorer, previews=previews))
     words = protocol(named, options, natural=scorer.natural, reference=reference is not None)
     return _report(found, len(pairs) + len(problems), words, options, progress)

@@ -98,7 +98,7 @@ class Measure:
 
     def text(self, score: Score | None) -> str:
         """Return the number as it is printed; a dash if the score lacks it."""
-        value = None if score is None else score.get(self.key)
+        value = None if score is None else score.values.get(self.key)
         return "–" if value is None or math.isnan(value) else f"{value:.{self.digits}f}"
 
 
@@ -200,10 +200,6 @@ class Score:
     def ssim(self) -> float:
         """SSIM, at most 1."""
         return self.values["ssim"]
-
-    def get(self, key: str) -> float | None:
-        """Return a number; None if it was not measured."""
-        return self.values.get(key)
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values; an infinite PSNR becomes null, as JSON has no infinity."""

@@ -25,10 +25,11 @@ def page_of(report: EvalReport, album: Album) -> str:
     ranked = report.ranked()
     shown = [measure for measure in report.measures if measure.key in SHOWN]
     shown = shown or [measure for measure in report.measures if measure.key == "brightness"]
-    columns = [(column, measure) for column in report.columns for measure in shown]
-    columns = [(column, measure) for column, measure in columns if report.mean(column).get(measure.key) is not None]
     summaries = {column: [report.summary(column, statistic) for statistic in STATISTICS] for column in report.described}
     means = {column: mean for column, (mean, *_) in summaries.items()}
+    columns = [
+        (column, measure) for column in report.columns for measure in shown if measure.key in means[column].values
+    ]
     return render(
         "evaluation/page.html",
         heading=f"Scores of {len(ranked)} picture{'' if len(ranked) == 1 else 's'}",
@@ -96,7 +97,7 @@ def _head(report: EvalReport, column: str, measure: Measure) -> Mapping[str, str
 def _cell(picture: PictureScores, column: str, measure: Measure) -> Mapping[str, str]:
     """Return a number of the table, as printed and as the script sorts it."""
     score = picture.score(column)
-    value = None if score is None else score.get(measure.key)
+    value = None if score is None else score.values.get(measure.key)
     exact = "" if value is None else "Infinity" if math.isinf(value) else f"{value:.9g}"
     return {"exact": exact, "text": measure.text(score)}
 

@@ -114,8 +114,8 @@ def find_pairs(
     """Pair the pictures of folders, or single files.
 
     Folders are searched with their sub-folders, except hidden ones. Pictures are paired by their relative path without
-    suffix, ignoring case, unless `matching` says otherwise. A pair needs a file in every folder: those of dark pictures
-    and references, and those of results by the name of the method.
+    suffix, ignoring case, unless `matching` says otherwise. `results` are folders by the name of the method. A pair
+    needs a file in every folder that is given.
 
     Returns:
         The pairs, sorted by name, and a problem for every name without a partner or with several.

@@ -68,11 +68,8 @@ def _encoded(pixels: NDArray[np.uint8], room: float) -> bytes:
     ratio = min(image.size) / max(image.size)
     side = min(MAX_SIDE_PX, max(image.size), max(MIN_SIDE_PX, int((room / ABOUT_BYTES_PER_PX / ratio) ** 0.5)))
     while True:
-        size = (
-            max(1, round(image.width * side / max(image.size))),
-            max(1, round(image.height * side / max(image.size))),
-        )
-        small = image if size == image.size else image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+        width, height = (max(1, round(each * side / max(image.size))) for each in image.size)
+        small = image.resize((width, height), Image.Resampling.BOX, reducing_gap=2.0)
         for quality in QUALITIES:
             stream = io.BytesIO()
             small.save(stream, "webp", quality=quality, method=2)

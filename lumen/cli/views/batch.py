@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from rich.progress import TextColumn
 from rich.text import Text
 
+from lumen.batch.job import Job
 from lumen.batch.report import Outcome, Report
 from lumen.cli.state import State
 from lumen.cli.views.console import log_console, print_json, progress_bar
 from lumen.text import printable, span
-
-if TYPE_CHECKING:
-    from lumen.batch.job import Job
 
 PLAIN_EVERY_S = 30.0
 PLAIN_STEPS = 10  # a line at each tenth of a fast run,
@@ -90,8 +88,7 @@ class BatchView:
 
     def __init__(self, state: State, *, as_json: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = log_console(state)
-        self._quiet = state.verbosity < 0
-        self._verbose = state.verbosity > 0
+        self._verbosity = state.verbosity
         self._json = as_json
         self._throughput = Throughput(clock)
         self._last_line_s, self._last_step = 0.0, 0
@@ -135,7 +132,7 @@ class BatchView:
         name = printable(outcome.source)
         if outcome.status == "failed":
             self._console.print(f"failed: {name}: {printable(outcome.reason)}", style="red")
-        elif not self._quiet:
+        elif self._verbosity >= 0:
             self._say(outcome, name)
         for warning in outcome.warnings:
             logging.getLogger("lumen").warning("%s: %s", name, printable(warning))
@@ -144,22 +141,22 @@ class BatchView:
 
     def stopping(self) -> None:
         """Confirm the request to stop."""
-        if not self._quiet:
+        if self._verbosity >= 0:
             self._console.print("stopping after the current file; press Ctrl-C again to stop at once", style="yellow")
 
     def summarize(self, report: Report) -> None:
         """Print the summary as the last line."""
         self._progress.stop()
-        if not self._quiet and not 0 < report.total == report.left:  # the error says why nothing was started
+        if self._verbosity >= 0 and not 0 < report.total == report.left:  # the error says why nothing was started
             self._console.print(report.summary(), style="red" if report.failures else "green")
 
     def _say(self, outcome: Outcome, name: str) -> None:
         line = name if outcome.target == outcome.source else f"{name} -> {printable(outcome.target)}"
         if outcome.status == "planned" and not self._json:
             self._console.print(line)
-        elif outcome.status == "skipped" and self._verbose:
+        elif outcome.status == "skipped" and self._verbosity > 0:
             self._console.print(f"skipped: {name}: {outcome.reason}")
-        elif outcome.status == "done" and self._verbose:
+        elif outcome.status == "done" and self._verbosity > 0:
             size = f"{outcome.megapixels:.2f} MP, {outcome.seconds:.2f} s"
             self._console.print(f"[{self._throughput.files}/{self._throughput.pending}] {line} ({size})")
 
@@ -168,6 +165,6 @@ class BatchView:
         run = self._throughput
         since_s, step = run.seconds - self._last_line_s, int(run.share * PLAIN_STEPS + 1e-9)
         due = since_s >= PLAIN_EVERY_S or (PLAIN_STEPS > step > self._last_step and since_s >= PLAIN_APART_S)
-        if due and run.files < run.pending and not self._live and not self._quiet:
+        if due and run.files < run.pending and not self._live and self._verbosity >= 0:
             self._last_line_s, self._last_step = run.seconds, step
             self._console.print(run.line())

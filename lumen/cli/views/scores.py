@@ -61,10 +61,8 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
         _print_pictures(state, report)
         _print_measures(state, report)
     for column in report.columns:
-        if report.equal(column):
-            click.echo(
-                f"{column_title(column)}: {report.equal(column)} equal to the reference, left out of the mean PSNR"
-            )
+        if equal := report.equal(column):
+            click.echo(f"{column_title(column)}: {equal} equal to the reference, left out of the mean PSNR")
     if report.problems:
         click.echo(f"not scored: {len(report.problems)}, listed on stderr")
     click.echo("protocol:\n  " + report.protocol.replace("; ", ";\n  "))
@@ -117,9 +115,7 @@ def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:
         if as_json:
             print_json({"method": who or None, "pictures": count, "warnings": lines})
             continue
-        click.echo(
-            f"{printable(who) or printable(path.name)}: {count} pictures, {'suspicious' if lines else 'nothing odd'}"
-        )
+        click.echo(f"{printable(who or path.name)}: {count} pictures, {'suspicious' if lines else 'nothing odd'}")
         for line in lines:
             log_console(state).print(f"warning: {line}", style="yellow")
     return Exit.SOME_FAILED if any(lines for _, lines in found.values()) else Exit.OK

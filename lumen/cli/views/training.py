@@ -21,8 +21,6 @@ from lumen.text import span
 
 PLAIN_EVERY_S = 60.0  # off a terminal a long training writes one line a minute, not one a step
 SMOOTHED = 50  # steps over which loss and speed are averaged: single ones jump
-PER_SECOND = 4
-NO_SCORES = {"kind", "iteration", "best"}  # what else a validation's event holds
 
 Clock = Callable[[], float]
 Event = Mapping[str, Any]
@@ -95,7 +93,7 @@ class TrainingView:
         self.live = Live(
             get_renderable=self.render,
             console=console,
-            refresh_per_second=PER_SECOND,
+            refresh_per_second=4,
             transient=True,
             redirect_stdout=False,
         )
@@ -109,7 +107,8 @@ class TrainingView:
                 note(self.course.line())
         elif event["kind"] == "validation":
             self.course.validation(event)
-            scores = "  ".join(f"{k} {v:.3f}" for k, v in event.items() if k not in NO_SCORES)
+            others = ("kind", "iteration", "best")
+            scores = "  ".join(f"{name} {value:.3f}" for name, value in event.items() if name not in others)
             note(f"{event['iteration']:>7}  {scores}{'  best' if event['best'] else ''}")
         else:
             self.course.stage = f"{event['stage']}: {event['of']} iterations"
@@ -134,8 +133,7 @@ class TrainingView:
 def training_view() -> Iterator[Callable[[Event], None]]:
     """Yield what takes the events of `lumen.train`."""
     console = log_console(State())
-    quiet = logging.getLogger("lumen").getEffectiveLevel() >= logging.ERROR
-    live = console.is_terminal and not quiet
+    live = console.is_terminal and logging.getLogger("lumen").getEffectiveLevel() < logging.ERROR
     view = TrainingView(console, live=live)
     with view.live if live else nullcontext():
         yield view.show
