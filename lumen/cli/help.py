@@ -47,7 +47,6 @@ GROUPS: dict[str, dict[str, str]] = {
     "models": {RESULTS: "--json"},
     "doctor": {RESULTS: "--json"},
 }
-_EVERYWHERE = "--verbose --quiet --no-color --help"
 _WIDEST = 30  # characters; the text of a longer option starts on the next line
 
 
@@ -59,7 +58,7 @@ class GroupedCommand(click.Command):
         options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
         rows = {option.opts[-1]: row for option in options if (row := option.get_help_record(ctx))}
         width = min(max(len(spelling) for spelling, _ in rows.values()), _WIDEST)
-        table = {**GROUPS[self.name or ""], EVERYWHERE: _EVERYWHERE}
+        table = {**GROUPS[self.name or ""], EVERYWHERE: "--verbose --quiet --no-color --help"}
         groups = {title: [rows.pop(name) for name in names.split() if name in rows] for title, names in table.items()}
         groups.setdefault(ADVANCED, []).extend(rows.values())
         for title, group in groups.items():

@@ -35,8 +35,7 @@ class LazyGroup(click.Group):
         """Import and return a command, None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        command: click.Command = import_module(f"lumen.cli.commands.{cmd_name.replace('-', '_')}").command
         known = {parameter.name for parameter in command.params}
         command.params += [option for option in _global_options() if option.name not in known]
         return command
@@ -44,7 +43,7 @@ class LazyGroup(click.Group):
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table without importing anything."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, short) for name, (_, short) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 def _apply(ctx: click.Context, option: click.Parameter, value: bool) -> None:

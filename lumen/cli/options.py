@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -27,6 +27,7 @@ Decorator = Callable[[Any], Any]
 
 PATH = click.Path(path_type=Path)
 
+_types = cache(get_type_hints)
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]i?)?(?:b|px)?", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -39,11 +40,11 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?", re.IGNORECASE)
 def field_option(
     options: type, *spellings: str, show: Callable[[Any], object] | None = None, **settings: Any
 ) -> Decorator:
-    """Return the option that sets a field, with the name, default and choices of the field.
+    """Return the option that sets a field of a dataclass, with the name, default and choices of the field.
 
     Args:
-        options: A dataclass of `lumen.config`.
-        spellings: What people type, such as `-m` and `--model`, then the name of the field if it differs.
+        options: The dataclass.
+        spellings: As for `click.option`, with the name of the field if it differs.
         show: Returns the default as people would type it, if they type it in another form.
         settings: As for `click.option`; they override what the field says.
     """
@@ -59,18 +60,8 @@ def field_option(
     return click.option(*spellings, **(found | settings))
 
 
-@cache
-def _types(options: type) -> dict[str, Any]:
-    return get_type_hints(options)
-
-
 def options_of(kind: type[Options], values: Mapping[str, Any], **more: Any) -> Options:
-    """Return a dataclass filled from the values of a command line.
-
-    Args:
-        kind: A dataclass of `lumen.config`.
-        values: Values by name; those that are no fields of `kind` are ignored.
-        more: Further fields, which override `values`.
+    """Return a dataclass filled from the values of a command line; `more` overrides them, others are ignored.
 
     Raises:
         UsageError: The options contradict each other.
@@ -80,11 +71,11 @@ def options_of(kind: type[Options], values: Mapping[str, Any], **more: Any) -> O
 
 
 def given_options(ctx: click.Context) -> dict[str, str]:
-    """Return the parameters given on the command line, by name, with their long spelling."""
+    """Return the parameters of a command given on its line, by name, with their long spelling."""
     return {
         parameter.name: parameter.opts[-1]
         for parameter in ctx.command.params
-        if parameter.name and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+        if parameter.name in ctx.params and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
     }
 
 
@@ -177,78 +168,51 @@ def json_option(what: str) -> Decorator:
     return click.option("--json", "as_json", is_flag=True, help=f"Write one JSON object per {what}.")
 
 
-device_option = field_option(RuntimeOptions, "--device", metavar="auto|cpu|cuda[:N]", help="Where the model runs.")
+_runtime = partial(field_option, RuntimeOptions)
+_enhance = partial(field_option, EnhanceOptions)
+_result = partial(field_option, ResultOptions)
 
-precision_option = field_option(
-    RuntimeOptions,
-    "--precision",
-    help="fp16 uses the half-precision file of the model; auto does so on a GPU if the file exists.",
+device_option = _runtime("--device", metavar="auto|cpu|cuda[:N]", help="Where the model runs.")
+precision_option = _runtime(
+    "--precision", help="fp16 uses the half-precision file of the model; auto does so on a GPU if the file exists."
 )
 
 _PICTURE_OPTIONS: tuple[Decorator, ...] = (
-    field_option(EnhanceOptions, "--ev", help="Brighter (+) or darker (-) than the automatic choice, in stops."),
-    field_option(
-        EnhanceOptions,
-        "--strength",
-        help="Strength of the change: 0 keeps the input, 1 is the full result.",
-    ),
-    field_option(
-        EnhanceOptions,
+    _enhance("--ev", help="Brighter (+) or darker (-) than the automatic choice, in stops."),
+    _enhance("--strength", help="Strength of the change: 0 keeps the input, 1 is the full result."),
+    _enhance(
         "--quality-passes",
         type=click.Choice(QUALITY_PASSES),
         help="Average this many runs on mirrored and turned pictures; takes that many times longer.",
     ),
-    field_option(
-        EnhanceOptions,
+    _enhance(
         "--max-pixels",
         type=parse_amount,
         show=amount_as_typed,
         metavar="SIZE",
         help="Refuse pictures with more pixels.",
     ),
-    field_option(
-        EnhanceOptions,
-        "--frames",
-        help="Refuse animations and files with several pages, or take their first picture.",
-    ),
-    field_option(
-        ResultOptions,
-        "--format",
-        help="Format of the results; same stores camera raw as TIFF and GIF as PNG.",
-    ),
-    field_option(
-        ResultOptions, "--suffix", metavar="TEXT", help="Text added to the name of each result, before the extension."
-    ),
-    field_option(
-        EnhanceOptions, "--quality", type=click.IntRange(1, 100), help="Quality of JPEG, WebP, AVIF and HEIC."
-    ),
-    field_option(
-        EnhanceOptions,
+    _enhance("--frames", help="Refuse animations and files with several pages, or take their first picture."),
+    _result("--format", help="Format of the results; same stores camera raw as TIFF and GIF as PNG."),
+    _result("--suffix", metavar="TEXT", help="Text added to the name of each result, before the extension."),
+    _enhance("--quality", type=click.IntRange(1, 100), help="Quality of JPEG, WebP, AVIF and HEIC."),
+    _enhance(
         "--subsampling",
         help="Chroma subsampling of JPEG, AVIF and HEIC; auto is 444 from quality 90 on, keep that of the input JPEG.",
     ),
-    field_option(
-        EnhanceOptions, "--metadata", help="Keep all metadata, or strip all but what decides how the picture looks."
-    ),
-    field_option(EnhanceOptions, "--allow-8bit", help="Allow storing 16-bit pictures in 8-bit formats."),
-    field_option(RuntimeOptions, "-m", "--model", help="A bundled model (see `lumen models`) or an .onnx file."),
-    field_option(
-        RuntimeOptions,
-        "--device",
-        metavar="auto|cpu|cuda[:N,M]",
-        help="Where the model runs; several GPUs share the pictures.",
-    ),
+    _enhance("--metadata", help="Keep all metadata, or strip all but what decides how the picture looks."),
+    _enhance("--allow-8bit", help="Allow storing 16-bit pictures in 8-bit formats."),
+    _runtime("-m", "--model", help="A bundled model (see `lumen models`) or an .onnx file."),
+    _runtime("--device", metavar="auto|cpu|cuda[:N,M]", help="Where the model runs; several GPUs share the pictures."),
     precision_option,
-    field_option(
-        EnhanceOptions,
+    _enhance(
         "--max-memory",
         "max_memory_bytes",
         type=parse_amount,
         metavar="SIZE",
         help="Working memory of the model, such as 500M.  [default: by free memory]",
     ),
-    field_option(
-        EnhanceOptions,
+    _enhance(
         "--tile",
         "tile_px",
         type=parse_tile,

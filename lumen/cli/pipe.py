@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from typing import BinaryIO
 
 import click
@@ -24,7 +23,6 @@ from lumen.runtime.open import ModelSet
 from lumen.text import printable
 
 STDIN = Path("-")
-CHUNK_BYTES = 1 << 20
 BYTES_PER_PX = 16  # no format needs more, even uncompressed
 METADATA_BYTES = 256 << 20
 
@@ -34,16 +32,7 @@ log = logging.getLogger(__name__)
 def enhance_to_stdout(
     source: Path, runtime: RuntimeOptions, options: EnhanceOptions, kind: OutputFormat = "same"
 ) -> Exit:
-    """Enhance one picture and write its file to stdout, and nothing else.
-
-    Args:
-        source: A file, or `-` for stdin.
-        runtime: How the model is run.
-        options: What is done to the picture.
-        kind: Format of the result; `same` is that of the input.
-
-    Returns:
-        The exit code.
+    """Enhance one picture, a file or `-` for stdin, write its file and nothing else to stdout; return the exit code.
 
     Raises:
         UsageError: stdin or stdout is a terminal.
@@ -79,20 +68,18 @@ def _as_file(source: Path, max_pixels: int) -> Iterator[Path]:
         yield source
         return
     try:
-        number, name = tempfile.mkstemp(prefix="lumen-")
-        try:
-            with os.fdopen(number, "wb") as file:
+        with TemporaryDirectory(prefix="lumen-") as folder:
+            path = Path(folder, "picture")
+            with path.open("wb") as file:
                 _copy(sys.stdin.buffer, file, METADATA_BYTES + max_pixels * BYTES_PER_PX)
-            yield Path(name)
-        finally:
-            Path(name).unlink(missing_ok=True)
+            yield path
     except OSError as error:
-        raise output_error(Path(tempfile.gettempdir(), "the copy of stdin"), error) from error
+        raise output_error(Path(gettempdir(), "the copy of stdin"), error) from error
 
 
 def _copy(stdin: BinaryIO, file: BinaryIO, limit: int) -> None:
     copied = 0
-    while chunk := stdin.read(CHUNK_BYTES):
+    while chunk := stdin.read(1 << 20):
         copied += len(chunk)
         if copied > limit:
             raise DecodeError(f"expected at most {limit} bytes: no picture within --max-pixels needs more")

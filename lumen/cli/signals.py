@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from lumen.watching.service import Service
 
 Handler = Callable[[int, FrameType | None], None]
-
-
-class StopBatch(Protocol):
-    """Asks a batch to end."""
-
-    def __call__(self, *, at_once: bool = False) -> None:
-        """Ask it to end after the files in work, or at once."""
 
 
 @contextmanager
@@ -58,8 +51,8 @@ def exit_on_sigterm() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def stop_on_ctrl_c(stop: StopBatch) -> Iterator[None]:
-    """Turn the first Ctrl-C into `stop()`; the second one unwinds the block and then ends the process."""
+def stop_on_ctrl_c(stop: Callable[..., None]) -> Iterator[None]:
+    """Turn the first Ctrl-C into `stop()`, the second into `stop(at_once=True)`, after which the process ends."""
     presses = 0
 
     def handle(*_: object) -> None:
@@ -82,17 +75,12 @@ def stop_on_ctrl_c(stop: StopBatch) -> Iterator[None]:
 
 
 class ServiceSignals:
-    """What SIGTERM, Ctrl-C and SIGHUP do to a service.
-
-    Attributes:
-        on_hangup: Called on SIGHUP.
-    """
+    """What SIGTERM, Ctrl-C and SIGHUP do to a service; `on_hangup` is called on SIGHUP."""
 
     def __init__(self) -> None:
-        """Wait for signals; one that arrives before the service is kept for it."""
         self.on_hangup: Callable[[], None] = lambda: None
         self._service: Service | None = None
-        self._first: int | None = None
+        self._first: int | None = None  # kept for the service if it arrives earlier
         self._is_exiting = False
 
     def run(self, service: Service) -> Exit:
@@ -104,7 +92,8 @@ class ServiceSignals:
         if self._first is not None:
             service.stop()
         code = service.run()
-        code = Exit.SIGINT if self._first == signal.SIGINT else code
+        if self._first == signal.SIGINT:
+            code = Exit.SIGINT
         if service.hangs:
             self._exit(code)
         return code

@@ -12,27 +12,24 @@ from __future__ import annotations
 
 from lumen.evaluation.columns import GT_MEAN, INPUT, MATCHED, OUTPUT, REFERENCE
 from lumen.evaluation.evaluate import PairProgress, evaluate, evaluate_results
-from lumen.evaluation.measures import MEASURES, Measure, Score
+from lumen.evaluation.measures import Score
 from lumen.evaluation.options import EvalOptions
 from lumen.evaluation.pairs import Matching
 from lumen.evaluation.report import EvalReport, PictureScores
-from lumen.evaluation.run import PairResult, PairViewer, matching_ev
+from lumen.evaluation.run import PairResult, matching_ev
 from lumen.evaluation.scoring import score
 
 __all__ = [
     "GT_MEAN",
     "INPUT",
     "MATCHED",
-    "MEASURES",
     "OUTPUT",
     "REFERENCE",
     "EvalOptions",
     "EvalReport",
     "Matching",
-    "Measure",
     "PairProgress",
     "PairResult",
-    "PairViewer",
     "PictureScores",
     "Score",
     "evaluate",

@@ -44,5 +44,4 @@ def make_baseline(name: str) -> Callable[[Pixels], Pixels]:
 def gamma(pixels: Pixels, exponent: float = GAMMA) -> Pixels:
     """Return 8-bit pixels, scaled to [0, 1], raised to the power of 1/exponent."""
     table = np.rint(255.0 * (np.arange(256) / 255.0) ** (1.0 / exponent)).astype(np.uint8)
-    result: Pixels = table.take(pixels)
-    return result
+    return np.take(table, pixels)

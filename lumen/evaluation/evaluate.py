@@ -11,9 +11,10 @@ from lumen.errors import UsageError
 from lumen.evaluation.columns import INPUT, OUTPUT, REFERENCE
 from lumen.evaluation.options import EvalOptions
 from lumen.evaluation.pairs import Matching, Problem, Result, find_pairs, pair_results
+from lumen.evaluation.previews import Previews
 from lumen.evaluation.protocol import protocol
 from lumen.evaluation.report import EvalReport, PictureScores
-from lumen.evaluation.run import PairResult, PairViewer, score_pairs
+from lumen.evaluation.run import PairResult, score_pairs
 from lumen.evaluation.scoring import Scorer
 from lumen.runtime.protocols import Models
 
@@ -29,7 +30,7 @@ def evaluate(
     results: Mapping[str, Path] | None = None,
     matching: Matching | None = None,
     progress: PairProgress | None = None,
-    look: PairViewer | None = None,
+    previews: Previews | None = None,
 ) -> EvalReport:
     """Score a folder (or a file) against its references.
 
@@ -42,7 +43,7 @@ def evaluate(
         results: Folders (or files) of existing results, by the name of the method.
         matching: How names are matched.
         progress: Called after each name with the number done, the number of names, and the scores or problem.
-        look: Receives the pixels of each pair, for reports with pictures.
+        previews: Filled with the pictures, for a page.
 
     Raises:
         UsageError: Files and folders are mixed, models are missing, a name occurs twice, or results would be saved
@@ -51,15 +52,17 @@ def evaluate(
         UnavailableError: A model cannot be loaded or run.
         OutputError: `options.save` cannot be written.
     """
-    options, named = options or EvalOptions(), _named(models)
+    if models is not None and not isinstance(models, Mapping):
+        models = {OUTPUT: models}
+    options, named = options or EvalOptions(), dict(models or {})
     low, results = _roles(low, dict(results or {}), named, options)
     _check_names([*named, *results, *options.baselines])
     _check_save(options.save, [place for place in (low, reference, *results.values()) if place is not None])
     pairs, problems = find_pairs(low, reference, results, matching)
     scorer = Scorer(options)
-    if look is not None:
-        look.begin(len(pairs))
-    found = chain(problems, score_pairs(pairs, named, scorer, look=look))
+    if previews is not None:
+        previews.album.begin(len(pairs))
+    found = chain(problems, score_pairs(pairs, named, scorer, previews=previews))
     words = protocol(named, options, natural=scorer.natural, reference=reference is not None)
     return _report(found, len(pairs) + len(problems), words, options, progress)
 
@@ -71,25 +74,14 @@ def evaluate_results(
     *,
     progress: PairProgress | None = None,
 ) -> EvalReport:
-    """Score results beside the pictures they were made from, against a folder of references.
+    """Score results beside the pictures they were made from, against a folder of references, as `evaluate` does.
 
-    Args:
-        results: Pictures, and the files that were made from them.
-        reference: What they should look like; other files in this folder are ignored.
-        reading: How the pictures are read; None for the defaults.
-        progress: As for `evaluate`.
+    Other files in the folder of references are ignored. `reading` says how pictures are read.
     """
     options = EvalOptions(as_is=True)
     pairs, problems = pair_results(results, reference)
     scored = chain(problems, score_pairs(pairs, {}, Scorer(options), reading))
     return _report(scored, len(pairs) + len(problems), protocol({}, options, written=True), options, progress)
-
-
-def _named(models: Models | Mapping[str, Models] | None) -> dict[str, Models]:
-    """Return the models by the name of their column; a single one is `output`."""
-    if models is None:
-        return {}
-    return dict(models) if isinstance(models, Mapping) else {OUTPUT: models}
 
 
 def _roles(
@@ -121,11 +113,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def _check_save(save: Path | None, folders: Sequence[Path]) -> None:
-    """Refuse a folder whose results the next run would read as inputs.
-
-    Raises:
-        UsageError: It is one of the folders, or inside one.
-    """
+    """Refuse a folder whose results the next run would read as inputs."""
     for folder in folders:
         if save is not None and save.resolve().is_relative_to(folder.resolve()):
             raise UsageError(

@@ -5,20 +5,71 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean, median, pstdev
 from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lumen.errors import DataError
-from lumen.evaluation.subject import Subject
-from lumen.imaging.picture import gray_of
-from lumen.metrics.fidelity import mae, psnr_of, ssim
-from lumen.metrics.niqe import niqe
+from lumen.evaluation.options import Channel
+from lumen.imaging.picture import Samples, gray_of, to_8bit
+from lumen.metrics.fidelity import luma, mae, mse, psnr_of, ssim
+from lumen.metrics.lpips import Lpips
+from lumen.metrics.niqe import NaturalModel, niqe
+from lumen.metrics.statistics import statistics
 
-Better = Literal["higher", "lower", ""]
 Statistic = Literal["mean", "median", "spread"]
 STATISTICS: Final[tuple[Statistic, ...]] = ("mean", "median", "spread")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """A picture as it is measured, with its reference; what several measures need is computed once.
+
+    Attributes:
+        pixels: `[H, W, 3]`, uint8 or uint16, without the ignored border.
+        truth: The same for the reference; None without one, and then no measure that needs one is called.
+        channel: What is compared: `rgb`, or `y` for the luma.
+        data_range: 255, or 65535 for uint16.
+        natural: The NIQE model; None leaves out NIQE.
+        lpips: LPIPS with its weights; None leaves it out.
+    """
+
+    pixels: Samples
+    truth: Samples | None
+    channel: Channel
+    data_range: float
+    natural: NaturalModel | None = None
+    lpips: Lpips | None = None
+
+    @cached_property
+    def pair(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The two arrays that are compared: the pixels themselves, or their luma float64 `[H, W]`."""
+        assert self.truth is not None
+        return (self.pixels, self.truth) if self.channel == "rgb" else (luma(self.pixels), luma(self.truth))
+
+    @cached_property
+    def squared_error(self) -> float:
+        """MSE of the pair."""
+        return mse(*self.pair)
+
+    @cached_property
+    def pixels_8bit(self) -> NDArray[np.uint8]:
+        """The picture rounded to uint8 `[H, W, 3]`."""
+        return to_8bit(self.pixels)
+
+    @cached_property
+    def truth_8bit(self) -> NDArray[np.uint8]:
+        """The reference rounded to uint8 `[H, W, 3]`."""
+        assert self.truth is not None
+        return to_8bit(self.truth)
+
+    @cached_property
+    def statistics(self) -> dict[str, float]:
+        """The statistics of `lumen.metrics.statistics` by their names."""
+        return statistics(self.pixels_8bit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +90,7 @@ class Measure:
     key: str
     title: str
     digits: int
-    better: Better
+    better: Literal["higher", "lower", ""]
     definition: str
     function: Callable[[Subject], float | None]
     needs_reference: bool = True
@@ -47,7 +98,7 @@ class Measure:
 
     def text(self, score: Score | None) -> str:
         """Return the number as it is printed; a dash if the score lacks it."""
-        value = None if score is None else score.get(self.key)
+        value = None if score is None else score.values.get(self.key)
         return "–" if value is None or math.isnan(value) else f"{value:.{self.digits}f}"
 
 
@@ -150,10 +201,6 @@ class Score:
         """SSIM, at most 1."""
         return self.values["ssim"]
 
-    def get(self, key: str) -> float | None:
-        """Return a number; None if it was not measured."""
-        return self.values.get(key)
-
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values; an infinite PSNR becomes null, as JSON has no infinity."""
         return {key: value if math.isfinite(value) else None for key, value in self.values.items()}
@@ -167,15 +214,11 @@ def summarise(scores: Sequence[Score], statistic: Statistic = "mean") -> Score:
     found = {}
     for measure in MEASURES:
         values = [score.values[measure.key] for score in scores if measure.key in score.values]
-        if values:
-            found[measure.key] = _summarised(values, statistic)
+        finite = [value for value in values if math.isfinite(value)]
+        if values and statistic == "median":
+            found[measure.key] = median(values)
+        elif values and statistic == "spread":
+            found[measure.key] = pstdev(finite) if finite else 0.0
+        elif values:
+            found[measure.key] = fmean(finite) if finite else math.inf
     return Score(found)
-
-
-def _summarised(values: Sequence[float], statistic: Statistic) -> float:
-    if statistic == "median":
-        return median(values)
-    finite = [value for value in values if math.isfinite(value)]
-    if statistic == "spread":
-        return pstdev(finite) if finite else 0.0
-    return fmean(finite) if finite else math.inf

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from markupsafe import Markup
 
@@ -25,13 +25,21 @@ def page_of(report: EvalReport, album: Album) -> str:
     ranked = report.ranked()
     shown = [measure for measure in report.measures if measure.key in SHOWN]
     shown = shown or [measure for measure in report.measures if measure.key == "brightness"]
-    columns = [(column, measure) for column in report.columns for measure in shown]
-    columns = [(column, measure) for column, measure in columns if report.mean(column).get(measure.key) is not None]
+    summaries = {column: [report.summary(column, statistic) for statistic in STATISTICS] for column in report.described}
+    means = {column: mean for column, (mean, *_) in summaries.items()}
+    columns = [
+        (column, measure) for column in report.columns for measure in shown if measure.key in means[column].values
+    ]
     return render(
         "evaluation/page.html",
         heading=f"Scores of {len(ranked)} picture{'' if len(ranked) == 1 else 's'}",
         report=report,
-        summaries=_summaries(report),
+        summaries=summaries,
+        tables=[
+            ("Against the references", [measure for measure in report.measures if measure.needs_reference]),
+            ("Without a reference", [measure for measure in report.measures if not measure.needs_reference]),
+        ],
+        best={measure.key: _best(means, measure) for measure in report.measures},
         plots=_plots(report),
         heads=[_head(report, column, measure) for column, measure in columns],
         rows=[(picture.name, [_cell(picture, *each) for each in columns]) for picture in ranked],
@@ -43,43 +51,6 @@ def page_of(report: EvalReport, album: Album) -> str:
         title=column_title,
         INPUT=INPUT,
     )
-
-
-class Mean(NamedTuple):
-    """A cell of the summary: the mean, the median and spread below it, and whether the method is the best."""
-
-    mean: str
-    more: str
-    best: bool
-
-
-class Summary(NamedTuple):
-    """A table with a row for each method."""
-
-    caption: str
-    measures: Sequence[Measure]
-    rows: Sequence[tuple[str, Sequence[Mean]]]
-
-
-def _summaries(report: EvalReport) -> Iterator[Summary]:
-    """Yield two tables: measures that need a reference, and the others."""
-    found = {column: [report.summary(column, statistic) for statistic in STATISTICS] for column in report.described}
-    means = {column: mean for column, (mean, *_) in found.items()}
-    for compared, caption in ((True, "Against the references"), (False, "Without a reference")):
-        measures = [measure for measure in report.measures if measure.needs_reference == compared]
-        best = {measure.key: _best(means, measure) for measure in measures}
-        rows = [
-            (column_title(column), [_mean(scores, measure, best=column in best[measure.key]) for measure in measures])
-            for column, scores in found.items()
-            if any(measure.key in scores[0].values for measure in measures)
-        ]
-        if measures:
-            yield Summary(caption, measures, rows)
-
-
-def _mean(scores: Sequence[Score], measure: Measure, *, best: bool) -> Mean:
-    mean, middle, spread = (measure.text(score) for score in scores)
-    return Mean(mean, f"{middle} ± {spread}" if measure.key in scores[0].values else "", best)
 
 
 def _best(means: Mapping[str, Score], measure: Measure) -> set[str]:
@@ -126,7 +97,7 @@ def _head(report: EvalReport, column: str, measure: Measure) -> Mapping[str, str
 def _cell(picture: PictureScores, column: str, measure: Measure) -> Mapping[str, str]:
     """Return a number of the table, as printed and as the script sorts it."""
     score = picture.score(column)
-    value = None if score is None else score.get(measure.key)
+    value = None if score is None else score.values.get(measure.key)
     exact = "" if value is None else "Infinity" if math.isinf(value) else f"{value:.9g}"
     return {"exact": exact, "text": measure.text(score)}
 

@@ -114,13 +114,8 @@ def find_pairs(
     """Pair the pictures of folders, or single files.
 
     Folders are searched with their sub-folders, except hidden ones. Pictures are paired by their relative path without
-    suffix, ignoring case, unless `matching` says otherwise. A pair needs a file in every folder.
-
-    Args:
-        low: Dark pictures; None if there are only results.
-        reference: What they should look like; None without references.
-        results: Files that were made from them already, by the name of the method.
-        matching: How names are matched.
+    suffix, ignoring case, unless `matching` says otherwise. `results` are folders by the name of the method. A pair
+    needs a file in every folder that is given.
 
     Returns:
         The pairs, sorted by name, and a problem for every name without a partner or with several.
@@ -137,7 +132,7 @@ def find_pairs(
         name = next(iter(pictures.values())).stem
         return (Pair(name=name, low=low, reference=reference, results=dict(results or {})),), ()
     if any(place.is_file() for place in places):
-        raise UsageError(f"expected two folders or two files, got {_listed(places)}")
+        raise UsageError(f"expected two folders or two files, got {' and '.join(map(str, places))}")
     return _paired(pictures, reference, matching)
 
 
@@ -224,10 +219,6 @@ def _by_key(folder: Path, key_of: Callable[[str], str | None], problems: list[Pr
 
 def _name(place: PurePath) -> str:
     return place.with_suffix("").as_posix()
-
-
-def _listed(places: Sequence[Path]) -> str:
-    return " and ".join(map(str, places))
 
 
 def _why_unpaired(found: Mapping[str, Sequence[Path]]) -> str:

@@ -21,29 +21,20 @@ _RAMP = ((5, 7, 25), (70, 25, 110), (165, 45, 95), (235, 105, 45), (252, 185, 60
 
 
 class Previews:
-    """Fills an album with previews while pictures are scored; may be called from several threads.
-
-    Attributes:
-        album: The previews; if there are too many pictures, those of the worst.
-    """
+    """Fills an album with previews of the worst pictures while they are scored; may be called from several threads."""
 
     def __init__(self) -> None:
-        """Start empty."""
         self.album = Album()
-
-    def begin(self, total: int) -> None:
-        """Divide the available size by the number of pictures to come."""
-        self.album.begin(total)
 
     def add(self, scores: PictureScores, pixels: Mapping[str, Samples], reference: Samples | None) -> None:
         """Add previews of the pixels `[H, W, 3]` of one pair by column and of its reference, and of error maps."""
         rank = badness(next((scores.scores[name] for name in pixels if name != INPUT), scores.scores.get(INPUT)))
         if not self.album.wants(rank):
             return
-        shown = {name: _8bit(each) for name, each in pixels.items()}
+        shown = {name: to_8bit(each) for name, each in pixels.items()}
         errors = {}
         if reference is not None:
-            truth = _8bit(reference)
+            truth = to_8bit(reference)
             errors = {ERROR + name: error_map(each, truth) for name, each in shown.items() if name != INPUT}
             shown[REFERENCE] = truth
         self.album.add(scores.name, rank, shown | errors, small=errors)
@@ -58,15 +49,10 @@ def preview_titles(names: Iterable[str]) -> dict[str, str]:
 
 def error_map(picture: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the mean absolute difference over the channels of two pictures, uint8 `[H, W, 3]`, as colours."""
-    table = np.empty((ERROR_TOP + 1, 3), np.uint8)
-    for channel in range(3):
-        stops = np.linspace(0, ERROR_TOP, len(_RAMP))
-        table[:, channel] = np.rint(np.interp(range(ERROR_TOP + 1), stops, [color[channel] for color in _RAMP]))
+    stops = np.linspace(0, ERROR_TOP, len(_RAMP))
+    channels = [np.interp(range(ERROR_TOP + 1), stops, channel) for channel in zip(*_RAMP, strict=True)]
+    table = np.rint(np.stack(channels, axis=1)).astype(np.uint8)
     difference = np.maximum(picture, reference) - np.minimum(picture, reference)
     mean = difference.astype(np.uint16).sum(axis=2, dtype=np.uint16) // 3
     result: NDArray[np.uint8] = table[np.minimum(mean, ERROR_TOP)]
     return result
-
-
-def _8bit(pixels: Samples) -> NDArray[np.uint8]:
-    return np.asarray(to_8bit(pixels), np.uint8)

@@ -21,12 +21,7 @@ def protocol(
 ) -> str:
     """Return how the numbers are computed, with the models and devices that run; parts are separated by `; `.
 
-    Args:
-        models: The models by the name of their column; empty if files are scored as they are.
-        options: What is scored, and how.
-        natural: The NIQE model; None without NIQE.
-        written: Whether the results are files that this run has written.
-        reference: Whether there are references.
+    Without models, files are scored as they are; `written` tells that this run has written them.
     """
     parts = _compared(options) if reference else ["no references: nothing is compared"]
     if written:

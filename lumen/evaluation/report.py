@@ -86,8 +86,7 @@ class EvalReport:
     @cached_property
     def measures(self) -> tuple[Measure, ...]:
         """The measures that any picture has, in the order of `MEASURES`."""
-        scores = [score for column in (*self.columns, REFERENCE) for score in self.scores(column)]
-        there = {key for score in scores for key in score.values}
+        there = {key for column in (*self.columns, REFERENCE) for score in self.scores(column) for key in score.values}
         return tuple(measure for measure in MEASURES if measure.key in there)
 
     @property
@@ -121,7 +120,7 @@ class EvalReport:
 
     def equal(self, column: str) -> int:
         """Return the number of pictures that equal their reference."""
-        return sum(math.isinf(score.get("psnr") or 0.0) for score in self.scores(column))
+        return sum(math.isinf(score.values.get("psnr", 0.0)) for score in self.scores(column))
 
     def ranked(self) -> list[PictureScores]:
         """Return the pictures, worst first, by PSNR of the main column, or by NIQE without references."""
@@ -152,5 +151,5 @@ def badness(score: Score | None) -> float:
     """Return a number that is small for bad scores: PSNR, or negative NIQE without references."""
     if score is None:
         return -math.inf
-    psnr, niqe = score.get("psnr"), score.get("niqe")
+    psnr, niqe = score.values.get("psnr"), score.values.get("niqe")
     return psnr if psnr is not None else -math.inf if niqe is None else -niqe

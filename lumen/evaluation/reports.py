@@ -74,7 +74,7 @@ def csv_of(report: EvalReport) -> str:
             score = picture.score(column)
             if score is None:
                 continue
-            values = ("" if (value := score.get(measure.key)) is None else repr(value) for measure in report.measures)
+            values = (repr(score.values[each.key]) if each.key in score.values else "" for each in report.measures)
             writer.writerow([picture.name, column, picture.width, picture.height, *values])
     return stream.getvalue()
 
@@ -87,8 +87,8 @@ def markdown_of(report: EvalReport) -> str:
     if report.pictures:
         parts += [_summary(report), f"The worst by {_cell(column_title(report.main or ''))}:", _worst(report)]
     if report.problems:
-        parts.append("Not scored:")
-        parts.append("\n".join(f"- {_cell(problem.name)}: {_cell(problem.reason)}" for problem in report.problems))
+        lines = [f"- {_cell(problem.name)}: {_cell(problem.reason)}" for problem in report.problems]
+        parts += ["Not scored:", "\n".join(lines)]
     parts += ["How it was measured:", "\n".join(f"- {_cell(part)}" for part in report.protocol.split("; "))]
     return "\n\n".join(parts) + "\n"
 

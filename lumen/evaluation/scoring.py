@@ -9,23 +9,15 @@ from numpy.typing import NDArray
 
 from lumen.codecs import exif
 from lumen.errors import DataError
-from lumen.evaluation.measures import MEASURES, Measure, Score
+from lumen.evaluation.measures import MEASURES, Measure, Score, Subject
 from lumen.evaluation.options import EvalOptions
-from lumen.evaluation.subject import Subject
 from lumen.imaging.picture import Picture, Samples, to_8bit
 from lumen.metrics.lpips import Lpips
 from lumen.metrics.niqe import NaturalModel, bundled_model, read_model
 
-_EIGHT_TO_SIXTEEN = 257
-
 
 class Scorer:
-    """Scores pictures by one protocol; safe to share between threads.
-
-    Attributes:
-        options: The protocol.
-        natural: The NIQE model; None without NIQE.
-    """
+    """Scores pictures by one protocol, its options; safe to share between threads."""
 
     def __init__(self, options: EvalOptions) -> None:
         """Load the models that the options name.
@@ -35,7 +27,7 @@ class Scorer:
             MissingExtraError: A package that LPIPS needs is not installed.
         """
         self.options = options
-        self.natural: NaturalModel | None = None
+        self.natural: NaturalModel | None = None  # of NIQE
         if options.niqe:
             self.natural = bundled_model() if options.niqe_model is None else read_model(options.niqe_model)
         self._lpips = Lpips(options.lpips) if options.lpips else None
@@ -47,7 +39,7 @@ class Scorer:
 
     def deep(self, pixels: Samples) -> Samples:
         """Return 8-bit pixels in the depth of the comparison."""
-        return pixels if self.options.bits == 8 else pixels.astype(np.uint16) * np.uint16(_EIGHT_TO_SIXTEEN)
+        return pixels if self.options.bits == 8 else pixels.astype(np.uint16) * np.uint16(257)
 
     def score(self, candidate: Samples, reference: Samples | None) -> Score:
         """Return all numbers of one picture.

@@ -194,10 +194,10 @@ def unmultiplied(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return samples
 
 
-def to_8bit(samples: Samples) -> Samples:
+def to_8bit(samples: Samples) -> npt.NDArray[np.uint8]:
     """Return 16-bit samples rounded to 8 bits; 8-bit samples unchanged."""
     if samples.dtype == np.uint8:
-        return samples
+        return np.asarray(samples, np.uint8)
     rounded = np.empty(samples.shape, np.uint8)
     for rows in strips(*samples.shape[:2]):
         rounded[rows] = (samples[rows].astype(np.uint32) + 128) // 257

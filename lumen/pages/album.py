@@ -6,7 +6,6 @@ import base64
 import io
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -21,30 +20,17 @@ QUALITIES: Final = (82, 68, 50, 30)
 SMALL_SIDE: Final = 0.75  # relative to the side of the others
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preview:
-    """The previews under one name.
-
-    Attributes:
-        rank: The smallest ranks are kept.
-        shots: WebP files by what they show.
-    """
-
-    rank: float
-    shots: Mapping[str, bytes]
-
-
 class Album:
     """Collects previews of the smallest ranks, at most as many as fit a page. Safe to share between threads."""
 
     def __init__(self) -> None:
-        """Start empty."""
-        self._previews: dict[str, Preview] = {}
+        self._ranks: dict[str, float] = {}
+        self._shots: dict[str, dict[str, bytes]] = {}  # WebP files by what they show
         self._lock = threading.Lock()
         self._room = BUDGET_BYTES
 
     def __contains__(self, name: str) -> bool:
-        return name in self._previews
+        return name in self._ranks
 
     def begin(self, total: int) -> None:
         """Divide the available size by the number of names to come."""
@@ -53,36 +39,26 @@ class Album:
     def wants(self, rank: float) -> bool:
         """Tell whether a picture of this rank would be kept."""
         with self._lock:
-            full = len(self._previews) >= MAX_PICTURES
-            return not full or rank < max(each.rank for each in self._previews.values())
+            return len(self._ranks) < MAX_PICTURES or rank < max(self._ranks.values())
 
     def add(
         self, name: str, rank: float, pictures: Mapping[str, NDArray[np.uint8]], *, small: Collection[str] = ()
     ) -> None:
-        """Add previews.
-
-        Args:
-            name: The name they belong to.
-            rank: The smallest ranks are kept.
-            pictures: sRGB uint8 `[H, W, 3]` by what they show.
-            small: Those of them that show less detail and may be smaller.
-        """
+        """Add previews of sRGB pictures, uint8 `[H, W, 3]`, by what they show; those in `small` may be smaller."""
         shares = {what: SMALL_SIDE**2 if what in small else 1.0 for what in pictures}
         room = self._room / sum(shares.values())
         shots = {what: _encoded(pixels, room * shares[what]) for what, pixels in pictures.items()}
         with self._lock:
-            self._previews[name] = Preview(rank=rank, shots=shots)
-            if len(self._previews) > MAX_PICTURES:
-                del self._previews[max(self._previews, key=lambda name: self._previews[name].rank)]
+            self._ranks[name], self._shots[name] = rank, shots
+            if len(self._ranks) > MAX_PICTURES:
+                last = max(self._ranks, key=self._ranks.__getitem__)
+                del self._ranks[last], self._shots[last]
 
     def shots(self, name: str) -> dict[str, str]:
         """Return the previews under a name as data URLs, by what they show; empty if there are none."""
-        preview = self._previews.get(name)
-        if preview is None:
-            return {}
         return {
             what: "data:image/webp;base64," + base64.b64encode(data).decode("ascii")
-            for what, data in preview.shots.items()
+            for what, data in self._shots.get(name, {}).items()
         }
 
 
@@ -92,11 +68,8 @@ def _encoded(pixels: NDArray[np.uint8], room: float) -> bytes:
     ratio = min(image.size) / max(image.size)
     side = min(MAX_SIDE_PX, max(image.size), max(MIN_SIDE_PX, int((room / ABOUT_BYTES_PER_PX / ratio) ** 0.5)))
     while True:
-        size = (
-            max(1, round(image.width * side / max(image.size))),
-            max(1, round(image.height * side / max(image.size))),
-        )
-        small = image if size == image.size else image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+        width, height = (max(1, round(each * side / max(image.size))) for each in image.size)
+        small = image.resize((width, height), Image.Resampling.BOX, reducing_gap=2.0)
         for quality in QUALITIES:
             stream = io.BytesIO()
             small.save(stream, "webp", quality=quality, method=2)

@@ -17,11 +17,9 @@ from lumen.version import __version__
 
 
 def render(template: str, **values: object) -> str:
-    """Return a page as HTML. Values are escaped unless they are `Markup`.
+    """Return a page as HTML, from a template such as `evaluation/page.html` that extends `pages/page.html`.
 
-    Args:
-        template: Path of a template below `lumen/`, such as `evaluation/page.html`, that extends `pages/page.html`.
-        values: Values for the names in the template.
+    Values are escaped unless they are `Markup`.
 
     Raises:
         jinja2.UndefinedError: A name in the template has no value.

@@ -11,7 +11,6 @@ from importlib import import_module
 import click
 import pytest
 
-from lumen.cli.commands import COMMANDS
 from lumen.cli.commands.enhance import BATCH_ONLY
 from lumen.cli.main import cli
 from lumen.errors import Exit
@@ -24,8 +23,7 @@ BATCHES = {"inputs", "output", *BATCH_ONLY, *EVERYWHERE} - {"suffix"}
 
 
 def command(name: str) -> click.Command:
-    module, _, attribute = COMMANDS[name][0].partition(":")
-    found: click.Command = getattr(import_module(module), attribute)
+    found: click.Command = import_module(f"lumen.cli.commands.{name}").command
     return found
 
 

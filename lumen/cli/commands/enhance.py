@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +28,22 @@ from lumen.text import printable
 
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
-BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format"} | {
-    "files_from",
-    "null",
-    "reference",
-    "dry_run",
-    "as_json",
-}
+BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format"}
+BATCH_ONLY |= {"files_from", "null", "reference", "dry_run", "as_json"}
+
+_batch = partial(field_option, BatchOptions)
 
 
 @click.command("enhance", cls=GroupedCommand)
 @click.argument("inputs", nargs=-1, metavar="INPUT...", type=PATH)
-@field_option(
-    BatchOptions, "-o", "--out", "output", metavar="DIR|-", type=PATH, help="Folder for the results; - is stdout."
-)
-@field_option(BatchOptions, "--in-place", help="Replace the pictures themselves, each one once.")
-@field_option(BatchOptions, "-r", "--recursive", help="Include sub-folders; the results mirror them.")
-@field_option(BatchOptions, "--include", metavar="GLOB", help="Take only files that match (path or name; repeatable).")
-@field_option(BatchOptions, "--exclude", metavar="GLOB", help="Skip files and folders that match (repeatable).")
+@_batch("-o", "--out", "output", metavar="DIR|-", type=PATH, help="Folder for the results; - is stdout.")
+@_batch("--in-place", help="Replace the pictures themselves, each one once.")
+@_batch("-r", "--recursive", help="Include sub-folders; the results mirror them.")
+@_batch("--include", metavar="GLOB", help="Take only files that match (path or name; repeatable).")
+@_batch("--exclude", metavar="GLOB", help="Skip files and folders that match (repeatable).")
 @click.option("--files-from", metavar="FILE|-", type=PATH, help="Read the inputs from a list.")
 @click.option("-0", "--null", is_flag=True, help="Paths in the list end with NUL, not with a newline.")
-@field_option(
-    BatchOptions,
+@_batch(
     "--shard",
     type=parse_shard,
     show=lambda shard: "{}/{}".format(*shard),
@@ -56,12 +51,11 @@ BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format
     metavar="I/N",
     help="Process part I of N of the files, such as 1/4, to share the work between machines.",
 )
-@field_option(
-    BatchOptions,
+@_batch(
     "--existing",
     help="If a result exists: skip it, update it if the input is newer, overwrite it, or refuse to start.",
 )
-@field_option(BatchOptions, "--compare", help="Also write NAME.compare.jpg: before on the left, after on the right.")
+@_batch("--compare", help="Also write NAME.compare.jpg: before on the left, after on the right.")
 @picture_options
 @click.option(
     "--gt",
@@ -71,7 +65,7 @@ BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format
     help="At the end, score the results against the pictures of the same names in DIR.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
-@field_option(BatchOptions, "--fail-fast", help="Stop at the first file that fails.")
+@_batch("--fail-fast", help="Stop at the first file that fails.")
 @json_option("file on stdout")
 @pass_state
 @click.pass_context

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-from click.core import ParameterSource
 
 from lumen.cli.help import GroupedCommand
-from lumen.cli.options import device_option, precision_option
+from lumen.cli.options import PATH, device_option, given_options, options_of, precision_option
 from lumen.cli.state import State, pass_state
 from lumen.config import DEFAULT_MODEL, RuntimeOptions
 from lumen.errors import UsageError
-
-if TYPE_CHECKING:
-    from lumen.runtime.protocols import Models
 
 _Place = TypeVar("_Place", str, Path)
 
@@ -104,7 +98,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
     multiple=True,
     help="Write a report: .html with pictures, .json, .csv or .md; may be repeated.",
 )
-@click.option("--save", metavar="DIR", type=click.Path(path_type=Path), help="Save the results of the model, as PNG.")
+@click.option("--save", metavar="DIR", type=PATH, help="Save the results of the model, as PNG.")
 @click.option("--check", metavar="FILE.csv", type=_file, help="Only look for impossible scores in this table.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object per picture, then the summary.")
 @pass_state
@@ -129,9 +123,13 @@ def command(
     Exit codes: 0 all scored, 2 usage, 3 some pictures not scored, 4 none scored, 5 model or device unavailable,
     6 results unwritable.
     """
-    given = {name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    given = given_options(ctx)
     if check is not None:
-        _check_alone(ctx, given)
+        others = sorted(option for name, option in given.items() if name not in ("check", "as_json"))
+        if others:
+            raise UsageError(
+                f"expected --check alone, got {', '.join(others)} too: --check only reads a table of scores"
+            )
         from lumen.cli.views.scores import check_scores
 
         ctx.exit(check_scores(state, check, as_json=as_json))
@@ -139,62 +137,56 @@ def command(
     from lumen.cli.views.scores import print_scores, scoring
     from lumen.evaluation import EvalOptions, Matching, evaluate
     from lumen.evaluation.reports import check_targets, previews_for, write_reports
+    from lumen.runtime.open import ModelSet
 
-    scored = EvalOptions(**{field.name: options[field.name] for field in fields(EvalOptions)})
-    matching = Matching(pattern=options["pattern"], gt_per_folder=options["gt_per_folder"])
+    scored = options_of(EvalOptions, options)
+    matching = options_of(Matching, options)
     check_targets(reports, [*low, *options["results"], *filter(None, (options["dark"], reference))])
-    models = {} if scored.as_is else _models(options)
+    models = {}
+    if not scored.as_is:
+        named = _by_title("--model", options["names"], alone=not options["results"])
+        models = {title: ModelSet(options_of(RuntimeOptions, options, model=name)) for title, name in named.items()}
     dark, results = _folders(low, options)
     previews = previews_for(reports)
     with scoring(state, as_json=as_json) as show:
         report = evaluate(
-            dark, reference, models or None, scored, results=results, matching=matching, progress=show, look=previews
+            dark,
+            reference,
+            models or None,
+            scored,
+            results=results,
+            matching=matching,
+            progress=show,
+            previews=previews,
         )
     print_scores(state, report, as_json=as_json)
     write_reports(report, reports, previews)
     ctx.exit(report.exit_code)
 
 
-def _check_alone(ctx: click.Context, given: set[str]) -> None:
-    """Refuse options that have no effect with --check."""
-    spelled = {parameter.name: parameter.opts[-1] for parameter in ctx.command.params}
-    others = sorted(spelled[name] for name in given - {"check", "as_json"})
-    if others:
-        raise UsageError(f"expected --check alone, got {', '.join(others)} too: --check only reads a table of scores")
-
-
-def _check_together(low: Sequence[Path], reference: Path | None, options: Mapping[str, Any], given: set[str]) -> None:
+def _check_together(
+    low: Sequence[Path], reference: Path | None, options: Mapping[str, Any], given: Mapping[str, str]
+) -> None:
     """Refuse options that do not go together."""
     as_is = options["as_is"]
     if not low:
         raise UsageError("expected LOW, the pictures to score, got none")
     if reference is None and not options["niqe"]:
         raise UsageError("expected --gt HIGH, or --niqe to score without references")
-    for option, name in (("--gt-mean", "gt_mean"), ("--match-brightness", "match_brightness"), ("--lpips", "lpips")):
+    for name in ("gt_mean", "match_brightness", "lpips"):
         if reference is None and name in given:
-            raise UsageError(f"expected --gt HIGH with {option}, which needs references")
+            raise UsageError(f"expected --gt HIGH with {given[name]}, which needs references")
     if "niqe_model" in given and not options["niqe"]:
         raise UsageError("expected --niqe with --niqe-model")
     if not as_is and len(low) > 1:
         raise UsageError(f"expected one LOW, got {len(low)}; several need --as-is")
     if not as_is and "dark" in given:
         raise UsageError("expected --input with --as-is only: otherwise LOW is the input")
-    for option, name in (("--model", "names"), ("--device", "device"), ("--precision", "precision")):
+    for name in ("names", "device", "precision"):
         if as_is and name in given:
-            raise UsageError(f"expected --as-is or {option}, got both: --as-is runs no model")
+            raise UsageError(f"expected --as-is or {given[name]}, got both: --as-is runs no model")
     if as_is and "results" in given:
         raise UsageError("expected --as-is or --results, got both: with --as-is, LOW may be several folders")
-
-
-def _models(options: Mapping[str, Any]) -> dict[str, Models]:
-    """Return the models by the names of their columns."""
-    from lumen.runtime.open import ModelSet
-
-    def opened(name: str) -> Models:
-        return ModelSet(RuntimeOptions(model=name, device=options["device"], precision=options["precision"]))
-
-    named = _by_title("--model", options["names"], alone=not options["results"])
-    return {title: opened(name) for title, name in named.items()}
 
 
 def _folders(low: Sequence[Path], options: Mapping[str, Any]) -> tuple[Path | None, dict[str, Path]]:
@@ -207,17 +199,16 @@ def _folders(low: Sequence[Path], options: Mapping[str, Any]) -> tuple[Path | No
 
 
 def _by_title(what: str, places: Sequence[_Place], *, alone: bool) -> dict[str, _Place]:
-    """Return models or folders by the names of their columns; a single one that is `alone` is `output`."""
+    """Return models or folders by the names of their columns; a single one that is `alone` is `output`.
+
+    The name is the last part of the path, without `.onnx`, or the whole path if that occurs twice.
+    """
     from lumen.evaluation import OUTPUT
 
-    titles = [OUTPUT] if alone and len(places) == 1 else _titles([str(place) for place in places])
-    if len(set(titles)) < len(titles):
+    if alone and len(places) == 1:
+        return {OUTPUT: places[0]}
+    short = [Path(place).name.removesuffix(".onnx") or str(place) for place in places]
+    named = {str(place) if short.count(name) > 1 else name: place for name, place in zip(short, places, strict=True)}
+    if len(named) < len(places):
         raise UsageError(f"expected each {what} once, got {', '.join(map(str, places))}")
-    return dict(zip(titles, places, strict=True))
-
-
-def _titles(paths: Sequence[str]) -> list[str]:
-    """Return short names: the last part of each path, without `.onnx`; the whole path if that occurs twice."""
-    short = [Path(path).name.removesuffix(".onnx") or path for path in paths]
-    twice = Counter(short)
-    return [path if twice[name] > 1 else name for path, name in zip(paths, short, strict=True)]
+    return named

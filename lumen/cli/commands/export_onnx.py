@@ -9,23 +9,20 @@ from typing import Any
 import click
 
 from lumen.cli.help import GroupedCommand
+from lumen.cli.options import PATH
 from lumen.errors import UsageError
 
 
 @click.command("export-onnx", cls=GroupedCommand)
-@click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The 8-bit file, M.onnx.")
+@click.argument("checkpoint", type=PATH)
+@click.option("-o", "--out", type=PATH, required=True, help="The 8-bit file, M.onnx.")
 @click.option(
     "--architecture",
     metavar="NAME",
     help="CHECKPOINT is the public release of this network (mirnet), with its authors' names.",
 )
 @click.option("--name", help="Name stored in the files; by default the stem of --out.")
-@click.option(
-    "--scores",
-    type=click.Path(path_type=Path),
-    help='Measured scores to store, JSON: {"LOL eval15": {"psnr_db": 1.0}}.',
-)
+@click.option("--scores", type=PATH, help='Measured scores to store, JSON: {"LOL eval15": {"psnr_db": 1.0}}.')
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16"]),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import click
 
@@ -30,10 +28,9 @@ def command(state: State, /, as_json: bool) -> None:
     from lumen.runtime.model_files import bundled_models, find_model
     from lumen.runtime.open import read_spec
 
-    models = bundled_models()
-    specs = [read_spec(find_model(model.name)) for model in models]
+    models = [(model, read_spec(find_model(model.name))) for model in bundled_models()]
     if as_json:
-        for model, spec in zip(models, specs, strict=True):
+        for model, spec in models:
             sizes = {sample: file.size for sample, file in model.files.items()}
             print_json({**asdict(spec), "sizes_bytes": sizes})
         return
@@ -48,27 +45,19 @@ def command(state: State, /, as_json: bool) -> None:
             f"{spec.parameters:,}",
             f"{spec.gmacs_per_mp:.1f}",
         ]
-        for model, spec in zip(models, specs, strict=True)
+        for model, spec in models
     ]
     print_table(state, ["model", "samples", "MB", "parameters", "GMACs/MP"], rows, left=2)
-    scores = {spec.name: spec.training.get("scores", {}) for spec in specs}
-    _print_scores(state, scores)
-
-
-def _print_scores(state: State, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-    """Print one row per model and data set, and one column per measure that any of them has."""
-    from lumen.cli.views.console import print_table
-
-    rows = [(name, data, values) for name, sets in scores.items() for data, values in sets.items()]
-    measures = list(dict.fromkeys(measure for _, _, values in rows for measure in values))
+    # One row for each model and data set, and one column for each measure that any of them has.
+    scores = [(spec.name, *each) for _, spec in models for each in spec.training.get("scores", {}).items()]
+    measures = list(dict.fromkeys(measure for _, _, values in scores for measure in values))
     if not measures:
         click.echo("\nNo measured scores are stored with these models.")
         return
-    cells = [[name, data, *(_cell(values.get(measure)) for measure in measures)] for name, data, values in rows]
+    rows = [[name, data, *(_cell(values.get(measure)) for measure in measures)] for name, data, values in scores]
+    labels = [_LABELS.get(measure, measure.replace("_", " ")) for measure in measures]
     click.echo()
-    print_table(
-        state, ["model", "measured on", *(_LABELS.get(m, m.replace("_", " ")) for m in measures)], cells, left=2
-    )
+    print_table(state, ["model", "measured on", *labels], rows, left=2)
 
 
 def _cell(value: object) -> str:

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from lumen.cli.help import GroupedCommand
+from lumen.cli.options import PATH, field_option
 from lumen.config import RuntimeOptions
 from lumen.errors import UsageError
 
-_folder = click.Path(path_type=Path)
-
 
 @click.command("train", cls=GroupedCommand)
-@click.option("--data", type=_folder, help="Pairs: low/ and high/, or the folders of LOL v1, LOL v2 or SICE.")
+@click.option("--data", type=PATH, help="Pairs: low/ and high/, or the folders of LOL v1, LOL v2 or SICE.")
 @click.option(
     "--synthetic",
     "photos",
-    type=_folder,
+    type=PATH,
     multiple=True,
     help="Folder of well-lit photographs, to be darkened into pairs and to be left alone. Repeatable.",
 )
-@click.option("--val", type=_folder, help="Pairs to validate on; without it some scenes of --data are held out.")
+@click.option("--val", type=PATH, help="Pairs to validate on; without it some scenes of --data are held out.")
 @click.option(
     "--val-split", metavar="N%|N", help="How much to hold out, in whole scenes: a share, or a number of pairs."
 )
-@click.option("-o", "--out", "run", type=_folder, required=True, help="Folder of the run.")
+@click.option("-o", "--out", "run", type=PATH, required=True, help="Folder of the run.")
 @click.option("--recipe", default="lumen-s", show_default=True, help="Bundled recipe or TOML file.")
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value, such as optimizer.rate=1e-4."
 )
 @click.option("--resume", metavar="auto|FILE", help="Continue from the run's last checkpoint, or from a file.")
-@click.option("--init", type=_folder, metavar="FILE", help="Start from a checkpoint's weights.")
-@click.option("--device", default=RuntimeOptions.device, show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--init", type=PATH, metavar="FILE", help="Start from a checkpoint's weights.")
+@field_option(RuntimeOptions, "--device", help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(min=0), help="CPU threads per process; 0 leaves it to torch.")
 @click.option(
     "--workers",
@@ -96,15 +95,12 @@ def _split_values(text: str | None) -> list[str]:
     """Return the changes of `--val-split` to the recipe."""
     if text is None:
         return []
-    number = text.strip().removesuffix("%")
-    try:
-        value = float(number)
-    except ValueError:
-        value = -1.0
-    if text.strip().endswith("%") and 0 < value < 100:
-        return [f"validation.share={value / 100}"]
-    if number.isdecimal() and value >= 1 and "%" not in text:
-        return ["validation.share=0.0", f"validation.pairs={int(value)}"]
+    text = text.strip()
+    with suppress(ValueError):
+        if text.endswith("%") and 0 < (percent := float(text.removesuffix("%"))) < 100:
+            return [f"validation.share={percent / 100}"]
+    if text.isdecimal() and int(text):
+        return ["validation.share=0.0", f"validation.pairs={int(text)}"]
     raise click.BadParameter(
         f"expected a share such as 20% or a number of pairs, got {text!r}", param_hint="--val-split"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import click
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
     PATH,
-    Decorator,
     field_option,
     json_option,
     options_of,
@@ -25,35 +25,32 @@ from lumen.cli.state import State, pass_state
 from lumen.config import EnhanceOptions, RuntimeOptions, WatchOptions
 from lumen.errors import UsageError
 
-
-def _span_option(spelling: str, field: str, text: str) -> Decorator:
-    return field_option(WatchOptions, spelling, field, type=parse_span, show=span_as_typed, metavar="TIME", help=text)
+_watch = partial(field_option, WatchOptions)
+_span = partial(_watch, type=parse_span, show=span_as_typed, metavar="TIME")
 
 
 @click.command("watch", cls=GroupedCommand)
 @click.argument("folder", required=False, metavar="IN", type=PATH)
 @click.argument("output", required=False, metavar="[OUT]", type=PATH)
-@_span_option("--settle", "settle_s", "Process a file once it is unchanged for this long.")
-@field_option(WatchOptions, "--backend", help="How changes are noticed; auto polls on network mounts.")
-@_span_option("--rescan", "rescan_s", "Scan the whole folder this often.")
-@_span_option(
-    "--incomplete-timeout", "incomplete_timeout_s", "How long a file that does not decode may still be uploading."
+@_span("--settle", "settle_s", help="Process a file once it is unchanged for this long.")
+@_watch("--backend", help="How changes are noticed; auto polls on network mounts.")
+@_span("--rescan", "rescan_s", help="Scan the whole folder this often.")
+@_span(
+    "--incomplete-timeout", "incomplete_timeout_s", help="How long a file that does not decode may still be uploading."
 )
-@field_option(WatchOptions, "--retries", type=click.IntRange(min=1), help="Maximum attempts per file.")
-@field_option(
-    WatchOptions,
+@_watch("--retries", type=click.IntRange(min=1), help="Maximum attempts per file.")
+@_watch(
     "--on-success",
     type=parse_on_success,
     metavar="keep|move:DIR|delete",
     help="What to do with an input once its result is on disk.",
 )
-@field_option(WatchOptions, "--failed-dir", type=PATH, metavar="DIR", help="Folder for inputs that cannot be enhanced.")
-@field_option(WatchOptions, "--ignore", metavar="GLOB", help="Skip files and folders that match (repeatable).")
-@field_option(WatchOptions, "--order", help="Which file to take first when several are waiting.")
-@field_option(WatchOptions, "--skip-backlog", help="Skip files that are there at the start and were not seen before.")
-@field_option(WatchOptions, "--oneshot", help="Stop when every file that is there is finished.")
-@field_option(
-    WatchOptions,
+@_watch("--failed-dir", type=PATH, metavar="DIR", help="Folder for inputs that cannot be enhanced.")
+@_watch("--ignore", metavar="GLOB", help="Skip files and folders that match (repeatable).")
+@_watch("--order", help="Which file to take first when several are waiting.")
+@_watch("--skip-backlog", help="Skip files that are there at the start and were not seen before.")
+@_watch("--oneshot", help="Stop when every file that is there is finished.")
+@_watch(
     "--min-free",
     "min_free_bytes",
     type=parse_space,
@@ -106,18 +103,14 @@ def command(
         signals.on_hangup = log.reopen
         from lumen.runtime.memory import return_freed_memory
         from lumen.runtime.open import model_sets
+        from lumen.watching.folders import default_output
         from lumen.watching.service import Service
 
         return_freed_memory()
         models, enhancing = model_sets(options_of(RuntimeOptions, values)), options_of(EnhanceOptions, values)
-        code = signals.run(Service(folder, models, enhancing, _watching(folder, output, values), log.tell))
+        on_success, archive = values["on_success"]  # one option sets two fields
+        watching = options_of(
+            WatchOptions, values, output=output or default_output(folder), on_success=on_success, archive=archive
+        )
+        code = signals.run(Service(folder, models, enhancing, watching, log.tell))
     ctx.exit(code)
-
-
-def _watching(folder: Path, output: Path | None, values: dict[str, Any]) -> WatchOptions:
-    """Return how the folder is watched; `--on-success` sets two fields."""
-    from lumen.watching.folders import default_output
-
-    on_success, archive = values["on_success"]
-    output = default_output(folder) if output is None else output
-    return options_of(WatchOptions, values, output=output, on_success=on_success, archive=archive)

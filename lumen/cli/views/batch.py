@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import TextColumn
 from rich.text import Text
 
+from lumen.batch.job import Job
 from lumen.batch.report import Outcome, Report
 from lumen.cli.state import State
-from lumen.cli.views.console import log_console, print_json
+from lumen.cli.views.console import log_console, print_json, progress_bar
 from lumen.text import printable, span
-
-if TYPE_CHECKING:
-    from lumen.batch.job import Job
 
 PLAIN_EVERY_S = 30.0
 PLAIN_STEPS = 10  # a line at each tenth of a fast run,
@@ -25,18 +23,16 @@ NAME_WIDTH = 32
 
 
 class Throughput:
-    """How much of a run is done, how fast it is, and how long the rest will take."""
+    """How much of a run is done, how fast it is, and how long the rest will take; the clock returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Measure time by `clock`, in seconds."""
         self._clock = clock
-        self._parts: dict[str, float] = {}
         self.start(0)
 
     def start(self, pending: int) -> None:
         """Start counting for a run of `pending` files."""
         self.pending, self.files, self.failed, self.megapixels = pending, 0, 0, 0.0
-        self._parts.clear()
+        self._parts: dict[str, float] = {}
         self._started = self._clock()
 
     def progress(self, name: str, fraction: float) -> None:
@@ -66,61 +62,45 @@ class Throughput:
         """Time since the start."""
         return self._clock() - self._started
 
+    @property
     def speed(self) -> str:
-        """Return megapixels per second, or nothing before the first picture is done."""
+        """Megapixels per second, or nothing before the first picture is done."""
         return f"{self.megapixels / self.seconds:.2f} MP/s" if self.megapixels and self.seconds else ""
 
+    @property
     def left(self) -> str:
-        """Return how long the rest will take, or nothing before any work is done."""
+        """How long the rest will take, or nothing before any work is done."""
         return f"{span(self.seconds / self.share * (1 - self.share))} left" if 0 < self.share < 1 else ""
 
+    @property
     def failures(self) -> str:
-        """Return how many files failed, or nothing if none did."""
+        """How many files failed, or nothing if none did."""
         return f"{self.failed} failed" if self.failed else ""
 
     def line(self) -> str:
         """Return all of it on one line."""
         count = f"{self.files} of {self.pending} files ({self.share:.0%})"
-        return ", ".join(filter(None, (count, self.speed(), self.left(), self.failures())))
-
-
-class _LiveText(ProgressColumn):
-    """A column of a progress bar that asks for its text whenever it is drawn."""
-
-    def __init__(self, text: Callable[[], str], style: str = "") -> None:
-        super().__init__()
-        self._text = text
-        self._style = style
-
-    def render(self, _task: Task) -> Text:
-        """Return the current text."""
-        return Text(self._text(), style=self._style)
+        return ", ".join(filter(None, (count, self.speed, self.left, self.failures)))
 
 
 class BatchView:
     """Shows the progress and the outcomes of a batch."""
 
     def __init__(self, state: State, *, as_json: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
-        """Prepare; nothing is drawn before the work starts."""
         self._console = log_console(state)
-        self._quiet = state.verbosity < 0
-        self._verbose = state.verbosity > 0
+        self._verbosity = state.verbosity
         self._json = as_json
-        self._live = self._console.is_terminal and not self._quiet
-        self._throughput = throughput = Throughput(clock)
+        self._throughput = Throughput(clock)
         self._last_line_s, self._last_step = 0.0, 0
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            _LiveText(lambda: f"{throughput.files}/{throughput.pending} files"),
-            _LiveText(throughput.speed),
-            _LiveText(throughput.left),
-            _LiveText(throughput.failures, "red"),
-            console=self._console,
-            transient=True,
-            disable=not self._live,
+        self._progress = progress_bar(
+            state,
+            TextColumn("{task.fields[run].files}/{task.fields[run].pending} files"),
+            TextColumn("{task.fields[run].speed}"),
+            TextColumn("{task.fields[run].left}"),
+            TextColumn("{task.fields[run].failures}", style="red"),
         )
-        self._task = self._progress.add_task("", total=0, visible=False)
+        self._live = not self._progress.disable
+        self._task = self._progress.add_task("", total=0, visible=False, run=self._throughput)
 
     def __enter__(self) -> Self:
         return self
@@ -152,7 +132,7 @@ class BatchView:
         name = printable(outcome.source)
         if outcome.status == "failed":
             self._console.print(f"failed: {name}: {printable(outcome.reason)}", style="red")
-        elif not self._quiet:
+        elif self._verbosity >= 0:
             self._say(outcome, name)
         for warning in outcome.warnings:
             logging.getLogger("lumen").warning("%s: %s", name, printable(warning))
@@ -161,22 +141,22 @@ class BatchView:
 
     def stopping(self) -> None:
         """Confirm the request to stop."""
-        if not self._quiet:
+        if self._verbosity >= 0:
             self._console.print("stopping after the current file; press Ctrl-C again to stop at once", style="yellow")
 
     def summarize(self, report: Report) -> None:
         """Print the summary as the last line."""
         self._progress.stop()
-        if not self._quiet and not 0 < report.total == report.left:  # the error says why nothing was started
+        if self._verbosity >= 0 and not 0 < report.total == report.left:  # the error says why nothing was started
             self._console.print(report.summary(), style="red" if report.failures else "green")
 
     def _say(self, outcome: Outcome, name: str) -> None:
         line = name if outcome.target == outcome.source else f"{name} -> {printable(outcome.target)}"
         if outcome.status == "planned" and not self._json:
             self._console.print(line)
-        elif outcome.status == "skipped" and self._verbose:
+        elif outcome.status == "skipped" and self._verbosity > 0:
             self._console.print(f"skipped: {name}: {outcome.reason}")
-        elif outcome.status == "done" and self._verbose:
+        elif outcome.status == "done" and self._verbosity > 0:
             size = f"{outcome.megapixels:.2f} MP, {outcome.seconds:.2f} s"
             self._console.print(f"[{self._throughput.files}/{self._throughput.pending}] {line} ({size})")
 
@@ -185,6 +165,6 @@ class BatchView:
         run = self._throughput
         since_s, step = run.seconds - self._last_line_s, int(run.share * PLAIN_STEPS + 1e-9)
         due = since_s >= PLAIN_EVERY_S or (PLAIN_STEPS > step > self._last_step and since_s >= PLAIN_APART_S)
-        if due and run.files < run.pending and not self._live and not self._quiet:
+        if due and run.files < run.pending and not self._live and self._verbosity >= 0:
             self._last_line_s, self._last_step = run.seconds, step
             self._console.print(run.line())

@@ -21,6 +21,7 @@ from lumen.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
 PLAIN_WIDTH = 200  # without a terminal nothing wraps
 _LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.DEBUG}
@@ -55,7 +56,6 @@ class LogHandler(logging.Handler):
     """Writes records as lines above a live progress bar."""
 
     def __init__(self, state: State) -> None:
-        """Follow the global options."""
         super().__init__()
         self._state = state
         self.setFormatter(logging.Formatter("%(message)s"))
@@ -79,22 +79,27 @@ def log_console(state: State) -> Console:
     return make_console(state, stderr=True)
 
 
-def print_table(
-    state: State, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, title: str = ""
-) -> None:
-    """Print a table on stdout.
+def progress_bar(state: State, *columns: ProgressColumn) -> Progress:
+    """Return a bar with a description and further columns; it is drawn on terminals only, and removed at its end."""
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    Args:
-        state: Global options.
-        columns: Headers.
-        rows: Cells, one per column.
-        left: How many columns are aligned left; the rest are aligned right.
-        title: A line above the table.
-    """
+    console = log_console(state)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        *columns,
+        console=console,
+        transient=True,
+        disable=state.verbosity < 0 or not console.is_terminal,
+    )
+
+
+def print_table(state: State, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
+    """Print a table on stdout, with the first `left` columns aligned left and the rest aligned right."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, title=title or None, title_justify="left", pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for index, header in enumerate(columns):
         table.add_column(header, justify="left" if index < left else "right", overflow="fold")
     for row in rows:

@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
 from lumen.batch.plan import Plan
 from lumen.batch.report import Report
 from lumen.cli.state import State
-from lumen.cli.views.console import log_console, print_json, print_table
+from lumen.cli.views.console import log_console, print_json, print_table, progress_bar
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.errors import Exit, UsageError
 from lumen.evaluation import EvalReport, PairProgress, PairResult, evaluate_results
 from lumen.evaluation.columns import column_title
-from lumen.evaluation.measures import STATISTICS
+from lumen.evaluation.measures import STATISTICS, Score
 from lumen.evaluation.pairs import Problem, Result
 from lumen.evaluation.report import WORST
 from lumen.evaluation.suspicions import read_scores, suspicions
 from lumen.files.paths import real_path, type_of
 from lumen.text import printable
 
-FEW = 20  # up to this many pictures, each gets a line if there is no progress bar
+FEW = 20  # up to this many pictures, each gets a line if there is no progress bar; of more, each tenth part
 
 
 @contextmanager
 def scoring(state: State, *, as_json: bool) -> Iterator[PairProgress]:
     """Show progress and problems on stderr, and write JSON lines if asked."""
     console = log_console(state)
-    bar = Bar(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=state.verbosity < 0 or not console.is_terminal,
-    )
+    bar = progress_bar(state, MofNCompleteColumn(), TimeRemainingColumn())
     task = bar.add_task("loading", total=None)
 
     def show(done: int, total: int, result: PairResult) -> None:
@@ -48,18 +40,14 @@ def scoring(state: State, *, as_json: bool) -> Iterator[PairProgress]:
             print_json(result.as_dict())
         name = printable(result.name)
         bar.update(task, completed=done, total=total, description=name)
+        is_due = total <= FEW or done * 10 // total > (done - 1) * 10 // total
         if isinstance(result, Problem):
             console.print(f"not scored: {name}: {printable(result.reason)}", style="red")
-        elif state.verbosity >= 0 and not console.is_terminal and _worth_a_line(done, total):
+        elif is_due and state.verbosity >= 0 and not console.is_terminal:
             console.print(f"[{done}/{total}] {name}")
 
     with bar:
         yield show
-
-
-def _worth_a_line(done: int, total: int) -> bool:
-    """Tell whether to write a line without a progress bar: for each of few pictures, at each tenth of many."""
-    return total <= FEW or done == total or done * 10 // total > (done - 1) * 10 // total
 
 
 def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
@@ -73,10 +61,8 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
         _print_pictures(state, report)
         _print_measures(state, report)
     for column in report.columns:
-        if report.equal(column):
-            click.echo(
-                f"{column_title(column)}: {report.equal(column)} equal to the reference, left out of the mean PSNR"
-            )
+        if equal := report.equal(column):
+            click.echo(f"{column_title(column)}: {equal} equal to the reference, left out of the mean PSNR")
     if report.problems:
         click.echo(f"not scored: {len(report.problems)}, listed on stderr")
     click.echo("protocol:\n  " + report.protocol.replace("; ", ";\n  "))
@@ -90,21 +76,22 @@ def _print_pictures(state: State, report: EvalReport) -> None:
     ranked = report.ranked()
     shown = ranked if state.verbosity > 0 else ranked[:WORST]
     evs = list(dict.fromkeys(column for picture in report.pictures for column in picture.evs))
-    headers = [f"{column_title(column)} {measure.title}" if measure is measures[0] else measure.title
-               for column in report.columns for measure in measures]  # fmt: skip
+    headers = [
+        f"{column_title(column)} {measure.title}" if measure is measures[0] else measure.title
+        for column in report.columns
+        for measure in measures
+    ]
+
+    def cells(score_of: Callable[[str], Score | None]) -> list[str]:
+        return [measure.text(score_of(column)) for column in report.columns for measure in measures]
+
     rows = [
-        [
-            printable(picture.name),
-            *(measure.text(picture.score(column)) for column in report.columns for measure in measures),
-            *(f"{picture.evs[column]:+.2f}" for column in evs),
-        ]
+        [printable(picture.name), *cells(picture.score), *(f"{picture.evs[column]:+.2f}" for column in evs)]
         for picture in shown
     ]
     for statistic in STATISTICS:
-        scores = [report.summary(column, statistic) for column in report.columns]
         name = f"mean of {len(ranked)}" if statistic == "mean" else statistic
-        cells = [measure.text(score) for score in scores for measure in measures]
-        rows.append([name, *cells, *("" for _ in evs)])
+        rows.append([name, *cells(partial(report.summary, statistic=statistic)), *("" for _ in evs)])
     print_table(state, ["picture", *headers, *("EV" if len(evs) == 1 else f"EV {name}" for name in evs)], rows)
     if len(shown) < len(ranked):
         click.echo(f"the worst {len(shown)} of {len(ranked)} by {column_title(report.main or '')}; -v shows all")
@@ -112,10 +99,11 @@ def _print_pictures(state: State, report: EvalReport) -> None:
 
 def _print_measures(state: State, report: EvalReport) -> None:
     """Print the means of all measures, one line for each method."""
-    rows = []
-    for column in report.described:
-        mean = report.mean(column)
-        rows.append([column_title(column), *(measure.text(mean) for measure in report.measures)])
+    rows = [
+        [column_title(column), *(measure.text(mean) for measure in report.measures)]
+        for column in report.described
+        for mean in [report.mean(column)]
+    ]
     click.echo()
     print_table(state, ["mean", *(measure.title for measure in report.measures)], rows)
 
@@ -127,9 +115,7 @@ def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:
         if as_json:
             print_json({"method": who or None, "pictures": count, "warnings": lines})
             continue
-        click.echo(
-            f"{printable(who) or printable(path.name)}: {count} pictures, {'suspicious' if lines else 'nothing odd'}"
-        )
+        click.echo(f"{printable(who or path.name)}: {count} pictures, {'suspicious' if lines else 'nothing odd'}")
         for line in lines:
             log_console(state).print(f"warning: {line}", style="yellow")
     return Exit.SOME_FAILED if any(lines for _, lines in found.values()) else Exit.OK
@@ -139,7 +125,7 @@ def check_reference(plan: Plan, reference: Path) -> None:
     """Refuse to write into the folder of references.
 
     Raises:
-        UsageError: A result would go into the folder of references.
+        UsageError: A result would go there.
     """
     folder = real_path(reference)
     for parent in {job.target.parent for job in plan.jobs}:
@@ -162,19 +148,13 @@ def score_results(
 
 
 def results_of(plan: Plan, report: Report, options: BatchOptions) -> list[Result]:
-    """Return the results of a run into a folder, those from earlier runs included.
-
-    Args:
-        plan: The jobs of the run.
-        report: Their outcomes.
-        options: The folder of the results, and the suffix of their names.
-    """
+    """Return the results of a run into a folder, those from earlier runs included."""
     assert options.output is not None
     failed = {outcome.source for outcome in report.failures}
     results = []
     for job in plan.jobs:
         if job.source not in failed and type_of(job.target):
-            place = job.target.relative_to(options.output)
-            named = place.with_name(place.stem.removesuffix(options.suffix) + place.suffix)
-            results.append(Result(place=named, low=job.source, result=job.target))
+            named = job.target.with_name(job.target.stem.removesuffix(options.suffix) + job.target.suffix)
+            place = named.relative_to(options.output)
+            results.append(Result(place=place, low=job.source, result=job.target))
     return results

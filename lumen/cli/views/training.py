@@ -21,16 +21,10 @@ from lumen.text import span
 
 PLAIN_EVERY_S = 60.0  # off a terminal, time between two lines about steps
 SMOOTHED = 50  # steps over which loss and speed are averaged
-PER_SECOND = 4
-NO_SCORES = {"kind", "iteration", "best"}  # fields of a validation's event that are not scores
 
 
 class TrainingProgress:
-    """The progress of a training, summed up from its events.
-
-    Args:
-        clock: Seconds.
-    """
+    """The progress of a training, summed up from its events; the clock returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -78,27 +72,17 @@ class TrainingProgress:
             return "PSNR not known yet"
         return f"PSNR {self.psnr:.2f} dB" + ("" if self.best is None else f", at the best state {self.best:.2f} dB")
 
+    def pace(self) -> str:
+        """Return loss, speed and learning rate."""
+        return f"loss {self.loss():.4f}  {self.speed():.1f} images/s  rate {self.rate:.2g}"
+
     def line(self) -> str:
         """Return everything in one line."""
-        facts = (
-            f"{self.iteration:>7}/{self.of}",
-            f"epoch {self.epoch:.1f}",
-            f"loss {self.loss():.4f}",
-            f"{self.speed():.1f} images/s",
-            f"rate {self.rate:.2g}",
-            self.left(),
-        )
-        return "  ".join(filter(None, facts))
+        return f"{self.iteration:>7}/{self.of}  epoch {self.epoch:.1f}  {self.pace()}  {self.left()}".rstrip()
 
 
 class TrainingView:
-    """Shows the events of a training, in a live view or in lines.
-
-    Args:
-        console: Where the live view is drawn.
-        clock: Seconds.
-        live: Whether to show a live view instead of lines.
-    """
+    """Shows the events of a training, in a live view on the console or in lines."""
 
     def __init__(self, console: Console, *, live: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.progress, self._clock, self._is_live = TrainingProgress(clock), clock, live
@@ -106,7 +90,7 @@ class TrainingView:
         self.live = Live(
             get_renderable=self.render,
             console=console,
-            refresh_per_second=PER_SECOND,
+            refresh_per_second=4,
             transient=True,
             redirect_stdout=False,
         )
@@ -120,7 +104,8 @@ class TrainingView:
                 note(self.progress.line())
         elif event["kind"] == "validation":
             self.progress.validation(event)
-            scores = "  ".join(f"{k} {v:.3f}" for k, v in event.items() if k not in NO_SCORES)
+            others = ("kind", "iteration", "best")
+            scores = "  ".join(f"{name} {value:.3f}" for name, value in event.items() if name not in others)
             note(f"{event['iteration']:>7}  {scores}{'  best' if event['best'] else ''}")
         else:
             self.progress.stage = f"{event['stage']}: {event['of']} iterations"
@@ -138,17 +123,14 @@ class TrainingView:
             f"epoch {progress.epoch:.1f}",
             progress.left(),
         )
-        facts = Table.grid(padding=(0, 2))
-        facts.add_row(f"loss {progress.loss():.4f}", f"{progress.speed():.1f} images/s", f"rate {progress.rate:.2g}")
-        return Group(bar, facts, Text(progress.stage or progress.scores()))
+        return Group(bar, Text(progress.pace()), Text(progress.stage or progress.scores()))
 
 
 @contextmanager
 def training_view() -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """Yield the function that shows the events of `lumen.train`."""
     console = log_console(State())
-    quiet = logging.getLogger("lumen").getEffectiveLevel() >= logging.ERROR
-    live = console.is_terminal and not quiet
+    live = console.is_terminal and logging.getLogger("lumen").getEffectiveLevel() < logging.ERROR
     view = TrainingView(console, live=live)
     with view.live if live else nullcontext():
         yield view.show

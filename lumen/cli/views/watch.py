@@ -19,12 +19,7 @@ from lumen.text import printable, span
 from lumen.watching.events import Event, Level
 from lumen.watching.ledger.status import WatchStatus, read_status
 
-_LEVELS: dict[Level, int] = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-}
+_LEVELS = logging.getLevelNamesMapping()
 _LEAST = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
 
 
@@ -32,12 +27,7 @@ class EventLog:
     """Writes events to stderr, stdout or a file; in its `with` block the log of lumen is written as events too."""
 
     def __init__(self, state: State, path: Path | None, *, as_json: bool) -> None:
-        """Open the file, if there is one.
-
-        Args:
-            state: -q keeps only warnings and errors, -v adds details for debugging.
-            path: A file; without one, lines go to stderr and JSON goes to stdout.
-            as_json: Write JSON objects instead of lines.
+        """Open the file; without one, lines go to stderr and JSON goes to stdout.
 
         Raises:
             OutputError: The file cannot be written.
@@ -45,17 +35,14 @@ class EventLog:
         self._least = _LEAST[state.verbosity]
         self._path = path
         self._json = as_json
-        self._file: TextIO | None = None
+        self._file = None if path is None else _open(path)
         self._is_to_reopen = False
         self._lock = threading.Lock()
-        self._handler = _LogForwarder(self)
-        if path is not None:
-            self._file = _open(path)
 
     def __enter__(self) -> Self:
         logger = logging.getLogger("lumen")
         self._before = list(logger.handlers)
-        logger.handlers = [self._handler]
+        logger.handlers = [_LogForwarder(self)]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,16 +61,15 @@ class EventLog:
         Raises:
             OSError: It cannot be written.
         """
-        if _LEVELS[event.level] < self._least:
+        if _LEVELS[event.level.upper()] < self._least:
             return
         now = datetime.now(UTC)
         with self._lock:
             if self._is_to_reopen and self._path is not None:
                 self._is_to_reopen = False
-                fresh = _open(self._path)
-                if self._file is not None:
-                    self._file.close()
-                self._file = fresh
+                before, self._file = self._file, _open(self._path)
+                if before is not None:
+                    before.close()
             stream = self._file or (sys.stdout if self._json else sys.stderr)
             stream.write(f"{event_json(event, now) if self._json else event_line(event, now)}\n")
             stream.flush()
@@ -151,10 +137,11 @@ def _rows(status: WatchStatus, now: float) -> list[list[str]]:
     if "noted_at" in facts:
         rows.append(["as of", f"{span(max(0.0, now - facts['noted_at']))} ago"])
     rows += [[name, str(count)] for name, count in status.counts.items() if count or name in ("done", "failed")]
-    rows.append(["settling", str(facts.get("settling", 0))])
-    rows.append(["done in the last minute", str(status.done_per_minute)])
-    hour = f"{status.done_last_hour} ({status.megapixels_last_hour:.1f} megapixels)"
-    rows.append(["done in the last hour", hour])
+    rows += [
+        ["settling", str(facts.get("settling", 0))],
+        ["done in the last minute", str(status.done_per_minute)],
+        ["done in the last hour", f"{status.done_last_hour} ({status.megapixels_last_hour:.1f} megapixels)"],
+    ]
     if status.oldest is not None:
         why = f", {status.oldest.reason}" if status.oldest.reason else ""
         oldest = f"{printable(status.oldest.path)} ({status.oldest.status}, {span(status.oldest.seconds)}{why})"

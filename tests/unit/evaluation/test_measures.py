@@ -1,15 +1,15 @@
-"""Every measure is described and has a number; summaries leave out what is infinite."""
+"""Every measure is described and has a number; what several need is computed once; summaries are finite."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from lumen.evaluation import (
-    EvalOptions,
-    Score,
-    score,
-)
-from lumen.evaluation.measures import MEASURES, summarise
+import numpy as np
+import pytest
+
+from lumen.evaluation import EvalOptions, Score, measures, score
+from lumen.evaluation.measures import MEASURES, Subject, summarise
 from tests.support.scores import noise
 
 
@@ -35,3 +35,25 @@ def test_a_number_is_printed_with_its_digits_and_a_dash_where_there_is_none() ->
     score = Score({"psnr": 20.126, "ssim": math.nan})
     assert (psnr.text(score), ssim.text(score), psnr.text(Score({})), psnr.text(None)) == ("20.13", "–", "–", "–")
     assert psnr.text(Score({"psnr": math.inf})) == "inf"
+
+
+@pytest.mark.parametrize("name", ["mse", "statistics"])
+def test_shared_work_is_done_once(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    work, calls = getattr(measures, name), 0
+
+    def counted(*pictures: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return work(*pictures)
+
+    monkeypatch.setattr(measures, name, counted)
+    score(noise(1), noise(2))
+    assert calls == 1
+
+
+def test_deep_pictures_are_shown_rounded_and_compared_as_they_are() -> None:
+    deep = noise(1, high=255).astype(np.uint16) * 257 + 100
+    found = Subject(pixels=deep, truth=deep, channel="rgb", data_range=65535)
+    assert found.pair[0] is deep
+    assert np.array_equal(found.pixels_8bit, noise(1, high=255)) and found.pixels_8bit.dtype == np.uint8
+    assert Subject(pixels=deep, truth=deep, channel="y", data_range=65535).pair[0].ndim == 2

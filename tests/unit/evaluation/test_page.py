@@ -25,7 +25,7 @@ def page() -> str:
     pictures = (picture("b", 61.0), picture(NAME, 12.5), picture("c", math.inf))
     report = report_of(*pictures, problems=(Problem(name=NAME, reason=NAME),), protocol=f"one; {NAME}")
     previews = Previews()
-    previews.begin(3)
+    previews.album.begin(3)
     pixels = np.zeros((20, 30, 3), np.uint8)
     previews.add(pictures[1], {"input": pixels, "output": pixels}, pixels)
     return page_of(report, previews.album)

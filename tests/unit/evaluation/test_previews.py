@@ -19,7 +19,7 @@ SIZE = (300, 400)
 
 def test_each_picture_has_its_previews_and_error_maps() -> None:
     found = Previews()
-    found.begin(1)
+    found.album.begin(1)
     found.add(scored("a", **SCORES), {"input": noise(1, size=SIZE), "output": noise(2, size=SIZE)}, noise(3, size=SIZE))
     shots = found.album.shots("a")
     assert list(shots) == ["input", "output", "reference", "error output"]
@@ -28,14 +28,14 @@ def test_each_picture_has_its_previews_and_error_maps() -> None:
 
 def test_without_references_there_are_no_error_maps() -> None:
     found = Previews()
-    found.begin(1)
+    found.album.begin(1)
     found.add(scored("a", **SCORES), {"input": noise(1), "output": noise(2)}, None)
     assert list(found.album.shots("a")) == ["input", "output"]
 
 
 def test_deep_pictures_have_previews_of_eight_bits() -> None:
     found = Previews()
-    found.begin(1)
+    found.album.begin(1)
     deep = np.full((300, 400, 3), (20 * 257, 90 * 257, 200 * 257), np.uint16)
     found.add(scored("a", **SCORES), {"output": deep}, deep)
     assert np.abs(np.asarray(opened(found.album.shots("a")["output"]), int) - [20, 90, 200]).max() < 8
@@ -45,7 +45,7 @@ def test_deep_pictures_have_previews_of_eight_bits() -> None:
 def test_of_too_many_the_worst_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(album, "MAX_PICTURES", 2)
     found = Previews()
-    found.begin(4)
+    found.album.begin(4)
     small = noise(1, size=(20, 20))
     for name, psnr in (("a", 20.0), ("b", 10.0), ("c", 30.0), ("d", 15.0)):
         found.add(scored(name, input={"psnr": 5.0}, output={"psnr": psnr}), {"output": small}, small)

@@ -32,7 +32,7 @@ from lumen.evaluation import (
     run,
     score,
 )
-from lumen.evaluation.pairs import Pair, Problem
+from lumen.evaluation.pairs import Pair
 from lumen.evaluation.report import PictureScores
 from lumen.evaluation.run import score_pairs
 from lumen.evaluation.scoring import Scorer
@@ -144,14 +144,14 @@ def test_few_pictures_wait_for_their_score(
     lock, alive, peak = threading.Lock(), 0, 0
     load, finish = run._Work.load, run._Work.finish
 
-    def counted_load(work: run._Work, pair: Pair) -> run._Loaded | Problem:
+    def counted_load(work: run._Work, pair: Pair) -> run._Job:
         nonlocal alive, peak
         with lock:
             alive += 1
             peak = max(peak, alive)
         return load(work, pair)
 
-    def slow_finish(work: run._Work, job: run._Job | Problem) -> PairResult:
+    def slow_finish(work: run._Work, job: run._Job) -> PictureScores:
         nonlocal alive
         time.sleep(0.02)
         with lock:
@@ -160,7 +160,7 @@ def test_few_pictures_wait_for_their_score(
 
     monkeypatch.setattr(run._Work, "load", counted_load)
     monkeypatch.setattr(run._Work, "finish", slow_finish)
-    monkeypatch.setattr(run, "worker_count", lambda: 2)
+    monkeypatch.setattr(run, "usable_cores", lambda: 2)
     for number in range(12):
         save(low / f"{number}.png", noise(number))
         save(high / f"{number}.png", noise(number))
@@ -176,7 +176,7 @@ def test_large_pictures_are_in_memory_one_by_one(
     lock, alive, peak = threading.Lock(), 0, 0
     finish = run._Work.finish
 
-    def counted_finish(work: run._Work, job: run._Job | Problem) -> PairResult:
+    def counted_finish(work: run._Work, job: run._Job) -> PictureScores:
         nonlocal alive, peak
         with lock:
             alive += 1
@@ -188,7 +188,7 @@ def test_large_pictures_are_in_memory_one_by_one(
         return result
 
     monkeypatch.setattr(run, "MAX_WAITING_PX", 1)
-    monkeypatch.setattr(run, "worker_count", lambda: 4)
+    monkeypatch.setattr(run, "usable_cores", lambda: 4)
     monkeypatch.setattr(run._Work, "finish", counted_finish)
     for number in range(4):
         save(low / f"{number}.png", noise(number))

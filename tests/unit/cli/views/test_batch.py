@@ -175,6 +175,6 @@ def test_throughput_counts_parts_of_several_files() -> None:
     clock.now += 20
     throughput.progress("a", 0.5)
     throughput.progress("b", 0.5)
-    assert (throughput.share, throughput.left(), throughput.speed()) == (0.1, "3 min left", "")
+    assert (throughput.share, throughput.left, throughput.speed) == (0.1, "3 min left", "")
     throughput.finish(outcome("done"))
     assert throughput.share == pytest.approx(0.2)
