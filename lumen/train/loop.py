@@ -25,7 +25,7 @@ from lumen.models.widen import widened
 from lumen.train.brightness import fit_brightness
 from lumen.train.capacity import fit_batch
 from lumen.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from lumen.train.data.load import Example
+from lumen.train.data.load import Example, name_some
 from lumen.train.data.resident import ResidentSampler
 from lumen.train.data.sampler import Sampler
 from lumen.train.data.split import split_by_scene
@@ -34,6 +34,7 @@ from lumen.train.options import TrainOptions
 from lumen.train.recipe.recipe import Recipe, from_dict
 from lumen.train.records.metrics_log import RunLog
 from lumen.train.schedule import Pace
+from lumen.train.start import read_start
 from lumen.train.stepper import Step, Stepper, require_divisible
 from lumen.train.validate import validate
 
@@ -123,13 +124,24 @@ class Trainer:
         self.thumbnail_px = network.thumbnail_px if network.predicts_brightness else 0
         everything = (pairs, photos) if val_pairs is None else ([*pairs, *val_pairs], photos)
         self.sampler, self.joined = (
-            Sampler(*examples, recipe.data, thumbnail_px=self.thumbnail_px, seed=recipe.seed)
+            Sampler(
+                *examples,
+                recipe.data,
+                thumbnail_px=self.thumbnail_px,
+                seed=recipe.seed,
+                weights=self.options.weights,
+            )
             for examples in ((self.split.train_pairs, self.split.train_photos), everything)
         )
         self.iteration, self.best, self.returns = 0, -math.inf, 0
         self._stopped = 0
         self.resident: list[ResidentSampler] = []
-        self.facts: dict[str, Any] = {"data": self.split.facts(), "validation": {}, "torch": str(torch.__version__)}
+        self.facts: dict[str, Any] = {
+            "data": self.split.facts(),
+            "validation": {},
+            "held_out_joined": False,
+            "torch": str(torch.__version__),
+        }
         self.log = RunLog(run, network=self.ema, examples=self.split.val_pairs, tensorboard=self.options.tensorboard)
 
     def resume(self, path: Path) -> None:
@@ -156,20 +168,26 @@ class Trainer:
         if self.world.leads:
             self.log.truncate(self.iteration)
 
-    def begin_from(self, path: Path) -> None:
-        """Start a new training from the averaged weights of a checkpoint: fine-tuning, or a wider network.
+    def begin_from(self, source: str | Path) -> None:
+        """Start a new training from trained weights: fine-tuning, or a wider network.
+
+        Args:
+            source: A checkpoint, of which the averaged weights are taken; an exported model's file; or the name of a
+                bundled model.
 
         Raises:
-            ModelError: The file is no checkpoint.
+            ModelError: There is no such model, or its file is damaged.
             UsageError: It holds a network of other blocks, or one whose widths do not divide this one's.
         """
-        checkpoint = load_checkpoint(path)
-        if checkpoint.facts.get("held_out_joined") and self.split.val_pairs:
-            log.warning("%s has seen the held-out pictures: their scores will be too good; take validated.pt", path)
+        start = read_start(str(source))
+        if start.held_out_joined and self.split.val_pairs:
+            log.warning("%s has seen the held-out pictures: their scores will be too good; take validated.pt", source)
+        if seen := start.trained_on(self.split.val_pairs):
+            log.warning("%s was trained on held-out pictures: their scores are too good: %s", source, name_some(seen))
         try:
-            weights = widened(checkpoint.ema, self.network, self.recipe.seed)
+            weights = widened(start.filled(self.network), self.network, self.recipe.seed)
         except ValueError as error:
-            raise UsageError(f"{path} holds another network than recipe {self.recipe.name!r}: {error}") from error
+            raise UsageError(f"{source} holds another network than recipe {self.recipe.name!r}: {error}") from error
         self.network.load_state_dict(weights)
         self.ema.load_state_dict(weights)
 

@@ -14,12 +14,15 @@ class TrainOptions:
     """Options of one run.
 
     Attributes:
-        data: Folder of pairs, or None.
+        data: Folders of pairs.
         photos: Folders of well-lit photographs.
+        weights: How often pairs of each folder of `data`, and photographs of each of `photos`, are drawn; alike where
+            empty.
         val: Folder of pairs to validate on; None holds out scenes of `data`.
         run: Folder of the run.
         resume: `auto` (the run's `last.pt` if there is one), a checkpoint's path, or None for a new run.
-        init: A checkpoint whose weights a new run starts from; a run that is resumed has its own.
+        init: A checkpoint, an exported model's file, or a bundled model's name, whose weights a new run starts from; a
+            run that is resumed has its own.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         threads: CPU threads of this process; 0 leaves torch's choice.
         workers: Processes that draw batches ahead; 0 draws them in a thread.
@@ -32,11 +35,12 @@ class TrainOptions:
     """
 
     run: Path
-    data: Path | None = None
+    data: tuple[Path, ...] = ()
     photos: tuple[Path, ...] = ()
+    weights: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     val: Path | None = None
     resume: str | None = None
-    init: Path | None = None
+    init: str | None = None
     device: str = "auto"
     threads: int = 0
     workers: int = 0

@@ -36,7 +36,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
         DataError: There is nothing to train on.
         TrainingError: The training broke down.
     """
-    if options.data is None and not options.photos:
+    if not (options.data or options.photos):
         raise UsageError("expected --data DIR, --synthetic DIR or both")
     last = options.run / "last.pt"
     if options.resume is None and last.exists():
@@ -70,7 +70,7 @@ def make_trainer(
     Raises:
         DataError: There is nothing to train on.
     """
-    pairs = _pairs(options.data, recipe) if options.data else []
+    pairs = [pair for source, folder in enumerate(options.data) for pair in _pairs(folder, recipe, source)]
     held_out = _pairs(options.val, recipe) if options.val else None
     trainer = Trainer(
         recipe,
@@ -90,9 +90,9 @@ def make_trainer(
     return trainer
 
 
-def _pairs(folder: Path, recipe: Recipe) -> list[Example]:
+def _pairs(folder: Path, recipe: Recipe, source: int = 0) -> list[Example]:
     data = recipe.data
-    return load_pairs(folder, data.exclude, data.exposures, data.longest_px)
+    return load_pairs(folder, data.exclude, data.exposures, data.longest_px, source=source)
 
 
 def write_recipe(run: Path, recipe: Recipe) -> None:

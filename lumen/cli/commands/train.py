@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -12,11 +13,17 @@ _folder = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--data", type=_folder, help="Pairs: low/ and high/, or the folders of LOL v1, LOL v2 or SICE.")
+@click.option(
+    "--data",
+    metavar="DIR[=WEIGHT]",
+    multiple=True,
+    help="Pairs: low/ and high/, brackets with an index.json, or the folders of LOL v1, LOL v2 or SICE. May be given "
+    "again; a weight says how often pairs are drawn from a folder.",
+)
 @click.option(
     "--synthetic",
     "photos",
-    type=_folder,
+    metavar="DIR[=WEIGHT]",
     multiple=True,
     help="Folder of well-lit photographs: darkened into pairs, and kept as they are. May be given again.",
 )
@@ -26,7 +33,7 @@ _folder = click.Path(path_type=Path)
 @click.option("--recipe", "recipe_name", default="lumen-s", show_default=True, help="Bundled recipe or TOML file.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value: optimizer.rate=1e-4.")
 @click.option("--resume", metavar="auto|FILE", help="Go on from the run's last checkpoint, or from a file.")
-@click.option("--init", type=_folder, metavar="FILE", help="Start from a checkpoint's weights.")
+@click.option("--init", metavar="MODEL", help="Start from a checkpoint, an ONNX file or a bundled model.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(min=0), default=0, help="CPU threads per process; 0: torch decides.")
 @click.option(
@@ -45,15 +52,15 @@ _folder = click.Path(path_type=Path)
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's files.")
 @click.option("--check/--no-check", default=True, show_default=True, help="Look for misaligned pairs first.")
 def command(
-    data: Path | None,
-    photos: tuple[Path, ...],
+    data: tuple[str, ...],
+    photos: tuple[str, ...],
     val: Path | None,
     val_split: str | None,
     run: Path,
     recipe_name: str,
     overrides: tuple[str, ...],
     resume: str | None,
-    init: Path | None,
+    init: str | None,
     device: str,
     threads: int,
     workers: int,
@@ -85,9 +92,11 @@ def command(
     from lumen.train.options import TrainOptions
     from lumen.train.recipe.recipe import load_recipe
 
+    folders, weights = zip(*(_sources(values) for values in (data, photos)), strict=True)
     options = TrainOptions(
-        data=data,
-        photos=photos,
+        data=folders[0],
+        photos=folders[1],
+        weights=weights,
         val=val,
         run=run,
         resume=resume,
@@ -109,6 +118,28 @@ def command(
         stopped = train_run(recipe, options, show)
     if stopped:
         raise SystemExit(128 + stopped)
+
+
+def _sources(values: tuple[str, ...]) -> tuple[tuple[Path, ...], tuple[float, ...]]:
+    """Return folders and their weights; no weights where none is given, 1 for those that lack one.
+
+    >>> _sources(("lol=3", "brackets"))
+    ((PosixPath('lol'), PosixPath('brackets')), (3.0, 1.0))
+    """
+    found = []
+    for value in values:
+        path, equals, text = value.rpartition("=")
+        try:
+            weight = float(text) if equals and not Path(value).exists() else None
+        except ValueError:
+            weight = None
+        if weight is not None and not 0 < weight < math.inf:
+            raise UsageError(f"expected DIR=WEIGHT with a weight above 0, got {value!r}")
+        found.append((Path(value), None) if weight is None else (Path(path), weight))
+    folders = tuple(path for path, _ in found)
+    if all(weight is None for _, weight in found):
+        return folders, ()
+    return folders, tuple(1.0 if weight is None else weight for _, weight in found)
 
 
 def _split_values(text: str | None) -> list[str]:

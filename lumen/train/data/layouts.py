@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ DARK, GOOD = ("low", "input"), ("high", "normal", "gt", "target")  # folders of 
 LOL_V1 = "our485"
 LOL_V2 = ("Real_captured", "Synthetic")
 LABELS = "label"
+INDEX = "index.json"
 NATURAL = re.compile(r"(\d+)")
 
 
@@ -25,11 +27,15 @@ class PairFiles:
         name: What messages, `data.exclude` and the run's records call the pair.
         low: The dark picture.
         high: What it should look like.
+        scene: What the pair shows, where the data set says so; pairs of one scene stand on one side of a split.
+        held_out: Whether the data set keeps the pair for validation.
     """
 
     name: str
     low: Path
     high: Path
+    scene: str = ""
+    held_out: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +46,14 @@ class Found:
         layout: How they lie, for people.
         pairs: In the order of their names. Of a sequence there is one for every exposure.
         sequences: Whether pairs of the same label are exposures of one scene.
+        clean: Whether the dark pictures have less noise than cameras leave in the dark.
         alone: Names without a partner.
     """
 
     layout: str
     pairs: tuple[PairFiles, ...]
     sequences: bool = False
+    clean: bool = False
     alone: tuple[str, ...] = ()
 
 
@@ -68,15 +76,15 @@ def find_pairs(root: Path) -> Found:
     """Find the pairs of a data set.
 
     Known are LOL v1 (`our485/{low,high}`), LOL v2 (`Real_captured` and `Synthetic`, or one of them, with
-    `Train/{Low,Normal}`), SICE (a folder per scene beside `Label/`, also below `Dataset_Part1` and `Dataset_Part2`),
-    and plain pairs (`low/` and `high/`). Test parts of the sets are never read.
+    `Train/{Low,Normal}`), brackets (an `index.json` of scenes), SICE (a folder per scene beside `Label/`, also below
+    `Dataset_Part1` and `Dataset_Part2`), and plain pairs (`low/` and `high/`). Test parts of the sets are never read.
 
     Raises:
         DataError: The folder is missing, holds no layout that is known, or none of its pictures has a partner.
     """
     if not root.is_dir():
         raise DataError(f"expected a folder of pairs at {root}, found none; check --data and --val")
-    for look in (_lol_v1, _lol_v2, _sice, _plain):
+    for look in (_brackets, _lol_v1, _lol_v2, _sice, _plain):
         found = look(root)
         if found is not None:
             if not found.pairs:
@@ -87,6 +95,28 @@ def find_pairs(root: Path) -> Found:
         f"expected pairs in {root}: low/ and high/, or the folders of LOL or SICE; found none of them; "
         "check --data and --val"
     )
+
+
+def _brackets(root: Path) -> Found | None:
+    """Bracketed exposures: scenes with the dark frames and the reference of each, listed with the side of the split."""
+    index = root / INDEX
+    if not index.is_file():
+        return None
+    try:
+        pairs = tuple(
+            PairFiles(
+                name=f"{scene['id']}/{Path(frame['file']).stem}",
+                low=root / scene["id"] / frame["file"],
+                high=root / scene["id"] / frame["ref"],
+                scene=scene["id"],
+                held_out=scene["split"] == "val",
+            )
+            for scene in json.loads(index.read_text(encoding="utf-8"))
+            for frame in scene["dark"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"expected scenes with id, split and dark frames in {index}, got {error!r}") from error
+    return Found(layout="brackets", pairs=pairs, clean=True)
 
 
 def _lol_v1(root: Path) -> Found | None:

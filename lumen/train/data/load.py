@@ -30,11 +30,19 @@ class Example:
         name: Stem of the file.
         low: uint8 [H, W, 3].
         high: uint8 [H, W, 3].
+        source: Which of the folders of a training it is from.
+        scene: What it shows, where the data set says so.
+        held_out: Whether the data set keeps it for validation.
+        clean: Whether the dark picture has less noise than cameras leave in the dark.
     """
 
     name: str
     low: Pixels
     high: Pixels
+    source: int = 0
+    scene: str = ""
+    held_out: bool = False
+    clean: bool = False
 
 
 def decode_all(files: Sequence[Path], longest_px: int = 0) -> list[Pixels]:
@@ -66,7 +74,12 @@ def _reduced(pixels: Pixels, longest_px: int) -> Pixels:
 
 
 def load_pairs(
-    root: Path, exclude: Sequence[str] = (), exposures: Exposures = "lowest", longest_px: int = 0
+    root: Path,
+    exclude: Sequence[str] = (),
+    exposures: Exposures = "lowest",
+    longest_px: int = 0,
+    *,
+    source: int = 0,
 ) -> list[Example]:
     """Read the pairs of a data set, in any layout that `find_pairs` knows; what has no partner is told and left out.
 
@@ -75,6 +88,7 @@ def load_pairs(
         exclude: Names of pairs that are left out.
         exposures: Of a sequence of exposures, take the darkest picture or all.
         longest_px: Larger pictures are reduced until no side is longer; 0 leaves them as they are.
+        source: Which of the folders of a training it is.
 
     Raises:
         DataError: The folder has no known layout, a picture cannot be decoded, or the sizes of a pair differ.
@@ -92,7 +106,18 @@ def load_pairs(
             raise DataError(
                 f"pair {pair.name}: expected equal sizes, got {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}"
             )
-    return [Example(name=pair.name, low=a, high=b) for pair, a, b in zip(files, low, high, strict=True)]
+    return [
+        Example(
+            name=pair.name,
+            low=a,
+            high=b,
+            source=source,
+            scene=pair.scene,
+            held_out=pair.held_out,
+            clean=found.clean,
+        )
+        for pair, a, b in zip(files, low, high, strict=True)
+    ]
 
 
 def _darkest(files: Sequence[PairFiles]) -> list[PairFiles]:
@@ -116,9 +141,13 @@ def _level(path: Path) -> float:
 
 
 def load_photos(folders: Sequence[Path], longest_px: int = 0) -> list[Example]:
-    """Read well-lit photographs; each is its own target."""
-    files = [path for folder in folders for path in picture_files(folder).values()]
-    return [Example(name=f.stem, low=p, high=p) for f, p in zip(files, decode_all(files, longest_px), strict=True)]
+    """Read well-lit photographs; each is its own target, and its source is the number of its folder."""
+    files = [(path, index) for index, folder in enumerate(folders) for path in picture_files(folder).values()]
+    decoded = decode_all([path for path, _ in files], longest_px)
+    return [
+        Example(name=path.stem, low=pixels, high=pixels, source=index)
+        for (path, index), pixels in zip(files, decoded, strict=True)
+    ]
 
 
 def name_some(names: Sequence[str], most: int = 12) -> str:

@@ -25,7 +25,7 @@ def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def start(tmp_path: Path, **changes: Any) -> int:
     arguments: dict[str, Any] = {
-        "data": tmp_path / "data",
+        "data": (tmp_path / "data",),
         "photos": (tmp_path / "data" / "our485" / "high",),
         "run": tmp_path / "run",
         "device": "cpu",
