@@ -1,7 +1,8 @@
-"""Makes two of the examples: takes the light out of well-lit photographs as a camera would have met less of it.
+"""Makes two of the examples: darkens well-lit photographs as if a camera had received less light.
 
-Run as `python examples/darken.py`. Per picture: sRGB to linear light, fewer photons by so many stops, photon and read
-noise of a small sensor, back to 8-bit sRGB, JPEG. The references lie in `reference/`.
+Run as `python examples/darken.py`. Each picture is converted from sRGB to linear light, darkened by a number of stops,
+given the photon and read noise of a small sensor, and stored as 8-bit sRGB in a JPEG. The originals are in
+`reference/`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def darken(pixels: NDArray[np.uint8], stops: float, rng: np.random.Generator) ->
 
 
 def main() -> None:
-    """Write every darkened example anew."""
+    """Write all darkened examples again."""
     rng = np.random.default_rng(SEED)
     for name, stops in sorted(STOPS.items()):
         with Image.open(HERE / "reference" / f"{name}.jpg") as image:

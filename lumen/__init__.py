@@ -1,4 +1,4 @@
-"""lumen makes dark pictures good.
+"""lumen brightens and restores dark photographs.
 
 `import lumen` is instant: the names below are loaded on first use.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from lumen.version import __version__
 
 if TYPE_CHECKING:
     from lumen.codecs.codec import read_picture as read_picture

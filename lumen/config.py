@@ -1,4 +1,4 @@
-"""Options as frozen dataclasses: defaults stated once, checked on construction, units in the names."""
+"""Options as frozen dataclasses: each default stated once, values checked on construction, units in the names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ DEFAULT_MODEL = "lumen-s"
 EV_LIMIT = 4.0
 QUALITY_PASSES = (1, 4, 8)
 
-Existing = Literal["skip", "update", "overwrite", "error"]
 PrecisionChoice = Literal["auto", "fp32", "fp16"]
-
-_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+(,[0-9]+)*)?")
+Existing = Literal["skip", "update", "overwrite", "error"]
 OutputFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif"]
 Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
@@ -26,17 +24,26 @@ WatchBackend = Literal["auto", "inotify", "poll"]
 WatchOrder = Literal["oldest", "newest"]
 OnSuccess = Literal["keep", "move", "delete"]
 
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+(,[0-9]+)*)?")
+
+
+def _check_choice(option: str, value: str, choices: object) -> None:
+    """Raise a UsageError when `value` is not one of the values of the Literal `choices`."""
+    *names, last = get_args(choices)
+    if value not in (*names, last):
+        raise UsageError(f"expected {option} {', '.join(names)} or {last}, got {value!r}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeOptions:
     """How a model is run.
 
     Attributes:
-        model: Name of a bundled model or path of an ONNX file made by `lumen export-onnx`.
-        device: `auto`, `cpu`, `cuda`, `cuda:N`, or `cuda:N,M,...` where several share the work.
+        model: Name of a bundled model, or path of an ONNX file made by `lumen export-onnx`.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, or `cuda:N,M,...` for several GPUs that share the pictures.
         threads: CPU threads of one inference; 0 lets onnxruntime choose.
-        precision: `fp16` runs the half-precision file that stands beside the model (for 8-bit pictures; deeper ones
-            always run in fp32), `fp32` never does, `auto` does on a GPU where there is one.
+        precision: `fp16` uses the half-precision file beside the model for 8-bit pictures (deeper ones always run in
+            fp32), `fp32` never uses it, `auto` uses it on a GPU if it exists.
     """
 
     model: str = DEFAULT_MODEL
@@ -51,23 +58,22 @@ class RuntimeOptions:
             raise UsageError(f"expected each device once in --device, got {self.device!r}")
         if self.threads < 0:
             raise UsageError(f"expected threads of at least 0, got {self.threads}")
-        if self.precision not in get_args(PrecisionChoice):
-            raise UsageError(f"expected --precision auto, fp32 or fp16, got {self.precision!r}")
+        _check_choice("--precision", self.precision, PrecisionChoice)
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices one by one: `("cuda:0", "cuda:2")` for `cuda:0,2`, the name itself where there is one."""
+        """The devices one by one: `("cuda:0", "cuda:2")` for `cuda:0,2`, and the name itself for a single one."""
         kind, _, numbers = self.device.partition(":")
         return tuple(f"{kind}:{int(number)}" for number in numbers.split(",")) if numbers else (kind,)
 
     def require_one_device(self) -> None:
-        """Refuse several devices, for work that only one can do.
+        """Refuse several devices, for work that runs on one.
 
         Raises:
-            UsageError: Several devices are named.
+            UsageError: Several devices are given.
         """
         if len(self.devices) > 1:
-            raise UsageError(f"expected one device, got {self.device!r}: only `lumen enhance` shares out its work")
+            raise UsageError(f"expected one device, got {self.device!r}: only enhance and watch can use several")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,20 +81,20 @@ class EnhanceOptions:
     """What is done to one picture.
 
     Attributes:
-        ev: Exposure in stops relative to the model's own choice, within ±4.
-        strength: How far to go from the input to the enhanced picture, 0 to 1: 0 keeps every pixel, 1 is the model's
-            result.
-        quality_passes: Runs of the model per window, 1, 4 or 8: the result is the mean over the picture mirrored (4)
-            and also transposed (8), turned back.
-        tile_px: Largest side of a window in pixels; None chooses by free memory.
-        max_memory_bytes: Working memory of one inference; None takes 0.6 of what is free.
-        quality: JPEG, WebP, AVIF and HEIC quality 1 to 100.
-        subsampling: How finely JPEG, AVIF and HEIC store colours: `444` for every pixel, `420` for four pixels
-            together, `keep` as a JPEG has them, `auto` for every pixel from quality 90 on, but not in HEIC.
-        metadata: `strip` keeps only what decides how a picture looks: orientation, colour profile, resolution.
-        allow_8bit: Store 16-bit pictures also in formats of 8 bits, which are refused otherwise.
-        frames: What to do with animations and files of several pages: `refuse` them, or take the `first` picture.
-        max_pixels: Larger pictures are refused before they are decoded.
+        ev: Exposure in stops relative to the model's own choice, -4 to +4.
+        strength: Blend between the input and the model's result, 0 to 1: 0 keeps every pixel, 1 is the full result.
+        quality_passes: Runs of the model per window: 1, or the mean over 4 mirrored or 8 mirrored and transposed
+            versions of it.
+        tile_px: Largest side of a window in pixels; None chooses it by free memory.
+        max_memory_bytes: Working memory of one inference; None takes 0.6 of the free memory.
+        quality: Quality of JPEG, WebP, AVIF and HEIC, 1 to 100.
+        subsampling: Chroma subsampling of JPEG, AVIF and HEIC: `444`, `420`, `keep` (that of a JPEG input), or `auto`
+            (444 from quality 90 on, but never in HEIC).
+        metadata: `keep` all, or `strip` all but what decides how a picture looks: orientation, colour profile and
+            resolution.
+        allow_8bit: Allow storing 16-bit pictures in 8-bit formats, which is refused otherwise.
+        frames: `refuse` animations and files with several pages, or take their `first` picture.
+        max_pixels: Pictures with more pixels are refused before they are decoded.
     """
 
     ev: float = 0.0
@@ -116,32 +122,44 @@ class EnhanceOptions:
             raise UsageError(f"expected --max-memory above 0, got {self.max_memory_bytes}")
         if not 1 <= self.quality <= 100:
             raise UsageError(f"expected --quality from 1 to 100, got {self.quality}")
-        if self.subsampling not in get_args(Subsampling):
-            raise UsageError(f"expected --subsampling auto, 444, 420 or keep, got {self.subsampling!r}")
-        if self.metadata not in get_args(MetadataChoice):
-            raise UsageError(f"expected --metadata keep or strip, got {self.metadata!r}")
-        if self.frames not in get_args(Frames):
-            raise UsageError(f"expected --frames refuse or first, got {self.frames!r}")
+        _check_choice("--subsampling", self.subsampling, Subsampling)
+        _check_choice("--metadata", self.metadata, MetadataChoice)
+        _check_choice("--frames", self.frames, Frames)
         if self.max_pixels < 1:
             raise UsageError(f"expected --max-pixels above 0, got {self.max_pixels}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchOptions:
-    """How many files are found and written.
+class ResultOptions:
+    """How results are named and stored.
 
     Attributes:
-        output: Folder that receives the results, mirroring the inputs; created when missing. None with `in_place`.
-        in_place: Put every result in the place of its input instead.
-        recursive: Descend into sub-folders of input folders.
-        include: Patterns of the files that are taken; none takes all.
-        exclude: Patterns of files and folders that are left out, whatever `include` says.
-        existing: What to do when a result is already there: `skip` it, `update` it when the input is newer,
-            `overwrite` it, or stop with an `error` before anything is done.
-        suffix: Put between the name and the extension of every result.
-        format: What the results are stored as, and named; `same` keeps the format of each input.
-        compare: Write a picture of before and after beside each result, under its name with `.compare.jpg`.
-        shard: `(i, n)` takes the i-th (from 1) of n parts of the files, which together are all of them.
+        suffix: Added to the name of every result, before the extension.
+        format: Format of the results, which also sets their extension; `same` keeps that of each input.
+    """
+
+    suffix: str = ""
+    format: OutputFormat = "same"
+
+    def __post_init__(self) -> None:
+        if any(character in self.suffix for character in "/\\\0"):
+            raise UsageError(f"expected --suffix to be part of a file name, got {self.suffix!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions(ResultOptions):
+    """How many files are found and written; also the fields of `ResultOptions`.
+
+    Attributes:
+        output: Folder for the results, which mirrors the inputs; created if missing. None with `in_place`.
+        in_place: Replace every input by its result instead.
+        recursive: Include the sub-folders of input folders.
+        include: Patterns of the files to take; none takes all.
+        exclude: Patterns of files and folders to skip, whatever `include` says.
+        existing: What to do if a result already exists: `skip` it, `update` it if the input is newer, `overwrite` it,
+            or stop with an `error` before anything is done.
+        compare: Also write a before and after picture beside each result, under its name with `.compare.jpg`.
+        shard: `(i, n)` takes part i, from 1, of n parts that together are all files.
         fail_fast: Stop after the first file that fails.
     """
 
@@ -151,8 +169,6 @@ class BatchOptions:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     existing: Existing = "skip"
-    suffix: str = ""
-    format: OutputFormat = "same"
     compare: bool = False
     shard: tuple[int, int] = (1, 1)
     fail_fast: bool = False
@@ -163,11 +179,12 @@ class BatchOptions:
         if not self.in_place and self.output is None:
             raise UsageError("expected --out DIR for the results, or --in-place to replace the inputs")
         if self.in_place and (self.suffix or self.format != "same"):
-            raise UsageError("expected --in-place without --suffix and --format: the names of the files stay")
+            raise UsageError("expected --in-place without --suffix and --format: the files keep their names")
         if self.in_place and self.compare:
-            raise UsageError("expected --compare with --out: among the pictures themselves it would be taken for one")
-        if any(character in self.suffix for character in "/\\\0"):
-            raise UsageError(f"expected --suffix to be part of a file name, got {self.suffix!r}")
+            raise UsageError(
+                "expected --compare with --out: beside its original a comparison would be taken for a picture"
+            )
+        super().__post_init__()
         if "" in (*self.include, *self.exclude):
             raise UsageError("expected a pattern after --include and --exclude, got nothing")
         index, count = self.shard
@@ -176,28 +193,27 @@ class BatchOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WatchOptions:
-    """How a folder is watched.
+class WatchOptions(ResultOptions):
+    """How a folder is watched; also the fields of `ResultOptions`.
 
     Attributes:
-        output: Folder that receives the results, mirroring the watched one; created when missing.
-        settle_s: A file has its turn when its size and time have not changed for so long.
-        backend: How changes are noticed: by what the system tells (`inotify`), by looking (`poll`), or as the file
-            system allows (`auto`).
-        rescan_s: Everything is looked at so often, whatever was told.
-        incomplete_timeout_s: A file that does not decode may still be on its way; so long after its first attempt, at
-            the last one, it has failed.
-        retries: Attempts at one version of a file, at most.
-        on_success: What becomes of an input when its result is on the disk: `keep`, `move` or `delete`.
-        archive: Where `move` moves it to.
-        failed_dir: Where inputs are moved to that failed or are of an unknown kind; None leaves them.
-        ignore: Patterns of files and folders that are left out.
-        order: Whose turn is first when several wait.
-        skip_backlog: Leave out what is there at the start and not in the ledger.
-        oneshot: End when everything that is there is finished.
-        min_free_bytes: Pause while the output's disk has less free; None takes 1 GiB, or a tenth of a smaller disk.
-        suffix: Put between the name and the extension of every result.
-        format: What the results are stored as; `same` keeps the format of each input.
+        output: Folder for the results, which mirrors the watched one; created if missing.
+        settle_s: A file is processed once its size and time are unchanged for this long.
+        backend: How changes are noticed: from the system's events (`inotify`), by polling (`poll`), or by whichever
+            works on the file system (`auto`).
+        rescan_s: Interval between full scans, which find what events have missed.
+        incomplete_timeout_s: A file that does not decode may still be uploading; it fails at its last attempt, this
+            long after the first one.
+        retries: Maximum attempts per version of a file.
+        on_success: What to do with an input once its result is on disk: `keep`, `move` or `delete`.
+        archive: Folder to which `move` moves.
+        failed_dir: Folder for inputs that failed or are of an unknown kind; None leaves them where they are.
+        ignore: Patterns of files and folders to skip.
+        order: Which file to take first when several are waiting.
+        skip_backlog: Skip files that are there at the start and are not in the ledger yet.
+        oneshot: Stop when every file that is there is finished.
+        min_free_bytes: Pause while the disk of the output has less free space; None takes 1 GiB, or a tenth of a
+            smaller disk.
     """
 
     output: Path
@@ -214,8 +230,6 @@ class WatchOptions:
     skip_backlog: bool = False
     oneshot: bool = False
     min_free_bytes: int | None = None
-    suffix: str = ""
-    format: OutputFormat = "same"
 
     def __post_init__(self) -> None:
         for option, value in (
@@ -231,7 +245,6 @@ class WatchOptions:
             raise UsageError(f"expected --on-success keep, move:DIR or delete, got {self.on_success!r}")
         if self.min_free_bytes is not None and self.min_free_bytes < 0:
             raise UsageError(f"expected --min-free of at least 0, got {self.min_free_bytes}")
-        if any(character in self.suffix for character in "/\\\0"):
-            raise UsageError(f"expected --suffix to be part of a file name, got {self.suffix!r}")
+        super().__post_init__()
         if "" in self.ignore:
             raise UsageError("expected a pattern after --ignore, got nothing")

@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 
-from lumen import __version__
 from lumen.config import RuntimeOptions
 from lumen.errors import LumenError
 from lumen.runtime.devices import (
@@ -27,6 +26,7 @@ from lumen.runtime.memory import free_ram_bytes
 from lumen.runtime.model_files import bundled_models
 from lumen.runtime.open import open_model
 from lumen.spec import SampleType
+from lumen.version import __version__
 
 DEEP = ("png", "tiff")  # formats that hold 16 bits a sample
 

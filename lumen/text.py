@@ -1,4 +1,4 @@
-"""What may be printed of a name, and spans of time."""
+"""Text for people: names that any terminal can show, and lengths of time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 def printable(text: object) -> str:
     r"""Return text on one line that any terminal can show.
 
-    Names may hold newlines, control characters or bytes that are no UTF-8; those come out as escapes.
+    Names may contain newlines, control characters or bytes that are not UTF-8; they become escapes.
 
     >>> printable("a\nb")
     'a\\nb'
@@ -15,7 +15,7 @@ def printable(text: object) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a length of time for people.
+    """Return a length of time, rounded for people.
 
     >>> span(42), span(600), span(12000)
     ('42 s', '10 min', '3 h 20 min')

@@ -17,9 +17,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lumen import __version__
 from lumen.batch.report import Outcome, Report
 from lumen.files.lock import STATE
+from lumen.version import __version__
 
 log = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""The command `lumen`: thin modules that parse, call one library function, render, and exit."""
+"""The command `lumen`: thin modules that parse, call one library function, show the outcome, and exit."""

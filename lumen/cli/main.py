@@ -1,39 +1,36 @@
-"""The command table, the global options, and the way from an error to a line and an exit code.
+"""The command table, the global options, and how an error becomes one line and an exit code.
 
-Commands are imported when they run, never for `lumen --help`: their short help stands in the table.
+A command is imported when it runs, never for `lumen --help`: the table holds its short help.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-import os
-import signal
-import sys
-import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 
 import click
 
-from lumen import __version__
+from lumen.cli.signals import exit_on_sigterm
 from lumen.cli.state import State, pass_state
+from lumen.cli.streams import discard_stdout, open_streams
 from lumen.errors import Exit, LumenError
+from lumen.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "enhance": ("lumen.cli.commands.enhance:command", "Enhance dark pictures: files and folders."),
     "watch": ("lumen.cli.commands.watch:command", "Enhance every picture that arrives in a folder, once."),
     "eval": ("lumen.cli.commands.eval:command", "Score a model on pairs of dark and well-lit pictures."),
     "train": ("lumen.cli.commands.train:command", "Train a network on pairs of pictures."),
-    "export-onnx": ("lumen.cli.commands.export_onnx:command", "Turn a checkpoint into an ONNX model, and check it."),
+    "export-onnx": ("lumen.cli.commands.export_onnx:command", "Export a checkpoint as an ONNX model, and check it."),
     "models": ("lumen.cli.commands.models:command", "List the bundled models with size, cost and scores."),
-    "doctor": ("lumen.cli.commands.doctor:command", "Tell which devices, models and formats work here, and why not."),
+    "doctor": ("lumen.cli.commands.doctor:command", "Show what works on this machine, and why the rest does not."),
 }
 
-
-_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EBADF}  # stdout, which may be a file on a full disk, or closed
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EBADF}  # stdout may be a file on a full disk, or closed
 
 
 class LazyGroup(click.Group):
@@ -60,7 +57,7 @@ class LazyGroup(click.Group):
 
 
 def _apply(ctx: click.Context, option: click.Parameter, value: bool) -> None:
-    """Take a global option into account, wherever on the command line it stands."""
+    """Apply a global option, wherever it stands on the command line."""
     state = ctx.ensure_object(State)
     if not value:
         return
@@ -77,11 +74,11 @@ def _apply(ctx: click.Context, option: click.Parameter, value: bool) -> None:
 
 
 def _global_options() -> list[click.Option]:
-    """Return the options that stand before or after the command; `_apply` does what they say."""
+    """Return the options that may stand before or after the command; `_apply` acts on them."""
     helps = {
-        ("-v", "--verbose"): "Say more, with tracebacks of errors.",
-        ("-q", "--quiet"): "Say nothing but errors.",
-        ("--no-color",): "Write without colours.",
+        ("-v", "--verbose"): "Print more, including tracebacks of errors.",
+        ("-q", "--quiet"): "Print only errors.",
+        ("--no-color",): "Print without colours.",
     }
     return [
         click.Option(names, is_flag=True, expose_value=False, callback=_apply, help=text)
@@ -93,7 +90,7 @@ def _global_options() -> list[click.Option]:
 @click.version_option(__version__, prog_name="lumen")
 @pass_state
 def cli(state: State, /) -> None:
-    """Make dark pictures good.
+    """Brighten and restore dark photographs.
 
     lumen enhance PHOTOS -o OUT is all most people need.
     """
@@ -103,10 +100,10 @@ def cli(state: State, /) -> None:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; every expected error becomes one line on stderr."""
+    """Run the command line and return its exit code. Every expected error becomes one line on stderr."""
     state = State()
-    _open_streams()
-    with _process_settings():
+    open_streams()
+    with exit_on_sigterm(), _restored_logging():
         return _run(args, state)
 
 
@@ -124,38 +121,22 @@ def _run(args: Sequence[str] | None, state: State) -> int:
         return Exit.SIGINT
     except Exception as error:  # noqa: BLE001
         if isinstance(error, OSError) and error.errno in _UNWRITABLE:
-            with suppress(OSError):  # what is left in the buffer must not fail once more at the exit
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_stdout()
             return _fail(f"the output cannot be written: {error.strerror}", Exit.OUTPUT, state)
         hint = "" if state.verbosity > 0 else "; run `lumen -v ...` for the traceback"
         return _fail(f"internal error, {type(error).__name__}: {error}{hint}", Exit.INTERNAL, state)
 
 
-def _open_streams() -> None:
-    """Put something in the place of standard streams that are closed.
-
-    The next file would be given the number of one, and what a native library prints would land in a picture. Nothing
-    can be read from stdin then, stderr takes what it gets, and writing to stdout is an error.
-    """
-    for name, flags, mode in (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8", closefd=False))
-
-
 @contextmanager
-def _process_settings() -> Iterator[None]:
-    """End on SIGTERM as on Ctrl-C, and leave signals and logging to the caller as they were."""
+def _restored_logging() -> Iterator[None]:
+    """Restore the logging of the caller afterwards."""
     logger = logging.getLogger("lumen")
     handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
-    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set signals
-    before = signal.signal(signal.SIGTERM, _terminate) if in_main_thread else None
     try:
         yield
     finally:
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
 
 
 def _fail(message: str, code: Exit, state: State) -> Exit:
@@ -163,12 +144,3 @@ def _fail(message: str, code: Exit, state: State) -> Exit:
         traceback.print_exc()
     click.echo(f"lumen: {message.encode('utf-8', 'backslashreplace').decode()}", err=True)
     return code
-
-
-def _terminate(*_: object) -> None:
-    """End like after Ctrl-C, but with the exit code that says so: files in work are finished or removed."""
-    raise SystemExit(int(Exit.SIGTERM))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,62 +1,98 @@
-"""The options that several commands share, and how their values are read."""
+"""Options: made from the fields of `lumen.config`, how their values are parsed, and those that commands share.
+
+The dataclass states each default once. An option is named like the field it sets, so a command builds its
+configuration from the values as they are: `options_of(EnhanceOptions, values)`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, get_args
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
+from click.core import ParameterSource
 
-from lumen.config import (
-    DEFAULT_MODEL,
-    QUALITY_PASSES,
-    EnhanceOptions,
-    Frames,
-    MetadataChoice,
-    OutputFormat,
-    PrecisionChoice,
-    RuntimeOptions,
-    Subsampling,
-)
+from lumen.config import QUALITY_PASSES, EnhanceOptions, OnSuccess, ResultOptions, RuntimeOptions
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-model_option = click.option(
-    "-m",
-    "--model",
-    default=DEFAULT_MODEL,
-    show_default=True,
-    help="A bundled model (see `lumen models`) or .onnx file.",
-)
+Command = TypeVar("Command", bound=Callable[..., Any])
+Options = TypeVar("Options", bound="DataclassInstance")
+Decorator = Callable[[Any], Any]
 
-device_option = click.option(
-    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where the model runs."
-)
-
-devices_option = click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda[:N,M]",
-    help="Where the model runs; several GPUs share the pictures.",
-)
-
-precision_option = click.option(
-    "--precision",
-    type=click.Choice(get_args(PrecisionChoice)),
-    default="auto",
-    show_default=True,
-    help="fp16 takes the model's half-precision file, auto does on a GPU if there is one.",
-)
+PATH = click.Path(path_type=Path)
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]i?)?(?:b|px)?", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?", re.IGNORECASE)
+
+
+# From fields to options and back
+
+
+def field_option(
+    options: type, *spellings: str, show: Callable[[Any], object] | None = None, **settings: Any
+) -> Decorator:
+    """Return the option that sets a field, with the name, default and choices of the field.
+
+    Args:
+        options: A dataclass of `lumen.config`.
+        spellings: What people type, such as `-m` and `--model`, then the name of the field if it differs.
+        show: Returns the default as people would type it, if they type it in another form.
+        settings: As for `click.option`; they override what the field says.
+    """
+    name = click.Option(spellings).name or ""
+    default, hint = getattr(options, name), _types(options)[name]
+    found: dict[str, Any] = {"default": show(default) if show else default, "show_default": default != ""}
+    if default is False:
+        found = {"is_flag": True}
+    elif default == ():
+        found = {"multiple": True}
+    elif get_origin(hint) is Literal:
+        found["type"] = click.Choice(get_args(hint))
+    return click.option(*spellings, **(found | settings))
+
+
+@cache
+def _types(options: type) -> dict[str, Any]:
+    return get_type_hints(options)
+
+
+def options_of(kind: type[Options], values: Mapping[str, Any], **more: Any) -> Options:
+    """Return a dataclass filled from the values of a command line.
+
+    Args:
+        kind: A dataclass of `lumen.config`.
+        values: Values by name; those that are no fields of `kind` are ignored.
+        more: Further fields, which override `values`.
+
+    Raises:
+        UsageError: The options contradict each other.
+    """
+    names = {field.name for field in fields(kind)}
+    return kind(**{name: value for name, value in values.items() if name in names} | more)
+
+
+def given_options(ctx: click.Context) -> dict[str, str]:
+    """Return the parameters given on the command line, by name, with their long spelling."""
+    return {
+        parameter.name: parameter.opts[-1]
+        for parameter in ctx.command.params
+        if parameter.name and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    }
+
+
+# Parsing
 
 
 def parse_amount(text: str) -> int:
-    """Return a positive number with an optional unit: k, M, G are thousands; Ki, Mi, Gi multiples of 1024.
+    """Parse a positive number with an optional unit: powers of 1000 (k, M, G) or of 1024 (Ki, Mi, Gi).
 
     >>> parse_amount("512M"), parse_amount("2GiB")
     (512000000, 2147483648)
@@ -68,8 +104,45 @@ def parse_amount(text: str) -> int:
     return number
 
 
+def amount_as_typed(number: int) -> str:
+    """Return the text that `parse_amount` parses to `number`, in the largest unit that divides it.
+
+    >>> amount_as_typed(512_000_000), amount_as_typed(1500)
+    ('512M', '1500')
+    """
+    unit = next(unit for unit in ("G", "M", "k", "") if number % _UNITS[unit.lower()] == 0)
+    return f"{number // _UNITS[unit.lower()]}{unit}"
+
+
+def parse_space(text: str) -> int:
+    """Parse a number of bytes, which may be 0."""
+    return 0 if text.strip() == "0" else parse_amount(text)
+
+
+def parse_span(text: str) -> float:
+    """Parse a length of time to seconds: `2`, `2s`, `500ms`, `1.5m` or `1h`.
+
+    >>> parse_span("500ms"), parse_span("2m")
+    (0.5, 120.0)
+    """
+    match = _SPAN.fullmatch(text.strip())
+    seconds = float(match[1]) * _SECONDS[(match[2] or "").lower()] if match else 0.0
+    if not seconds > 0:
+        raise click.BadParameter(f"expected a length of time above 0 such as 2s, 500ms or 1m, got {text!r}")
+    return seconds
+
+
+def span_as_typed(seconds: float) -> str:
+    """Return the text that `parse_span` parses to `seconds`.
+
+    >>> span_as_typed(2.0)
+    '2s'
+    """
+    return f"{seconds:g}s"
+
+
 def parse_tile(text: str) -> int | None:
-    """Return a number of pixels, None for `auto`."""
+    """Parse a number of pixels; `auto` is None."""
     text = text.strip().lower()
     if text == "auto":
         return None
@@ -79,121 +152,115 @@ def parse_tile(text: str) -> int | None:
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """Return the two numbers of `I/N`; that they fit together is checked by `BatchOptions`."""
+    """Parse the two numbers of `I/N`; `BatchOptions` checks that they fit together."""
     match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", text)
     if match is None:
         raise click.BadParameter(f"expected I/N such as 1/4, got {text!r}")
     return int(match[1]), int(match[2])
 
 
-_OPTIONS = (
-    model_option,
-    click.option("--suffix", default="", metavar="TEXT", help="Added to each result's name, before the extension."),
-    click.option(
-        "--format",
-        type=click.Choice(get_args(OutputFormat)),
-        default="same",
-        show_default=True,
-        help="What results are stored as; same makes a TIFF of camera raw and a PNG of a GIF.",
-    ),
-    click.option(
-        "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG, WebP, AVIF and HEIC."
-    ),
-    click.option(
-        "--subsampling",
-        type=click.Choice(get_args(Subsampling)),
-        default="auto",
-        show_default=True,
-        help="How finely JPEG, AVIF and HEIC store colours; auto is 444 from quality 90 on, "
-        "keep is as a JPEG has them.",
-    ),
-    click.option(
-        "--metadata",
-        type=click.Choice(get_args(MetadataChoice)),
-        default="keep",
-        show_default=True,
-        help="Keep all of it, or only what decides how a picture looks.",
-    ),
-    click.option("--allow-8bit", is_flag=True, help="Store 16-bit pictures also in formats of 8 bits."),
-    click.option(
-        "--frames",
-        type=click.Choice(get_args(Frames)),
-        default="refuse",
-        show_default=True,
-        help="Refuse animations and files of several pages, or take their first picture.",
-    ),
-    click.option(
-        "--ev",
-        type=float,
-        default=0.0,
-        show_default=True,
-        help="Brighter (+) or darker (-) than the automatic choice, in stops.",
-    ),
-    click.option(
+def parse_on_success(text: str) -> tuple[OnSuccess, Path | None]:
+    """Parse what to do with inputs, and the folder of `move:DIR`."""
+    what, colon, folder = text.partition(":")
+    if what == "move" and folder:
+        return "move", Path(folder)
+    if what in ("keep", "delete") and not colon:
+        return ("keep" if what == "keep" else "delete"), None
+    raise click.BadParameter(f"expected keep, move:DIR or delete, got {text!r}")
+
+
+# Shared options
+
+
+def json_option(what: str) -> Decorator:
+    """Return `--json` for a command that writes one object per `what`."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Write one JSON object per {what}.")
+
+
+device_option = field_option(RuntimeOptions, "--device", metavar="auto|cpu|cuda[:N]", help="Where the model runs.")
+
+precision_option = field_option(
+    RuntimeOptions,
+    "--precision",
+    help="fp16 uses the half-precision file of the model; auto does so on a GPU if the file exists.",
+)
+
+_PICTURE_OPTIONS: tuple[Decorator, ...] = (
+    field_option(EnhanceOptions, "--ev", help="Brighter (+) or darker (-) than the automatic choice, in stops."),
+    field_option(
+        EnhanceOptions,
         "--strength",
-        type=float,
-        default=1.0,
-        show_default=True,
-        help="How much of the change is made: 0 keeps the input, 1 is the full result.",
+        help="Strength of the change: 0 keeps the input, 1 is the full result.",
     ),
-    click.option(
+    field_option(
+        EnhanceOptions,
         "--quality-passes",
         type=click.Choice(QUALITY_PASSES),
-        default=1,
-        show_default=True,
-        help="Mean of so many runs on the picture mirrored and turned: as many times slower.",
+        help="Average this many runs on mirrored and turned pictures; takes that many times longer.",
     ),
-    devices_option,
-    precision_option,
-    click.option(
-        "--tile",
-        type=parse_tile,
-        metavar="auto|N",
-        default="auto",
-        show_default=True,
-        help="Largest window in pixels; never changes results.",
-    ),
-    click.option(
-        "--max-memory",
-        type=parse_amount,
-        metavar="SIZE",
-        help="Working memory of the model, such as 500M. [default: by free memory]",
-    ),
-    click.option(
+    field_option(
+        EnhanceOptions,
         "--max-pixels",
         type=parse_amount,
+        show=amount_as_typed,
         metavar="SIZE",
-        default="512M",
-        show_default=True,
         help="Refuse pictures with more pixels.",
+    ),
+    field_option(
+        EnhanceOptions,
+        "--frames",
+        help="Refuse animations and files with several pages, or take their first picture.",
+    ),
+    field_option(
+        ResultOptions,
+        "--format",
+        help="Format of the results; same stores camera raw as TIFF and GIF as PNG.",
+    ),
+    field_option(
+        ResultOptions, "--suffix", metavar="TEXT", help="Text added to the name of each result, before the extension."
+    ),
+    field_option(
+        EnhanceOptions, "--quality", type=click.IntRange(1, 100), help="Quality of JPEG, WebP, AVIF and HEIC."
+    ),
+    field_option(
+        EnhanceOptions,
+        "--subsampling",
+        help="Chroma subsampling of JPEG, AVIF and HEIC; auto is 444 from quality 90 on, keep that of the input JPEG.",
+    ),
+    field_option(
+        EnhanceOptions, "--metadata", help="Keep all metadata, or strip all but what decides how the picture looks."
+    ),
+    field_option(EnhanceOptions, "--allow-8bit", help="Allow storing 16-bit pictures in 8-bit formats."),
+    field_option(RuntimeOptions, "-m", "--model", help="A bundled model (see `lumen models`) or an .onnx file."),
+    field_option(
+        RuntimeOptions,
+        "--device",
+        metavar="auto|cpu|cuda[:N,M]",
+        help="Where the model runs; several GPUs share the pictures.",
+    ),
+    precision_option,
+    field_option(
+        EnhanceOptions,
+        "--max-memory",
+        "max_memory_bytes",
+        type=parse_amount,
+        metavar="SIZE",
+        help="Working memory of the model, such as 500M.  [default: by free memory]",
+    ),
+    field_option(
+        EnhanceOptions,
+        "--tile",
+        "tile_px",
+        type=parse_tile,
+        show=lambda px: px or "auto",
+        metavar="auto|N",
+        help="Largest window in pixels; does not change the result.",
     ),
 )
 
 
-def picture_options(command: F) -> F:
-    """Give a command the options; `runtime_options` and `enhance_options` read them."""
-    for option in reversed(_OPTIONS):
+def picture_options(command: Command) -> Command:
+    """Give a command the options of a model and of each picture: those of `enhance` and `watch`."""
+    for option in reversed(_PICTURE_OPTIONS):
         command = option(command)
     return command
-
-
-def runtime_options(options: Mapping[str, Any]) -> RuntimeOptions:
-    """Return how the model is run, from the values of the options."""
-    return RuntimeOptions(model=options["model"], device=options["device"], precision=options["precision"])
-
-
-def enhance_options(options: Mapping[str, Any]) -> EnhanceOptions:
-    """Return what is done to each picture, from the values of the options."""
-    return EnhanceOptions(
-        ev=options["ev"],
-        strength=options["strength"],
-        quality_passes=options["quality_passes"],
-        tile_px=options["tile"],
-        max_memory_bytes=options["max_memory"],
-        quality=options["quality"],
-        subsampling=options["subsampling"],
-        metadata=options["metadata"],
-        allow_8bit=options["allow_8bit"],
-        frames=options["frames"],
-        max_pixels=options["max_pixels"],
-    )

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import click
 
+from lumen.cli.streams import own_stdout
 from lumen.config import EnhanceOptions, OutputFormat, RuntimeOptions
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.names import result_name
@@ -24,7 +25,7 @@ from lumen.text import printable
 
 STDIN = Path("-")
 CHUNK_BYTES = 1 << 20
-BYTES_PER_PX = 16  # no format takes more, even without compression
+BYTES_PER_PX = 16  # no format needs more, even uncompressed
 METADATA_BYTES = 256 << 20
 
 log = logging.getLogger(__name__)
@@ -33,13 +34,13 @@ log = logging.getLogger(__name__)
 def enhance_to_stdout(
     source: Path, runtime: RuntimeOptions, options: EnhanceOptions, kind: OutputFormat = "same"
 ) -> Exit:
-    """Enhance one picture and write the file that it becomes to stdout, and nothing else.
+    """Enhance one picture and write its file to stdout, and nothing else.
 
     Args:
         source: A file, or `-` for stdin.
         runtime: How the model is run.
-        options: What is done.
-        kind: Format of the result; `same` is the input's.
+        options: What is done to the picture.
+        kind: Format of the result; `same` is that of the input.
 
     Returns:
         The exit code.
@@ -53,9 +54,9 @@ def enhance_to_stdout(
         raise UsageError("expected stdout to go to a file or a program, got a terminal; write > FILE")
     if source == STDIN and sys.stdin.isatty():
         raise UsageError("expected a picture on stdin, got a terminal; write < FILE")
-    with _own_stdout() as stdout:
+    with own_stdout() as stdout:
         models = ModelSet(runtime)
-        models.for_sample("uint8")  # a model that is missing is not the picture's fault
+        models.for_sample("uint8")  # a missing model is not the fault of the picture
         try:
             with _as_file(source, options.max_pixels) as path:
                 picture = enhance_picture(read_source(path, options), models, options)
@@ -72,22 +73,8 @@ def enhance_to_stdout(
 
 
 @contextmanager
-def _own_stdout() -> Iterator[BinaryIO]:
-    """Yield stdout, and lead what any library prints meanwhile to stderr."""
-    sys.stdout.flush()
-    number = sys.stdout.fileno()
-    with os.fdopen(os.dup(number), "wb", buffering=0) as stdout:
-        os.dup2(sys.stderr.fileno(), number)
-        try:
-            yield stdout
-        finally:
-            sys.stdout.flush()
-            os.dup2(stdout.fileno(), number)
-
-
-@contextmanager
 def _as_file(source: Path, max_pixels: int) -> Iterator[Path]:
-    """Yield a file to decode: decoders jump back and forth, which stdin cannot."""
+    """Yield a file to decode: decoders seek, which stdin cannot."""
     if source != STDIN:
         yield source
         return
@@ -108,7 +95,7 @@ def _copy(stdin: BinaryIO, file: BinaryIO, limit: int) -> None:
     while chunk := stdin.read(CHUNK_BYTES):
         copied += len(chunk)
         if copied > limit:
-            raise DecodeError(f"expected at most {limit} bytes, more than any picture within --max-pixels takes")
+            raise DecodeError(f"expected at most {limit} bytes: no picture within --max-pixels needs more")
         file.write(chunk)
 
 

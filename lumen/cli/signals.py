@@ -1,4 +1,4 @@
-"""Signals: one SIGINT or SIGTERM finishes what is in work, a second one stops at once; SIGHUP reopens the log."""
+"""Signals: SIGTERM ends any command, Ctrl-C first finishes the files in work, SIGHUP reopens the log of a watcher."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,24 +18,48 @@ from lumen.errors import Exit
 if TYPE_CHECKING:
     from lumen.watching.service import Service
 
+Handler = Callable[[int, FrameType | None], None]
 
-class Stop(Protocol):
-    """Asks a run to end."""
+
+class StopBatch(Protocol):
+    """Asks a batch to end."""
 
     def __call__(self, *, at_once: bool = False) -> None:
-        """Ask."""
+        """Ask it to end after the files in work, or at once."""
 
 
 @contextmanager
-def patient(stop: Stop) -> Iterator[None]:
-    """Turn the first SIGINT into `stop()`; end the process at the second one, with nothing torn.
+def signal_handlers(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
+    """Handle signals for the length of a `with` block.
 
-    Where SIGINT is ignored (`nohup`, a job in the background), or in other threads than the first, it does nothing.
+    Only the main thread receives signals; in other threads this does nothing. A SIGINT that is already handled or
+    ignored, as in a background job, stays so.
     """
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            if number != signal.SIGINT or signal.getsignal(number) is signal.default_int_handler:
+                before[number] = signal.signal(number, handler)
+    try:
         yield
-        return
+    finally:
+        for number, earlier in before.items():
+            if earlier is not None:  # was not set by Python, which cannot restore it
+                signal.signal(number, earlier)
+
+
+def exit_on_sigterm() -> AbstractContextManager[None]:
+    """End on SIGTERM as on Ctrl-C, with its own exit code: files in work are finished or removed."""
+
+    def handle(*_: object) -> None:
+        raise SystemExit(int(Exit.SIGTERM))
+
+    return signal_handlers({signal.SIGTERM: handle})
+
+
+@contextmanager
+def stop_on_ctrl_c(stop: StopBatch) -> Iterator[None]:
+    """Turn the first Ctrl-C into `stop()`; the second one unwinds the block and then ends the process."""
     presses = 0
 
     def handle(*_: object) -> None:
@@ -46,21 +70,73 @@ def patient(stop: Stop) -> Iterator[None]:
         elif presses == 2:
             stop(at_once=True)
             raise KeyboardInterrupt
-        # The end has begun: another exception would only get into its way.
+        # Later ones are ignored: another exception would disturb the exit.
 
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    except KeyboardInterrupt:
-        if presses > 1:
-            _leave()
-        raise
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with signal_handlers({signal.SIGINT: handle}):
+        try:
+            yield
+        except KeyboardInterrupt:
+            if presses > 1:
+                _exit_interrupted()
+            raise
 
 
-def leave(code: Exit) -> None:
-    """End the process now: threads that decode, or run a model, are not waited for."""
+class ServiceSignals:
+    """What SIGTERM, Ctrl-C and SIGHUP do to a service.
+
+    Attributes:
+        on_hangup: Called on SIGHUP.
+    """
+
+    def __init__(self) -> None:
+        """Wait for signals; one that arrives before the service is kept for it."""
+        self.on_hangup: Callable[[], None] = lambda: None
+        self._service: Service | None = None
+        self._first: int | None = None
+        self._is_exiting = False
+
+    def run(self, service: Service) -> Exit:
+        """Run a service until it ends or is stopped, and return the exit code: 130 after Ctrl-C, its own after SIGTERM.
+
+        If threads hang, the process ends here. Raises what the service raises.
+        """
+        self._service = service
+        if self._first is not None:
+            service.stop()
+        code = service.run()
+        code = Exit.SIGINT if self._first == signal.SIGINT else code
+        if service.hangs:
+            self._exit(code)
+        return code
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Stop the service at the first signal, exit in order at the second, and at once at the third."""
+        if self._is_exiting:
+            os._exit(128 + number)
+        if self._first is not None:
+            self._exit(Exit(128 + number))
+        self._first = number
+        if self._service is not None:
+            self._service.stop()
+
+    def _exit(self, code: Exit) -> None:
+        self._is_exiting = True
+        exit_now(code)
+
+
+@contextmanager
+def service_signals() -> Iterator[ServiceSignals]:
+    """Listen to SIGTERM, Ctrl-C and SIGHUP for the length of a `with` block."""
+    signals = ServiceSignals()
+    handlers: dict[signal.Signals, Handler] = {signal.SIGTERM: signals.handle, signal.SIGINT: signals.handle}
+    if hasattr(signal, "SIGHUP"):
+        handlers[signal.SIGHUP] = lambda *_: signals.on_hangup()
+    with signal_handlers(handlers):
+        yield signals
+
+
+def exit_now(code: Exit) -> None:
+    """Remove unfinished files and end the process, without waiting for threads that decode or run a model."""
     from lumen.files.atomic import discard_unfinished
 
     for stream in (sys.stdout, sys.stderr):
@@ -70,69 +146,6 @@ def leave(code: Exit) -> None:
     os._exit(code)
 
 
-def _leave() -> None:
+def _exit_interrupted() -> None:
     click.echo("lumen: interrupted", err=True)
-    leave(Exit.SIGINT)
-
-
-_CODES = {signal.SIGTERM: Exit.SIGTERM, signal.SIGINT: Exit.SIGINT}
-
-
-class Ending:
-    """Counts the signals to end."""
-
-    def __init__(self) -> None:
-        """Wait for signals; they are kept until there is a service."""
-        self._service: Service | None = None
-        self._first: int | None = None
-        self._is_leaving = False
-
-    def run(self, service: Service) -> Exit:
-        """Run a service until it ends or is stopped, and return the exit code: Ctrl-C shows, SIGTERM is its way to end.
-
-        When threads are left that hang, the process ends here. Raises what the service raises.
-        """
-        self._service = service
-        if self._first is not None:  # before it was there
-            service.stop()
-        code = service.run()
-        code = Exit.SIGINT if self._first == signal.SIGINT else code
-        if service.hangs:
-            self._is_leaving = True
-            leave(code)
-        return code
-
-    def handle(self, number: int, _frame: FrameType | None) -> None:
-        """Stop; at the second time at once, with nothing torn; at the third whatever the second one still waits for."""
-        if self._is_leaving:
-            os._exit(_CODES[signal.Signals(number)])
-        if self._first is not None:
-            self._is_leaving = True
-            leave(_CODES[signal.Signals(number)])
-        self._first = number
-        if self._service is not None:
-            self._service.stop()
-
-
-@contextmanager
-def stoppable(reopen: Callable[[], None]) -> Iterator[Ending]:
-    """Listen to signals for the length of a `with` block, in the first thread; others do not hear them.
-
-    A SIGINT that is ignored (a job in the background) stays so.
-
-    Args:
-        reopen: Called on SIGHUP.
-    """
-    ending = Ending()
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, ending.handle)
-        if hasattr(signal, "SIGHUP"):
-            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: reopen())
-    try:
-        yield ending
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    exit_now(Exit.SIGINT)

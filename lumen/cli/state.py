@@ -1,23 +1,23 @@
-"""What the global options say; handed from the group to every command."""
+"""The values of the global options, which every command receives."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import click
 
 
-@dataclass
 class State:
-    """Values of the options that stand before the command.
+    """Values of the global options.
+
+    A plain class, because `lumen --help` would load dataclasses for nothing else.
 
     Attributes:
         verbosity: -1 quiet, 0 normal, 1 verbose.
-        color: Whether colours are allowed; terminals that cannot show them get none either way.
+        color: Whether colours are allowed; terminals that cannot show them never get any.
     """
 
-    verbosity: int = 0
-    color: bool = True
+    def __init__(self, *, verbosity: int = 0, color: bool = True) -> None:
+        self.verbosity = verbosity
+        self.color = color
 
 
 pass_state = click.make_pass_decorator(State, ensure=True)

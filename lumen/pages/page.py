@@ -13,13 +13,13 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
-from lumen import __version__
 from lumen.evaluation import INPUT, REFERENCE, EvalReport, PictureScores
 from lumen.evaluation.measures import BY_KEY, STATISTICS, Score, formatted
 from lumen.evaluation.options import title
 from lumen.pages.album import ERROR, ERROR_TOP, Album
 from lumen.pages.plots import strip_plot
 from lumen.text import printable
+from lumen.version import __version__
 
 PLOTTED: Final = ("psnr", "ssim", "lpips", "niqe", "brightness")
 _ARROWS: Final = {"higher": " ↑", "lower": " ↓", "": ""}

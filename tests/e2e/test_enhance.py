@@ -19,6 +19,8 @@ from lumen.runtime.open import ModelSet
 from tests.support.commands import ENVIRONMENT, command, run, save, tree
 from tests.support.fakes import write_fake_onnx
 
+pytestmark = pytest.mark.usefixtures("photos")
+
 
 def test_pictures_are_enhanced_and_told_in_plain_lines(photos: Path, models: Path) -> None:
     code, out, err = run(command("enhance", "in", "-o", "out", model=models / "fast.onnx"))
@@ -32,7 +34,7 @@ def test_pictures_are_enhanced_and_told_in_plain_lines(photos: Path, models: Pat
     assert "\x1b" not in err
 
 
-def test_nothing_is_kept_about_the_machine_or_sent(photos: Path, models: Path, tmp_path: Path) -> None:
+def test_nothing_is_kept_about_the_machine_or_sent(models: Path, tmp_path: Path) -> None:
     """ONNX Runtime reports to its maker, with an identifier that it keeps in the home folder, unless told not to."""
     (tmp_path / "home").mkdir()
     inherited = {name: value for name, value in ENVIRONMENT.items() if not name.startswith(("ORT_", "XDG_"))}
@@ -41,7 +43,7 @@ def test_nothing_is_kept_about_the_machine_or_sent(photos: Path, models: Path, t
     assert list((tmp_path / "home").rglob("*")) == []
 
 
-def test_verbose_names_every_file_and_quiet_none(photos: Path, models: Path) -> None:
+def test_verbose_names_every_file_and_quiet_none(models: Path) -> None:
     line = command("enhance", "in", "-o", "out", "--existing", "overwrite", model=models / "fast.onnx")
     assert "[1/3] in/a.jpg -> out/a.jpg (0.00 MP, " in run([*line, "-v"])[2]
     assert run([*line, "--quiet"]) == (0, "", "")
@@ -81,7 +83,7 @@ def test_fail_fast_leaves_the_rest(photos: Path, models: Path) -> None:
     assert "1 failed, 2 left" in err
 
 
-def test_16_bit_pictures_use_the_twin_and_stay_16_bit(photos: Path, models: Path) -> None:
+def test_16_bit_pictures_use_the_16_bit_model_and_stay_16_bit(photos: Path, models: Path) -> None:
     save(photos / "deep.tif", "uint16")
     save(photos / "deep.png", "uint16")
     assert run(command("enhance", "in", "-o", "out", model=models / "fast.onnx"))[0] == 0
@@ -89,7 +91,7 @@ def test_16_bit_pictures_use_the_twin_and_stay_16_bit(photos: Path, models: Path
         assert np.array_equal(read_picture(Path("out", name)).pixels, read_picture(photos / name).pixels * 2)
 
 
-def test_a_missing_twin_fails_the_16_bit_pictures_only(photos: Path, models: Path) -> None:
+def test_a_missing_16_bit_model_fails_the_16_bit_pictures_only(photos: Path) -> None:
     save(photos / "deep.png", "uint16")
     lone = write_fake_onnx(Path("lone.onnx"))
     code, _, err = run(command("enhance", "in", "-o", "out", model=lone))
@@ -137,14 +139,14 @@ def test_strength_and_passes_reach_the_result(photos: Path, models: Path) -> Non
         ("--quality-passes", "3", "'3' is not one of '1', '4', '8'"),
     ],
 )
-def test_wrong_strength_and_passes_are_exit_2(photos: Path, option: str, value: str, message: str) -> None:
+def test_wrong_strength_and_passes_are_exit_2(option: str, value: str, message: str) -> None:
     code, out, err = run(command("enhance", "in", "-o", "out", option, value))
     assert (code, out, Path("out").exists()) == (2, "", False)
     assert message in err
     assert "Traceback" not in err
 
 
-def test_limits_are_told(photos: Path, models: Path) -> None:
+def test_limits_are_told(models: Path) -> None:
     fast = models / "fast.onnx"
     code, _, err = run(command("enhance", "in", "-o", "out", "--max-pixels", "2k", model=fast))
     assert code == 4
@@ -155,7 +157,7 @@ def test_limits_are_told(photos: Path, models: Path) -> None:
     assert run(command("enhance", "in", "-o", "out", "--max-memory", "64M", model=fast))[0] == 0
 
 
-def test_dry_run_writes_nothing_and_needs_no_model(photos: Path) -> None:
+def test_dry_run_writes_nothing_and_needs_no_model() -> None:
     code, out, err = run(command("enhance", "in", "-o", "out", "--dry-run", "-m", "nowhere.onnx"))
     assert (code, out, Path("out").exists()) == (0, "", False)
     assert err.splitlines() == ["in/a.jpg -> out/a.jpg", "in/a.png -> out/a.png", "in/b.png -> out/b.png", "3 to do"]
@@ -176,7 +178,7 @@ def test_existing_results(photos: Path, models: Path, existing: str, counts: str
     assert err.splitlines()[-1].startswith(counts)
 
 
-def test_existing_results_can_be_an_error(photos: Path, models: Path) -> None:
+def test_existing_results_can_be_an_error(models: Path) -> None:
     line = command("enhance", "in", "-o", "out", model=models / "fast.onnx")
     run(line)
     code, _, err = run([*line, "--existing", "error"])
@@ -194,7 +196,7 @@ def test_output_equal_to_the_input_is_refused(photos: Path, models: Path) -> Non
     assert {path: path.read_bytes() for path in photos.iterdir()} == before
 
 
-def test_output_inside_the_input_is_not_fed_back(photos: Path, models: Path) -> None:
+def test_output_inside_the_input_is_not_fed_back(models: Path) -> None:
     line = command("enhance", "in", "-r", "-o", "in/out", model=models / "fast.onnx")
     assert run(line)[0] == 0
     code, _, err = run(line)
@@ -202,7 +204,7 @@ def test_output_inside_the_input_is_not_fed_back(photos: Path, models: Path) -> 
     assert tree("in/out") == [".lumen/lock", "a.jpg", "a.png", "b.png"]
 
 
-def test_two_inputs_for_one_result_are_refused_before_any_work(photos: Path, models: Path) -> None:
+def test_two_inputs_for_one_result_are_refused_before_any_work(models: Path) -> None:
     save(Path("other/a.jpg"))
     code, _, err = run(command("enhance", "in", "other", "-o", "out", model=models / "fast.onnx"))
     assert code == 2
@@ -210,14 +212,14 @@ def test_two_inputs_for_one_result_are_refused_before_any_work(photos: Path, mod
     assert not Path("out").exists()
 
 
-def test_nothing_to_do_is_exit_4(photos: Path) -> None:
+def test_nothing_to_do_is_exit_4() -> None:
     Path("empty").mkdir()
     code, _, err = run(command("enhance", "empty", "-o", "out"))
     assert code == 4
     assert err.startswith("lumen: no pictures (")
 
 
-def test_cuda_without_a_device_is_exit_5_with_the_cause(photos: Path, models: Path) -> None:
+def test_cuda_without_a_device_is_exit_5_with_the_cause(models: Path) -> None:
     from lumen.runtime.devices import cuda_device_count
 
     if cuda_device_count():
@@ -229,13 +231,13 @@ def test_cuda_without_a_device_is_exit_5_with_the_cause(photos: Path, models: Pa
     assert "--device cpu" in line or "onnxruntime-gpu" in line
 
 
-def test_a_missing_model_is_exit_5(photos: Path) -> None:
+def test_a_missing_model_is_exit_5() -> None:
     code, _, err = run(command("enhance", "in", "-o", "out", "-m", "nowhere.onnx"))
     assert code == 5
     assert "there is no model 'nowhere.onnx'" in err
 
 
-def test_an_output_that_cannot_be_written_is_exit_6(photos: Path, models: Path) -> None:
+def test_an_output_that_cannot_be_written_is_exit_6(models: Path) -> None:
     Path("file").touch()
     assert run(command("enhance", "in", "-o", "file/out", model=models / "fast.onnx"))[0] == 6
     with lock_folder(Path("out")):

@@ -83,8 +83,8 @@ def test_a_file_that_fails_has_no_score(pairs: Path, fake_model: Path, lumen_com
     ("arguments", "says"),
     [
         (["-o", "high"], "--out apart from --gt"),
-        (["--in-place"], "--gt without --in-place"),
-        (["-o", "out", "--dry-run"], "--gt without --dry-run"),
+        (["--in-place"], "--gt cannot be combined with --in-place"),
+        (["-o", "out", "--dry-run"], "--gt cannot be combined with --dry-run"),
         (["-o", "-"], "--gt"),
     ],
 )

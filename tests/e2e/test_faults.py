@@ -60,7 +60,7 @@ def test_ctrl_c_finishes_the_file_in_work(many: Path, models: Path) -> None:
     line = command("enhance", "in", "-o", "out", model=models / "slow.onnx")
     code, err = interrupt(line, signal.SIGINT)
     assert code == 130
-    assert "stopping after the file in work; press Ctrl-C again to stop at once" in err
+    assert "stopping after the current file; press Ctrl-C again to stop at once" in err
     assert " left in " in err.splitlines()[-1]
     assert "Traceback" not in err
     assert len(list(Path("out").glob("*.png"))) >= 3
@@ -85,7 +85,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, models: Path, monkeypatch
         assert process.stderr is not None
         assert process.stderr.readline().startswith("0 of 1 files ("), "the picture is in work"
         process.send_signal(signal.SIGINT)
-        assert process.stderr.readline().startswith("stopping after the file in work")
+        assert process.stderr.readline().startswith("stopping after the current file")
         assert process.poll() is None, "the file in work would be finished"
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)

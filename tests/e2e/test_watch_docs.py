@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 
 DOCS = (ROOT / "docs" / "watch.md").read_text(encoding="utf-8")
 EVERYWHERE = {parameter.name for parameter in cli.params}  # a command takes them too, once it has been called
-BATCHES = {"inputs", "out", "recursive", "in_place", *BATCH_ONLY, *EVERYWHERE} - {"suffix"}
+BATCHES = {"inputs", "output", *BATCH_ONLY, *EVERYWHERE} - {"suffix"}
 
 
 def command(name: str) -> click.Command:
@@ -97,7 +97,7 @@ def test_the_unit_starts_a_command_that_exists() -> None:
     assert words[0].endswith("/lumen") and words[1] == "watch"
     with command("watch").make_context("watch", words[2:]) as context:
         assert str(context.params["folder"]) in unit["Unit"]["RequiresMountsFor"]
-        assert str(context.params["out"]) == unit["Service"]["ReadWritePaths"]
+        assert str(context.params["output"]) == unit["Service"]["ReadWritePaths"]
     assert int(unit["Service"]["TimeoutStopSec"]) > 30
 
 

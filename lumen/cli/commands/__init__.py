@@ -1,1 +1,1 @@
-"""One module a command: parse, call one library function, show what came out."""
+"""One module per command: parse, call one library function, show the outcome, exit."""

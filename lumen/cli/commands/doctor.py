@@ -1,4 +1,4 @@
-"""`lumen doctor`: what works here, and why the rest does not."""
+"""`lumen doctor`: what works on this machine, and why the rest does not."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from dataclasses import asdict
 
 import click
 
+from lumen.cli.help import GroupedCommand
+from lumen.cli.options import json_option
 from lumen.cli.state import State, pass_state
 from lumen.errors import Exit
 
 
-@click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per check on stdout.")
+@click.command("doctor", cls=GroupedCommand)
+@json_option("check on stdout")
 @pass_state
 @click.pass_context
 def command(ctx: click.Context, state: State, /, as_json: bool) -> None:
-    """Tell which devices, models and picture formats work on this machine, and why not.
+    """Show which devices, models and picture formats work on this machine, and why others do not.
 
-    Ends with exit code 5 when something is broken that lumen needs.
+    Exit codes: 0 lumen works, 5 something it needs is broken.
     """
     from lumen.cli.views.console import print_check, print_json
     from lumen.doctor import diagnose

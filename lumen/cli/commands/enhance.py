@@ -1,75 +1,78 @@
-"""`lumen enhance`: dark pictures in, good ones out."""
+"""`lumen enhance`: enhance files and folders, or one picture from stdin to stdout."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from lumen.cli.options import enhance_options, parse_shard, picture_options, runtime_options
+from lumen.cli.help import GroupedCommand
+from lumen.cli.options import (
+    PATH,
+    field_option,
+    given_options,
+    json_option,
+    options_of,
+    parse_shard,
+    picture_options,
+)
+from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
-from lumen.config import BatchOptions, Existing
+from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
 from lumen.text import printable
 
 STREAM = Path("-")
-# Options that speak of many files, or of names.
-BATCH_ONLY = {
-    "in_place": "--in-place",
-    "recursive": "--recursive",
-    "include": "--include",
-    "exclude": "--exclude",
-    "files_from": "--files-from",
-    "null": "--null",
-    "shard": "--shard",
-    "existing": "--existing",
-    "suffix": "--suffix",
-    "reference": "--gt",
-    "dry_run": "--dry-run",
-    "fail_fast": "--fail-fast",
-    "as_json": "--json",
-    "compare": "--compare",
+# Options about many files or about names, which have no meaning for one picture to stdout.
+BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format"} | {
+    "files_from",
+    "null",
+    "reference",
+    "dry_run",
+    "as_json",
 }
 
 
-@click.command("enhance")
-@click.argument("inputs", nargs=-1, metavar="INPUT...", type=click.Path(path_type=Path))
-@click.option("-o", "--out", metavar="DIR|-", type=click.Path(path_type=Path), help="Folder for results; - is stdout.")
-@click.option("--in-place", is_flag=True, help="Replace the pictures themselves, each of them once.")
-@click.option("-r", "--recursive", is_flag=True, help="Look into sub-folders too; their tree is mirrored.")
-@click.option("--include", multiple=True, metavar="GLOB", help="Take only what matches (path or name; repeatable).")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files and folders that match (repeatable).")
-@click.option("--files-from", metavar="FILE|-", type=click.Path(path_type=Path), help="Read inputs from a list.")
-@click.option("-0", "--null", is_flag=True, help="The list has a NUL after each path, not a newline.")
-@click.option(
+@click.command("enhance", cls=GroupedCommand)
+@click.argument("inputs", nargs=-1, metavar="INPUT...", type=PATH)
+@field_option(
+    BatchOptions, "-o", "--out", "output", metavar="DIR|-", type=PATH, help="Folder for the results; - is stdout."
+)
+@field_option(BatchOptions, "--in-place", help="Replace the pictures themselves, each one once.")
+@field_option(BatchOptions, "-r", "--recursive", help="Include sub-folders; the results mirror them.")
+@field_option(BatchOptions, "--include", metavar="GLOB", help="Take only files that match (path or name; repeatable).")
+@field_option(BatchOptions, "--exclude", metavar="GLOB", help="Skip files and folders that match (repeatable).")
+@click.option("--files-from", metavar="FILE|-", type=PATH, help="Read the inputs from a list.")
+@click.option("-0", "--null", is_flag=True, help="Paths in the list end with NUL, not with a newline.")
+@field_option(
+    BatchOptions,
     "--shard",
     type=parse_shard,
+    show=lambda shard: "{}/{}".format(*shard),
+    show_default=False,
     metavar="I/N",
-    default="1/1",
-    help="Take the I-th of N shares of the files, such as 1/4: several machines share the work.",
+    help="Process part I of N of the files, such as 1/4, to share the work between machines.",
 )
-@click.option(
+@field_option(
+    BatchOptions,
     "--existing",
-    type=click.Choice(["skip", "update", "overwrite", "error"]),
-    default="skip",
-    show_default=True,
-    help="When a result is there already: skip it, update it if the input is newer, overwrite it, or refuse to start.",
+    help="If a result exists: skip it, update it if the input is newer, overwrite it, or refuse to start.",
 )
-@click.option("--compare", is_flag=True, help="Write NAME.compare.jpg too: before on the left, after on the right.")
+@field_option(BatchOptions, "--compare", help="Also write NAME.compare.jpg: before on the left, after on the right.")
 @picture_options
 @click.option(
     "--gt",
     "reference",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="In the end score the results against the pictures of the same names in DIR.",
+    help="At the end, score the results against the pictures of the same names in DIR.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-@click.option("--fail-fast", is_flag=True, help="Stop at the first file that fails.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per file on stdout.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@field_option(BatchOptions, "--fail-fast", help="Stop at the first file that fails.")
+@json_option("file on stdout")
 @pass_state
 @click.pass_context
 def command(
@@ -77,64 +80,52 @@ def command(
     state: State,
     /,
     inputs: tuple[Path, ...],
-    out: Path | None,
-    existing: Existing,
+    files_from: Path | None,
+    null: bool,
     reference: Path | None,
     dry_run: bool,
     as_json: bool,
-    **options: Any,
+    **values: Any,
 ) -> None:
     """Enhance the pictures in INPUT... (files and folders) and write them to a folder, under the same names.
 
-    Size, depth, orientation and metadata stay as they are, and the inputs are never touched but by --in-place. Run the
-    same line again after an interruption: only what is missing is done. With - as INPUT the picture comes from stdin
-    and goes to stdout.
+    Size, bit depth, orientation and metadata are kept, and the inputs are never changed except by --in-place. After an
+    interruption, run the same line again: only what is missing is done. With - as INPUT, the picture is read from
+    stdin and written to stdout.
 
     Exit codes: 0 all done or skipped, 2 usage, 3 some files failed, 4 all failed or nothing found, 5 model or device
-    unavailable, 6 output unwritable, 130 stopped by Ctrl-C.
+    unavailable, 6 output not writable, 130 stopped by Ctrl-C.
     """
-    runtime, enhancing = runtime_options(options), enhance_options(options)
-    if STREAM in (*inputs, out):
-        _check_stream(ctx, inputs, out)
+    runtime, enhancing = options_of(RuntimeOptions, values), options_of(EnhanceOptions, values)
+    if STREAM in (*inputs, values["output"]):
+        _check_stream(ctx, inputs, values["output"])
         from lumen.cli.pipe import enhance_to_stdout
 
-        ctx.exit(enhance_to_stdout(inputs[0], runtime, enhancing, options["format"]))
-    batching = BatchOptions(
-        output=out,
-        in_place=options["in_place"],
-        recursive=options["recursive"],
-        include=options["include"],
-        exclude=options["exclude"],
-        existing=existing,
-        suffix=options["suffix"],
-        format=options["format"],
-        compare=options["compare"],
-        shard=options["shard"],
-        fail_fast=options["fail_fast"],
-    )
+        ctx.exit(enhance_to_stdout(inputs[0], runtime, enhancing, values["format"]))
+    batching = options_of(BatchOptions, values)
+    if reference is not None and batching.in_place:
+        raise UsageError("--gt cannot be combined with --in-place, because the inputs would be gone")
+    if reference is not None and dry_run:
+        raise UsageError("--gt cannot be combined with --dry-run, because nothing would be written")
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
-    from lumen.cli.signals import patient
     from lumen.cli.views.batch import BatchView
     from lumen.runtime.memory import return_freed_memory
     from lumen.runtime.open import model_sets
 
     return_freed_memory()
-    if reference is not None and (batching.in_place or dry_run):
-        other = "--in-place: the inputs would be gone" if batching.in_place else "--dry-run: nothing would be written"
-        raise UsageError(f"expected --gt without {other}")
-    plan = plan_jobs(inputs, batching, listed=_listed(inputs, options["files_from"], options["null"]))
+    plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null))
     if reference is not None:
         from lumen.cli.views.scores import check_reference, results_of, score_results
 
         check_reference(plan, reference)
     view = BatchView(state, as_json=as_json)
     batch = Batch(plan, model_sets(runtime), enhancing, batching, view)
-    with patient(batch.stop), view:
+    with stop_on_ctrl_c(batch.stop), view:
         try:
             report = batch.dry_run() if dry_run else batch.run()
         finally:
-            view.summarize(batch.report)  # also after Ctrl-C: it says how many are left
+            view.summarize(batch.report)  # also after Ctrl-C, to say how many are left
     if batch.stopped:
         ctx.exit(Exit.SIGINT)
     scored = Exit.OK
@@ -144,7 +135,7 @@ def command(
 
 
 def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> list[Path]:
-    """Return what the list of `--files-from` names."""
+    """Return the paths in the list of `--files-from`."""
     if list_file is None:
         if null:
             raise UsageError("expected --null together with --files-from")
@@ -161,11 +152,11 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> lis
 
 
 def _check_stream(ctx: click.Context, inputs: tuple[Path, ...], out: Path | None) -> None:
-    """Refuse what makes no sense where one picture goes to stdout."""
+    """Refuse what makes no sense when one picture goes to stdout."""
     if len(inputs) != 1:
         raise UsageError(f"expected one picture for stdout, got {len(inputs)} inputs")
     if out not in (None, STREAM):
         raise UsageError(f"expected --out - with a picture from stdin, got {printable(out)}; write > FILE instead")
-    for name, option in BATCH_ONLY.items():
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+    for name, option in given_options(ctx).items():
+        if name in BATCH_ONLY:
             raise UsageError(f"expected no {option} with a picture for stdout")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from lumen.cli.help import GroupedCommand
 from lumen.cli.options import device_option, precision_option
 from lumen.cli.state import State, pass_state
 from lumen.config import DEFAULT_MODEL, PrecisionChoice, RuntimeOptions
@@ -26,7 +27,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
 
 
-@click.command("eval", short_help="Score a model on pairs of dark and well-lit pictures.")
+@click.command("eval", cls=GroupedCommand)
 @click.argument("low", metavar="LOW...", type=_pictures, nargs=-1)
 @click.option("--gt", "reference", metavar="HIGH", type=_pictures, help="The references of LOW.")
 @click.option(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from lumen.cli.help import GroupedCommand
 from lumen.errors import UsageError
 from lumen.spec import Precision
 
 
-@click.command()
+@click.command("export-onnx", cls=GroupedCommand)
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The 8-bit file, M.onnx.")
 @click.option(

@@ -1,4 +1,4 @@
-"""`lumen models`: what comes with lumen, what it costs and what it scores."""
+"""`lumen models`: the bundled models, their cost and their scores."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from lumen.cli.help import GroupedCommand
+from lumen.cli.options import json_option
 from lumen.cli.state import State, pass_state
 
 _LABELS = {
@@ -19,11 +21,11 @@ _LABELS = {
 }
 
 
-@click.command("models")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model on stdout.")
+@click.command("models", cls=GroupedCommand)
+@json_option("model on stdout")
 @pass_state
 def command(state: State, /, as_json: bool) -> None:
-    """List the bundled models: size, cost, and the scores measured with them."""
+    """List the bundled models with their size, cost and measured scores."""
     from lumen.cli.views.console import print_json, print_table
     from lumen.runtime.model_files import bundled_models, find_model
     from lumen.runtime.session import read_spec
@@ -54,7 +56,7 @@ def command(state: State, /, as_json: bool) -> None:
 
 
 def _print_scores(state: State, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-    """Print one row per model and data set, one column per measure that any of them has."""
+    """Print one row per model and data set, and one column per measure that any of them has."""
     from lumen.cli.views.console import print_table
 
     rows = [(name, data, values) for name, sets in scores.items() for data, values in sets.items()]

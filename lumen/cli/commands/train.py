@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from lumen.cli.help import GroupedCommand
 from lumen.errors import UsageError
 
 _folder = click.Path(path_type=Path)
 
 
-@click.command()
+@click.command("train", cls=GroupedCommand)
 @click.option(
     "--data",
     metavar="DIR[=WEIGHT]",

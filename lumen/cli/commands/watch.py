@@ -1,118 +1,73 @@
-"""`lumen watch`: every picture that arrives in a folder, once."""
+"""`lumen watch`: enhance every picture that arrives in a folder, once."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
-from lumen.cli.options import enhance_options, parse_amount, picture_options, runtime_options
+from lumen.cli.help import GroupedCommand
+from lumen.cli.options import (
+    PATH,
+    Decorator,
+    field_option,
+    json_option,
+    options_of,
+    parse_on_success,
+    parse_space,
+    parse_span,
+    picture_options,
+    span_as_typed,
+)
+from lumen.cli.signals import service_signals
 from lumen.cli.state import State, pass_state
-from lumen.config import OnSuccess, WatchBackend, WatchOptions, WatchOrder
+from lumen.config import EnhanceOptions, RuntimeOptions, WatchOptions
 from lumen.errors import UsageError
 
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?", re.IGNORECASE)
-_SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+def _span_option(spelling: str, field: str, text: str) -> Decorator:
+    return field_option(WatchOptions, spelling, field, type=parse_span, show=span_as_typed, metavar="TIME", help=text)
 
 
-def parse_span(text: str) -> float:
-    """Return seconds: `2`, `2s`, `500ms`, `1.5m` or `1h`.
-
-    >>> parse_span("500ms"), parse_span("2m")
-    (0.5, 120.0)
-    """
-    match = _SPAN.fullmatch(text.strip())
-    seconds = float(match[1]) * _SECONDS[(match[2] or "").lower()] if match else 0.0
-    if not seconds > 0:
-        raise click.BadParameter(f"expected a length of time above 0 such as 2s, 500ms or 1m, got {text!r}")
-    return seconds
-
-
-def parse_space(text: str) -> int:
-    """Return a number of bytes, 0 for none."""
-    return 0 if text.strip() == "0" else parse_amount(text)
-
-
-def parse_on_success(text: str) -> tuple[OnSuccess, Path | None]:
-    """Return what is done with inputs, and the folder of `move:DIR`."""
-    what, colon, folder = text.partition(":")
-    if what == "move" and folder:
-        return "move", Path(folder)
-    if what in ("keep", "delete") and not colon:
-        return ("keep" if what == "keep" else "delete"), None
-    raise click.BadParameter(f"expected keep, move:DIR or delete, got {text!r}")
-
-
-@click.command("watch")
-@click.argument("folder", required=False, metavar="IN", type=click.Path(path_type=Path))
-@click.argument("out", required=False, metavar="[OUT]", type=click.Path(path_type=Path))
-@click.option(
-    "--settle",
-    type=parse_span,
-    metavar="TIME",
-    default="2s",
-    show_default=True,
-    help="A file is taken when it has not changed for so long.",
+@click.command("watch", cls=GroupedCommand)
+@click.argument("folder", required=False, metavar="IN", type=PATH)
+@click.argument("output", required=False, metavar="[OUT]", type=PATH)
+@_span_option("--settle", "settle_s", "Process a file once it is unchanged for this long.")
+@field_option(WatchOptions, "--backend", help="How changes are noticed; auto polls on network mounts.")
+@_span_option("--rescan", "rescan_s", "Scan the whole folder this often.")
+@_span_option(
+    "--incomplete-timeout", "incomplete_timeout_s", "How long a file that does not decode may still be uploading."
 )
-@click.option(
-    "--backend",
-    type=click.Choice(get_args(WatchBackend)),
-    default="auto",
-    show_default=True,
-    help="How changes are noticed; auto polls on network mounts.",
-)
-@click.option(
-    "--rescan", type=parse_span, metavar="TIME", default="60s", show_default=True, help="Look at everything so often."
-)
-@click.option(
-    "--incomplete-timeout",
-    type=parse_span,
-    metavar="TIME",
-    default="120s",
-    show_default=True,
-    help="A file that does not decode may still be on its way for so long.",
-)
-@click.option(
-    "--retries", type=click.IntRange(min=1), default=5, show_default=True, help="Attempts at a file, at most."
-)
-@click.option(
+@field_option(WatchOptions, "--retries", type=click.IntRange(min=1), help="Maximum attempts per file.")
+@field_option(
+    WatchOptions,
     "--on-success",
     type=parse_on_success,
     metavar="keep|move:DIR|delete",
-    default="keep",
-    show_default=True,
-    help="What becomes of an input when its result is on the disk.",
+    help="What to do with an input once its result is on disk.",
 )
-@click.option(
-    "--failed-dir", type=click.Path(path_type=Path), metavar="DIR", help="Move inputs there that cannot be enhanced."
-)
-@click.option("--ignore", multiple=True, metavar="GLOB", help="Leave out files and folders that match (repeatable).")
-@click.option(
-    "--order",
-    type=click.Choice(get_args(WatchOrder)),
-    default="oldest",
-    show_default=True,
-    help="Which file is first when several wait.",
-)
-@click.option("--skip-backlog", is_flag=True, help="Leave out what is there at the start and was not seen before.")
-@click.option("--oneshot", is_flag=True, help="End when everything that is there is finished.")
-@click.option(
+@field_option(WatchOptions, "--failed-dir", type=PATH, metavar="DIR", help="Folder for inputs that cannot be enhanced.")
+@field_option(WatchOptions, "--ignore", metavar="GLOB", help="Skip files and folders that match (repeatable).")
+@field_option(WatchOptions, "--order", help="Which file to take first when several are waiting.")
+@field_option(WatchOptions, "--skip-backlog", help="Skip files that are there at the start and were not seen before.")
+@field_option(WatchOptions, "--oneshot", help="Stop when every file that is there is finished.")
+@field_option(
+    WatchOptions,
     "--min-free",
+    "min_free_bytes",
     type=parse_space,
     metavar="SIZE",
-    help="Pause while less is free for results. [default: 1GiB, or a tenth of a smaller disk]",
+    help="Pause while less space is free for results.  [default: 1GiB, or a tenth of a smaller disk]",
 )
-@click.option("--log", "log_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the lines there.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per event, on stdout or in the log.")
+@click.option("--log", "log_file", type=PATH, metavar="FILE", help="Write the log to FILE.")
+@json_option("event, on stdout or in the log")
 @click.option(
     "--status",
     "status_of",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="OUT",
-    help="Say how the watcher of an output folder fares, and end.",
+    help="Show the status of the watcher that writes to OUT, and exit.",
 )
 @picture_options
 @pass_state
@@ -122,20 +77,20 @@ def command(
     state: State,
     /,
     folder: Path | None,
-    out: Path | None,
+    output: Path | None,
     status_of: Path | None,
     log_file: Path | None,
     as_json: bool,
-    **options: Any,
+    **values: Any,
 ) -> None:
     """Enhance every picture that arrives in IN, once, and write it to OUT under the same name (default: IN-enhanced).
 
-    A file is taken when it has stood still and decodes whole, whatever uploads it and whatever is lost on the way of
-    events. What was done stands in OUT/.lumen/ and survives any end. SIGTERM and Ctrl-C finish what is in work, a
-    second one stops at once, SIGHUP opens the log anew.
+    A file is processed once it is unchanged for --settle and decodes completely, however it was uploaded. OUT/.lumen/
+    records what was done and survives crashes. SIGTERM and Ctrl-C finish the files in work, a second one stops at once,
+    SIGHUP reopens the log.
 
     Exit codes: 0 stopped or, with --oneshot, all done; 2 usage, 3 some files failed (--oneshot), 4 all failed
-    (--oneshot), 5 model or device unavailable, 6 output unwritable or held by another run, 130 stopped by Ctrl-C.
+    (--oneshot), 5 model or device unavailable, 6 output not writable or held by another run, 130 stopped by Ctrl-C.
     """
     if status_of is not None:
         from lumen.cli.views.watch import show_status
@@ -144,48 +99,25 @@ def command(
         return
     if folder is None:
         raise UsageError("expected a folder to watch, or --status OUT")
-    from lumen.cli.signals import stoppable
     from lumen.cli.views.watch import EventLog
 
-    logs: list[EventLog] = []
-
-    def reopen() -> None:
-        for each in logs:
-            each.reopen()
-
-    # In this order: whoever sees the log must be heard.
-    with stoppable(reopen) as ending, EventLog(state, log_file, as_json=as_json) as log:
-        logs.append(log)
+    # In this order: whoever sees the log may send signals already.
+    with service_signals() as signals, EventLog(state, log_file, as_json=as_json) as log:
+        signals.on_hangup = log.reopen
         from lumen.runtime.memory import return_freed_memory
         from lumen.runtime.open import model_sets
         from lumen.watching.service import Service
 
         return_freed_memory()
-        models, enhancing = model_sets(runtime_options(options)), enhance_options(options)
-        code = ending.run(Service(folder, models, enhancing, _watching(folder, out, options), log.tell))
+        models, enhancing = model_sets(options_of(RuntimeOptions, values)), options_of(EnhanceOptions, values)
+        code = signals.run(Service(folder, models, enhancing, _watching(folder, output, values), log.tell))
     ctx.exit(code)
 
 
-def _watching(folder: Path, out: Path | None, options: Mapping[str, Any]) -> WatchOptions:
-    """Return how the folder is watched, from the values of the options."""
+def _watching(folder: Path, output: Path | None, values: dict[str, Any]) -> WatchOptions:
+    """Return how the folder is watched; `--on-success` sets two fields."""
     from lumen.watching.folders import default_output
 
-    on_success, archive = options["on_success"]
-    return WatchOptions(
-        output=default_output(folder) if out is None else out,
-        settle_s=options["settle"],
-        backend=options["backend"],
-        rescan_s=options["rescan"],
-        incomplete_timeout_s=options["incomplete_timeout"],
-        retries=options["retries"],
-        on_success=on_success,
-        archive=archive,
-        failed_dir=options["failed_dir"],
-        ignore=options["ignore"],
-        order=options["order"],
-        skip_backlog=options["skip_backlog"],
-        oneshot=options["oneshot"],
-        min_free_bytes=options["min_free"],
-        suffix=options["suffix"],
-        format=options["format"],
-    )
+    on_success, archive = values["on_success"]
+    output = default_output(folder) if output is None else output
+    return options_of(WatchOptions, values, output=output, on_success=on_success, archive=archive)

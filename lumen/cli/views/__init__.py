@@ -1,1 +1,1 @@
-"""What people see while commands run, and after."""
+"""What commands show while they run, and at the end."""

@@ -1,11 +1,10 @@
-"""Shows a batch: a live bar on a terminal, a plain line now and then elsewhere, JSON lines on stdout when asked."""
+"""Shows a batch: a progress bar on a terminal, plain lines elsewhere, and JSON lines on stdout if asked for."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -20,34 +19,32 @@ if TYPE_CHECKING:
     from lumen.batch.job import Job
 
 PLAIN_EVERY_S = 30.0
-PLAIN_STEPS = 10  # lines of a fast run, at most
-PLAIN_APART_S = 1.0  # and none of a run that is over at once
+PLAIN_STEPS = 10  # a line at each tenth of a fast run,
+PLAIN_APART_S = 1.0  # but not more often than this
 NAME_WIDTH = 32
 
-Clock = Callable[[], float]
 
+class Throughput:
+    """How much of a run is done, how fast it is, and how long the rest will take."""
 
-class Pace:
-    """How far a run is, how fast, and how long it will take."""
-
-    def __init__(self, clock: Clock = time.monotonic) -> None:
-        """Take a clock, in seconds."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Measure time by `clock`, in seconds."""
         self._clock = clock
         self._parts: dict[str, float] = {}
         self.start(0)
 
     def start(self, pending: int) -> None:
-        """Begin to count, with so many files to do."""
+        """Start counting for a run of `pending` files."""
         self.pending, self.files, self.failed, self.megapixels = pending, 0, 0, 0.0
         self._parts.clear()
         self._started = self._clock()
 
-    def part(self, name: str, fraction: float) -> None:
-        """Take in how much of one file is done."""
+    def progress(self, name: str, fraction: float) -> None:
+        """Note how much of a file is done, in [0, 1]."""
         self._parts[name] = fraction
 
-    def end(self, outcome: Outcome) -> None:
-        """Take in what became of one file."""
+    def finish(self, outcome: Outcome) -> None:
+        """Note the outcome of a file."""
         self._parts.pop(str(outcome.source), None)
         if outcome.status in ("done", "failed"):
             self.files += 1
@@ -56,12 +53,12 @@ class Pace:
 
     @property
     def done(self) -> float:
-        """Files done, with the parts of those in work."""
+        """Files done, including the parts of those in work."""
         return self.files + sum(self._parts.values())
 
     @property
     def share(self) -> float:
-        """Part of the work that is done, in [0, 1]."""
+        """Share of the work that is done, in [0, 1]."""
         return min(1.0, self.done / self.pending) if self.pending else 1.0
 
     @property
@@ -70,25 +67,25 @@ class Pace:
         return self._clock() - self._started
 
     def speed(self) -> str:
-        """Return megapixels per second, nothing before the first picture is done."""
+        """Return megapixels per second, or nothing before the first picture is done."""
         return f"{self.megapixels / self.seconds:.2f} MP/s" if self.megapixels and self.seconds else ""
 
     def left(self) -> str:
-        """Return how long the rest will take, nothing before anything is done."""
+        """Return how long the rest will take, or nothing before any work is done."""
         return f"{span(self.seconds / self.share * (1 - self.share))} left" if 0 < self.share < 1 else ""
 
     def failures(self) -> str:
-        """Return how many files failed, nothing for none."""
+        """Return how many files failed, or nothing if none did."""
         return f"{self.failed} failed" if self.failed else ""
 
     def line(self) -> str:
-        """Return it all as one line."""
+        """Return all of it on one line."""
         count = f"{self.files} of {self.pending} files ({self.share:.0%})"
         return ", ".join(filter(None, (count, self.speed(), self.left(), self.failures())))
 
 
-class _PaceColumn(ProgressColumn):
-    """One of the texts of a `Pace`."""
+class _LiveText(ProgressColumn):
+    """A column of a progress bar that asks for its text whenever it is drawn."""
 
     def __init__(self, text: Callable[[], str], style: str = "") -> None:
         super().__init__()
@@ -96,29 +93,29 @@ class _PaceColumn(ProgressColumn):
         self._style = style
 
     def render(self, _task: Task) -> Text:
-        """Return the text as it is now."""
+        """Return the current text."""
         return Text(self._text(), style=self._style)
 
 
 class BatchView:
-    """What people and programs are told about a batch."""
+    """Shows the progress and the outcomes of a batch."""
 
-    def __init__(self, state: State, *, as_json: bool = False, clock: Clock = time.monotonic) -> None:
-        """Prepare; nothing is drawn before the work begins."""
+    def __init__(self, state: State, *, as_json: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        """Prepare; nothing is drawn before the work starts."""
         self._console = log_console(state)
         self._quiet = state.verbosity < 0
         self._verbose = state.verbosity > 0
         self._json = as_json
         self._live = self._console.is_terminal and not self._quiet
-        self._pace = pace = Pace(clock)
+        self._throughput = throughput = Throughput(clock)
         self._last_line_s, self._last_step = 0.0, 0
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            _PaceColumn(lambda: f"{pace.files}/{pace.pending} files"),
-            _PaceColumn(pace.speed),
-            _PaceColumn(pace.left),
-            _PaceColumn(pace.failures, "red"),
+            _LiveText(lambda: f"{throughput.files}/{throughput.pending} files"),
+            _LiveText(throughput.speed),
+            _LiveText(throughput.left),
+            _LiveText(throughput.failures, "red"),
             console=self._console,
             transient=True,
             disable=not self._live,
@@ -128,32 +125,30 @@ class BatchView:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def started(self, pending: int) -> None:
         """Draw the bar."""
-        self._pace.start(pending)  # files that failed before the work began are not among the pending
+        self._throughput.start(pending)  # without files that failed before the work started
         self._progress.reset(self._task, total=pending, visible=True)
         self._progress.start()
 
     def progressed(self, job: Job, fraction: float) -> None:
-        """Move the bar by a part of one file."""
-        self._pace.part(str(job.source), fraction)
+        """Move the bar as part of a file is done."""
+        self._throughput.progress(str(job.source), fraction)
         if self._live:
             name = Text(printable(job.source.name))
             name.truncate(NAME_WIDTH, overflow="ellipsis")
-            self._progress.update(self._task, description=name.plain, completed=self._pace.done)
+            self._progress.update(self._task, description=name.plain, completed=self._throughput.done)
         self._plain_line()
 
     def finished(self, outcome: Outcome) -> None:
-        """Write what there is to say about one file."""
+        """Print the outcome of a file."""
         if self._json:
             print_json(outcome.as_dict())
-        self._pace.end(outcome)
-        self._progress.update(self._task, completed=self._pace.done)
+        self._throughput.finish(outcome)
+        self._progress.update(self._task, completed=self._throughput.done)
         name = printable(outcome.source)
         if outcome.status == "failed":
             self._console.print(f"failed: {name}: {printable(outcome.reason)}", style="red")
@@ -165,14 +160,14 @@ class BatchView:
             self._plain_line()
 
     def stopping(self) -> None:
-        """Say that the request was heard."""
+        """Confirm the request to stop."""
         if not self._quiet:
-            self._console.print("stopping after the file in work; press Ctrl-C again to stop at once", style="yellow")
+            self._console.print("stopping after the current file; press Ctrl-C again to stop at once", style="yellow")
 
     def summarize(self, report: Report) -> None:
-        """Write the last line."""
+        """Print the summary as the last line."""
         self._progress.stop()
-        if not self._quiet and not 0 < report.total == report.left:  # stopped before the first file: the error says why
+        if not self._quiet and not 0 < report.total == report.left:  # the error says why nothing was started
             self._console.print(report.summary(), style="red" if report.failures else "green")
 
     def _say(self, outcome: Outcome, name: str) -> None:
@@ -183,14 +178,13 @@ class BatchView:
             self._console.print(f"skipped: {name}: {outcome.reason}")
         elif outcome.status == "done" and self._verbose:
             size = f"{outcome.megapixels:.2f} MP, {outcome.seconds:.2f} s"
-            self._console.print(f"[{self._pace.files}/{self._pace.pending}] {line} ({size})")
+            self._console.print(f"[{self._throughput.files}/{self._throughput.pending}] {line} ({size})")
 
     def _plain_line(self) -> None:
-        """Write a line when it is time for one; after the last file the summary follows."""
-        pace = self._pace
-        since, step = pace.seconds - self._last_line_s, int(pace.share * PLAIN_STEPS + 1e-9)
-        due = since >= PLAIN_EVERY_S or (PLAIN_STEPS > step > self._last_step and since >= PLAIN_APART_S)
-        if self._live or self._quiet or not due or pace.files >= pace.pending:
-            return
-        self._last_line_s, self._last_step = pace.seconds, step
-        self._console.print(pace.line())
+        """Print a line of progress when one is due; after the last file the summary follows."""
+        run = self._throughput
+        since_s, step = run.seconds - self._last_line_s, int(run.share * PLAIN_STEPS + 1e-9)
+        due = since_s >= PLAIN_EVERY_S or (PLAIN_STEPS > step > self._last_step and since_s >= PLAIN_APART_S)
+        if due and run.files < run.pending and not self._live and not self._quiet:
+            self._last_line_s, self._last_step = run.seconds, step
+            self._console.print(run.line())

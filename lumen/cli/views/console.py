@@ -1,30 +1,36 @@
-"""Everything that is drawn with rich: logs and progress on stderr, tables on stdout."""
+"""Logs and progress on stderr, tables on stdout, drawn with rich.
+
+rich is loaded when there is something to draw, so never for the help of a command.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from lumen.cli.state import State
+from lumen.cli.streams import discard_stdout
 from lumen.errors import OutputError
 from lumen.text import printable
 
-PLAIN_WIDTH = 200  # off a terminal nothing wraps: a pipe has no width
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PLAIN_WIDTH = 200  # without a terminal nothing wraps
 _LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.DEBUG}
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
 def make_console(state: State, *, stderr: bool = False) -> Console:
-    """Return a console for stdout or stderr that shows text as it is: no markup, no emoji, no guessed colours."""
+    """Return a console for stdout or stderr that prints text as it is: no markup, no emoji, no highlighting."""
+    from rich.console import Console
+
     stream = sys.stderr if stderr else sys.stdout
     return Console(
         stderr=stderr,
@@ -38,21 +44,26 @@ def make_console(state: State, *, stderr: bool = False) -> Console:
 
 
 def start_logging(state: State) -> None:
-    """Send lumen's log to stderr: warnings, or everything with -v, or errors with -q."""
+    """Send the log of lumen to stderr: warnings by default, everything with -v, only errors with -q."""
     logger = logging.getLogger("lumen")
-    logger.handlers = [LogHandler(make_console(state, stderr=True))]
+    logger.handlers = [LogHandler(state)]
     logger.setLevel(_LEVELS[state.verbosity])
     logger.propagate = False
 
 
 class LogHandler(logging.Handler):
-    """Writes records as lines that a live progress bar does not tear."""
+    """Writes records as lines above a live progress bar."""
 
-    def __init__(self, console: Console) -> None:
-        """Write to `console`, the same that draws the progress."""
+    def __init__(self, state: State) -> None:
+        """Follow the global options."""
         super().__init__()
-        self.console = console
+        self._state = state
         self.setFormatter(logging.Formatter("%(message)s"))
+
+    @cached_property
+    def console(self) -> Console:
+        """The console of the log, which also draws the progress."""
+        return make_console(self._state, stderr=True)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -61,7 +72,7 @@ class LogHandler(logging.Handler):
 
 
 def log_console(state: State) -> Console:
-    """Return the console of the log, so that all lines and the progress share one."""
+    """Return the console of the log, which lines and progress bars must share."""
     for handler in logging.getLogger("lumen").handlers:
         if isinstance(handler, LogHandler):
             return handler.console
@@ -76,10 +87,13 @@ def print_table(
     Args:
         state: Global options.
         columns: Headers.
-        rows: Cells, as many per row as there are columns.
-        left: That many columns from the left are aligned left, the others right.
-        title: A line above.
+        rows: Cells, one per column.
+        left: How many columns are aligned left; the rest are aligned right.
+        title: A line above the table.
     """
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, title=title or None, title_justify="left", pad_edge=False, header_style="bold")
     for index, header in enumerate(columns):
         table.add_column(header, justify="left" if index < left else "right", overflow="fold")
@@ -89,27 +103,28 @@ def print_table(
 
 
 def print_check(state: State, name: str, status: str, detail: str) -> None:
-    """Print one line of a diagnosis on stdout."""
+    """Print one check of `lumen doctor` on stdout."""
+    from rich.text import Text
+
     line = Text(f"{status:8}", style={"ok": "green", "no": "dim", "warning": "yellow"}.get(status, "red"))
     line.append(f" {name:26} ", style="bold").append(printable(detail), style="default")
     make_console(state).print(line)
 
 
 def print_json(values: Mapping[str, Any]) -> None:
-    """Print one JSON object as one line on stdout, at once.
+    """Print one JSON object as one line on stdout, and flush it.
 
     Raises:
-        OutputError: Whoever read stdout has gone.
+        OutputError: The reader of stdout has gone.
     """
     try:
         click.echo(json.dumps(values))
     except BrokenPipeError as error:
-        # What is left in the buffer must not fail once more at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         raise OutputError("stdout was closed by the program that read it") from error
 
 
 def note(text: str) -> None:
-    """Write one line for people on stderr, unless -q asked for silence."""
+    """Print one line on stderr, except with -q."""
     if logging.getLogger("lumen").getEffectiveLevel() < logging.ERROR:
         log_console(State()).print(text)

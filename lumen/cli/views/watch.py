@@ -1,4 +1,4 @@
-"""What a watcher tells: one line per event, stable enough for programs, or one JSON object; and its status."""
+"""The log of a watcher, one line or JSON object per event, stable enough for programs; and its status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TextIO
 
 from lumen.cli.state import State
@@ -30,15 +29,15 @@ _LEAST = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
 
 
 class EventLog:
-    """Writes events, and what lumen logs, to stderr, stdout or a file; a `with` block in which it takes the log."""
+    """Writes events to stderr, stdout or a file; in its `with` block the log of lumen is written as events too."""
 
     def __init__(self, state: State, path: Path | None, *, as_json: bool) -> None:
         """Open the file, if there is one.
 
         Args:
-            state: -q leaves warnings and errors, -v adds what is of use to find a fault.
-            path: A file; without it lines go to stderr, and JSON to stdout.
-            as_json: JSON objects instead of lines.
+            state: -q keeps only warnings and errors, -v adds details for debugging.
+            path: A file; without one, lines go to stderr and JSON goes to stdout.
+            as_json: Write JSON objects instead of lines.
 
         Raises:
             OutputError: The file cannot be written.
@@ -49,7 +48,7 @@ class EventLog:
         self._file: TextIO | None = None
         self._is_to_reopen = False
         self._lock = threading.Lock()
-        self._handler = _Records(self)
+        self._handler = _LogForwarder(self)
         if path is not None:
             self._file = _open(path)
 
@@ -59,16 +58,14 @@ class EventLog:
         logger.handlers = [self._handler]
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         logging.getLogger("lumen").handlers = self._before
         if self._file is not None:
-            with suppress(OSError):  # its disk may be full: that was told when it came
+            with suppress(OSError):  # its disk may be full, which was reported when it happened
                 self._file.close()
 
     def reopen(self) -> None:
-        """Have the file opened anew before the next line: it was renamed. For signal handlers."""
+        """Reopen the file before the next line, because it was renamed. Safe in signal handlers."""
         self._is_to_reopen = True
 
     def tell(self, event: Event) -> None:
@@ -88,19 +85,19 @@ class EventLog:
                     self._file.close()
                 self._file = fresh
             stream = self._file or (sys.stdout if self._json else sys.stderr)
-            stream.write(f"{as_json(event, now) if self._json else as_line(event, now)}\n")
+            stream.write(f"{event_json(event, now) if self._json else event_line(event, now)}\n")
             stream.flush()
 
 
-class _Records(logging.Handler):
-    """Writes what the parts of lumen log as events, too."""
+class _LogForwarder(logging.Handler):
+    """Writes the log records of lumen as events."""
 
     def __init__(self, log: EventLog) -> None:
         super().__init__()
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record; one that cannot be written is lost."""
+        """Write a record; if that fails, drop it."""
         level: Level = "debug" if record.levelno < logging.WARNING else "warning"
         facts = {"message": record.getMessage()}
         if record.exc_info and record.exc_info[1] is not None:
@@ -108,20 +105,20 @@ class _Records(logging.Handler):
         try:
             self._log.tell(Event(name="log", level=level, facts=facts))
         except Exception:  # noqa: BLE001
-            return  # whoever has something to say must not fail for it
+            return  # logging must not fail the code that logs
 
 
-def as_json(event: Event, now: datetime) -> str:
+def event_json(event: Event, now: datetime) -> str:
     """Return an event as one JSON object."""
     return json.dumps({"time": _stamp(now), "event": event.name, "level": event.level, **event.facts}, default=str)
 
 
-def as_line(event: Event, now: datetime) -> str:
+def event_line(event: Event, now: datetime) -> str:
     """Return an event as one line: time, level where it matters, name, and facts as `key=value`.
 
-    Values with spaces or quotes, and empty ones, stand in double quotes, as in JSON.
+    Values that are empty or contain spaces, quotes or `=` are quoted as in JSON.
 
-    >>> as_line(Event(name="gone", level="info", facts={"path": "a b.jpg"}), datetime(2026, 1, 2, tzinfo=UTC))
+    >>> event_line(Event(name="gone", level="info", facts={"path": "a b.jpg"}), datetime(2026, 1, 2, tzinfo=UTC))
     '2026-01-02T00:00:00.000Z info gone path="a b.jpg"'
     """
     facts = " ".join(f"{key}={_value(value)}" for key, value in event.facts.items())
@@ -132,8 +129,8 @@ def show_status(state: State, folder: Path, *, as_json: bool) -> None:
     """Print the status of an output folder.
 
     Raises:
-        NothingToDoError: There is no ledger in it.
-        OutputError: It cannot be read.
+        NothingToDoError: The folder has no ledger.
+        OutputError: The ledger cannot be read.
     """
     now = time.time()
     status = read_status(folder, now)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from lumen import __version__
 from lumen.batch import record as module
 from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report, Status
+from lumen.version import __version__
 
 
 def outcome(status: Status, name: str = "a.jpg") -> Outcome:

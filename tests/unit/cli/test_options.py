@@ -1,9 +1,26 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 import pytest
 
-from lumen.cli.options import parse_amount, parse_shard, parse_tile
+from lumen.cli.main import cli
+from lumen.cli.options import (
+    amount_as_typed,
+    field_option,
+    given_options,
+    options_of,
+    parse_amount,
+    parse_on_success,
+    parse_shard,
+    parse_space,
+    parse_span,
+    parse_tile,
+    span_as_typed,
+)
+from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions, WatchOptions
 
 
 @pytest.mark.parametrize(
@@ -39,3 +56,80 @@ def test_shards() -> None:
     for text in ("", "2", "a/b", "-1/2", "1/2/3", "1.5/2"):
         with pytest.raises(click.BadParameter, match="expected I/N"):
             parse_shard(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("2", 2.0), ("500ms", 0.5), ("1.5s", 1.5), ("2 m", 120.0), ("3min", 180.0), ("1H", 3600.0)]
+)
+def test_lengths_of_time(text: str, seconds: float) -> None:
+    assert parse_span(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1s", "soon", "1d", "1s2m"])
+def test_what_is_no_length_of_time(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="expected a length of time"):
+        parse_span(text)
+
+
+def test_what_becomes_of_inputs() -> None:
+    assert parse_on_success("keep") == ("keep", None)
+    assert parse_on_success("delete") == ("delete", None)
+    assert parse_on_success("move:a:b") == ("move", Path("a:b"))
+    for text in ("move", "move:", "keep:x", "remove", ""):
+        with pytest.raises(click.BadParameter, match="move:DIR"):
+            parse_on_success(text)
+
+
+def test_space_may_be_none() -> None:
+    assert (parse_space("0"), parse_space("1GiB")) == (0, 1 << 30)
+
+
+@pytest.mark.parametrize("number", [1, 999, 1000, 1500, 512_000_000, 3_000_000_000, 1 << 30])
+def test_amounts_are_shown_as_they_are_typed(number: int) -> None:
+    assert parse_amount(amount_as_typed(number)) == number
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 60.0, 120.0])
+def test_lengths_of_time_are_shown_as_they_are_typed(seconds: float) -> None:
+    assert parse_span(span_as_typed(seconds)) == seconds
+
+
+def values_of(name: str, *arguments: str) -> dict[str, Any]:
+    """Return what a command makes of a line, by the names of its parameters."""
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    return command.make_context(name, [*arguments]).params
+
+
+@pytest.mark.parametrize("name", ["enhance", "watch"])
+@pytest.mark.parametrize("kind", [EnhanceOptions, RuntimeOptions])
+def test_without_options_a_command_does_what_the_library_does(name: str, kind: type) -> None:
+    assert options_of(kind, values_of(name, "in")) == kind()
+
+
+def test_the_defaults_of_batches_and_watches_are_those_of_the_library() -> None:
+    out = Path("out")
+    assert options_of(BatchOptions, values_of("enhance", "in", "-o", "out")) == BatchOptions(output=out)
+    watch = values_of("watch", "in", "out")
+    assert watch["on_success"] == ("keep", None)
+    assert options_of(WatchOptions, watch, on_success="keep") == WatchOptions(output=out)
+
+
+def test_options_reach_the_fields_of_their_names() -> None:
+    values = values_of("enhance", "in", "--tile", "256", "--max-memory", "2k", "--allow-8bit", "--subsampling", "420")
+    found = options_of(EnhanceOptions, values, quality=7)
+    assert found == EnhanceOptions(tile_px=256, max_memory_bytes=2000, allow_8bit=True, subsampling="420", quality=7)
+
+
+def test_a_field_that_is_not_there_is_no_option() -> None:
+    with pytest.raises(AttributeError, match="nothing"):
+        field_option(EnhanceOptions, "--nothing")
+
+
+def test_options_that_are_given_are_told_from_defaults() -> None:
+    context = click.Context(cli)
+    command = cli.get_command(context, "enhance")
+    assert command is not None
+    with command.make_context("enhance", ["in", "-r", "--tile", "auto", "--gt", "."], context) as inner:
+        given = given_options(inner)
+    assert given == {"inputs": "inputs", "recursive": "--recursive", "tile_px": "--tile", "reference": "--gt"}

@@ -11,9 +11,8 @@ from rich.console import Console
 from lumen.batch.job import Job
 from lumen.batch.report import Outcome, Report, Status
 from lumen.cli.state import State
-from lumen.cli.views.batch import BatchView, Pace
+from lumen.cli.views.batch import BatchView, Throughput
 from lumen.cli.views.console import LogHandler, start_logging
-from lumen.text import span
 
 JOB = Job(source=Path("in/[red]a.jpg"), target=Path("out/[red]a.jpg"))
 
@@ -146,14 +145,16 @@ def test_a_request_to_stop_is_answered(capsys: pytest.CaptureFixture[str]) -> No
         start_logging(State(verbosity=verbosity))
         with BatchView(State(verbosity=verbosity)) as view:
             view.stopping()
-    assert capsys.readouterr().err == "stopping after the file in work; press Ctrl-C again to stop at once\n"
+    assert capsys.readouterr().err == "stopping after the current file; press Ctrl-C again to stop at once\n"
 
 
 def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("TERM", "xterm")
     state, clock = State(), Clock()
     console = Console(stderr=True, force_terminal=True, width=140, markup=False, highlight=False)
-    monkeypatch.setattr(logging.getLogger("lumen"), "handlers", [LogHandler(console)])
+    handler = LogHandler(state)
+    handler.console = console
+    monkeypatch.setattr(logging.getLogger("lumen"), "handlers", [handler])
     with BatchView(state, clock=clock) as view:
         view.started(4)
         clock.now += 10
@@ -167,21 +168,13 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert "of 4 files" not in err
 
 
-def test_pace_counts_parts_of_several_files() -> None:
+def test_throughput_counts_parts_of_several_files() -> None:
     clock = Clock()
-    pace = Pace(clock)
-    pace.start(10)
+    throughput = Throughput(clock)
+    throughput.start(10)
     clock.now += 20
-    pace.part("a", 0.5)
-    pace.part("b", 0.5)
-    assert (pace.share, pace.left(), pace.speed()) == (0.1, "3 min left", "")
-    pace.end(outcome("done"))
-    assert pace.share == pytest.approx(0.2)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (89, "89 s"), (91, "2 min"), (5000, "83 min"), (6000, "1 h 40 min"), (36000, "10 h 00 min")],
-)
-def test_spans(seconds: float, text: str) -> None:
-    assert span(seconds) == text
+    throughput.progress("a", 0.5)
+    throughput.progress("b", 0.5)
+    assert (throughput.share, throughput.left(), throughput.speed()) == (0.1, "3 min left", "")
+    throughput.finish(outcome("done"))
+    assert throughput.share == pytest.approx(0.2)

@@ -1,0 +1,69 @@
+"""The help of a command in groups: what people use first, then files, results, devices and advanced options."""
+
+from __future__ import annotations
+
+import click
+
+FIRST, FILES, RESULTS, DEVICES = "Most used", "Files", "Results", "Devices"
+ADVANCED, EVERYWHERE = "Advanced", "Every command"
+
+# Options in the order in which they are shown; any that are missing here appear under `Advanced`.
+_STORING = "--format --quality --subsampling --metadata --allow-8bit --suffix"
+_RUNNING = "--device --precision --max-memory --tile"
+GROUPS: dict[str, dict[str, str]] = {
+    "enhance": {
+        FIRST: "--out --in-place --recursive --ev --strength --model --compare --dry-run",
+        FILES: "--existing --include --exclude --files-from --null --shard --fail-fast",
+        RESULTS: f"{_STORING} --gt --json",
+        DEVICES: _RUNNING,
+        ADVANCED: "--quality-passes --frames --max-pixels",
+    },
+    "watch": {
+        FIRST: "--settle --on-success --ev --strength --model --oneshot --status",
+        FILES: "--ignore --order --skip-backlog --failed-dir",
+        RESULTS: f"{_STORING} --log --json",
+        DEVICES: _RUNNING,
+        ADVANCED: "--quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries --min-free",
+    },
+    "eval": {
+        FIRST: "--gt --model --as-is --results --report",
+        FILES: "--input --pair --gt-per-folder",
+        RESULTS: "--baseline --gt-mean --match-brightness --niqe --lpips --save --json",
+        DEVICES: "--device --precision",
+        ADVANCED: "--channel --border --data-range --niqe-model --check",
+    },
+    "train": {
+        FIRST: "--data --out --recipe --resume",
+        FILES: "--synthetic --val --val-split --init --check",
+        RESULTS: "--tensorboard",
+        DEVICES: "--device --batch --amp --resident --workers --threads",
+        ADVANCED: "--set --accumulate --recompute --compile",
+    },
+    "export-onnx": {
+        FIRST: "--out --precision",
+        RESULTS: "--name --scores",
+        ADVANCED: "--architecture --check",
+    },
+    "models": {RESULTS: "--json"},
+    "doctor": {RESULTS: "--json"},
+}
+_EVERYWHERE = "--verbose --quiet --no-color --help"
+_WIDEST = 30  # characters; the text of a longer option starts on the next line
+
+
+class GroupedCommand(click.Command):
+    """A command whose help shows its options in the groups of `GROUPS`."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each group of options under its heading."""
+        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
+        rows = {option.opts[-1]: row for option in options if (row := option.get_help_record(ctx))}
+        width = min(max(len(spelling) for spelling, _ in rows.values()), _WIDEST)
+        table = {**GROUPS[self.name or ""], EVERYWHERE: _EVERYWHERE}
+        groups = {title: [rows.pop(name) for name in names.split() if name in rows] for title, names in table.items()}
+        groups.setdefault(ADVANCED, []).extend(rows.values())
+        for title, group in groups.items():
+            if group:
+                with formatter.section(title):
+                    # The same width in every group, so that the columns line up.
+                    formatter.write_dl([(f"{spelling:{width}}", text) for spelling, text in group])
