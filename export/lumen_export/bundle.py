@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from lumen.runtime.model_files import DATA, HALF, INDEX
-from lumen_export.export import SAMPLES, twin_path
+from lumen_export.export import SAMPLES, variant_path
 
 
 def describe_file(path: Path) -> dict[str, object]:
@@ -19,7 +19,7 @@ def describe_file(path: Path) -> dict[str, object]:
 def bundle(folder: Path = DATA) -> Path:
     """Write `models.json` for all models in a folder and return its path."""
     models = [
-        {"name": path.stem, "files": {sample: describe_file(twin_path(path, sample)) for sample in SAMPLES}}
+        {"name": path.stem, "files": {sample: describe_file(variant_path(path, sample)) for sample in SAMPLES}}
         for path in sorted(folder.glob("*.onnx"))
         if not path.stem.endswith((".u16", HALF))
     ]

@@ -23,7 +23,7 @@ from lumen_export.bytes_per_px import bytes_per_pixel
 from lumen_export.convert import to_onnx
 from lumen_export.halo import calibrate_halo
 from lumen_export.pretrained import read_release
-from lumen_export.tile_safety import lint
+from lumen_export.tile_safety import tile_faults
 from lumen_export.verify import TILES, Agreement, compare
 
 COST_SIDE_PX = 1024
@@ -32,8 +32,8 @@ HEAVY_TILES = 6
 SAMPLES: tuple[SampleType, ...] = ("uint8", "uint16")
 
 Variant = tuple[SampleType, Precision]
-IN_FULL: tuple[Variant, ...] = tuple((sample, "fp32") for sample in SAMPLES)
-HALF: Variant = ("uint8", "fp16")  # the 11 bits of a half-precision number are too few for 16-bit pictures
+FULL_VARIANTS: tuple[Variant, ...] = tuple((sample, "fp32") for sample in SAMPLES)
+HALF_VARIANT: Variant = ("uint8", "fp16")  # the 11 bits of a half-precision number are too few for 16-bit pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Exported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class TrainedNetwork:
     """A trained network and what is known of it.
 
     Attributes:
@@ -66,7 +66,7 @@ class Source:
     training: Mapping[str, Any]
 
 
-def read_source(path: Path, architecture: str | None = None) -> Source:
+def read_network(path: Path, architecture: str | None = None) -> TrainedNetwork:
     """Read a checkpoint of `lumen train` or, where an architecture is named, the weights of its public release.
 
     Raises:
@@ -75,7 +75,7 @@ def read_source(path: Path, architecture: str | None = None) -> Source:
     """
     if architecture is not None:
         network = read_release(path, architecture)
-        return Source(network=network, architecture=architecture, training={"released_as": path.name})
+        return TrainedNetwork(network=network, architecture=architecture, training={"released_as": path.name})
     checkpoint = load_checkpoint(path)
     facts = {
         "recipe": checkpoint.recipe["name"],
@@ -84,10 +84,10 @@ def read_source(path: Path, architecture: str | None = None) -> Source:
         **checkpoint.facts,
     }
     known = str(checkpoint.recipe["network"]["architecture"])
-    return Source(network=checkpoint.network(), architecture=known, training=facts)
+    return TrainedNetwork(network=checkpoint.network(), architecture=known, training=facts)
 
 
-def twin_path(path: Path, sample: SampleType, precision: Precision = "fp32") -> Path:
+def variant_path(path: Path, sample: SampleType, precision: Precision = "fp32") -> Path:
     """Return where a file goes: `M.onnx`, and beside it `M.u16.onnx` and, in half precision, `M.fp16.onnx`."""
     if precision == "fp16":
         return half_of(path)
@@ -103,12 +103,12 @@ def weights_digest(network: Network) -> str:
     return digest.hexdigest()
 
 
-def describe(source: Source, name: str, scores: Mapping[str, Any]) -> ModelSpec:
+def spec_of(trained: TrainedNetwork, name: str, scores: Mapping[str, Any]) -> ModelSpec:
     """Measure and collect the facts of a model; memory is filled in once there is a file."""
-    side, network = COST_SIDE_PX, source.network
+    side, network = COST_SIDE_PX, trained.network
     return ModelSpec(
         name=name,
-        architecture=source.architecture,
+        architecture=trained.architecture,
         hyperparameters=network.hyperparameters,
         sample="uint8",
         align=network.align,
@@ -120,7 +120,7 @@ def describe(source: Source, name: str, scores: Mapping[str, Any]) -> ModelSpec:
         gmacs_per_mp=round(count_macs(network, side, side) / side**2 / 1e3, 3),
         parameters=count_parameters(network),
         weights_sha256=weights_digest(network),
-        training={**source.training, "scores": dict(scores)},
+        training={**trained.training, "scores": dict(scores)},
     )
 
 
@@ -152,33 +152,33 @@ def export_checkpoint(
     """
     if out.suffix != ".onnx" or out == half_of(out):
         raise UsageError(f"expected -o to name the fp32 file, ending in .onnx but not in .fp16.onnx, got {out}")
-    variants = (*IN_FULL, HALF) if precision == "fp16" else IN_FULL
-    source = read_source(checkpoint_path, architecture)
-    spec = describe(source, name or out.stem, scores or {})
+    variants = (*FULL_VARIANTS, HALF_VARIANT) if precision == "fp16" else FULL_VARIANTS
+    trained = read_network(checkpoint_path, architecture)
+    spec = spec_of(trained, name or out.stem, scores or {})
     count = HEAVY_TILES if _is_heavy(spec) else TILES
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
             agreements = []
             for sample, kind in variants:
-                temporary = Path(folder) / twin_path(out, sample, kind).name
-                spec = write_model(_in(kind, source), replace(spec, sample=sample, precision=kind), temporary)
+                temporary = Path(folder) / variant_path(out, sample, kind).name
+                spec = write_model(_network_in(kind, trained), replace(spec, sample=sample, precision=kind), temporary)
                 if check:
-                    agreements.append(compare(source.network, temporary, sample, count, precision=kind))
-            files = tuple(twin_path(out, sample, kind) for sample, kind in variants)
+                    agreements.append(compare(trained.network, temporary, sample, count, precision=kind))
+            files = tuple(variant_path(out, sample, kind) for sample, kind in variants)
             for file in files:
                 os.replace(Path(folder) / file.name, file)
-            if HALF not in variants:  # one of an earlier export would not belong to these
+            if HALF_VARIANT not in variants:  # one of an earlier export would not belong to these
                 half_of(out).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {out}: {error.strerror}") from error
     return Exported(files=files, spec=replace(spec, sample="uint8", precision="fp32"), agreements=tuple(agreements))
 
 
-def _in(precision: Precision, source: Source) -> Network:
+def _network_in(precision: Precision, trained: TrainedNetwork) -> Network:
     if precision == "fp32":
-        return source.network
-    network = deepcopy(source.network)
+        return trained.network
+    network = deepcopy(trained.network)
     network.halve()
     return network
 
@@ -194,7 +194,7 @@ def write_model(network: Network, spec: ModelSpec, path: Path) -> ModelSpec:
         ModelError: The graph holds an operator that looks at a whole tile.
     """
     model = to_onnx(network, spec.sample)
-    faults = lint(model)
+    faults = tile_faults(model)
     if faults:
         raise ModelError("the graph would show seams between tiles: " + "; ".join(faults))
     onnx.save(model, path)

@@ -84,10 +84,10 @@ def read_release(path: Path, architecture: str) -> Network:
             f"expected --architecture out of {', '.join(RELEASES)}, got {architecture!r}: checkpoints of `lumen train` "
             "know their own"
         )
-    describe, names_of = RELEASES[architecture]
+    hyperparameters_of, names_of = RELEASES[architecture]
     weights = read_weights(path)
     try:
-        hyperparameters = describe(weights)
+        hyperparameters = hyperparameters_of(weights)
         network = build_network(architecture, **hyperparameters)
     except (LookupError, UsageError) as error:
         raise ModelError(f"{path} holds no weights of {architecture} as released ({error})") from error
@@ -105,7 +105,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ModelError(f"expected weights at {path}, found none") from error
-    except (*READ_FAULTS, OSError) as error:
+    except READ_FAULTS as error:
         raise ModelError(
             f"{path} is damaged, or holds more than weights and plain values, which is not loaded "
             f"({type(error).__name__})"
@@ -154,7 +154,7 @@ def _check_filters(weights: Mapping[str, Tensor], names: Names, path: Path) -> N
             raise ModelError(f"{path}: expected the filter [1 2 1] in {name}, got another one")
 
 
-def describe_mirnet(weights: Mapping[str, Tensor]) -> dict[str, int]:
+def mirnet_hyperparameters(weights: Mapping[str, Tensor]) -> dict[str, int]:
     """Read the hyper-parameters of `mirnet` off a release's names.
 
     Raises:
@@ -214,5 +214,5 @@ def _block_names(streams: int, width: int) -> tuple[dict[str, tuple[str, ...]], 
 
 # Architecture -> what reads the hyper-parameters off the weights, and what gives the names.
 RELEASES: dict[str, tuple[Callable[[Mapping[str, Tensor]], dict[str, int]], Callable[[Mapping[str, int]], Names]]] = {
-    "mirnet": (describe_mirnet, mirnet_names),
+    "mirnet": (mirnet_hyperparameters, mirnet_names),
 }

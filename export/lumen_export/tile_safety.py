@@ -32,7 +32,7 @@ def _makers_of(model: onnx.ModelProto, output: str) -> set[str]:
     return makers
 
 
-def lint(model: onnx.ModelProto) -> list[str]:
+def tile_faults(model: onnx.ModelProto) -> list[str]:
     """Name everything in the graph that would make a tile differ from the whole picture.
 
     What only tells whether a tile is finite may look at all of it.

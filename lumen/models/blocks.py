@@ -29,9 +29,14 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x [N, C, H, W] times a gate in (0, 1) of [N, 1, H, W]."""
-        pooled = torch.cat([x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)], dim=1)
-        gate: Tensor = torch.sigmoid(self.conv(pooled))
-        return x * gate
+        return gated_pixels(x, self.conv)
+
+
+def gated_pixels(x: Tensor, conv: nn.Module) -> Tensor:
+    """Return x [N, C, H, W] times a gate in (0, 1) of [N, 1, H, W]: `conv` over maximum and mean of the channels."""
+    pooled = torch.cat([x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)], dim=1)
+    gate: Tensor = torch.sigmoid(conv(pooled))
+    return x * gate
 
 
 class ChannelAttention(nn.Module):

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lumen.models.base import Stage
-from lumen.models.mirnet_keras import REDUCTION, Resize, align_of, check_shape, total
-from lumen.models.plain import PlainNetwork
+from lumen.models.blocks import gated_pixels
+from lumen.models.multiscale import REDUCTION, ChannelAttention, MultiscaleNetwork, Resize, fused_across, total
 from lumen.models.pools import Pools
 
 LEAST_HIDDEN = 4  # of the fusion
@@ -54,19 +54,6 @@ class Blur(nn.Module):
         return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), kernel, stride=2, groups=channels)
 
 
-class ChannelAttention(nn.Module):
-    """Gate every channel by its global mean."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.squeeze = conv(channels, channels // REDUCTION, 1)
-        self.excite = conv(channels // REDUCTION, channels, 1)
-
-    def forward(self, x: Tensor, pools: Pools) -> Tensor:
-        """Return x [N, C, H, W] times a gate in (0, 1) of [M, C, 1, 1]."""
-        return x * torch.sigmoid(self.excite(F.relu(self.squeeze(pools.mean(x)))))
-
-
 class DAU(nn.Module):
     """Dual attention unit: two 3x3 convolutions, both attentions merged by a 1x1 convolution, the input added."""
 
@@ -75,15 +62,13 @@ class DAU(nn.Module):
         self.conv1 = conv(channels, channels, 3)
         self.conv2 = conv(channels, channels, 3)
         self.spatial = conv(2, 1, 5)
-        self.channel = ChannelAttention(channels)
+        self.channel = ChannelAttention(channels, bias=False)
         self.merge = conv(2 * channels, channels, 1)
 
     def forward(self, x: Tensor, slope: nn.PReLU, pools: Pools) -> Tensor:
         """Return float [N, C, H, W] for x of that shape; `slope` is that of the whole network."""
         y = self.conv2(slope(self.conv1(x)))
-        extremes = torch.cat([y.amax(dim=1, keepdim=True), y.mean(dim=1, keepdim=True)], dim=1)
-        seen = y * torch.sigmoid(self.spatial(extremes))
-        z: Tensor = x + self.merge(torch.cat([seen, self.channel(y, pools)], dim=1))
+        z: Tensor = x + self.merge(torch.cat([gated_pixels(y, self.spatial), self.channel(y, pools)], dim=1))
         return z
 
 
@@ -100,8 +85,7 @@ class SKFF(nn.Module):
     def forward(self, features: Sequence[Tensor], pools: Pools) -> Tensor:
         """Return float [N, C, H, W], the fusion of as many features of that shape as there are streams."""
         code = self.slope(self.squeeze(pools.mean(total(features))))
-        weights = torch.softmax(torch.stack([expand(code) for expand in self.expand]), dim=0)
-        return total([feature * weight for feature, weight in zip(features, weights.unbind(), strict=True)])
+        return fused_across(features, [expand(code) for expand in self.expand])
 
 
 class Down(nn.Module):
@@ -199,36 +183,13 @@ class RRG(Stage):
         return z
 
 
-class MIRNet(PlainNetwork):
-    """The authors' form.
-
-    Args:
-        groups: Recursive residual groups.
-        blocks: Multi-scale residual blocks in each.
-        width: Channels of the finest stream, in multiples of 8; each further one has twice as many.
-        streams: At 1, 1/2, 1/4 ... of the resolution; two to four of them.
-        thumbnail_px: Longest side of the thumbnail that the pools are taken from, in multiples of 8.
-
-    Raises:
-        ValueError: A value is out of range.
-    """
-
-    thumbnail = "fit"
+class MIRNet(MultiscaleNetwork):
+    """The authors' form; arguments as of `MultiscaleNetwork`."""
 
     def __init__(
         self, *, groups: int = 3, blocks: int = 2, width: int = 64, streams: int = 3, thumbnail_px: int = 512
     ) -> None:
-        super().__init__()
-        check_shape(groups=groups, blocks=blocks, width=width, streams=streams, thumbnail_px=thumbnail_px)
-        self.align = align_of(streams)
-        self.thumbnail_px = thumbnail_px
-        self.hyperparameters = {
-            "groups": groups,
-            "blocks": blocks,
-            "width": width,
-            "streams": streams,
-            "thumbnail_px": thumbnail_px,
-        }
+        super().__init__(groups=groups, blocks=blocks, width=width, streams=streams, thumbnail_px=thumbnail_px)
         self.conv_in = conv(3, width, 3)
         self.slope = nn.PReLU()
         self.groups = nn.ModuleList(RRG(width, blocks, streams) for _ in range(groups))

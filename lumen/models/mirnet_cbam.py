@@ -15,15 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lumen.models import mirnet_keras
+from lumen.models import mirnet_keras, multiscale
 from lumen.models.blocks import SpatialAttention
-from lumen.models.mirnet_keras import REDUCTION, KerasMIRNet, total
+from lumen.models.mirnet_keras import KerasMIRNet
+from lumen.models.multiscale import REDUCTION, fused_across
 from lumen.models.pools import Pools
 
 KERNEL = 7
 
 
-class ChannelAttention(mirnet_keras.ChannelAttention):
+class ChannelAttention(multiscale.ChannelAttention):
     """Gate every channel by its global mean and maximum."""
 
     def forward(self, x: Tensor, pools: Pools) -> Tensor:
@@ -37,7 +38,7 @@ class DAU(mirnet_keras.DAU):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
-        self.channel = ChannelAttention(channels)
+        self.channel = ChannelAttention(channels, bias=True)
         self.spatial = SpatialAttention(KERNEL)
 
 
@@ -46,7 +47,7 @@ class SKFF(nn.Module):
 
     def __init__(self, channels: int, streams: int) -> None:
         super().__init__()
-        hidden = max(1, channels // REDUCTION)
+        hidden = channels // REDUCTION
         self.squeeze = nn.Conv2d(streams * channels, hidden, 1)
         self.expand = nn.ModuleList(nn.Conv2d(hidden, channels, 1) for _ in range(streams))
 
@@ -54,8 +55,7 @@ class SKFF(nn.Module):
         """Return float [N, C, H, W], the fusion of as many features of that shape as there are streams."""
         pooled = torch.cat([pools.mean(feature) for feature in features], dim=1)
         code = F.relu(self.squeeze(pooled))
-        weights = torch.softmax(torch.stack([expand(code) for expand in self.expand]), dim=0)
-        return total([feature * weight for feature, weight in zip(features, weights.unbind(), strict=True)])
+        return fused_across(features, [expand(code) for expand in self.expand])
 
 
 class CBAMMIRNet(KerasMIRNet):

@@ -12,6 +12,7 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -20,25 +21,11 @@ from torch.nn import functional as F
 
 from lumen.models.base import Stage
 from lumen.models.blocks import SpatialAttention
-from lumen.models.plain import PlainNetwork
+from lumen.models.multiscale import REDUCTION, ChannelAttention, MultiscaleNetwork, Resize, total
 from lumen.models.pools import Pools
 
 Wiring = Literal["full", "published"]
-REDUCTION = 8  # from channels to the hidden layer of attention and fusion
 MIDDLE = 1  # the stream that the published wiring leaves out
-
-
-class ChannelAttention(nn.Module):
-    """Gate every channel by its global mean."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Conv2d(channels, max(1, channels // REDUCTION), 1)
-        self.excite = nn.Conv2d(max(1, channels // REDUCTION), channels, 1)
-
-    def forward(self, x: Tensor, pools: Pools) -> Tensor:
-        """Return x [N, C, H, W] times a gate in (0, 1) of [M, C, 1, 1]."""
-        return x * torch.sigmoid(self.excite(F.relu(self.squeeze(pools.mean(x)))))
 
 
 class DAU(nn.Module):
@@ -48,7 +35,7 @@ class DAU(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.channel: nn.Module = ChannelAttention(channels)
+        self.channel = ChannelAttention(channels, bias=True)
         self.spatial = SpatialAttention(1)
         self.merge = nn.Conv2d(2 * channels, channels, 1)
 
@@ -64,7 +51,7 @@ class SKFF(nn.Module):
 
     def __init__(self, channels: int, streams: int) -> None:
         super().__init__()
-        hidden = max(1, channels // REDUCTION)
+        hidden = channels // REDUCTION
         self.squeeze = nn.Conv2d(channels, hidden, 1)
         self.expand = nn.ModuleList(nn.Conv2d(hidden, channels, 1) for _ in range(streams))
 
@@ -112,28 +99,7 @@ class Up(nn.Module):
         return F.interpolate(self.conv3(y) + self.skip(x), size=size, mode="nearest")
 
 
-class Resize(nn.Module):
-    """Several steps of `down` or `up` in a row; none where source and target are one stream."""
-
-    def __init__(
-        self,
-        width: int,
-        source: int,
-        target: int,
-        *,
-        down: Callable[[int], nn.Module] = Down,
-        up: Callable[[int], nn.Module] = Up,
-    ) -> None:
-        super().__init__()
-        kind = down if source < target else up
-        step = 1 if source < target else -1
-        self.steps = nn.ModuleList(kind(width << level) for level in range(source, target, step))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x [N, C, H, W] with the resolution and the channels of the target."""
-        for step in self.steps:
-            x = step(x)
-        return x
+resize = partial(Resize, down=Down, up=Up)
 
 
 class MRB(nn.Module):
@@ -160,14 +126,14 @@ class MRB(nn.Module):
         # Those that go on after the exchange; what would never be read is not built.
         self.ending = [i for i in every if wiring == "full" or i != MIDDLE]
         self.last = [i if i in self.ending else streams - 1 for i in every]
-        self.descend = nn.ModuleList(Resize(width, i, i + 1) for i in range(streams - 1))
+        self.descend = nn.ModuleList(resize(width, i, i + 1) for i in range(streams - 1))
         self.first_daus = nn.ModuleList(dau(width << i) for i in every)
         self.exchange = nn.ModuleDict(
-            {str(i): nn.ModuleList(Resize(width, source, i) for source in every) for i in self.ending}
+            {str(i): nn.ModuleList(resize(width, source, i) for source in every) for i in self.ending}
         )
         self.skffs = nn.ModuleDict({str(i): skff(width << i, streams) for i in self.ending})
         self.second_daus = nn.ModuleDict({str(i): dau(width << i) for i in self.ending})
-        self.ascend = nn.ModuleDict({str(i): Resize(width, i, 0) for i in self.ending})
+        self.ascend = nn.ModuleDict({str(i): resize(width, i, 0) for i in self.ending})
         self.fuse = skff(width, streams)
         self.conv = nn.Conv2d(width, width, 3, padding=1)
 
@@ -186,7 +152,7 @@ class MRB(nn.Module):
         name = str(target)
         resizers = self.exchange[name]
         assert isinstance(resizers, nn.ModuleList)
-        parts = [resize(stream) for resize, stream in zip(resizers, streams, strict=True)]
+        parts = [resizer(stream) for resizer, stream in zip(resizers, streams, strict=True)]
         y: Tensor = self.ascend[name](self.second_daus[name](self.skffs[name](parts, pools), pools))
         return y
 
@@ -209,22 +175,17 @@ class RRG(Stage):
         return z
 
 
-class KerasMIRNet(PlainNetwork):
+class KerasMIRNet(MultiscaleNetwork):
     """The tutorial form: 44,157,007 parameters by default, 36,351,613 in its published wiring.
 
     Args:
-        groups: Recursive residual groups.
-        blocks: Multi-scale residual blocks in each.
-        width: Channels of the finest stream, in multiples of 8; each further one has twice as many.
-        streams: At 1, 1/2, 1/4 ... of the resolution; two to four of them.
+        groups, blocks, width, streams, thumbnail_px: As of `MultiscaleNetwork`.
         wiring: `full`, or `published` (of three streams).
-        thumbnail_px: Longest side of the thumbnail that the pools are taken from, in multiples of 8.
 
     Raises:
         ValueError: A value is out of range.
     """
 
-    thumbnail = "fit"
     dau: Callable[[int], nn.Module] = DAU
     skff: Callable[[int, int], nn.Module] = SKFF
 
@@ -238,20 +199,10 @@ class KerasMIRNet(PlainNetwork):
         wiring: Wiring = "full",
         thumbnail_px: int = 512,
     ) -> None:
-        super().__init__()
-        check_shape(groups=groups, blocks=blocks, width=width, streams=streams, thumbnail_px=thumbnail_px)
+        super().__init__(groups=groups, blocks=blocks, width=width, streams=streams, thumbnail_px=thumbnail_px)
         if wiring not in get_args(Wiring) or (wiring == "published" and streams != 3):
             raise ValueError(f"expected wiring full, or published with 3 streams, got {wiring!r} with {streams}")
-        self.align = align_of(streams)
-        self.thumbnail_px = thumbnail_px
-        self.hyperparameters = {
-            "groups": groups,
-            "blocks": blocks,
-            "width": width,
-            "streams": streams,
-            "wiring": wiring,
-            "thumbnail_px": thumbnail_px,
-        }
+        self.hyperparameters = {**self.hyperparameters, "wiring": wiring}
         kind = type(self)
         self.conv_in = nn.Conv2d(3, width, 3, padding=1)
         self.groups = nn.ModuleList(
@@ -266,32 +217,3 @@ class KerasMIRNet(PlainNetwork):
             y = group(y, pools)
         z: Tensor = self.conv_out(y)
         return z
-
-
-def total(features: Sequence[Tensor]) -> Tensor:
-    """Return the sum of features of one shape."""
-    result = features[0]
-    for feature in features[1:]:
-        result = result + feature
-    return result
-
-
-def align_of(streams: int) -> int:
-    """Return the pixels that sides are multiples of: one of the coarsest stream, and enough for a thumbnail's mean."""
-    return max(4, 1 << (streams - 1))
-
-
-def check_shape(*, groups: int, blocks: int, width: int, streams: int, thumbnail_px: int) -> None:
-    """Refuse what no MIRNet can have.
-
-    Raises:
-        ValueError: A value is out of range.
-    """
-    if min(groups, blocks) < 1:
-        raise ValueError(f"expected groups and blocks of at least 1, got {groups} and {blocks}")
-    if width < 8 or width % 8:
-        raise ValueError(f"expected a width in multiples of 8, got {width}")
-    if not 2 <= streams <= 4:
-        raise ValueError(f"expected 2 to 4 streams, got {streams}")
-    if thumbnail_px < 32 or thumbnail_px % 8:
-        raise ValueError(f"expected thumbnail_px to be a multiple of 8 and at least 32, got {thumbnail_px}")

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from torch import Tensor
 from torch.nn import functional as F
 
+from lumen.models import Network
 from lumen.models.context import BrightnessHead
 from lumen.train.data.sampler import Sampler
 from lumen.train.recipe.sections import BrightnessConfig
@@ -17,6 +18,12 @@ from lumen.train.recipe.sections import BrightnessConfig
 BANK_ITERATION = 1 << 40  # samples of this stage never repeat those of the first
 WARMUP = 100
 HUBER_DELTA = 0.2  # log levels: a fifth of the brightness
+
+
+def brightness_head(network: Network) -> BrightnessHead | None:
+    """Return the head that predicts the brightness, if this kind of network has one."""
+    head = getattr(network, "exposure", None)
+    return head if isinstance(head, BrightnessHead) else None
 
 
 def thumbnail_bank(sampler: Sampler, config: BrightnessConfig) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,16 @@ from lumen.models import Network, build_network
 
 FORMAT = 1
 # What torch raises on files that are not its own, found by feeding it such files.
-READ_FAULTS = (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, ValueError, LookupError, AttributeError)
+READ_FAULTS = (
+    OSError,
+    EOFError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
+from lumen.errors import UsageError
+
 
 @dataclass(frozen=True, kw_only=True)
 class World:
@@ -29,6 +31,16 @@ class World:
     def leads(self) -> bool:
         """Whether this process writes files and reports."""
         return self.rank == 0
+
+    def share_of(self, batch: int) -> int:
+        """Return how many crops of a batch each process takes.
+
+        Raises:
+            UsageError: They cannot be shared evenly.
+        """
+        if batch % self.size:
+            raise UsageError(f"expected data.batch={batch} to divide over {self.size} processes")
+        return batch // self.size
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Sum a tensor over all processes, in place."""

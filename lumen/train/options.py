@@ -40,9 +40,9 @@ class TrainOptions:
     weights: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     val: Path | None = None
     resume: str | None = None
-    init: str | None = None
-    device: str = "auto"
-    threads: int = 0
+    init: str | Path | None = None
+    device: str = RuntimeOptions.device
+    threads: int = RuntimeOptions.threads
     workers: int = 0
     resident: bool = False
     fit_memory: bool = False

@@ -13,7 +13,8 @@ from lumen.errors import DeviceError, UsageError
 from lumen.files.atomic import make_folder, remove_leftovers, write_atomically
 from lumen.train.data.checks import warn_of_misaligned, warn_of_shared_scenes
 from lumen.train.data.load import Example, load_pairs, load_photos
-from lumen.train.distributed import World, join_world, leave_world
+from lumen.train.data.split import Split, split_by_scene
+from lumen.train.distributed import join_world, leave_world
 from lumen.train.loop import Trainer
 from lumen.train.options import TrainOptions
 from lumen.train.recipe.recipe import Recipe
@@ -50,7 +51,12 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
         if world.leads:
             make_folder(options.run)
             remove_leftovers(options.run)
-        trainer = make_trainer(recipe, options, world, on_event)
+        split = load_split(recipe, options)
+        if world.leads and options.check_pairs:
+            warn_of_misaligned([*split.train_pairs, *split.val_pairs])
+            if options.val:  # otherwise they were held out by scene
+                warn_of_shared_scenes(split.train_pairs, split.val_pairs)
+        trainer = Trainer(recipe, split, options, world=world, on_event=on_event)
         if world.leads:
             write_recipe(options.run, trainer.recipe)
         if options.resume and (options.resume != "auto" or last.exists()):
@@ -62,37 +68,23 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
         leave_world(world)
 
 
-def make_trainer(
-    recipe: Recipe, options: TrainOptions, world: World, on_event: Callable[[Mapping[str, Any]], None]
-) -> Trainer:
-    """Read the data, tell what is wrong with it, and set up a trainer.
+def load_split(recipe: Recipe, options: TrainOptions) -> Split:
+    """Read the pictures of the folders named, and hold some out.
 
     Raises:
-        DataError: There is nothing to train on.
+        DataError: A folder or a picture cannot be read, or nothing would be left to train on.
     """
-    pairs = [pair for source, folder in enumerate(options.data) for pair in _pairs(folder, recipe, source)]
-    held_out = _pairs(options.val, recipe) if options.val else None
-    trainer = Trainer(
-        recipe,
-        pairs,
+
+    def pairs(folder: Path, source: int = 0) -> list[Example]:
+        data = recipe.data
+        return load_pairs(folder, data.exclude, data.exposures, data.longest_px, source=source)
+
+    return split_by_scene(
+        [pair for source, folder in enumerate(options.data) for pair in pairs(folder, source)],
         load_photos(options.photos, recipe.data.longest_px),
-        options.run,
-        world=world,
-        on_event=on_event,
-        options=options,
-        val_pairs=held_out,
+        recipe,
+        pairs(options.val) if options.val else None,
     )
-    if world.leads and options.check_pairs:
-        train, val = trainer.split.train_pairs, trainer.split.val_pairs
-        warn_of_misaligned([*train, *val])
-        if held_out is not None:  # otherwise they were held out by scene
-            warn_of_shared_scenes(train, val)
-    return trainer
-
-
-def _pairs(folder: Path, recipe: Recipe, source: int = 0) -> list[Example]:
-    data = recipe.data
-    return load_pairs(folder, data.exclude, data.exposures, data.longest_px, source=source)
 
 
 def write_recipe(run: Path, recipe: Recipe) -> None:

@@ -21,8 +21,10 @@ def learning_rate(config: OptimizerConfig, iteration: int) -> float:
 
 
 @dataclass(kw_only=True)
-class Pace:
-    """What multiplies the schedule's rate; goes down when scores stop rising, or when a training broke down.
+class RateControl:
+    """The rate of a training: the schedule's, times a factor.
+
+    The factor goes down when scores stop rising, or when the training broke down.
 
     Attributes:
         factor: Multiplies the rate of the schedule.
@@ -34,7 +36,7 @@ class Pace:
     best: float = -math.inf
     waited: int = 0
 
-    def rate(self, config: OptimizerConfig, iteration: int) -> float:
+    def at(self, config: OptimizerConfig, iteration: int) -> float:
         """Return the learning rate of an iteration."""
         rate = learning_rate(config, iteration) * self.factor
         return max(rate, min(config.final_rate, config.rate)) if config.schedule == "plateau" else rate

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lumen.errors import UsageError
 from lumen.models import Network
 from lumen.train.distributed import World
 from lumen.train.losses import restoration_loss
@@ -21,12 +20,12 @@ from lumen.train.recipe.sections import OptimizerConfig
 log = logging.getLogger(__name__)
 
 AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-HARMFUL_LIMIT = 10  # steps in a row that are no numbers: it will not get better by itself
-SCALE_FREE_LIMIT = 40  # with a scaled loss the first ones only find the scale: 2**16 halves 16 times to 1
+SKIPPED_LIMIT = 10  # steps in a row that are no numbers: it will not get better by itself
+SCALED_SKIPPED_LIMIT = 40  # with a scaled loss the first ones only find the scale: 2**16 halves 16 times to 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class StepResult:
     """What one step gave.
 
     Attributes:
@@ -50,7 +49,7 @@ class Stepper:
 
     Attributes:
         parts: Into how many parts this process's share of a batch is cut; doubled where memory runs out.
-        harmful: Steps in a row that were not taken.
+        skipped: Steps in a row that were not taken.
     """
 
     def __init__(self, network: Network, recipe: Recipe, world: World) -> None:
@@ -59,14 +58,14 @@ class Stepper:
         self.optimizer = make_optimizer(self.trained, recipe.optimizer)
         self.scaler = torch.amp.GradScaler(world.device.type, enabled=recipe.optimizer.amp == "fp16")
         self.parts = recipe.optimizer.accumulate
-        self.harmful = 0
+        self.skipped = 0
 
     @property
     def broken(self) -> bool:
         """Whether so many steps in a row were no numbers that going on is of no use."""
-        return self.harmful >= (SCALE_FREE_LIMIT if self.scaler.is_enabled() else HARMFUL_LIMIT)
+        return self.skipped >= (SCALED_SKIPPED_LIMIT if self.scaler.is_enabled() else SKIPPED_LIMIT)
 
-    def step(self, batch: Sequence[Tensor], rate: float, stop: bool) -> Step:
+    def step(self, batch: Sequence[Tensor], rate: float, stop: bool) -> StepResult:
         """Take one step.
 
         Args:
@@ -83,11 +82,11 @@ class Stepper:
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.trained, config.clip_norm or math.inf)
         taken = bool(torch.isfinite(norm))
-        self.harmful = 0 if taken else self.harmful + 1
+        self.skipped = 0 if taken else self.skipped + 1
         if taken or self.scaler.is_enabled():  # the scaler leaves out by itself what is no number, and learns from it
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        return Step(loss=loss, stopping=stopping, taken=taken)
+        return StepResult(loss=loss, stopping=stopping, taken=taken)
 
     def _gradient(self, batch: Sequence[Tensor]) -> float:
         """Fill the gradients with those of this process's share; return its loss."""
@@ -122,11 +121,11 @@ class Stepper:
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps beside the optimiser's state."""
-        return {"harmful": self.harmful, "scaler": dict(self.scaler.state_dict())}
+        return {"harmful": self.skipped, "scaler": dict(self.scaler.state_dict())}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take what a checkpoint kept; a scale where the training that goes on has one."""
-        self.harmful = int(state["harmful"])
+        self.skipped = int(state["harmful"])
         if state["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(dict(state["scaler"]))
 
@@ -144,13 +143,3 @@ def parameter_groups(parameters: Sequence[nn.Parameter], weight_decay: float) ->
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-
-
-def require_divisible(batch: int, world: World) -> None:
-    """Refuse a batch that the processes cannot share evenly.
-
-    Raises:
-        UsageError: It does not divide.
-    """
-    if batch % world.size:
-        raise UsageError(f"expected data.batch={batch} to divide over {world.size} processes")

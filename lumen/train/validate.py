@@ -12,6 +12,7 @@ from lumen.imaging.thumbnail import area_thumbnail
 from lumen.imaging.tiling import cut, paste, plan_tiles
 from lumen.metrics.fidelity import gt_mean, psnr, ssim
 from lumen.models import Network
+from lumen.models.plain import PlainNetwork
 from lumen.train.data.load import Example
 from lumen.train.distributed import World
 
@@ -47,12 +48,12 @@ def enhance_whole(network: Network, low: NDArray[np.uint8], brightness: float | 
     )
     window = torch.from_numpy(cut(low, plan, plan.tiles[0])).to(device).permute(2, 0, 1)[None].float() / 255
     window = window.contiguous(memory_format=torch.channels_last)
-    if network.predicts_brightness:
+    if isinstance(network, PlainNetwork):
+        restored = network.whole(window)
+    else:
         thumbnail = torch.from_numpy(area_thumbnail(low, network.thumbnail_px)).to(device).permute(2, 0, 1)[None]
         level = network.brightness(thumbnail) if brightness is None else torch.tensor([brightness], device=device)
         restored = network.restore(window, thumbnail, level.float())
-    else:
-        restored = network(window, window, window)  # reads the picture alone
     rounded = torch.round(restored.clamp(0, 1) * 255).to(torch.uint8)[0].permute(1, 2, 0).cpu().numpy()
     result = np.empty_like(low)
     paste(result, plan, plan.tiles[0], rounded)
@@ -80,6 +81,16 @@ def validate(network: Network, pairs: Sequence[Example], photos: Sequence[Exampl
     summed = world.sum(torch.tensor(list(totals.values()), dtype=torch.float64)).tolist()
     counts = [len(pairs)] * len(of_pairs) + [len(photos)] * len(of_photos)
     return {name: total / n for name, total, n in zip(totals, summed, counts, strict=True) if n}
+
+
+def overall_score(metrics: Mapping[str, float]) -> float:
+    """Return the one number that `best.pt` has the highest of, from the means that `validate` gives.
+
+    PSNR given the brightness, and a tenth of how well good photographs are left alone. Networks that predict no
+    brightness are scored by plain PSNR.
+    """
+    given = metrics.get("psnr_given", metrics.get("psnr", 0.0))
+    return given + 0.1 * min(45.0, metrics.get("photo_psnr_own", metrics.get("photo_psnr", 0.0)))
 
 
 def _add(totals: dict[str, float], scores: Mapping[str, float]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lumen.cli.help import GroupedCommand
 from lumen.errors import UsageError
-from lumen.spec import Precision
 
 
 @click.command("export-onnx", cls=GroupedCommand)
@@ -29,20 +29,12 @@ from lumen.spec import Precision
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16"]),
-    default="fp32",
-    show_default=True,
-    help="fp16 adds M.fp16.onnx, in half precision, for 8-bit pictures on GPUs.",
+    help="fp16 adds M.fp16.onnx, in half precision for 8-bit pictures on GPUs, to the fp32 files.",
 )
-@click.option("--check/--no-check", default=True, show_default=True, help="Compare torch with onnxruntime first.")
-def command(
-    checkpoint: Path,
-    out: Path,
-    architecture: str | None,
-    name: str | None,
-    scores: Path | None,
-    precision: Precision,
-    check: bool,
-) -> None:
+@click.option(
+    "--check/--no-check", default=None, help="Compare torch with onnxruntime first; --no-check leaves it out."
+)
+def command(checkpoint: Path, out: Path, scores: Path | None, **given: Any) -> None:
     """Export a CHECKPOINT of `lumen train`, or the weights of a public release, to ONNX.
 
     Writes OUT for 8-bit pictures and its twin (M.u16.onnx) for 16-bit ones. Nothing is written unless the graph is
@@ -53,15 +45,9 @@ def command(
 
     with require_extra("train"):
         from lumen_export.export import export_checkpoint
-    exported = export_checkpoint(
-        checkpoint,
-        out,
-        name=name,
-        scores=_read_scores(scores),
-        check=check,
-        precision=precision,
-        architecture=architecture,
-    )
+    # What is not given is left to the defaults of export_checkpoint.
+    options = {name: value for name, value in given.items() if value is not None}
+    exported = export_checkpoint(checkpoint, out, scores=_read_scores(scores), **options)
     spec = exported.spec
     note(
         f"{spec.name}: {spec.parameters:,} parameters, {spec.gmacs_per_mp:.1f} GMACs per megapixel, "

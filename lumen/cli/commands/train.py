@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lumen.cli.help import GroupedCommand
+from lumen.config import RuntimeOptions
 from lumen.errors import UsageError
 
 _folder = click.Path(path_type=Path)
@@ -31,48 +33,37 @@ _folder = click.Path(path_type=Path)
 @click.option("--val", type=_folder, help="Pairs to validate on; without it a part of the scenes is held out.")
 @click.option("--val-split", metavar="N%|N", help="How much is held out, by scene: a share, or a number of pairs.")
 @click.option("-o", "--out", "run", type=_folder, required=True, help="Folder of the run.")
-@click.option("--recipe", "recipe_name", default="lumen-s", show_default=True, help="Bundled recipe or TOML file.")
+@click.option("--recipe", default="lumen-s", show_default=True, help="Bundled recipe or TOML file.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value: optimizer.rate=1e-4.")
 @click.option("--resume", metavar="auto|FILE", help="Go on from the run's last checkpoint, or from a file.")
 @click.option("--init", metavar="MODEL", help="Start from a checkpoint, an ONNX file or a bundled model.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--threads", type=click.IntRange(min=0), default=0, help="CPU threads per process; 0: torch decides.")
+@click.option("--device", default=RuntimeOptions.device, show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--threads", type=click.IntRange(min=0), help="CPU threads per process; 0: torch decides.")
 @click.option(
     "--workers",
     type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Processes that draw batches; about one per core feeds a GPU.",
+    help="Processes that draw batches, about one per core to feed a GPU; 0: a thread draws them.",
 )
 @click.option("--resident", is_flag=True, help="Keep all pictures in the device's memory, and cut crops there.")
 @click.option("--batch", metavar="auto|N", help="Crops per iteration; auto takes the recipe's in parts that fit.")
 @click.option("--accumulate", metavar="N", type=click.IntRange(min=1), help="Take each batch in N parts.")
 @click.option("--amp", type=click.Choice(["bf16", "fp16", "off"]), help="Mixed precision, instead of the recipe's.")
 @click.option("--recompute", is_flag=True, help="Keep few activations and compute the rest again: less memory.")
-@click.option("--compile", "compiled", is_flag=True, help="Let torch compile the network (needs a C++ compiler).")
+@click.option("--compile", is_flag=True, help="Let torch compile the network (needs a C++ compiler).")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's files.")
-@click.option("--check/--no-check", default=True, show_default=True, help="Look for misaligned pairs first.")
+@click.option(
+    "--check/--no-check", "check_pairs", default=None, help="Look for misaligned pairs first; --no-check leaves it out."
+)
 def command(
     data: tuple[str, ...],
     photos: tuple[str, ...],
-    val: Path | None,
-    val_split: str | None,
-    run: Path,
-    recipe_name: str,
+    recipe: str,
     overrides: tuple[str, ...],
-    resume: str | None,
-    init: str | None,
-    device: str,
-    threads: int,
-    workers: int,
-    resident: bool,
+    val_split: str | None,
     batch: str | None,
     accumulate: int | None,
     amp: str | None,
-    recompute: bool,
-    compiled: bool,
-    tensorboard: bool,
-    check: bool,
+    **given: Any,
 ) -> None:
     """Train a network on pairs of dark and good pictures.
 
@@ -83,7 +74,7 @@ def command(
     Exit codes: 0 trained, 2 usage, 3 data or the training is no good, 5 device or package unavailable, 6 unwritable,
     130 and 143 stopped by a signal.
     """
-    if val and val_split:
+    if given["val"] and val_split:
         raise UsageError("expected --val DIR or --val-split, got both")
     from lumen.cli.views.training import training_view
     from lumen.extras import require_extra
@@ -93,30 +84,20 @@ def command(
     from lumen.train.options import TrainOptions
     from lumen.train.recipe.recipe import load_recipe
 
+    # What is not given is left to the defaults of TrainOptions.
     folders, weights = zip(*(_sources(values) for values in (data, photos)), strict=True)
     options = TrainOptions(
         data=folders[0],
         photos=folders[1],
         weights=weights,
-        val=val,
-        run=run,
-        resume=resume,
-        init=init,
-        device=device,
-        threads=threads,
-        workers=workers,
-        resident=resident,
         fit_memory=batch == "auto",
-        recompute=recompute,
-        compile=compiled,
-        tensorboard=tensorboard,
-        check_pairs=check,
+        **{k: v for k, v in given.items() if v is not None},
     )
     changes = [*overrides, *_split_values(val_split), *_batch_values(batch, accumulate)]
     changes += [f"optimizer.amp={amp}"] if amp else []
-    recipe = load_recipe(recipe_name, changes)
+    values = load_recipe(recipe, changes)
     with training_view() as show:
-        stopped = train_run(recipe, options, show)
+        stopped = train_run(values, options, show)
     if stopped:
         raise SystemExit(128 + stopped)
 

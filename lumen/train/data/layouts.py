@@ -39,7 +39,7 @@ class PairFiles:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class PairSet:
     """The pairs of a data set.
 
     Attributes:
@@ -72,7 +72,7 @@ def picture_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def find_pairs(root: Path) -> Found:
+def find_training_pairs(root: Path) -> PairSet:
     """Find the pairs of a data set.
 
     Known are LOL v1 (`our485/{low,high}`), LOL v2 (`Real_captured` and `Synthetic`, or one of them, with
@@ -97,7 +97,7 @@ def find_pairs(root: Path) -> Found:
     )
 
 
-def _brackets(root: Path) -> Found | None:
+def _brackets(root: Path) -> PairSet | None:
     """Bracketed exposures: scenes with the dark frames and the reference of each, listed with the side of the split."""
     index = root / INDEX
     if not index.is_file():
@@ -116,15 +116,15 @@ def _brackets(root: Path) -> Found | None:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"expected scenes with id, split and dark frames in {index}, got {error!r}") from error
-    return Found(layout="brackets", pairs=pairs, clean=True)
+    return PairSet(layout="brackets", pairs=pairs, clean=True)
 
 
-def _lol_v1(root: Path) -> Found | None:
+def _lol_v1(root: Path) -> PairSet | None:
     found = _plain(root / LOL_V1) if (root / LOL_V1).is_dir() else None
-    return found and Found(layout="LOL v1", pairs=found.pairs, alone=found.alone)
+    return found and PairSet(layout="LOL v1", pairs=found.pairs, alone=found.alone)
 
 
-def _lol_v2(root: Path) -> Found | None:
+def _lol_v2(root: Path) -> PairSet | None:
     """Both halves of LOL v2, or the one whose folder is given; names of the two are kept apart by their folder."""
     train = _child(root, ("train",))
     halves = [("", train)] if train else [(f"{n}/", _child(root / n, ("train",))) for n in LOL_V2]
@@ -137,10 +137,10 @@ def _lol_v2(root: Path) -> Found | None:
         for prefix, part in sides
         for pair in part.pairs
     )
-    return Found(layout="LOL v2", pairs=pairs, alone=tuple(p + name for p, part in sides for name in part.alone))
+    return PairSet(layout="LOL v2", pairs=pairs, alone=tuple(p + name for p, part in sides for name in part.alone))
 
 
-def _sice(root: Path) -> Found | None:
+def _sice(root: Path) -> PairSet | None:
     """Sequences of exposures, one folder per scene, and a label of the folder's name in `Label`."""
     parts = [root] if _child(root, (LABELS,)) else [p for p in sorted(root.glob("Dataset_Part*")) if p.is_dir()]
     pairs, alone = [], []
@@ -157,17 +157,17 @@ def _sice(root: Path) -> Found | None:
                 pairs.append(PairFiles(name=f"{prefix}{scene}/{stem}", low=low, high=labels[scene]))
     if not pairs and not alone:
         return None
-    return Found(layout="SICE", pairs=tuple(pairs), sequences=True, alone=tuple(sorted(alone, key=_natural)))
+    return PairSet(layout="SICE", pairs=tuple(pairs), sequences=True, alone=tuple(sorted(alone, key=_natural)))
 
 
-def _plain(root: Path) -> Found | None:
+def _plain(root: Path) -> PairSet | None:
     dark, good = _child(root, DARK), _child(root, GOOD)
     if not (dark and good):
         return None
     low, high = picture_files(dark), picture_files(good)
     if not low.keys() & high.keys():  # LOL v2: low00001.png and normal00001.png
         low, high = _without_prefix(low, dark.name), _without_prefix(high, good.name)
-    return Found(
+    return PairSet(
         layout="pairs",
         pairs=tuple(PairFiles(name=name, low=low[name], high=high[name]) for name in low if name in high),
         alone=tuple(sorted(low.keys() ^ high.keys())),

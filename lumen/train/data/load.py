@@ -14,7 +14,7 @@ from PIL import Image
 
 from lumen.codecs.codec import displayed_8bit, read_picture
 from lumen.errors import DataError, PictureError
-from lumen.train.data.layouts import PairFiles, find_pairs, picture_files
+from lumen.train.data.layouts import PairFiles, find_training_pairs, picture_files
 from lumen.train.recipe.sections import Exposures
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,9 @@ def load_pairs(
     *,
     source: int = 0,
 ) -> list[Example]:
-    """Read the pairs of a data set, in any layout that `find_pairs` knows; what has no partner is told and left out.
+    """Read the pairs of a data set in any layout that `find_training_pairs` knows.
+
+    A picture without a partner is left out, with a warning.
 
     Args:
         root: Folder of the data set.
@@ -93,7 +95,7 @@ def load_pairs(
     Raises:
         DataError: The folder has no known layout, a picture cannot be decoded, or the sizes of a pair differ.
     """
-    found = find_pairs(root)
+    found = find_training_pairs(root)
     if found.alone:
         log.warning("%s: without a partner, left out: %s", root, name_some(found.alone))
     files = [pair for pair in found.pairs if pair.name not in exclude]

@@ -16,7 +16,7 @@ from torch import Tensor
 from lumen.errors import DataError
 from lumen.imaging.thumbnail import area_weights
 from lumen.train.data.load import Pixels
-from lumen.train.data.sampler import MIXUP_BETA, Pose, Sampler
+from lumen.train.data.sampler import MIXUP_BETA, Augmentation, Sampler
 
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -73,19 +73,23 @@ class ResidentSampler:
         else:
             made = sampler.render(rng, kind, example, example.low[box], example.high[box])
             low, high = (torch.tensor(pixels, device=self.device) for pixels in made)
-        pose = sampler.pose(rng, low.shape[0], low.shape[1])
+        augmentation = sampler.draw_augmentation(rng, low.shape[0], low.shape[1])
         if not sampler.thumbnail_px:
             nothing = torch.zeros(1, 1, 3, device=self.device)
-            return self._crop(low, pose), self._crop(high, pose), nothing, nothing[0, 0, 0]
+            return self._crop(low, augmentation), self._crop(high, augmentation), nothing, nothing[0, 0, 0]
         mean = (high.sum(dtype=torch.int64).double() / high.numel() / 255).float()
-        return self._crop(low, pose), self._crop(high, pose), _turned(self._thumbnail(low), pose), mean
+        return (
+            self._crop(low, augmentation),
+            self._crop(high, augmentation),
+            _turned(self._thumbnail(low), augmentation),
+            mean,
+        )
 
     def _kept(self, pixels: Pixels) -> Tensor:
         return self.stored[id(pixels)]
 
-    def _crop(self, pixels: Tensor, pose: Pose) -> Tensor:
-        part = pixels[pose.top : pose.top + pose.size, pose.left : pose.left + pose.size]
-        return _turned(part, pose).float() / 255
+    def _crop(self, pixels: Tensor, augmentation: Augmentation) -> Tensor:
+        return _turned(pixels[augmentation.box], augmentation).float() / 255
 
     def _thumbnail(self, pixels: Tensor) -> Tensor:
         """Return the area means [t, t, 3] in [0, 1] of uint8 [H, W, 3]."""
@@ -93,6 +97,6 @@ class ResidentSampler:
         return torch.einsum("rh,hwc,kw->rkc", rows, pixels.float(), columns) / 255
 
 
-def _turned(pixels: Tensor, pose: Pose) -> Tensor:
-    turned = torch.rot90(pixels, pose.turn)
-    return turned.flip(1) if pose.flip else turned
+def _turned(pixels: Tensor, augmentation: Augmentation) -> Tensor:
+    turned = torch.rot90(pixels, augmentation.turn)
+    return turned.flip(1) if augmentation.flip else turned

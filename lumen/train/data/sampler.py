@@ -50,12 +50,10 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pose:
-    """Where a crop lies in its frame, in pixels, how often it is turned by a quarter, and whether it is mirrored."""
+class Augmentation:
+    """Which part of its frame a crop is, how often it is turned by a quarter, and whether it is mirrored."""
 
-    top: int
-    left: int
-    size: int
+    box: Box
     turn: int
     flip: bool
 
@@ -121,15 +119,15 @@ class Sampler:
     def _sample(self, rng: np.random.Generator, kind: int) -> Sample:
         """Draw a crop of a picture of a kind, turned and mirrored at random."""
         low, high = self._picture(rng, kind)
-        pose = self.pose(rng, low.shape[0], low.shape[1])
+        augmentation = self.draw_augmentation(rng, low.shape[0], low.shape[1])
 
         def crop(pixels: Pixels) -> NDArray[np.float32]:
-            part = pixels[pose.top : pose.top + pose.size, pose.left : pose.left + pose.size]
-            return np.ascontiguousarray(pose.turned(part)).astype(np.float32) / np.float32(255)
+            part = augmentation.turned(pixels[augmentation.box])
+            return np.ascontiguousarray(part).astype(np.float32) / np.float32(255)
 
         if not self.thumbnail_px:
             return Sample(low=crop(low), high=crop(high), thumbnail=NO_THUMBNAIL, brightness=0.0)
-        thumbnail = np.ascontiguousarray(pose.turned(area_thumbnail(low, self.thumbnail_px)), np.float32)
+        thumbnail = np.ascontiguousarray(augmentation.turned(area_thumbnail(low, self.thumbnail_px)), np.float32)
         return Sample(low=crop(low), high=crop(high), thumbnail=thumbnail, brightness=float(high.mean()) / 255)
 
     def whole(self, iteration: int, place: int) -> tuple[NDArray[np.float32], float]:
@@ -183,14 +181,14 @@ class Sampler:
             return night(high, rng), high
         return darken(high, rng, self.config.exposure_ev, self.config.jpeg), high
 
-    def pose(self, rng: np.random.Generator, height: int, width: int) -> Pose:
-        """Draw where in a frame a crop lies, and how it is turned."""
+    def draw_augmentation(self, rng: np.random.Generator, height: int, width: int) -> Augmentation:
+        """Draw where in a frame a crop lies, and how it is turned and mirrored."""
         size = self.config.crop_px
         top, left = (int(rng.integers(side - size + 1)) for side in (height, width))
         turn, flip = int(rng.integers(4)), bool(rng.integers(2))
         if not self.config.poses:
             turn, flip = 0, False
-        return Pose(top=top, left=left, size=size, turn=turn, flip=flip)
+        return Augmentation(box=(slice(top, top + size), slice(left, left + size)), turn=turn, flip=flip)
 
     def _picture(self, rng: np.random.Generator, kind: int) -> tuple[Pixels, Pixels]:
         """Draw a picture of a kind and a frame of it; return the dark and the good picture."""

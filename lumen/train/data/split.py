@@ -18,12 +18,14 @@ from lumen.train.recipe.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Examples on both sides of the validation split."""
+    """Examples on both sides of the validation split, and all of them in the order they were read."""
 
     train_pairs: Sequence[Example]
     val_pairs: Sequence[Example]
     train_photos: Sequence[Example]
     val_photos: Sequence[Example]
+    all_pairs: Sequence[Example]
+    all_photos: Sequence[Example]
 
     def facts(self) -> dict[str, Any]:
         """Counts, and the names held out."""
@@ -72,7 +74,14 @@ def split_by_scene(
             "validate on another folder (--val)"
         )
     val_pairs = sides[1] if held_out is None else list(held_out)
-    return Split(train_pairs=sides[0], val_pairs=val_pairs, train_photos=sides[2], val_photos=sides[3])
+    return Split(
+        train_pairs=sides[0],
+        val_pairs=val_pairs,
+        train_photos=sides[2],
+        val_photos=sides[3],
+        all_pairs=[*kept, *pairs, *(held_out or ())],
+        all_photos=photos,
+    )
 
 
 SIDE = 16

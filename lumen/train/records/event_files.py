@@ -9,7 +9,7 @@ from typing import Any
 from lumen.extras import require_extra
 
 
-class Board:
+class EventFiles:
     """Writes scalars into `tensorboard/` of a run.
 
     Args:

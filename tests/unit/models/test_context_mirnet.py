@@ -1,4 +1,4 @@
-"""The light family: its cost, and that a tile with a halo gives what the whole picture gives."""
+"""The light family: a tile with a halo gives what the whole picture gives."""
 
 from __future__ import annotations
 
@@ -8,20 +8,7 @@ from torch.nn import functional as F
 
 from lumen.errors import UsageError
 from lumen.models import Network, build_network
-from lumen.models.cost import count_macs, count_parameters
-from lumen.train.recipe.recipe import load_recipe
-
-SMALL = {"widths": (8, 16), "blocks": 1, "code": 8, "thumbnail_px": 32}
-
-
-def random_network(**hyperparameters: object) -> Network:
-    """Build a network whose every weight matters: the head starts at zero, gates near one."""
-    torch.manual_seed(0)
-    network = build_network("context-mirnet", **hyperparameters).eval()
-    for name, parameter in network.named_parameters():
-        if name.startswith("head."):
-            torch.nn.init.normal_(parameter, std=0.05)
-    return network
+from tests.support.networks import SMALL_CONTEXT, random_context_mirnet
 
 
 def picture(height: int, width: int) -> torch.Tensor:
@@ -32,25 +19,9 @@ def thumbnail_of(x: torch.Tensor, network: Network) -> torch.Tensor:
     return F.interpolate(x, (network.thumbnail_px,) * 2, mode="area")
 
 
-def test_lumen_s_stays_within_its_budget() -> None:
-    recipe = load_recipe("lumen-s").network
-    network = build_network(recipe.architecture, **recipe.hyperparameters)
-    assert count_macs(network) <= 2.0e9
-    assert count_parameters(network) <= 1_500_000
-
-
-def test_macs_count_convolutions_by_hand() -> None:
-    network = build_network("context-mirnet", **SMALL)
-    small, large = count_macs(network, 64, 64), count_macs(network, 128, 64)
-    stem = 24 * 8 * 9 * 32 * 32
-    head = 8 * 24 * 9 * 32 * 32
-    assert large - small > stem + head
-    assert count_macs(network, 192, 64) - large == large - small, "the thumbnail's share is constant"
-
-
 @torch.no_grad()
 def test_a_tile_with_a_halo_equals_the_whole_picture() -> None:
-    network = random_network(**SMALL)
+    network = random_context_mirnet()
     whole = picture(192, 160)
     thumbnail, brightness = thumbnail_of(whole, network), torch.tensor([0.4])
     result = network(whole, thumbnail, brightness)
@@ -71,7 +42,7 @@ def test_a_tile_with_a_halo_equals_the_whole_picture() -> None:
 
 @torch.no_grad()
 def test_thumbnails_are_one_for_all_tiles_or_one_each() -> None:
-    network = random_network(**SMALL)
+    network = random_context_mirnet()
     tiles = torch.cat([picture(16, 24), picture(16, 24) / 2])
     thumbnail = thumbnail_of(picture(64, 64), network)
     brightness = torch.tensor([0.5])
@@ -83,7 +54,7 @@ def test_thumbnails_are_one_for_all_tiles_or_one_each() -> None:
 @torch.no_grad()
 def test_the_automatic_brightness_never_darkens() -> None:
     torch.manual_seed(3)
-    network = build_network("context-mirnet", **SMALL).eval()
+    network = build_network("context-mirnet", **SMALL_CONTEXT).eval()
     torch.nn.init.normal_(network.get_parameter("exposure.out.weight"))
     thumbnails = torch.rand(8, 3, 32, 32) * torch.linspace(0, 1, 8).view(-1, 1, 1, 1)
     assert torch.all(network.brightness(thumbnails) >= thumbnails.mean(dim=(1, 2, 3)))
@@ -92,7 +63,7 @@ def test_the_automatic_brightness_never_darkens() -> None:
 
 @torch.no_grad()
 def test_an_untrained_network_is_the_brightness_curve() -> None:
-    network = build_network("context-mirnet", **SMALL).eval()
+    network = build_network("context-mirnet", **SMALL_CONTEXT).eval()
     x = F.interpolate(picture(4, 4), (64, 64), mode="bilinear")
     result = network(x, thumbnail_of(x, network), torch.tensor([0.5]))
     assert float(result.mean()) == pytest.approx(0.5, abs=0.02)
@@ -120,7 +91,7 @@ def test_unknown_architectures_are_refused_with_the_list() -> None:
 
 @torch.no_grad()
 def test_a_halved_network_computes_nearly_the_same_in_and_out_of_fp32() -> None:
-    network = random_network(**SMALL)
+    network = random_context_mirnet()
     whole = picture(64, 96)
     thumbnail, brightness = thumbnail_of(whole, network), torch.tensor([0.4])
     full = network(whole, thumbnail, brightness)

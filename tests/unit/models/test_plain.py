@@ -5,12 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
-from torch.nn import functional as F
 
-from lumen.models.plain import PlainNetwork, exposed
-from lumen.models.pools import Recorder, Replay
-from tests.support.papers import NARROW, POOLED, dark_picture, narrow
+from lumen.models.plain import exposed
+from tests.support.networks import NARROW, POOLED, dark_picture, narrow
 
 HALO = 32
 
@@ -92,47 +89,6 @@ def test_the_result_is_untouched_where_no_other_brightness_is_asked_for() -> Non
 def test_a_black_picture_stays_finite() -> None:
     seen = torch.zeros(1, 3, 16, 16)
     assert torch.isfinite(exposed(seen, seen, torch.zeros(1), torch.full((1,), 0.3))).all()
-
-
-def test_pools_are_replayed_in_order_whatever_is_at_hand() -> None:
-    recorder = Recorder()
-    first, second = torch.rand(1, 2, 4, 4), torch.rand(1, 2, 4, 4)
-    assert torch.equal(recorder.mean(first).flatten(), first.mean(dim=(2, 3)).flatten())
-    recorder.max(second)
-    replay = Replay(recorder.taken)
-    assert torch.equal(replay.mean(second).flatten(), first.mean(dim=(2, 3)).flatten())
-    assert torch.equal(replay.max(first).flatten(), second.amax(dim=(2, 3)).flatten())
-    with pytest.raises(StopIteration):
-        replay.mean(first)
-
-
-def saved_bytes(network: PlainNetwork, crops: Tensor) -> tuple[int, list[Tensor]]:
-    """Return the bytes that the forward pass keeps for the backward pass, and the gradients."""
-    kept = 0
-
-    def note(value: Tensor) -> Tensor:
-        nonlocal kept
-        kept += value.numel() * value.element_size()
-        return value
-
-    network.zero_grad()
-    with saved_tensors_hooks(note, unchanged):
-        loss = F.l1_loss(network(crops, crops, crops), torch.ones_like(crops))
-    torch.autograd.backward(loss)
-    return kept, [value.grad.clone() for value in network.parameters() if value.grad is not None]
-
-
-@pytest.mark.parametrize("architecture", NARROW)
-def test_checkpointing_keeps_little_and_gives_the_same_gradients(architecture: str) -> None:
-    network = narrow(architecture, groups=2).train()
-    crops = dark_picture(16, 16)
-    kept, gradients = saved_bytes(network, crops)
-    network.checkpoint_activations()
-    less, same = saved_bytes(network, crops)
-    assert less < kept / 2
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(gradients, same, strict=True))
-    network.checkpoint_activations(False)
-    assert saved_bytes(network, crops)[0] == kept
 
 
 @pytest.mark.parametrize("architecture", NARROW)

@@ -7,7 +7,7 @@ import torch
 
 from lumen.models import build_network
 from lumen.models.widen import widened
-from tests.support.papers import narrow as paper
+from tests.support.networks import narrow as paper
 
 NARROW = {"widths": [8, 16, 16], "blocks": 2, "code": 8, "thumbnail_px": 32}
 

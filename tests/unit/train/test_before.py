@@ -6,7 +6,6 @@ and validations that follow. All of it was made on a CPU, from the pairs that `w
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import tomllib
@@ -21,21 +20,14 @@ from lumen.train.options import TrainOptions
 from lumen.train.recipe.recipe import from_dict, load_recipe
 from lumen.train.run import train_run
 from tests.conftest import ROOT
-from tests.support.training import write_pairs
+from tests.support.training import csv_rows, write_pairs
 
 BEFORE = ROOT / "tests" / "data" / "before"
 GIVEN: dict[str, list[dict[str, Any]]] = json.loads((BEFORE / "next.json").read_text())
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_a_run_of_the_version_before_goes_on_with_the_same_losses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lumen.train.records.metrics_log.write_curves", lambda *_: None)
+@pytest.mark.usefixtures("no_drawings")
+def test_a_run_of_the_version_before_goes_on_with_the_same_losses(tmp_path: Path) -> None:
     data, run = write_pairs(tmp_path / "data", 6), tmp_path / "run"
     run.mkdir()
     for name in ("last.pt", "recipe.toml", "metrics.csv"):
@@ -52,7 +44,7 @@ def test_a_run_of_the_version_before_goes_on_with_the_same_losses(
         assert len(found) == len(GIVEN[key]) == 4
         for event, expected in zip(found, GIVEN[key], strict=True):
             assert {name: event[name] for name in expected} == pytest.approx(expected, rel=1e-4)
-    before, after = rows(BEFORE / "metrics.csv"), rows(run / "metrics.csv")
+    before, after = csv_rows(BEFORE / "metrics.csv"), csv_rows(run / "metrics.csv")
     assert after[: len(before)] == before
     assert [int(row["iteration"]) for row in after[len(before) :]] == [7, 8, 9, 10]
 

@@ -19,7 +19,7 @@ from lumen.train.data.load import load_pairs
 from lumen.train.recipe.recipe import from_dict, load_recipe
 from tests.conftest import ROOT
 from tests.support.commands import ENVIRONMENT
-from tests.support.papers import narrow
+from tests.support.networks import narrow
 
 
 def cells(line: str) -> list[str]:

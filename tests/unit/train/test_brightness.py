@@ -7,18 +7,15 @@ import torch
 
 from lumen.models.context import BrightnessHead
 from lumen.train.brightness import fit_brightness, thumbnail_bank
-from lumen.train.data.load import Example
 from lumen.train.data.sampler import Sampler
 from lumen.train.recipe.sections import BrightnessConfig, DataConfig
-from tests.support.training import darker, scene
+from tests.support.training import darker, make_pairs, make_photos, scene
 
 CONFIG = BrightnessConfig(iterations=150, samples=60, batch=32, synthetic=0)
 
 
 def sampler() -> Sampler:
-    pairs = [Example(name=str(i), low=darker(scene(i)), high=scene(i)) for i in range(6)]
-    photos = [Example(name=f"p{i}", low=scene(10 + i), high=scene(10 + i)) for i in range(6)]
-    return Sampler(pairs, photos, DataConfig(crop_px=16), thumbnail_px=32, seed=1)
+    return Sampler(make_pairs(6), make_photos(6), DataConfig(crop_px=16), thumbnail_px=32, seed=1)
 
 
 def test_the_bank_follows_the_shares_and_the_seed() -> None:

@@ -9,7 +9,7 @@ import torch
 
 from lumen.train import capacity
 from lumen.train.capacity import fit_batch, parts_that_fit, peak_bytes
-from tests.unit.train.test_stepper import stepper, weights
+from tests.support.training import make_stepper, weights_of
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system does not tell")
 
@@ -32,13 +32,13 @@ def test_the_peak_of_some_work_is_measured() -> None:
 
 
 def test_a_trial_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    subject = stepper()
-    before, state = weights(subject).clone(), torch.get_rng_state()
+    subject = make_stepper()
+    before, state = weights_of(subject).clone(), torch.get_rng_state()
     monkeypatch.setattr(capacity, "peak_bytes", lambda _, work: (work(), 2_000_000)[1])
     monkeypatch.setattr(capacity, "_free_bytes", lambda _: 5_000_000)
     fit_batch(subject, 16, 0)
     assert subject.parts == 6  # 0.8 of 5 MB, less the optimiser's state, hold three crops of a megabyte
-    assert torch.equal(weights(subject), before) and torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(weights_of(subject), before) and torch.equal(torch.get_rng_state(), state)
     assert all(p.grad is None for p in subject.trained)
     assert not subject.optimizer.state
 
@@ -46,7 +46,7 @@ def test_a_trial_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_nothing_is_known_the_recipe_decides(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    subject = stepper(accumulate=2)
+    subject = make_stepper(accumulate=2)
     monkeypatch.setattr(capacity, "peak_bytes", lambda *_: None)
     fit_batch(subject, 16, 0)
     assert subject.parts == 2 and "does not tell how much memory" in caplog.text

@@ -65,11 +65,12 @@ def test_other_files_are_refused_and_nothing_runs(tmp_path: Path, capsys: pytest
         load_checkpoint(tmp_path / "missing.pt")
     (tmp_path / "text.pt").write_text("hello")
     (tmp_path / "empty.pt").write_bytes(b"")
+    (tmp_path / "folder.pt").mkdir()
     (tmp_path / "evil.pt").write_bytes(pickle.dumps(Evil(), protocol=2))
     torch.save({"weights": {}}, tmp_path / "other.pt")
     save_checkpoint(checkpoint(), tmp_path / "half.pt")
     (tmp_path / "half.pt").write_bytes((tmp_path / "half.pt").read_bytes()[:2000])
-    for name in ("text", "empty", "evil", "other", "half"):
+    for name in ("text", "empty", "folder", "evil", "other", "half"):
         with pytest.raises(ModelError):
             load_checkpoint(tmp_path / f"{name}.pt")
     assert "executed" not in capsys.readouterr().out

@@ -16,11 +16,7 @@ from lumen.train.recipe.recipe import load_recipe
 from lumen.train.run import train_run
 from tests.support.training import tiny_recipe, write_pairs
 
-
-@pytest.fixture(autouse=True)
-def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Curves take longer to draw than these runs do; `test_log.py` draws some."""
-    monkeypatch.setattr("lumen.train.records.metrics_log.write_curves", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("no_drawings")
 
 
 def start(tmp_path: Path, **changes: Any) -> int:

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from lumen.train.recipe.sections import OptimizerConfig
-from lumen.train.schedule import Pace, learning_rate
+from lumen.train.schedule import RateControl, learning_rate
 
 
 def test_cosine_warms_up_holds_and_descends() -> None:
@@ -28,17 +28,17 @@ def test_a_plateau_lowers_the_rate_down_to_the_final_one() -> None:
     config = OptimizerConfig(
         schedule="plateau", plateau_patience=2, plateau_factor=0.5, rate=1.0, final_rate=0.3, warmup=0
     )
-    pace = Pace()
-    lowered = [pace.observe(score, config) for score in (20.0, 21.0, 20.5, 21.0, 21.5, 21.0, 21.0)]
+    rate = RateControl()
+    lowered = [rate.observe(score, config) for score in (20.0, 21.0, 20.5, 21.0, 21.5, 21.0, 21.0)]
     assert lowered == [False, False, False, True, False, False, True]
-    assert pace.rate(config, 5) == 0.3  # a quarter would be less than the final rate
-    other = Pace()
-    other.restore(pace.state())
-    assert other == pace
+    assert rate.at(config, 5) == 0.3  # a quarter would be less than the final rate
+    other = RateControl()
+    other.restore(rate.state())
+    assert other == rate
 
 
 def test_other_schedules_have_no_plateau() -> None:
     config = OptimizerConfig(plateau_patience=1, warmup=0, rate=1.0)
-    pace = Pace()
-    assert not any(pace.observe(1.0, config) for _ in range(5))
-    assert pace.rate(config, 0) == 1.0
+    rate = RateControl()
+    assert not any(rate.observe(1.0, config) for _ in range(5))
+    assert rate.at(config, 0) == 1.0

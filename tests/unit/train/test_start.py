@@ -13,7 +13,8 @@ from lumen.models import Network, build_network
 from lumen.spec import ModelSpec
 from lumen.train.data.load import Example
 from lumen.train.start import read_start
-from tests.support.training import SMALL_NETWORK, scene
+from tests.support.networks import SMALL_CONTEXT
+from tests.support.training import scene
 
 
 def write_onnx(network: Network, path: Path, **training: object) -> Path:
@@ -25,7 +26,7 @@ def write_onnx(network: Network, path: Path, **training: object) -> Path:
     spec = ModelSpec(
         name="small",
         architecture="context-mirnet",
-        hyperparameters=SMALL_NETWORK,
+        hyperparameters=SMALL_CONTEXT,
         sample="uint8",
         align=4,
         halo_px=32,
@@ -44,7 +45,7 @@ def write_onnx(network: Network, path: Path, **training: object) -> Path:
 
 def small(architecture: str) -> Network:
     torch.manual_seed(1)
-    return build_network(architecture, **SMALL_NETWORK)
+    return build_network(architecture, **SMALL_CONTEXT)
 
 
 def test_an_exported_file_gives_back_the_weights(tmp_path: Path) -> None:

@@ -8,18 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from lumen.models import build_network
-from lumen.train.distributed import World
-from lumen.train.stepper import HARMFUL_LIMIT, Stepper
-from tests.support.training import tiny_recipe
-
-RESIDUAL: dict[str, object] = {"architecture": "residual", "hyperparameters": {"groups": 1, "blocks": 1, "width": 8}}
-
-
-def stepper(**optimizer: object) -> Stepper:
-    torch.manual_seed(0)
-    recipe = tiny_recipe(network=RESIDUAL, optimizer={"amp": "off", **optimizer})
-    return Stepper(build_network("residual", **recipe.network.hyperparameters), recipe, World())
+from lumen.train.stepper import SKIPPED_LIMIT
+from tests.support.training import make_stepper, weights_of
 
 
 def batch(count: int = 4) -> tuple[torch.Tensor, ...]:
@@ -28,50 +18,46 @@ def batch(count: int = 4) -> tuple[torch.Tensor, ...]:
     return high * 0.1, high, torch.zeros(count, 3, 1, 1), torch.zeros(count)
 
 
-def weights(of: Stepper) -> torch.Tensor:
-    return torch.cat([p.detach().reshape(-1) for p in of.network.parameters()])
-
-
 @pytest.mark.parametrize("parts", [2, 3, 4, 9])
 def test_a_batch_in_parts_gives_the_same_gradient(parts: int) -> None:
-    whole, cut = stepper(), stepper(accumulate=parts)
+    whole, cut = make_stepper(), make_stepper(accumulate=parts)
     steps = [each.step(batch(), 1e-3, False) for each in (whole, cut)]
     assert steps[0].loss == pytest.approx(steps[1].loss, rel=1e-5)
     for a, b in zip(whole.trained, cut.trained, strict=True):
         assert a.grad is not None and b.grad is not None
         assert torch.allclose(a.grad, b.grad, atol=1e-6)
-    assert torch.allclose(weights(whole), weights(cut), atol=1e-4)
+    assert torch.allclose(weights_of(whole), weights_of(cut), atol=1e-4)
 
 
 def test_a_gradient_that_is_no_number_changes_nothing() -> None:
-    subject = stepper()
-    before = weights(subject).clone()
+    subject = make_stepper()
+    before = weights_of(subject).clone()
     low, *rest = batch()
     step = subject.step((low * math.nan, *rest), 1e-3, False)
     assert not step.taken and math.isnan(step.loss)
-    assert torch.equal(weights(subject), before)
-    for _ in range(HARMFUL_LIMIT - 1):
+    assert torch.equal(weights_of(subject), before)
+    for _ in range(SKIPPED_LIMIT - 1):
         assert not subject.broken
         subject.step((low * math.nan, *rest), 1e-3, False)
     assert subject.broken
     assert subject.step(batch(), 1e-3, False).taken and not subject.broken
-    assert not torch.equal(weights(subject), before)
+    assert not torch.equal(weights_of(subject), before)
 
 
 def test_half_precision_finds_its_scale() -> None:
-    subject = stepper(amp="fp16", clip_norm=0.0)
+    subject = make_stepper(amp="fp16", clip_norm=0.0)
     subject.scaler.load_state_dict({**subject.scaler.state_dict(), "scale": 2.0**40})  # overflows at first
     steps = [subject.step(batch(), 1e-3, False) for _ in range(40)]
     assert not steps[0].taken and steps[-1].taken
     assert subject.state()["scaler"]["scale"] < 2.0**40
-    other = stepper(amp="fp16")
+    other = make_stepper(amp="fp16")
     other.restore(subject.state())
     assert other.state() == subject.state()
-    stepper().restore(subject.state())  # a training that goes on without half precision needs no scale
+    make_stepper().restore(subject.state())  # a training that goes on without half precision needs no scale
 
 
 def test_half_precision_trains_as_full_precision_does() -> None:
-    full, half = stepper(clip_norm=0.0), stepper(amp="fp16", clip_norm=0.0)
+    full, half = make_stepper(clip_norm=0.0), make_stepper(amp="fp16", clip_norm=0.0)
     losses = [[each.step(batch(), 1e-3, False).loss for _ in range(20)] for each in (full, half)]
     assert losses[0][-1] < 0.9 * losses[0][0]
     assert losses[1][-1] == pytest.approx(losses[0][-1], rel=0.05)
@@ -80,7 +66,7 @@ def test_half_precision_trains_as_full_precision_does() -> None:
 def test_where_memory_runs_out_a_batch_is_cut(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    subject, most = stepper(), 1
+    subject, most = make_stepper(), 1
     loss = subject.loss
 
     def narrow(samples: Any) -> torch.Tensor:
@@ -98,6 +84,6 @@ def test_where_memory_runs_out_a_batch_is_cut(
 
 def test_adam_is_adam_and_adamw_is_adamw() -> None:
     for kind, decoupled in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)):
-        optimizer = stepper(kind=kind, beta1=0.8, epsilon=1e-6).optimizer
+        optimizer = make_stepper(kind=kind, beta1=0.8, epsilon=1e-6).optimizer
         assert type(optimizer) is decoupled
         assert optimizer.defaults["betas"] == (0.8, 0.999) and optimizer.defaults["eps"] == 1e-6

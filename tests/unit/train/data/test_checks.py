@@ -7,7 +7,7 @@ import pytest
 
 from lumen.train.data.checks import misaligned, shared_scenes, warn_of_misaligned, warn_of_shared_scenes
 from lumen.train.data.load import Example
-from tests.support.training import darker, scene
+from tests.support.training import darker, make_pairs, scene
 
 
 def textured(seed: int, height: int = 400, width: int = 600) -> np.ndarray:
@@ -41,7 +41,7 @@ def test_pictures_with_nothing_to_see_are_not_blamed() -> None:
 
 
 def test_scenes_on_both_sides_are_named() -> None:
-    train = [Example(name=str(i), low=darker(scene(i)), high=scene(i)) for i in range(3)]
+    train = make_pairs(3)
     other = [Example(name=f"v{i}", low=darker(scene(i)), high=darker(scene(i), 0.7)) for i in (1, 7)]
     assert shared_scenes(train, other) == [("v1", "1")]
     assert shared_scenes(train, other[1:]) == [] == shared_scenes([], other)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lumen.errors import DataError
-from lumen.train.data.layouts import find_pairs
+from lumen.train.data.layouts import find_training_pairs
 from lumen.train.data.load import load_pairs, name_some
 from lumen.train.data.split import split_by_scene
 from tests.support.training import darker, scene, tiny_recipe, write_pairs
@@ -42,36 +42,36 @@ def write_sice(part: Path) -> Path:
 
 
 def test_lol_v1_and_plain_pairs(tmp_path: Path) -> None:
-    found = find_pairs(write_pairs(tmp_path / "lol", 3))
+    found = find_training_pairs(write_pairs(tmp_path / "lol", 3))
     assert found.layout == "LOL v1" and [pair.name for pair in found.pairs] == ["0", "1", "2"]
     plain = write_pairs(tmp_path / "plain", 2, lol=False)
-    assert find_pairs(plain).layout == "pairs"
+    assert find_training_pairs(plain).layout == "pairs"
     (plain / "low").rename(plain / "Low")
     (plain / "high").rename(plain / "GT")
-    pair = find_pairs(plain).pairs[1]
+    pair = find_training_pairs(plain).pairs[1]
     assert (pair.low, pair.high) == (plain / "Low" / "1.png", plain / "GT" / "1.png")
 
 
 def test_lol_v2_whole_or_one_half(tmp_path: Path) -> None:
     root = write_lol_v2(tmp_path)
-    found = find_pairs(root)
+    found = find_training_pairs(root)
     assert found.layout == "LOL v2"
     assert [pair.name for pair in found.pairs] == ["Real_captured/00001", "Real_captured/00002", "Synthetic/r1"]
     assert all("Test" not in str(pair.low) for pair in found.pairs)
-    assert [pair.name for pair in find_pairs(root / "Real_captured").pairs] == ["00001", "00002"]
-    assert [pair.name for pair in find_pairs(root / "Synthetic" / "Test").pairs] == ["r1"]
+    assert [pair.name for pair in find_training_pairs(root / "Real_captured").pairs] == ["00001", "00002"]
+    assert [pair.name for pair in find_training_pairs(root / "Synthetic" / "Test").pairs] == ["r1"]
     assert np.array_equal(load_pairs(root, ["Synthetic/r1"])[1].high, scene(1))
 
 
 def test_common_beginnings_are_kept_where_names_agree(tmp_path: Path) -> None:
     for side in ("low", "high"):
         write(tmp_path / side / "lowland.png", scene(0))
-    assert [pair.name for pair in find_pairs(tmp_path).pairs] == ["lowland"]
+    assert [pair.name for pair in find_training_pairs(tmp_path).pairs] == ["lowland"]
 
 
 def test_sequences_have_one_label(tmp_path: Path) -> None:
     part = write_sice(tmp_path)
-    found = find_pairs(part)
+    found = find_training_pairs(part)
     assert found.layout == "SICE" and found.sequences
     assert [pair.name for pair in found.pairs] == ["2/1", "2/2", "2/3", "10/1", "10/2", "10/3"]
     darkest = load_pairs(part)
@@ -100,10 +100,10 @@ def test_large_pictures_are_reduced_by_a_whole_factor(tmp_path: Path) -> None:
 
 def test_what_is_no_data_set_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found none of them"):
-        find_pairs(tmp_path)
+        find_training_pairs(tmp_path)
     (tmp_path / "Label").mkdir()
     with pytest.raises(DataError, match="expected pictures in"):
-        find_pairs(tmp_path)
+        find_training_pairs(tmp_path)
 
 
 def test_long_lists_of_names_are_cut() -> None:
@@ -126,7 +126,7 @@ def write_brackets(root: Path) -> Path:
 
 
 def test_brackets_come_with_scenes_and_a_split(tmp_path: Path) -> None:
-    found = find_pairs(write_brackets(tmp_path))
+    found = find_training_pairs(write_brackets(tmp_path))
     assert found.layout == "brackets" and found.clean
     assert [(pair.name, pair.scene, pair.held_out) for pair in found.pairs] == [
         ("s0/dark_0", "s0", False),
@@ -145,4 +145,4 @@ def test_an_index_that_is_none_is_told(tmp_path: Path) -> None:
     for text in ("{", '[{"id": "s0"}]', "3"):
         (tmp_path / "index.json").write_text(text)
         with pytest.raises(DataError, match="expected scenes with id, split and dark frames"):
-            find_pairs(tmp_path)
+            find_training_pairs(tmp_path)

@@ -12,13 +12,14 @@ from lumen.errors import DataError
 from lumen.train.data.resident import ResidentSampler
 from lumen.train.data.sampler import Sampler
 from lumen.train.recipe.sections import DataConfig
-from tests.unit.train.data.test_load import examples
+from tests.support.training import make_pairs, make_photos
 
 CPU = torch.device("cpu")
 
 
 def both(thumbnail_px: int = 32, **config: Any) -> tuple[Sampler, ResidentSampler]:
-    sampler = Sampler(*examples(), DataConfig(crop_px=16, **config), thumbnail_px=thumbnail_px, seed=3)
+    settings = DataConfig(crop_px=16, **config)
+    sampler = Sampler(make_pairs(3), make_photos(3), settings, thumbnail_px=thumbnail_px, seed=3)
     return sampler, ResidentSampler(sampler, CPU)
 
 

@@ -11,11 +11,12 @@ from lumen.train.checkpoint import load_checkpoint
 from lumen.train.options import TrainOptions
 from lumen.train.recipe.recipe import bundled_recipes, load_recipe
 from lumen.train.run import train_run
-from tests.support.training import SMALL_NETWORK, write_pairs
+from tests.support.networks import SMALL_CONTEXT
+from tests.support.training import write_pairs
 
 SMALL: dict[str, dict[str, object]] = {
-    "context-mirnet": SMALL_NETWORK,
-    "tone-mirnet": SMALL_NETWORK,
+    "context-mirnet": SMALL_CONTEXT,
+    "tone-mirnet": SMALL_CONTEXT,
     "residual": {"groups": 1, "blocks": 1, "width": 8},
     "mirnet": {"groups": 1, "blocks": 1, "width": 8},
     "mirnet-keras": {"groups": 1, "blocks": 1, "width": 8},
@@ -24,8 +25,8 @@ SMALL: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("name", bundled_recipes())
-def test_a_recipe_trains_to_its_end(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lumen.train.records.metrics_log.write_curves", lambda *_: None)
+@pytest.mark.usefixtures("no_drawings")
+def test_a_recipe_trains_to_its_end(name: str, tmp_path: Path) -> None:
     full = load_recipe(name)
     small = {**SMALL[full.network.architecture]}
     if "wiring" in full.network.hyperparameters:

@@ -21,9 +21,9 @@ from lumen.runtime.open import ModelSet
 from lumen.train.validate import enhance_whole
 from lumen_export import export
 from lumen_export.convert import to_onnx
-from lumen_export.tile_safety import lint
+from lumen_export.tile_safety import tile_faults
 from lumen_export.verify import compare
-from tests.support.papers import NARROW, POOLED, dark_picture, narrow
+from tests.support.networks import NARROW, POOLED, dark_picture, narrow
 
 HALO = 32
 THUMBNAIL_PX = 128
@@ -52,8 +52,8 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "calibrate_halo", lambda _: HALO)
         patch.setattr(export, "bytes_per_pixel", lambda *_, **__: 1000)
-        source = export.Source(network=network, architecture=request.param, training={})
-        export.write_model(network, export.describe(source, request.param, {}), path)
+        trained = export.TrainedNetwork(network=network, architecture=request.param, training={})
+        export.write_model(network, export.spec_of(trained, request.param, {}), path)
     return Model(network, path)
 
 
@@ -111,15 +111,15 @@ def test_memory_for_a_thumbnail_is_asked_for(model: Model) -> None:
     assert model.enhance(pixels, max_memory_bytes=17_000_000).shape == pixels.shape
 
 
-def test_lint_passes_the_pools_of_the_thumbnail(model: Model) -> None:
-    assert lint(onnx.load(model.path)) == []
+def test_pools_of_the_thumbnail_are_safe(model: Model) -> None:
+    assert tile_faults(onnx.load(model.path)) == []
 
 
-def test_lint_catches_the_pools_of_tiles() -> None:
+def test_pools_of_tiles_are_caught() -> None:
     network = narrow("mirnet-cbam", streams=2)
     network.enhance = lambda tiles, thumbnails, shift: (  # type: ignore[method-assign]
         network.whole(tiles),
         shift(thumbnails.mean(dim=(1, 2, 3))),
     )
-    faults = lint(to_onnx(network, "uint8"))
+    faults = tile_faults(to_onnx(network, "uint8"))
     assert {fault.split()[0] for fault in faults} == {"ReduceMean", "ReduceMax"}

@@ -1,0 +1,19 @@
+"""The halo, measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from lumen.errors import ModelError
+from lumen.models import Network
+from lumen_export.halo import TOLERANCE, calibrate_halo, halo_error, halo_pictures
+from tests.support.networks import pooled
+
+
+def test_halo_is_enough_and_a_global_pool_has_none(network: Network) -> None:
+    halo = calibrate_halo(network)
+    picture = halo_pictures(512)["noise"]
+    assert halo_error(network, picture, halo) <= TOLERANCE
+    assert halo_error(network, picture, 0) > TOLERANCE
+    with pytest.raises(ModelError, match="looks too far"):
+        calibrate_halo(pooled(network))

@@ -1,0 +1,44 @@
+"""What a training begins from, and what it cannot go on from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lumen.errors import UsageError
+from lumen.train.checkpoint import load_checkpoint
+from lumen.train.validate import enhance_whole
+from tests.support.training import make_pairs, make_trainer, tiny_recipe
+
+pytestmark = pytest.mark.usefixtures("no_drawings")
+
+
+def test_a_run_begins_from_the_weights_of_another(tmp_path: Path) -> None:
+    recipe = tiny_recipe(brightness={"iterations": 0})
+    make_trainer(recipe, tmp_path / "first").fit()
+    given = load_checkpoint(tmp_path / "first" / "last.pt").ema
+    second = make_trainer(recipe, tmp_path / "second")
+    second.begin_from(tmp_path / "first" / "last.pt")
+    assert second.state.iteration == 0
+    for weights in (second.state.network.state_dict(), second.state.ema.state_dict()):
+        assert all(torch.equal(weights[name], value) for name, value in given.items())
+    other = tiny_recipe(network={"hyperparameters": {"widths": [8, 24], "blocks": 1, "code": 8, "thumbnail_px": 32}})
+    with pytest.raises(UsageError, match="another network"):
+        make_trainer(other, tmp_path / "third").begin_from(tmp_path / "first" / "last.pt")
+    wider = tiny_recipe(network={"hyperparameters": {"widths": [16, 32], "blocks": 1, "code": 8, "thumbnail_px": 32}})
+    third = make_trainer(wider, tmp_path / "third")
+    third.begin_from(tmp_path / "first" / "last.pt")
+    results = [enhance_whole(run.state.ema.eval(), make_pairs(1)[0].low, 0.5).astype(int) for run in (second, third)]
+    assert np.abs(results[0] - results[1]).max() <= 1
+
+
+def test_resume_refuses_what_it_cannot_go_on_from(tmp_path: Path) -> None:
+    make_trainer(tiny_recipe(), tmp_path).fit()
+    with pytest.raises(UsageError, match="optimiser state"):
+        make_trainer(tiny_recipe(), tmp_path).resume(tmp_path / "best.pt")
+    other = tiny_recipe(network={"hyperparameters": {"widths": [16, 16], "blocks": 1, "thumbnail_px": 32}})
+    with pytest.raises(UsageError, match="another network"):
+        make_trainer(other, tmp_path).resume(tmp_path / "last.pt")
