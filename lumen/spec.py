@@ -1,6 +1,6 @@
 """What inference must know about a model, and how it travels inside the ONNX file.
 
-A model is one ONNX file with one contract::
+A model is one ONNX file that follows one of two contracts::
 
     tiles       uint8   [N, H, W, 3]   pieces of one or more pictures, sRGB; H, W multiples of `align`
     thumbnails  float32 [M, h, w, 3]   the whole picture of each tile, area-averaged, in [0, 1]; M = 1 or N
@@ -9,6 +9,21 @@ A model is one ONNX file with one contract::
     enhanced    uint8   [N, H, W, 3]
     brightness  float32 [M]            mean sRGB level in [0, 1] the output aims at (after `ev`)
     finite      bool    [N]            whether a tile came out without NaN and infinity; older files lack it
+
+That is contract 1. In contract 2 what is decided once per picture is a vector, computed apart from the tiles::
+
+    thumbnails, ev  as above
+    ->
+    tone        float32 [M, K]         everything that is decided once per picture
+    brightness  float32 [M]            mean sRGB level in [0, 1] that the curve reaches (after `ev`)
+
+    tiles       as above
+    tones       float32 [M, K]         `tone` of the pictures that the tiles are from; M = 1 or N
+    ->
+    enhanced, finite                   as above
+
+Both halves stand in one graph and share nothing: whoever asks for the outputs of one half may feed any values of the
+right shape to the other. K is the size of `tones` in the graph.
 
 `uint16` replaces `uint8` in the 16-bit twin. `finite` is there because integers cannot show that a number was none. The
 facts below are stored in the file's `metadata_props`, so the runtime needs neither torch nor the code of the network.
@@ -23,9 +38,9 @@ from typing import Any, Literal, get_args
 
 from lumen.errors import ModelError
 
-CONTRACT = 1
+CONTRACTS = (1, 2)
 PREFIX = "lumen."
-LATER = frozenset({"precision", "thumbnail"})  # facts that files from before them may lack
+LATER = frozenset({"precision", "thumbnail", "tone_size"})  # facts that files from before them may lack
 
 SampleType = Literal["uint8", "uint16"]
 Precision = Literal["fp32", "fp16"]
@@ -51,6 +66,7 @@ class ModelSpec:
         weights_sha256: Digest of the checkpoint's weights.
         training: Data, recipe and measured scores, for people; JSON values only.
         precision: Of the weights and the costly part of the computation; `fp16` files are for 8-bit pictures.
+        tone_size: K of contract 2; 0 in contract 1.
         thumbnail: `square`: h = w = `thumbnail_px`, whatever the picture's aspect. `fit`: in the picture's aspect, with
             sides in multiples of `align`; a picture up to that size is its own thumbnail.
     """
@@ -68,15 +84,16 @@ class ModelSpec:
     parameters: int
     weights_sha256: str
     training: Mapping[str, Any] = field(default_factory=dict)
-    contract: int = CONTRACT
+    contract: int = 1
     precision: Precision = "fp32"
     thumbnail: ThumbnailKind = "square"
+    tone_size: int = 0
 
     def __post_init__(self) -> None:
-        if self.contract != CONTRACT:
+        if self.contract not in CONTRACTS:
             raise ModelError(
-                f"model {self.name!r} follows contract {self.contract}, this lumen reads contract {CONTRACT}; "
-                "export it again with this version"
+                f"model {self.name!r} follows contract {self.contract}, this lumen reads "
+                f"contracts {CONTRACTS[0]} and {CONTRACTS[-1]}; export it again with this version"
             )
         for name in ("align", "thumbnail_px", "bytes_per_px"):
             if getattr(self, name) < 1:

@@ -16,7 +16,8 @@ Progress = Callable[[float], None]  # the fraction done, in (0, 1]
 def run_passes(model: Model, window: Pixels, thumbnail: Floats, ev: Floats, passes: int, progress: Progress) -> Pixels:
     """Return the mean, to the nearest level, of what the model makes of a window in its first `passes` turns.
 
-    The thumbnail is turned with the window, as if the whole padded picture were turned. The sides of that picture are
+    The thumbnail is turned with the window, as if the whole padded picture were turned; not where the model decides
+    once per picture (contract 2), which then is one decision for all turns. The sides of that picture are
     multiples of `align`, and so are origin and sides of every window: a turned window starts on such a multiple again,
     and tiles stay exact.
 
@@ -30,7 +31,8 @@ def run_passes(model: Model, window: Pixels, thumbnail: Floats, ev: Floats, pass
     """
 
     def run(turn: int) -> Pixels:
-        tiles, thumbnails = (np.ascontiguousarray(_turned(array, turn))[None] for array in (window, thumbnail))
+        seen = _turned(thumbnail, turn) if model.spec.contract == 1 else thumbnail
+        tiles, thumbnails = (np.ascontiguousarray(array)[None] for array in (_turned(window, turn), seen))
         enhanced = _turned_back(model.run(tiles, thumbnails, ev)[0], turn)
         progress((turn + 1) / passes)
         return enhanced

@@ -40,6 +40,8 @@ class Network(nn.Module):
         predicts_brightness: Whether it is trained to a given brightness and has a head, `exposure`, that predicts it.
             Where not, a crop alone is what it is trained on: `forward` looks neither at thumbnails nor at brightness.
         hyperparameters: Keyword arguments that rebuild this network.
+        contract: Of the files it is exported to, see `lumen.spec`; 2 where it has a tone stage.
+        tone_size: Length of the vector that the tone stage gives; 0 without one.
     """
 
     align: int
@@ -48,6 +50,8 @@ class Network(nn.Module):
     edge_px: int = 16
     predicts_brightness: bool = True
     hyperparameters: Mapping[str, Any]
+    contract: int = 1
+    tone_size: int = 0
 
     @abstractmethod
     def brightness(self, thumbnails: Tensor) -> Tensor:

@@ -124,10 +124,9 @@ def solve_exposure(thumbnails: Tensor, brightness: Tensor, shape: Tensor) -> Ten
     Returns:
         float [M] in [-6, 6.5]; the nearest end where no exposure reaches the level.
     """
-    sample = F.avg_pool2d(thumbnails, 4)
 
     def mean(u: Tensor, shape: Tensor) -> Tensor:
-        return brighten(sample, torch.cat([u[:, None], shape], dim=1)).mean(dim=(1, 2, 3))
+        return reached_level(thumbnails, torch.cat([u[:, None], shape], dim=1))
 
     with torch.no_grad():
         low, high = torch.full_like(brightness, U_MIN), torch.full_like(brightness, U_MAX)
@@ -139,6 +138,11 @@ def solve_exposure(thumbnails: Tensor, brightness: Tensor, shape: Tensor) -> Ten
         rise = mean(u + SLOPE_STEP, shape) - mean(u - SLOPE_STEP, shape)
         slope = (rise / (2 * SLOPE_STEP)).clamp(min=LEAST_SLOPE)
     return (u - (mean(u, shape) - brightness) / slope).clamp(U_MIN, U_MAX)
+
+
+def reached_level(thumbnails: Tensor, curve: Tensor) -> Tensor:
+    """Return the mean level [M] that curves [M, 6 or more] give thumbnails [M, 3, t, t], of means over 4x4 pixels."""
+    return brighten(F.avg_pool2d(thumbnails, 4), curve).mean(dim=(1, 2, 3))
 
 
 def is_grey(thumbnails: Tensor) -> Tensor:

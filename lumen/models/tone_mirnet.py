@@ -45,9 +45,12 @@ class ToneMIRNet(ContextMIRNet):
         ValueError: A value is out of range.
     """
 
+    contract = 2
+
     def __init__(self, **hyperparameters: Any) -> None:
         super().__init__(**hyperparameters)
         self.stem = UnshufflingConv2d(24, self.stem.out_channels, 3, padding=1)
+        self.tone_size = CURVE + self.context.project.out_features
         self.shape = ShapeHead(BrightnessHead.FEATURES)
 
     def tone(self, thumbnails: Tensor, brightness: Tensor) -> Tensor:

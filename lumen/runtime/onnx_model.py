@@ -67,6 +67,7 @@ class OnnxModel:
         self._in_full = in_full
         self._full: OnnxModel | None = None
         self._tired = False
+        self._last_tones: tuple[Floats, Floats, Floats] | None = None
 
     @cached_property
     def budget_bytes(self) -> int:
@@ -94,6 +95,12 @@ class OnnxModel:
             NotFiniteError: The model gave NaN or infinity, in fp32 too where it is there to be tried.
             ModelError: The graph failed otherwise.
         """
+        if self.spec.contract > 1:
+            tones = self._tones_of(thumbnails, ev)
+            enhanced, finite = self._run(("enhanced", "finite"), {**self._smallest(), "tiles": tiles, "tones": tones})
+            if np.isfinite(tones).all() and finite.all():
+                return np.asarray(enhanced)
+            return self._run_in_full(tiles, thumbnails, ev)
         feeds = {"tiles": tiles, "thumbnails": thumbnails, "ev": ev}
         enhanced, brightness, *finite = self._run(self._outputs, feeds)
         if np.isfinite(brightness).all() and all(map(np.all, finite)):
@@ -110,7 +117,8 @@ class OnnxModel:
         Raises:
             NotFiniteError: The model gave NaN or infinity.
         """
-        level = float(self._run(("brightness",), self._smallest(thumbnail, ev))[0][0])
+        asked = {"thumbnails": thumbnail[None], "ev": np.array([ev], np.float32)}
+        level = float(self._run(("brightness",), {**self._smallest(), **asked})[0][0])
         if not math.isfinite(level):
             raise NotFiniteError(f"model {self.spec.name!r} gave {level} as the brightness to aim at")
         return level
@@ -121,9 +129,8 @@ class OnnxModel:
         if session is not None and tired and self.device == "cpu":
             options = load_onnxruntime().RunOptions()
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-            dark = np.zeros((self.spec.thumbnail_px, self.spec.thumbnail_px, 3), np.float32)
             with contextlib.suppress(*native_errors()):  # it is given back at the end of a run: of a tiny one
-                session.run(("brightness",), self._smallest(dark, 0.0), options)
+                session.run(("brightness",), self._smallest(), options)
         if self._full is not None:
             self._full.rest()
 
@@ -133,17 +140,37 @@ class OnnxModel:
         if self._full is not None:
             self._full.release()
 
-    def _smallest(self, thumbnail: Floats, ev: float) -> Mapping[str, Any]:
-        """Return inputs with the smallest tile there is, for what depends on the thumbnail [t, t, 3] alone."""
+    def tone(self, thumbnails: Floats, ev: Floats) -> Floats:
+        """Return float32 [M, K], what a model of contract 2 decides once per picture.
+
+        Args:
+            thumbnails: float32 [M, h, w, 3] in [0, 1] of whole pictures.
+            ev: float32 [M], stops relative to the model's own choice.
+        """
+        return np.asarray(self._run(("tone",), {**self._smallest(), "thumbnails": thumbnails, "ev": ev})[0])
+
+    def _tones_of(self, thumbnails: Floats, ev: Floats) -> Floats:
+        """Return the tones of pictures; those of the last ones are kept, as the tiles of a picture come in a row."""
+        known = self._last_tones
+        if known is None or not (np.array_equal(known[0], thumbnails) and np.array_equal(known[1], ev)):
+            self._last_tones = known = (thumbnails, ev, self.tone(thumbnails, ev))
+        return known[2]
+
+    def _smallest(self) -> dict[str, Any]:
+        """Return the smallest inputs there are, for what depends on some of them alone."""
         tile = np.zeros((1, self.spec.align, self.spec.align, 3), self.spec.sample)
-        return {"tiles": tile, "thumbnails": thumbnail[None], "ev": np.array([ev], np.float32)}
+        dark = np.zeros((1, self.spec.thumbnail_px, self.spec.thumbnail_px, 3), np.float32)
+        feeds = {"tiles": tile, "thumbnails": dark, "ev": np.zeros(1, np.float32)}
+        return feeds if self.spec.contract == 1 else {**feeds, "tones": np.zeros((1, self.spec.tone_size), np.float32)}
 
     def _run(self, outputs: Sequence[str], feeds: Mapping[str, Any]) -> Sequence[Any]:
         tiles = feeds["tiles"]
         if self._session is None:
             self._session = self._open(self._connect, tiles)
         try:
-            return self._session.run(outputs, feeds)
+            if self.spec.contract == 1:
+                return self._session.run(outputs, feeds)
+            return self._session.run(outputs, feeds, _of_one_half())
         except native_errors() as error:
             if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(_no_memory(tiles, self.device)) from error
@@ -174,6 +201,13 @@ class OnnxModel:
             if _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(_no_memory(tiles, self.device)) from error
             raise
+
+
+def _of_one_half() -> Any:
+    """Return the options of a run that computes nothing but what is asked for."""
+    options = load_onnxruntime().RunOptions()
+    options.only_execute_path_to_fetches = True
+    return options
 
 
 def _no_memory(tiles: Pixels, device: str) -> str:
