@@ -1,11 +1,11 @@
-"""Speed, memory and page of `lumen eval`: 500 pairs of 600x400 beside a plain loop over scikit-image on one core.
+"""Speed, memory and page of `lumen eval` on 500 pairs of 600x400, compared with a loop over scikit-image on one core.
 
     python benchmarks/evaluation.py                 500 pairs of noise over gradients
-    python benchmarks/evaluation.py --pairs 20      in short
+    python benchmarks/evaluation.py --pairs 20      a short run
 
-Both score the same PNG files (PSNR, SSIM, MAE, MSE; lumen adds its statistics) and must agree to 1e-6. lumen runs as a
-command of its own on all cores; CPU time tells what a busy neighbour changes less. The page is then opened in Chromium,
-where there is one.
+Both score the same PNG files (PSNR, SSIM, MAE, MSE; lumen adds its statistics) and must agree to 1e-6. lumen runs in a
+process of its own on all cores; CPU time depends less on other load than elapsed time. The page is then opened in
+Chromium, if it is installed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 SIZE = (400, 600)
-DIFFERENT = 25  # pictures that differ; they are read and scored as often as there are names
+DIFFERENT = 25  # distinct pictures; further names are links to them
 
 
 def make_pairs(folder: Path, count: int) -> None:
-    """Write `low/` and `high/`: smooth pictures with noise, which compress about as photographs do; then copies."""
+    """Write `low/` and `high/`: smooth pictures with noise, which compress about as well as photographs, and links."""
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     for name in ("low", "high"):
         (folder / name).mkdir()
@@ -50,7 +50,7 @@ def make_pairs(folder: Path, count: int) -> None:
 
 
 def plain_loop(folder: Path) -> list[dict[str, float]]:
-    """Score as people do: one after the other, with scikit-image."""
+    """Score pair after pair with scikit-image."""
     import skimage.metrics
 
     measures: Any = skimage.metrics
@@ -105,7 +105,7 @@ def compare(folder: Path) -> dict[str, dict[str, float]]:
     """Score the pairs of a folder both ways.
 
     Returns:
-        What each took, and under `difference` the largest one of each measure.
+        Time and memory of each, and under `difference` the largest difference of each measure.
     """
     theirs, plain = timed(
         [sys.executable, __file__, "--loop", str(folder)], folder, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"
@@ -118,7 +118,7 @@ def compare(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def page(folder: Path) -> dict[str, float]:
-    """Make the page of a folder and open it; return its size in MB and the seconds until it is painted."""
+    """Write the page of a folder and open it; return its size in MB and the seconds until it is painted."""
     _, used = timed(eval_command("--baseline", "gamma", "--report", "page.html"), folder)
     found = {"s": used["s"], "MiB": used["MiB"], "page MB": (folder / "page.html").stat().st_size / 1e6}
     sys.path.insert(0, str(ROOT))
@@ -126,7 +126,7 @@ def page(folder: Path) -> dict[str, float]:
 
     if find_chromium():
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, Browser(Path(profile)) as browser:
-            browser.open(folder / "page.html", width=800)  # once, so that Chromium itself has started
+            browser.open(folder / "page.html", width=800)  # once before timing, so that Chromium has started
             found["page opens in s"] = min(browser.open(folder / "page.html") for _ in range(3))
             assert browser.complaints == []
     return found

@@ -35,7 +35,7 @@ from PIL import Image
 
 from lumen.codecs.codec import displayed_8bit, encode_picture, read_picture, write_picture
 from lumen.config import EnhanceOptions, RuntimeOptions
-from lumen.enhance.windows import window_px
+from lumen.enhance.tile_size import window_px
 from lumen.files.atomic import TEMP_SUFFIX
 from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import area_thumbnail, thumbnail_for

@@ -31,6 +31,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from lumen.config import EnhanceOptions  # noqa: E402
+
 SEEDS = (
     "jpeg-everything.jpg",
     "jpeg-progressive.jpg",
@@ -238,7 +240,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     parser.add_argument("--memory", type=int, default=2 << 30, help="bytes a worker may take for its mutants")
-    parser.add_argument("--max-pixels", type=int, default=512_000_000)
+    parser.add_argument("--max-pixels", type=int, default=EnhanceOptions.max_pixels)
     parser.add_argument("--limit", type=float, default=5.0, help="seconds for one mutant")
     parser.add_argument("--start-limit", type=float, default=120.0, help="seconds for a worker to start")
     parser.add_argument("--keep", type=Path, help="folder for the mutants that are findings")

@@ -1,4 +1,4 @@
-"""Fits what NIQE takes for natural, and shows what its scores do: on untouched photographs, blurred, noisy, compressed.
+"""Fits a NIQE model to photographs, and scores photographs untouched, blurred, noisy and compressed.
 
 python benchmarks/niqe.py fit BSDS500/data/images -o lumen/data/niqe.json
 python benchmarks/niqe.py try KODAK [--model OTHER.npz]
@@ -26,7 +26,7 @@ Gray = NDArray[np.uint8]
 
 
 def pictures(folder: Path) -> Iterator[Gray]:
-    """Yield the luma of all pictures below a folder, in order of their names."""
+    """Yield the luma of all pictures below a folder, sorted by name."""
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES and path.is_file():
             yield np.asarray(gray_of(displayed_8bit(read_picture(path))), np.uint8)

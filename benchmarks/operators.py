@@ -2,7 +2,7 @@
 
 Several files take turns, so that a busy neighbour hurts all alike: read the ratios.
 
-    python benchmarks/operators.py lumen/data/lumen-s.onnx new.onnx
+    python benchmarks/operators.py lumen/data/lumen-s.onnx other.onnx
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -48,7 +49,7 @@ def inputs(session: Any, side: int) -> dict[str, Any]:
 
 
 def run_tile(session: Any, feeds: dict[str, Any]) -> float:
-    """Enhance a tile, without what is decided once per picture in contract 2; return the CPU seconds it took."""
+    """Enhance a tile, without the half of contract 2 that is run once per picture; return the CPU seconds it took."""
     options = onnxruntime.RunOptions()
     options.only_execute_path_to_fetches = True
     start = time.process_time()
@@ -71,19 +72,15 @@ def main() -> None:
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--side", type=int, default=512, help="Of the tile, in pixels.")
     parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp"), help="Where onnxruntime writes its profiles.")
     args = parser.parse_args()
-    sessions = [open_profiled(path, args.folder) for path in args.models]
-    feeds = [inputs(session, args.side) for session in sessions]
-    for session, values in zip(sessions, feeds, strict=True):
-        run_tile(session, values)
-    rounds = [
-        [run_tile(session, values) for session, values in zip(sessions, feeds, strict=True)] for _ in range(args.runs)
-    ]
-    for index, (path, session) in enumerate(zip(args.models, sessions, strict=True)):
-        profile = Path(session.end_profiling())
-        parts = ", ".join(f"{name} {100 * share:.1f}" for name, share in shares(profile).most_common(12))
-        profile.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        sessions = [open_profiled(path, Path(folder)) for path in args.models]
+        feeds = [inputs(session, args.side) for session in sessions]
+        turns = range(args.runs + 1)  # the first one warms up
+        rounds = [[run_tile(*each) for each in zip(sessions, feeds, strict=True)] for _ in turns][1:]
+        profiles = [shares(Path(session.end_profiling())) for session in sessions]
+    for index, (path, profile) in enumerate(zip(args.models, profiles, strict=True)):
+        parts = ", ".join(f"{name} {100 * share:.1f}" for name, share in profile.most_common(12))
         seconds = statistics.median(row[index] for row in rounds) / args.side**2 * 1e6
         ratio = statistics.median(row[index] / row[0] for row in rounds)
         print(f"{path}: {seconds:.3f} CPU s/MP, {ratio:.3f} of the first; %: {parts}")

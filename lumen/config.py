@@ -179,10 +179,12 @@ class BatchOptions(ResultOptions):
         if not self.in_place and self.output is None:
             raise UsageError("expected --out DIR for the results, or --in-place to replace the inputs")
         if self.in_place and (self.suffix or self.format != "same"):
-            raise UsageError("expected --in-place without --suffix and --format: the files keep their names")
+            raise UsageError(
+                "--in-place cannot be combined with --suffix or --format, because the files keep their names"
+            )
         if self.in_place and self.compare:
             raise UsageError(
-                "expected --compare with --out: beside its original a comparison would be taken for a picture"
+                "--compare cannot be combined with --in-place, because the next run would take comparisons for pictures"
             )
         super().__post_init__()
         if "" in (*self.include, *self.exclude):

@@ -1,13 +1,12 @@
-"""Find out what works on this machine by trying it, and why the rest does not."""
+"""Try what works on this machine, and report why the rest does not."""
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +14,8 @@ import numpy as np
 
 from lumen.config import RuntimeOptions
 from lumen.errors import LumenError
+from lumen.extras import Package
+from lumen.imaging.formats import CODECS, Codec
 from lumen.runtime.devices import (
     cuda_device_count,
     missing_cuda_library,
@@ -28,17 +29,15 @@ from lumen.runtime.open import open_model
 from lumen.spec import SampleType
 from lumen.version import __version__
 
-DEEP = ("png", "tiff")  # formats that hold 16 bits a sample
-
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was tried.
+    """The result of one check.
 
     Attributes:
-        name: What.
-        status: `ok`, `no` (not there, and not needed), `warning`, or `broken` (lumen needs it).
-        detail: What was found, or why it does not work and what to do; one line.
+        name: What was checked.
+        status: `ok`, `no` (missing, but not needed), `warning`, or `broken` (lumen needs it).
+        detail: One line: what was found, or why it does not work and what to do.
     """
 
     name: str
@@ -47,7 +46,7 @@ class Check:
 
 
 def diagnose() -> Iterator[Check]:
-    """Yield one check after the other, each when it has been tried."""
+    """Yield the checks one by one, as they are done."""
     yield Check(name="lumen", status="ok", detail=f"{__version__} on Python {platform.python_version()}")
     yield _check_onnxruntime()
     yield Check(
@@ -56,7 +55,7 @@ def diagnose() -> Iterator[Check]:
     yield _check_cuda()
     yield from _check_models()
     yield from _check_formats()
-    yield _check_extra("train", "torch")
+    yield _check_package(Package(name="torch", module="torch", extra="train"))
 
 
 def _check_onnxruntime() -> Check:
@@ -86,7 +85,7 @@ def _check_cuda() -> Check:
         except LumenError as error:
             return Check(name="cuda", status="warning", detail=str(error))
         return Check(name="cuda", status="ok", detail=f"a model runs on {', '.join(devices)}")
-    # Without a model to open, loading the libraries is the best there is to try.
+    # Without a model to open, only loading the libraries can be tried.
     if missing_cuda_library() is not None:
         return Check(name="cuda", status="warning", detail=why_no_cuda())
     return Check(name="cuda", status="ok", detail=f"{count} devices, the libraries load")
@@ -113,60 +112,62 @@ def _check_model(name: str, sample: SampleType) -> Check:
         level = model.brightness(np.full((model.spec.thumbnail_px, model.spec.thumbnail_px, 3), 0.05, np.float32))
     except LumenError as error:
         return Check(name=label, status="broken", detail=str(error))
-    return Check(name=label, status="ok", detail=f"runs; brings a level of 5 % to {level:.0%}")
+    return Check(name=label, status="ok", detail=f"runs; brightens a level of 5 % to {level:.0%}")
 
 
 def _check_formats() -> Iterator[Check]:
     try:
-        from lumen.codecs.avif import why_unavailable
-        from lumen.imaging.formats import STORABLE
+        import_module("lumen.codecs.codec")
     except ImportError as error:
         detail = f"the picture libraries cannot be loaded ({error}); install lumen again"
         yield Check(name="formats", status="broken", detail=detail)
         return
-    for kind, storage in STORABLE.items():
-        if kind == "heif" and (extra := _check_extra("heif", "pillow_heif")).status == "no":
-            yield extra
-        elif kind == "avif" and (reason := why_unavailable()):
-            yield Check(name=kind, status="warning", detail=reason)
-        else:
-            yield _check_format(kind, storage.suffix)
-    yield Check(name="gif", status="ok", detail="reads; results are stored as PNG")
-    yield _check_extra("raw", "rawpy")
+    for codec in CODECS.values():
+        yield _check_format(codec)
 
 
-def _check_format(kind: str, suffix: str) -> Check:
-    """Write and read a small picture in every depth the format holds."""
-    depths: list[SampleType] = ["uint8", "uint16"] if kind in DEEP else ["uint8"]
+def _check_format(codec: Codec) -> Check:
+    """Write and read a small picture in every depth of a format; formats that are only read are not tried."""
+    from lumen.codecs.interface import why_not_writable
+
+    if codec.package and (codec.stored_as or not codec.package.is_installed()):
+        return _check_package(codec.package)
+    if codec.stored_as:
+        return Check(
+            name=codec.name, status="ok", detail=f"reads; results are stored as {CODECS[codec.stored_as].label}"
+        )
+    if reason := why_not_writable(codec):
+        return Check(name=codec.name, status="warning", detail=reason)
+    depths: list[SampleType] = ["uint8", "uint16"] if codec.bits == 16 else ["uint8"]
     for sample in depths:
         try:
-            fault = _round_trip(suffix, sample)
+            fault = _round_trip(codec, sample)
         except (LumenError, ImportError, OSError) as error:
             fault = str(error)
         if fault:
-            return Check(name=kind, status="broken", detail=f"{sample}: {fault}")
+            return Check(name=codec.name, status="broken", detail=f"{sample}: {fault}")
     bits = " and ".join(sample.removeprefix("uint") for sample in depths)
-    return Check(name=kind, status="ok", detail=f"reads and writes {bits} bits")
+    return Check(name=codec.name, status="ok", detail=f"reads and writes {bits} bits")
 
 
-def _round_trip(suffix: str, sample: SampleType) -> str:
-    """Return what is wrong with a picture that was written and read, an empty text when nothing is."""
+def _round_trip(codec: Codec, sample: SampleType) -> str:
+    """Return the fault of a picture after writing and reading it, or an empty string."""
     from lumen.codecs.codec import read_picture, write_picture
-    from lumen.imaging.formats import SUFFIXES
     from lumen.imaging.picture import Picture
 
     level = np.iinfo(sample).max // 3
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "probe" + suffix)
-        write_picture(Picture(pixels=np.full((16, 16, 3), level, sample), format=SUFFIXES[suffix]), path)
+        path = Path(folder, "probe" + codec.suffixes[0])
+        write_picture(Picture(pixels=np.full((16, 16, 3), level, sample), format=codec.name), path)
         found = read_picture(path)
     if found.sample == sample and abs(int(found.pixels.max()) - level) <= 3:
         return ""
-    return f"level {level} came back as level {found.pixels.max()} of {found.sample}"
+    return f"wrote level {level}, read level {found.pixels.max()} of {found.sample}"
 
 
-def _check_extra(extra: str, module: str) -> Check:
-    """Tell whether an optional package is there, without the seconds that importing it takes."""
-    if importlib.util.find_spec(module) is None:
-        return Check(name=extra, status="no", detail=f"{module} is missing; pip install 'lumen-enhance[{extra}]'")
-    return Check(name=extra, status="ok", detail=f"{module} {metadata.version(module)}")
+def _check_package(package: Package) -> Check:
+    """Check whether an optional package is installed, without importing it, which takes seconds."""
+    if package.is_installed():
+        return Check(name=package.extra, status="ok", detail=f"{package.module} {metadata.version(package.module)}")
+    detail = f"{package.module} is missing; pip install 'lumen-enhance[{package.extra}]'"
+    return Check(name=package.extra, status="no", detail=detail)

@@ -1,4 +1,4 @@
-"""Every error lumen raises on purpose, and the exit code each one ends a command with.
+"""The errors that lumen raises on purpose, and the exit code of each.
 
 ::
 
@@ -7,21 +7,21 @@
     ├── PictureError               3  one picture cannot be processed (batches go on)
     │   ├── DecodeError               the file is damaged or not a picture
     │   ├── UnsupportedError          a sound picture of a kind lumen does not handle
-    │   ├── EncodeError               the result cannot be stored in the asked format
-    │   ├── NotFiniteError            the model gave NaN or infinity, and no sound result
+    │   ├── EncodeError               the result cannot be stored in the requested format
+    │   ├── NotFiniteError            the model gave NaN or infinity
     │   └── OutOfMemoryError          too little memory even for the smallest window
     ├── DataError                  3  pairs missing, sizes that differ, an empty data set
-    ├── TrainingError              3  a training broke down and did not recover
+    ├── TrainingError              3  training failed with NaN or infinite gradients
     ├── NothingToDoError           4  no input matched
-    ├── UnavailableError           5  something needed is not there
-    │   ├── DeviceError               CUDA asked for and not usable
+    ├── UnavailableError           5  something that is needed is missing
+    │   ├── DeviceError               CUDA was requested and cannot be used
     │   ├── ModelError                a model file is missing, damaged or of another contract
     │   └── MissingExtraError         an optional package is not installed
     └── OutputError                6  the output cannot be written
         ├── DiskFullError             no space left
         └── LockedError               another run holds the output folder
 
-A message is one line: what was expected, what came, what to do.
+A message is one line: what was expected, what was given, what to do.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Exit(IntEnum):
 
 
 class LumenError(Exception):
-    """Base of all errors raised on purpose; `exit_code` is what a command ends with."""
+    """Base of all errors raised on purpose; `exit_code` is the exit code of the command."""
 
     exit_code: Exit = Exit.INTERNAL
 
@@ -56,7 +56,7 @@ class UsageError(LumenError):
 
 
 class PictureError(LumenError):
-    """One picture cannot be processed; a batch records it and goes on."""
+    """One picture cannot be processed; a batch records it and continues."""
 
     exit_code = Exit.SOME_FAILED
 
@@ -70,7 +70,7 @@ class UnsupportedError(PictureError):
 
 
 class EncodeError(PictureError):
-    """The result cannot be stored in the asked format."""
+    """The result cannot be stored in the requested format."""
 
 
 class NotFiniteError(PictureError):
@@ -88,7 +88,7 @@ class DataError(LumenError):
 
 
 class TrainingError(LumenError):
-    """The gradients of a training are no numbers any more; its last sound state is kept."""
+    """Training failed with NaN or infinite gradients; the last good state is kept."""
 
     exit_code = Exit.SOME_FAILED
 
@@ -100,13 +100,13 @@ class NothingToDoError(LumenError):
 
 
 class UnavailableError(LumenError):
-    """Something the command needs is not there."""
+    """Something that the command needs is missing."""
 
     exit_code = Exit.UNAVAILABLE
 
 
 class DeviceError(UnavailableError):
-    """The asked device cannot be used."""
+    """The requested device cannot be used."""
 
 
 class ModelError(UnavailableError):
@@ -132,7 +132,7 @@ class LockedError(OutputError):
 
 
 def reason_of(error: BaseException) -> str:
-    """Return one line for people."""
+    """Return the reason as one line for people."""
     if isinstance(error, LumenError):
         return str(error)
     if isinstance(error, MemoryError):

@@ -1,17 +1,18 @@
-"""Optional packages: one clear line when an extra is not installed."""
+"""Optional packages, and a clear message if one is not installed."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from lumen.errors import MissingExtraError
 
 
 @contextmanager
 def require_extra(extra: str) -> Iterator[None]:
-    """Turn a failed import inside the block into a line that names the extra.
+    """Turn a failed import inside the block into an error that names the extra.
 
     Raises:
         MissingExtraError: A package of the extra is missing.
@@ -25,14 +26,33 @@ def require_extra(extra: str) -> Iterator[None]:
 
 
 def is_installed(module: str) -> bool:
-    """Tell whether an optional package is there, without importing it."""
+    """Return whether an optional package is installed, without importing it."""
     return importlib.util.find_spec(module) is not None
 
 
-def hint(what: str, package: str, extra: str, otherwise: str) -> str:
-    """Return the line for a file that only an extra can handle.
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """An optional package.
 
-    >>> hint("HEIF", "pillow-heif", "heif", "save it as JPEG")
-    "HEIF needs pillow-heif; install it with: pip install 'lumen-enhance[heif]', or save it as JPEG"
+    Attributes:
+        name: Name for pip.
+        module: Name for Python.
+        extra: Extra of lumen that installs it.
     """
-    return f"{what} needs {package}; install it with: pip install 'lumen-enhance[{extra}]', or {otherwise}"
+
+    name: str
+    module: str
+    extra: str
+
+    def is_installed(self) -> bool:
+        """Return whether it is installed, without importing it."""
+        return is_installed(self.module)
+
+    def hint(self, what: str, otherwise: str) -> str:
+        """Return the message for a file that only this package can handle.
+
+        >>> heif = Package(name="pillow-heif", module="pillow_heif", extra="heif")
+        >>> heif.hint("HEIF", "save it as JPEG")
+        "HEIF needs pillow-heif; install it with: pip install 'lumen-enhance[heif]', or save it as JPEG"
+        """
+        return f"{what} needs {self.name}; install it with: pip install 'lumen-enhance[{self.extra}]', or {otherwise}"

@@ -1,4 +1,4 @@
-"""The one list of network architectures. Strings, so that reading it imports no torch."""
+"""The list of network architectures. The classes are named by strings, so that reading it does not import torch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Architecture:
     """A network lumen can train and export.
 
     Attributes:
-        name: What recipes and checkpoints call it.
-        target: `module:Class`, imported only when the network is built.
+        name: Its name in recipes and checkpoints.
+        target: `module:Class`, imported when the network is built.
         summary: One line for people.
     """
 
@@ -43,7 +43,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     ),
     Architecture(
         name="mirnet-cbam",
-        target="lumen.models.mirnet_cbam:CBAMMIRNet",
+        target="lumen.models.mirnet_keras:CBAMMIRNet",
         summary="the tutorials' MIRNet with the attention of CBAM",
     ),
     Architecture(

@@ -1,16 +1,16 @@
-"""What inference must know about a model, and how it travels inside the ONNX file.
+"""The spec of a model, and the contract of its inputs and outputs.
 
 A model is one ONNX file that follows one of two contracts::
 
     tiles       uint8   [N, H, W, 3]   pieces of one or more pictures, sRGB; H, W multiples of `align`
     thumbnails  float32 [M, h, w, 3]   the whole picture of each tile, area-averaged, in [0, 1]; M = 1 or N
-    ev          float32 [M]            exposure asked for, in stops, relative to the model's own choice
+    ev          float32 [M]            requested exposure in stops, relative to the model's own choice
     ->
     enhanced    uint8   [N, H, W, 3]
-    brightness  float32 [M]            mean sRGB level in [0, 1] the output aims at (after `ev`)
-    finite      bool    [N]            whether a tile came out without NaN and infinity; older files lack it
+    brightness  float32 [M]            target mean sRGB level in [0, 1] of the output (after `ev`)
+    finite      bool    [N]            whether the result of a tile is free of NaN and infinity; older files lack it
 
-That is contract 1. In contract 2 what is decided once per picture is a vector, computed apart from the tiles::
+This is contract 1. In contract 2, what is decided once per picture is a vector, computed apart from the tiles::
 
     thumbnails, ev  as above
     ->
@@ -22,11 +22,11 @@ That is contract 1. In contract 2 what is decided once per picture is a vector, 
     ->
     enhanced, finite                   as above
 
-Both halves stand in one graph and share nothing: whoever asks for the outputs of one half may feed any values of the
-right shape to the other. K is the size of `tones` in the graph.
+Both halves are in one graph and share nothing: to get the outputs of one half, the other may be fed any values of the
+right shape. K is the size of `tones` in the graph.
 
-`uint16` replaces `uint8` in the 16-bit twin. `finite` is there because integers cannot show that a number was none. The
-facts below are stored in the file's `metadata_props`, so the runtime needs neither torch nor the code of the network.
+In the 16-bit file of a model, `uint16` replaces `uint8`. `finite` exists because integers cannot represent NaN. The
+spec is stored in the file's `metadata_props`, so that the runtime needs neither torch nor the code of the network.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from lumen.errors import ModelError
 
 CONTRACTS = (1, 2)
 PREFIX = "lumen."
-LATER = frozenset({"precision", "thumbnail", "tone_size"})  # facts that files from before them may lack
+LATER = frozenset({"precision", "thumbnail", "tone_size"})  # fields that older files may lack
 
 SampleType = Literal["uint8", "uint16"]
 Precision = Literal["fp32", "fp16"]
@@ -49,15 +49,15 @@ ThumbnailKind = Literal["square", "fit"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """Facts about one exported model.
+    """Spec of one exported model.
 
     Attributes:
-        name: What users type after `--model`, such as `lumen-s`.
+        name: Name for `--model`, such as `lumen-s`.
         architecture: Key in `lumen.registry.ARCHITECTURES`.
-        hyperparameters: Keyword arguments that rebuild the network.
+        hyperparameters: Keyword arguments of the network.
         sample: Integer type of `tiles` and `enhanced`.
         align: Tile origins and sizes are multiples of this many pixels.
-        halo_px: Pixels around a tile's core after which the result equals the whole picture's.
+        halo_px: Pixels around a tile's core that make its result equal to that of the whole picture.
         edge_px: Pixels of reflection added around the whole picture, a multiple of `align`.
         thumbnail_px: Longest side of the thumbnail.
         bytes_per_px: Working memory of one inference, in bytes per tile pixel.
@@ -65,10 +65,11 @@ class ModelSpec:
         parameters: Number of trained values.
         weights_sha256: Digest of the checkpoint's weights.
         training: Data, recipe and measured scores, for people; JSON values only.
-        precision: Of the weights and the costly part of the computation; `fp16` files are for 8-bit pictures.
+        contract: 1 or 2, as above.
+        precision: Precision of the weights and of most of the computation; `fp16` files are for 8-bit pictures.
         tone_size: K of contract 2; 0 in contract 1.
-        thumbnail: `square`: h = w = `thumbnail_px`, whatever the picture's aspect. `fit`: in the picture's aspect, with
-            sides in multiples of `align`; a picture up to that size is its own thumbnail.
+        thumbnail: `square`: h = w = `thumbnail_px`, whatever the picture's aspect ratio. `fit`: the picture's aspect
+            ratio, with sides in multiples of `align`; a picture up to that size is its own thumbnail.
     """
 
     name: str
@@ -113,15 +114,15 @@ class ModelSpec:
         return 255 if self.sample == "uint8" else 65535
 
     def to_metadata(self) -> dict[str, str]:
-        """Return the facts as ONNX `metadata_props`, each value as JSON under a `lumen.` key."""
+        """Return the fields as ONNX `metadata_props`, each as JSON under a `lumen.` key."""
         return {PREFIX + f.name: json.dumps(getattr(self, f.name), sort_keys=True) for f in fields(self)}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> ModelSpec:
-        """Rebuild a spec from ONNX `metadata_props`.
+        """Return the spec from ONNX `metadata_props`.
 
         Raises:
-            ModelError: The file was not exported by lumen, or a fact is missing or malformed.
+            ModelError: The file was not exported by lumen, or a field is missing or malformed.
         """
         if PREFIX + "contract" not in metadata:
             raise ModelError("this ONNX file carries no lumen metadata; make one with `lumen export-onnx`")

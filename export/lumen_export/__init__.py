@@ -1,1 +1,1 @@
-"""From a checkpoint to one ONNX file that inference needs nothing else for."""
+"""Exports a checkpoint to ONNX files that need nothing else at inference."""

@@ -1,4 +1,7 @@
-"""List the models in `lumen/data` with their digests: run `python -m lumen_export.bundle` after exporting into it."""
+"""Writes `models.json`, the list of models in `lumen/data` with their digests.
+
+Run `python -m lumen_export.bundle` after exporting into that folder.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,7 @@ from lumen.runtime.model_files import DATA, HALF, INDEX
 from lumen_export.export import SAMPLES, variant_path
 
 
-def describe_file(path: Path) -> dict[str, object]:
-    """Return a file's name, SHA-256 in hex and size in bytes."""
+def _described(path: Path) -> dict[str, object]:
     content = path.read_bytes()
     return {"file": path.name, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
 
@@ -19,7 +21,7 @@ def describe_file(path: Path) -> dict[str, object]:
 def bundle(folder: Path = DATA) -> Path:
     """Write `models.json` for all models in a folder and return its path."""
     models = [
-        {"name": path.stem, "files": {sample: describe_file(variant_path(path, sample)) for sample in SAMPLES}}
+        {"name": path.stem, "files": {sample: _described(variant_path(path, sample)) for sample in SAMPLES}}
         for path in sorted(folder.glob("*.onnx"))
         if not path.stem.endswith((".u16", HALF))
     ]

@@ -1,4 +1,4 @@
-"""How much memory one inference takes per pixel of a tile, measured."""
+"""Measures how much memory one inference takes per pixel of a tile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from lumen.errors import ModelError
 
 SIDES_PX = (256, 1024)
-HEAVY_SIDES_PX = (128, 512)  # of networks that would take minutes for the larger ones
+HEAVY_SIDES_PX = (128, 512)  # for networks that would take minutes on the larger ones
 SEEN_PX = 64
 MARGIN = 1.1
 PROBE = """
@@ -40,7 +40,7 @@ else:
 def peak_kib(path: Path, side: int) -> int:
     """Return the peak resident memory, in KiB, of a fresh process that runs one tile of side x side pixels.
 
-    A thumbnail of no fixed size is small: what one takes does not depend on the tile.
+    A thumbnail whose size is free is given small: its memory does not depend on the tile.
     """
     done = subprocess.run(
         [sys.executable, "-c", PROBE, str(path), str(side), str(SEEN_PX)], capture_output=True, text=True, check=False

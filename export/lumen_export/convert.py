@@ -1,4 +1,4 @@
-"""Trace a network into an ONNX graph that follows the contract."""
+"""Traces a network into an ONNX graph that follows the contract of `lumen.spec`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,9 @@ TORCH_SAMPLES = {"uint8": torch.uint8, "uint16": torch.uint16}
 
 
 def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
-    """Trace a network with free batch, height, width and number of thumbnails.
+    """Trace a network on the CPU into a graph without lumen's metadata, and set the network to evaluation mode.
 
-    Args:
-        network: On the CPU; its mode is set to evaluation.
-        sample: Integer type of the tiles.
-
-    Returns:
-        The graph, without lumen's metadata.
+    Batch, height, width and number of thumbnails are left free.
     """
     module = model_of(network, TORCH_SAMPLES[sample])
     side = 8 * network.align
@@ -95,22 +90,22 @@ def _fix_scales(model: onnx.ModelProto, inputs: Mapping[str, torch.Tensor]) -> N
 
 
 def sides(name: str, align: int) -> Any:
-    """Return a free size in multiples of `align`."""
+    """Return a free size, in multiples of `align`."""
     free = Dim(name, min=1, max=1 << 14)
     return free if align == 1 else align * free
 
 
 def example_thumbnail(network: Network) -> tuple[int, int]:
-    """Return height and width of a thumbnail to trace with: the one there is, or small ones unlike the tile's sides."""
+    """Return height and width of the thumbnail to trace with: the fixed size, or one unlike the tile's size."""
     if network.thumbnail == "square":
         return network.thumbnail_px, network.thumbnail_px
     return 6 * network.align, 7 * network.align
 
 
 def _free_thumbnails(model: onnx.ModelProto) -> None:
-    """Name the number of thumbnails apart from the number of tiles: one picture's thumbnail serves all its tiles.
+    """Give the number of thumbnails another name than the number of tiles: one thumbnail may serve many tiles.
 
-    Also between input and output: onnxruntime puts values of one described shape into one buffer.
+    Inner values are renamed too: onnxruntime reuses one buffer for values whose shapes have the same names.
     """
     per_tile = {"tiles"}.union(*(node.output for node in tile_nodes(model)))
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):

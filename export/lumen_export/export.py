@@ -1,4 +1,4 @@
-"""From a checkpoint to the ONNX files of a model, checked before they stand under their names."""
+"""Exports a checkpoint to the ONNX files of a model; they get their names only after all checks."""
 
 from __future__ import annotations
 
@@ -27,24 +27,18 @@ from lumen_export.tile_safety import tile_faults
 from lumen_export.verify import TILES, Agreement, compare
 
 COST_SIDE_PX = 1024
-HEAVY_GMACS_PER_MP = 500.0  # beyond this, what is measured and compared is smaller: a tile takes a minute
+HEAVY_GMACS_PER_MP = 500.0  # above this a tile takes a minute, so less is measured and compared
 HEAVY_TILES = 6
 SAMPLES: tuple[SampleType, ...] = ("uint8", "uint16")
 
 Variant = tuple[SampleType, Precision]
 FULL_VARIANTS: tuple[Variant, ...] = tuple((sample, "fp32") for sample in SAMPLES)
-HALF_VARIANT: Variant = ("uint8", "fp16")  # the 11 bits of a half-precision number are too few for 16-bit pictures
+HALF_VARIANT: Variant = ("uint8", "fp16")  # only 8-bit: a half-precision number has 11 bits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What an export gave.
-
-    Attributes:
-        files: The written files: 8-bit, 16-bit, then half precision where it was asked for.
-        spec: Facts stored in the 8-bit file.
-        agreements: Differences between torch and onnxruntime; empty when not checked.
-    """
+    """The written files, the facts stored in the 8-bit one, and the agreements with torch; none if not checked."""
 
     files: tuple[Path, ...]
     spec: ModelSpec
@@ -53,13 +47,7 @@ class Exported:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedNetwork:
-    """A trained network and what is known of it.
-
-    Attributes:
-        network: On the CPU, in evaluation mode.
-        architecture: Key in `lumen.registry.ARCHITECTURES`.
-        training: For the model's facts, JSON values.
-    """
+    """A network on the CPU, in evaluation mode, and what is known about its training, as JSON values."""
 
     network: Network
     architecture: str
@@ -67,28 +55,25 @@ class TrainedNetwork:
 
 
 def read_network(path: Path, architecture: str | None = None) -> TrainedNetwork:
-    """Read a checkpoint of `lumen train` or, where an architecture is named, the weights of its public release.
+    """Read a checkpoint of `lumen train` or, if an architecture is given, the weights of its public release.
 
     Raises:
         UsageError: No release of that architecture is known.
-        ModelError: The file is missing or damaged, or holds something else.
+        ModelError: The file is missing or damaged, or contains something else.
     """
     if architecture is not None:
         network = read_release(path, architecture)
         return TrainedNetwork(network=network, architecture=architecture, training={"released_as": path.name})
     checkpoint = load_checkpoint(path)
-    facts = {
-        "recipe": checkpoint.recipe["name"],
-        "iterations": checkpoint.iteration,
-        "seed": checkpoint.recipe["seed"],
-        **checkpoint.facts,
-    }
-    known = str(checkpoint.recipe["network"]["architecture"])
-    return TrainedNetwork(network=checkpoint.network(), architecture=known, training=facts)
+    recipe = checkpoint.recipe
+    facts = {"recipe": recipe["name"], "iterations": checkpoint.iteration, "seed": recipe["seed"], **checkpoint.facts}
+    return TrainedNetwork(
+        network=checkpoint.network(), architecture=str(recipe["network"]["architecture"]), training=facts
+    )
 
 
 def variant_path(path: Path, sample: SampleType, precision: Precision = "fp32") -> Path:
-    """Return where a file goes: `M.onnx`, and beside it `M.u16.onnx` and, in half precision, `M.fp16.onnx`."""
+    """Return the path of a variant of `M.onnx`: itself, `M.u16.onnx` for 16 bit, `M.fp16.onnx` for half precision."""
     if precision == "fp16":
         return half_of(path)
     return path if sample == "uint8" else path.with_name(f"{path.stem}.u16{path.suffix}")
@@ -104,7 +89,7 @@ def weights_digest(network: Network) -> str:
 
 
 def spec_of(trained: TrainedNetwork, name: str, scores: Mapping[str, Any]) -> ModelSpec:
-    """Measure and collect the facts of a model; memory is filled in once there is a file."""
+    """Measure and collect the facts of a model; memory is measured later, on the file."""
     side, network = COST_SIDE_PX, trained.network
     return ModelSpec(
         name=name,
@@ -136,20 +121,20 @@ def export_checkpoint(
     precision: Precision = "fp32",
     architecture: str | None = None,
 ) -> Exported:
-    """Write `out` and its 16-bit twin.
+    """Write the 8-bit and 16-bit pair of model files, and half precision if requested.
 
     Args:
-        checkpoint_path: A file of `lumen train`, whose averaged weights are exported; or of a public release.
+        checkpoint_path: A file of `lumen train`, whose averaged weights are exported, or of a public release.
         out: Path of the 8-bit file, ending in `.onnx`.
         name: Name stored in the files; the stem of `out` by default.
         scores: Measured scores stored in the files, JSON values.
-        check: Whether torch and onnxruntime are compared first.
-        precision: `fp16` adds an 8-bit file in half precision; the others are there for what it cannot hold.
-        architecture: Of the public release; None for a file of `lumen train`.
+        check: Whether to compare torch and onnxruntime first.
+        precision: `fp16` adds an 8-bit file in half precision; the fp32 files serve where its range is too small.
+        architecture: That of the public release; None for a file of `lumen train`.
 
     Raises:
-        UsageError: `out` does not end in `.onnx`, or ends in `.fp16.onnx`; no release of the architecture is known.
-        ModelError: The checkpoint is damaged, the graph is not safe in tiles, or the results differ.
+        UsageError: `out` does not end in `.onnx`, or ends in `.fp16.onnx`; no release of this architecture is known.
+        ModelError: The checkpoint is damaged, tiles would show in the results, or torch and onnxruntime differ.
         OutputError: The files cannot be written.
     """
     if out.suffix != ".onnx" or out == half_of(out):
@@ -164,25 +149,20 @@ def export_checkpoint(
             agreements = []
             for sample, kind in variants:
                 temporary = Path(folder) / variant_path(out, sample, kind).name
-                spec = write_model(_network_in(kind, trained), replace(spec, sample=sample, precision=kind), temporary)
+                network = deepcopy(trained.network) if kind == "fp16" else trained.network
+                if kind == "fp16":
+                    network.halve()
+                spec = write_model(network, replace(spec, sample=sample, precision=kind), temporary)
                 if check:
                     agreements.append(compare(trained.network, temporary, sample, count, precision=kind))
             files = tuple(variant_path(out, sample, kind) for sample, kind in variants)
             for file in files:
                 os.replace(Path(folder) / file.name, file)
-            if HALF_VARIANT not in variants:  # one of an earlier export would not belong to these
+            if HALF_VARIANT not in variants:  # one from an earlier export has other weights
                 half_of(out).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {out}: {error.strerror}") from error
     return Exported(files=files, spec=replace(spec, sample="uint8", precision="fp32"), agreements=tuple(agreements))
-
-
-def _network_in(precision: Precision, trained: TrainedNetwork) -> Network:
-    if precision == "fp32":
-        return trained.network
-    network = deepcopy(trained.network)
-    network.halve()
-    return network
 
 
 def _is_heavy(spec: ModelSpec) -> bool:
@@ -190,10 +170,10 @@ def _is_heavy(spec: ModelSpec) -> bool:
 
 
 def write_model(network: Network, spec: ModelSpec, path: Path) -> ModelSpec:
-    """Trace, lint and write one file; return the spec with its memory measured.
+    """Trace, check and write one file; return the spec with the measured memory.
 
     Raises:
-        ModelError: The graph holds an operator that looks at a whole tile.
+        ModelError: The graph has an operator that reads a whole tile.
     """
     model = to_onnx(network, spec.sample)
     faults = tile_faults(model)

@@ -1,6 +1,8 @@
-"""How many pixels around a tile its result depends on, measured."""
+"""Measures the halo: how many pixels around a tile its result depends on."""
 
 from __future__ import annotations
+
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -10,15 +12,15 @@ from lumen.models import Network
 
 STEP_PX = 8
 LEAST_PX = 32
-REACHES_PX = (128, 256)  # tried one after the other: deep networks take long over large pictures
+REACHES_PX = (128, 256)  # tried in this order: deep networks take long on large pictures
 MOST_PX = REACHES_PX[-1]
 TOLERANCE = 0.05 / 255  # a twentieth of an 8-bit level
 CORE_PX = 64
-SEEN_PX = 64  # side of the thumbnail that stands for one of the picture's own size
+SEEN_PX = 64  # side of the thumbnail in place of one of the picture's own size
 
 
 def halo_pictures(side: int) -> dict[str, Tensor]:
-    """Return float [3, side, side] pictures in [0, 1] that are hard on halos."""
+    """Return float [3, side, side] pictures in [0, 1] that need large halos."""
     generator = torch.Generator().manual_seed(0)
     row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     wave = (torch.sin(row / 23.0) * torch.cos(column / 17.0) + 1) / 2
@@ -35,15 +37,10 @@ def halo_pictures(side: int) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def restored_core(network: Network, picture: Tensor, halo_px: int | None = None) -> Tensor:
-    """Return the middle of what a network makes of a picture, or of a window of it.
+    """Return the middle [3, 64, 64] of a network's result for a picture [3, H, W], or for a window of it, in [0, 1].
 
-    Args:
-        network: In evaluation mode.
-        picture: float [3, H, W] in [0, 1], H and W multiples of the network's align.
-        halo_px: What the window has around the middle, a multiple of the network's align; None takes the whole picture.
-
-    Returns:
-        float [3, 64, 64] in [0, 1].
+    The window has a margin of `halo_px` around the middle; None runs the whole picture. All three sizes are multiples
+    of the network's align.
     """
     whole = picture[None]
     side = network.thumbnail_px if network.thumbnail == "square" else SEEN_PX
@@ -52,54 +49,35 @@ def restored_core(network: Network, picture: Tensor, halo_px: int | None = None)
     margin = top if halo_px is None else halo_px
     window = slice(None) if halo_px is None else slice(top - halo_px, top + CORE_PX + halo_px)
     tile = whole[:, :, window, window].contiguous(memory_format=torch.channels_last)
-    # The curve of a network without a brightness of its own would only magnify what is to be measured.
+    # A network that predicts no brightness would apply a curve, which magnifies the differences to be measured.
     level = torch.tensor([0.45]) if network.predicts_brightness else None
     result, _ = network.enhance(tile, thumbnail, lambda chosen: chosen if level is None else level)
     return result[0, :, margin : margin + CORE_PX, margin : margin + CORE_PX].clamp(0, 1)
 
 
-def halo_error(network: Network, picture: Tensor, halo_px: int) -> float:
-    """Return the largest difference, in levels of [0, 1], of a cut core against the whole picture's result.
-
-    Args:
-        network: In evaluation mode.
-        picture: float [3, H, W] in [0, 1], H and W multiples of the network's align and over 64 + 2 * halo_px.
-        halo_px: Multiple of the network's align.
-    """
-    return _largest(restored_core(network, picture, halo_px) - restored_core(network, picture))
-
-
 def calibrate_halo(network: Network) -> int:
-    """Return the halo in pixels: the smallest that keeps the error under a twentieth of a level, and one step more.
+    """Return the halo in pixels: one step more than the smallest with an error under a twentieth of a level.
 
     Raises:
-        ModelError: Even 256 pixels are not enough: the network looks at the whole tile.
+        ModelError: Even 256 pixels are not enough: the network reads the whole tile.
     """
     step = max(STEP_PX, network.align)
     for reach_px in REACHES_PX:
         halo_px = _halo_within(network, reach_px, step)
         if halo_px is not None:
             return max(LEAST_PX, halo_px + step)
-    raise ModelError(f"a halo of {MOST_PX} px does not make tiles equal the whole picture; the body looks too far")
+    raise ModelError(f"even with a halo of {MOST_PX} px tiles differ from the whole picture; the network looks too far")
 
 
 def _halo_within(network: Network, reach_px: int, step: int) -> int | None:
-    """Return the smallest halo that is enough on pictures that reach so far beyond the core, None where none is."""
+    """Return the smallest halo that is enough on pictures reaching that far beyond the core, or None."""
     pictures = list(halo_pictures(CORE_PX + 2 * reach_px + 2 * step).values())
-    wholes: dict[int, Tensor] = {}
+    whole = cache(lambda index: restored_core(network, pictures[index]))
 
     def enough(halo_px: int) -> bool:
-        for index, picture in enumerate(pictures):
-            if index not in wholes:
-                wholes[index] = restored_core(network, picture)
-            if _largest(restored_core(network, picture, halo_px) - wholes[index]) > TOLERANCE:
-                return False
-        return True
+        differences = (restored_core(network, p, halo_px) - whole(index) for index, p in enumerate(pictures))
+        return all(difference.abs().max() <= TOLERANCE for difference in differences)
 
-    # A whole that reaches hardly further than the halo would prove little.
+    # A picture hardly larger than the window would prove little.
     most = reach_px if reach_px == MOST_PX else reach_px - 2 * step
     return next((halo_px for halo_px in range(step, most + 1, step) if enough(halo_px)), None)
-
-
-def _largest(difference: Tensor) -> float:
-    return float(difference.abs().max())

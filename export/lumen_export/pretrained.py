@@ -1,14 +1,13 @@
-"""Read the weights of public releases: a state dict under their names becomes one under lumen's.
+"""Reads the weights of public releases: a state dict with their names becomes one with lumen's names.
 
-Only MIRNet's authors' release is known. Its hyper-parameters are read off the names and shapes. What the network shares
-stands in its files several times, and must be the same each time.
+Only the release by MIRNet's authors is known. Its hyper-parameters follow from the names and shapes. Shared weights are
+stored several times in such a file, and all copies must be equal.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,29 +19,19 @@ from lumen.errors import ModelError, UsageError
 from lumen.models import Network, build_network
 from lumen.train.checkpoint import READ_FAULTS
 
-CONTAINER = "state_dict"  # what releases keep the weights under, beside the epoch and the optimiser
-PARALLEL = "module."  # what DataParallel puts before every name
-SHOWN = 3  # names in a message
+CONTAINER = "state_dict"  # key of the weights in a release, beside the epoch and the optimiser
+PARALLEL = "module."  # prefix that DataParallel adds to every name
+SHOWN = 3  # names shown in a message
 
-STEPS = {  # within one step down or up, by direction
-    "down": {
-        "conv1.weight": "top.0.weight",
-        "slope1.weight": "top.1.weight",
-        "conv2.weight": "top.2.weight",
-        "slope2.weight": "top.3.weight",
-        "conv3.weight": "top.5.weight",
-        "skip.weight": "bot.1.weight",
-    },
-    "up": {
-        "conv1.weight": "top.0.weight",
-        "slope1.weight": "top.1.weight",
-        "conv2.weight": "top.2.weight",
-        "slope2.weight": "top.3.weight",
-        "conv3.weight": "top.4.weight",
-        "skip.weight": "bot.1.weight",
-    },
+STEP = {  # names within one step down or up, in which the last convolution stands at another place
+    "conv1.weight": "top.0.weight",
+    "slope1.weight": "top.1.weight",
+    "conv2.weight": "top.2.weight",
+    "slope2.weight": "top.3.weight",
+    "skip.weight": "bot.1.weight",
 }
-FILTERS = ("top.4.filt", "bot.0.filt")  # the fixed blur, which lumen keeps no copies of
+STEPS = {"down": STEP | {"conv3.weight": "top.5.weight"}, "up": STEP | {"conv3.weight": "top.4.weight"}}
+FILTERS = ("top.4.filt", "bot.0.filt")  # the fixed blur, which lumen does not store
 UNIT = {
     "conv1.weight": "body.0.weight",
     "conv2.weight": "body.2.weight",
@@ -54,44 +43,32 @@ UNIT = {
 FUSION = {"squeeze.weight": "conv_du.0.weight", "slope.weight": "conv_du.1.weight"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Names:
-    """How lumen's names stand to a release's.
-
-    Attributes:
-        theirs: For each of lumen's names those of the release, all with the same values.
-        filters: Names of constants that lumen does not store.
-    """
-
-    theirs: Mapping[str, tuple[str, ...]]
-    filters: tuple[str, ...]
+# For each of lumen's names, those of the release, all with equal values.
+Names = dict[str, tuple[str, ...]]
 
 
 def read_release(path: Path, architecture: str) -> Network:
     """Build a network with the weights of a public release, on the CPU, in evaluation mode.
 
-    Args:
-        path: A file of `torch.save`: the state dict, or a mapping that holds it as `state_dict`. Tensors and plain
-            values only, nothing is unpickled.
-        architecture: Key in `lumen.registry.ARCHITECTURES`.
+    The file, by `torch.save`, holds the state dict, or a mapping with it under `state_dict`. Tensors and plain values
+    only; nothing else is unpickled.
 
     Raises:
         UsageError: No release of that architecture is known.
-        ModelError: The file is missing or damaged, or names or shapes are not those of the architecture.
+        ModelError: The file is missing or damaged, or its names or shapes are not those of the architecture.
     """
-    if architecture not in RELEASES:
+    if architecture != "mirnet":
         raise UsageError(
-            f"expected --architecture out of {', '.join(RELEASES)}, got {architecture!r}: checkpoints of `lumen train` "
-            "know their own"
+            f"expected --architecture out of mirnet, got {architecture!r}; a checkpoint of `lumen train` needs no "
+            "--architecture"
         )
-    hyperparameters_of, names_of = RELEASES[architecture]
     weights = read_weights(path)
     try:
-        hyperparameters = hyperparameters_of(weights)
+        hyperparameters = mirnet_hyperparameters(weights)
         network = build_network(architecture, **hyperparameters)
     except (LookupError, UsageError) as error:
-        raise ModelError(f"{path} holds no weights of {architecture} as released ({error})") from error
-    network.load_state_dict(translated(weights, network, names_of(hyperparameters), path))
+        raise ModelError(f"{path} does not contain weights of {architecture} as released ({error})") from error
+    network.load_state_dict(translated(weights, network, *mirnet_names(**hyperparameters), path))
     return network.eval()
 
 
@@ -99,7 +76,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Return the state dict in a file, without the prefix of DataParallel.
 
     Raises:
-        ModelError: The file is missing, damaged, or holds something else.
+        ModelError: The file is missing, damaged, or contains something else.
     """
     try:
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -107,7 +84,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"expected weights at {path}, found none") from error
     except READ_FAULTS as error:
         raise ModelError(
-            f"{path} is damaged, or holds more than weights and plain values, which is not loaded "
+            f"{path} is damaged, or contains more than weights and plain values, which is not loaded "
             f"({type(error).__name__})"
         ) from error
     if isinstance(found, Mapping) and isinstance(found.get(CONTAINER), Mapping):
@@ -118,44 +95,41 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {str(name).removeprefix(PARALLEL) if parallel else str(name): value for name, value in found.items()}
 
 
-def translated(weights: Mapping[str, Tensor], network: Network, names: Names, path: Path) -> dict[str, Tensor]:
-    """Return a state dict for `network`, checked name by name.
+def translated(
+    weights: Mapping[str, Tensor], network: Network, names: Names, filters: list[str], path: Path
+) -> dict[str, Tensor]:
+    """Return a state dict for `network`, after checking every name and shape, and the fixed filters.
 
     Raises:
-        ModelError: A name is missing or unknown, a shape is another one, or shared values differ.
+        ModelError: A name is missing or unknown, a shape or filter differs, or copies of shared weights differ.
     """
     wanted = network.state_dict()
-    expected = {theirs: wanted[own].shape for own, several in names.theirs.items() for theirs in several}
-    missing = sorted((expected.keys() | set(names.filters)) - weights.keys())
-    extra = sorted(weights.keys() - expected.keys() - set(names.filters))
+    expected = {theirs: wanted[own].shape for own, several in names.items() for theirs in several}
+    missing = sorted((expected.keys() | set(filters)) - weights.keys())
+    extra = sorted(weights.keys() - expected.keys() - set(filters))
     wrong = [
         f"{name} is {list(weights[name].shape)} instead of {list(shape)}"
         for name, shape in expected.items()
         if name in weights and weights[name].shape != shape
     ]
-    for what, found in (("lacks", missing), ("has beyond the release", extra), ("has other shapes:", wrong)):
+    for what, found in (("lacks", missing), ("has unknown names:", extra), ("has other shapes:", wrong)):
         if found:
             more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
             raise ModelError(f"{path} {what} {', '.join(found[:SHOWN])}{more}")
-    _check_filters(weights, names, path)
-    for several in names.theirs.values():
-        for other in several[1:]:
-            if not torch.equal(weights[several[0]], weights[other]):
-                raise ModelError(f"{path}: {several[0]} and {other} differ, which the network shares")
-    return {own: weights[several[0]].to(wanted[own].dtype) for own, several in names.theirs.items()}
-
-
-def _check_filters(weights: Mapping[str, Tensor], names: Names, path: Path) -> None:
-    """Refuse another blur than that of the network."""
     row = torch.tensor([1.0, 2.0, 1.0]) / 4
-    for name in names.filters:
+    for name in filters:
         kernel = weights[name]
         if kernel.shape[1:] != (1, 3, 3) or not torch.allclose(kernel.float(), torch.outer(row, row), atol=1e-4):
-            raise ModelError(f"{path}: expected the filter [1 2 1] in {name}, got another one")
+            raise ModelError(f"{path}: expected the filter [1 2 1] in {name}, got different values")
+    for several in names.values():
+        for other in several[1:]:
+            if not torch.equal(weights[several[0]], weights[other]):
+                raise ModelError(f"{path}: {several[0]} and {other} differ, but the network shares them")
+    return {own: weights[several[0]].to(wanted[own].dtype) for own, several in names.items()}
 
 
 def mirnet_hyperparameters(weights: Mapping[str, Tensor]) -> dict[str, int]:
-    """Read the hyper-parameters of `mirnet` off a release's names.
+    """Return the hyper-parameters of `mirnet` that a release's names and shapes imply.
 
     Raises:
         LookupError: The names are not those of a MIRNet.
@@ -169,11 +143,9 @@ def mirnet_hyperparameters(weights: Mapping[str, Tensor]) -> dict[str, int]:
     return {"groups": groups, "blocks": in_each, "streams": streams, "width": len(weights["conv_in.weight"])}
 
 
-def mirnet_names(hyperparameters: Mapping[str, int]) -> Names:
-    """Return the names of a MIRNet with these hyper-parameters."""
-    groups, blocks = hyperparameters["groups"], hyperparameters["blocks"]
-    streams, width = hyperparameters["streams"], hyperparameters["width"]
-    theirs: dict[str, tuple[str, ...]] = {name: (name,) for name in ("conv_in.weight", "conv_out.weight")}
+def mirnet_names(*, groups: int, blocks: int, streams: int, width: int) -> tuple[Names, list[str]]:
+    """Return the names of a MIRNet with these hyper-parameters, and those of its fixed filters."""
+    theirs: Names = {name: (name,) for name in ("conv_in.weight", "conv_out.weight")}
     filters: list[str] = []
     slopes = []
     for group, block in product(range(groups), range(blocks)):
@@ -185,12 +157,12 @@ def mirnet_names(hyperparameters: Mapping[str, int]) -> Names:
     for group in range(groups):
         theirs[f"groups.{group}.conv.weight"] = (f"body.{group}.body.{blocks}.weight",)
     theirs["slope.weight"] = tuple(slopes)
-    return Names(theirs=theirs, filters=tuple(filters))
+    return theirs, filters
 
 
-def _block_names(streams: int, width: int) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+def _block_names(streams: int, width: int) -> tuple[Names, list[str]]:
     """Return the names within one multi-scale block, and those of its fixed filters."""
-    theirs: dict[str, tuple[str, ...]] = {"conv_out.weight": ("conv_out.weight",)}
+    theirs: Names = {"conv_out.weight": ("conv_out.weight",)}
     filters: list[str] = []
     for i in range(streams):
         for own, other in UNIT.items():
@@ -210,9 +182,3 @@ def _block_names(streams: int, width: int) -> tuple[dict[str, tuple[str, ...]], 
             if kind == "down":
                 filters += [f"{other}.body.{step}.{name}" for name in FILTERS]
     return theirs, filters
-
-
-# Architecture -> what reads the hyper-parameters off the weights, and what gives the names.
-RELEASES: dict[str, tuple[Callable[[Mapping[str, Tensor]], dict[str, int]], Callable[[Mapping[str, int]], Names]]] = {
-    "mirnet": (mirnet_hyperparameters, mirnet_names),
-}

@@ -1,4 +1,4 @@
-"""What the graph must not hold: operators that look at a whole tile."""
+"""Finds operators that read a whole tile: with them tiles would differ from the whole picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHANNEL_AXIS = 1
 
 
 def tile_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """Return the nodes whose values depend on the pixels of `tiles`; their shape alone does not count."""
+    """Return the nodes whose values depend on the pixels of `tiles`, not only on their shape."""
     reached = {"tiles"}
     nodes = []
     for node in model.graph.node:
@@ -23,7 +23,7 @@ def tile_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 
 
 def _makers_of(model: onnx.ModelProto, output: str) -> set[str]:
-    """Return the first output of every node that `output` is computed from; nodes stand in the order they run in."""
+    """Return the first output of every node that `output` is computed from; nodes are in execution order."""
     needed, makers = {output}, set()
     for node in reversed(model.graph.node):
         if needed & set(node.output):
@@ -33,15 +33,9 @@ def _makers_of(model: onnx.ModelProto, output: str) -> set[str]:
 
 
 def tile_faults(model: onnx.ModelProto) -> list[str]:
-    """Name everything in the graph that would make a tile differ from the whole picture.
+    """Return a line for everything in a graph of `to_onnx` that would make tiles differ from the whole picture.
 
-    What only tells whether a tile is finite may look at all of it.
-
-    Args:
-        model: A graph as `lumen_export.convert.to_onnx` makes it.
-
-    Returns:
-        One line per fault; empty when tiles are safe.
+    Nodes that only check whether a tile is finite may read all of it.
     """
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:

@@ -1,4 +1,4 @@
-"""The exported file against the network it came from."""
+"""Compares an exported file with the network it came from."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from lumen_export.wrapper import ToneModel, model_of
 
 LIMIT_LEVELS: dict[SampleType, int] = {"uint8": 1, "uint16": 2}
 HALF_LIMIT_LEVELS = 2  # of 8 bits
-PLAIN_LIMIT_LEVELS = 16  # of 16 bits: a tone curve over the finished result magnifies what its last digits differ by
+PLAIN_LIMIT_LEVELS = 16  # of 16 bits: the tone curve over the finished result magnifies rounding differences
 TILES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How far onnxruntime and torch are apart.
+    """How far the results of onnxruntime and torch differ.
 
     Attributes:
         sample: Integer type compared.
-        precision: Of the file.
+        precision: That of the file.
         tiles: Number of tiles compared.
         worst_levels: Largest difference, in steps of the integer type.
         differing: Share of the samples that differ at all.
@@ -45,7 +45,7 @@ class Agreement:
 def random_tiles(
     network: Network, sample: SampleType, count: int
 ) -> list[tuple[NDArray[np.integer], NDArray[np.float32]]]:
-    """Return tiles [n, H, W, 3] of many shapes with thumbnails [n or 1, h, w, 3], from bright to nearly black."""
+    """Return random tiles [n, H, W, 3] of many shapes with thumbnails [n or 1, h, w, 3], bright to nearly black."""
     rng = np.random.default_rng(0)
     top = np.iinfo(sample).max
     drawn = []
@@ -68,8 +68,8 @@ def compare(
     """Run torch, in fp32, and onnxruntime on the same tiles.
 
     Raises:
-        ModelError: They differ by more than 1 level of 8 bits (2 where the file is in half precision), or 2 of 16 (16
-            where the network has no brightness of its own); or the file gives NaN or infinity.
+        ModelError: They differ by more than 1 level of 8 bits (2 for a file in half precision), or 2 of 16 bits (16
+            for networks that predict no brightness); or the file gives NaN or infinity.
     """
     model = model_of(network, TORCH_SAMPLES[sample])
     options = onnxruntime.SessionOptions()
@@ -88,13 +88,15 @@ def compare(
                 feeds["tones"] = model.tone(torch.from_numpy(thumbnails), torch.from_numpy(ev))[0].numpy()
             expected = model(*map(torch.from_numpy, feeds.values()))[0]
         difference = np.abs(enhanced.astype(np.int64) - expected.numpy().astype(np.int64))
-        worst, differing, total, lost = (
-            max(worst, int(difference.max())),
-            differing + int((difference > 0).sum()),
-            total + difference.size,
-            lost + int(not finite.all()),
-        )
-    limit = _limit(network, sample, precision)
+        worst = max(worst, int(difference.max()))
+        differing += int((difference > 0).sum())
+        total += difference.size
+        lost += int(not finite.all())
+    limit = LIMIT_LEVELS[sample]
+    if precision == "fp16":
+        limit = HALF_LIMIT_LEVELS
+    elif sample == "uint16" and not network.predicts_brightness:
+        limit = PLAIN_LIMIT_LEVELS
     if lost:
         raise ModelError(f"the {precision} file gives NaN or infinity for {lost} of {count} tiles; it is not written")
     if worst > limit:
@@ -111,9 +113,3 @@ def _tones(
     """Return what the file decides once per picture."""
     tones = np.zeros((len(feeds["thumbnails"]), network.tone_size), np.float32)
     return np.asarray(session.run(["tone"], {**feeds, "tones": tones})[0])
-
-
-def _limit(network: Network, sample: SampleType, precision: Precision) -> int:
-    if precision == "fp16":
-        return HALF_LIMIT_LEVELS
-    return PLAIN_LIMIT_LEVELS if sample == "uint16" and not network.predicts_brightness else LIMIT_LEVELS[sample]

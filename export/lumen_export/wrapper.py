@@ -1,4 +1,4 @@
-"""The exported module: integers in, integers out, everything else inside the graph."""
+"""The exported module: integers in, integers out, all conversions inside the graph."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def shift_exposure(brightness: Tensor, ev: Tensor) -> Tensor:
         ev: float [M], stops.
 
     Returns:
-        float [M] in [0, 0.98], or the brightness itself where ev = 0 and it is higher.
+        float [M] in [0, 0.98]; where ev = 0 the brightness itself, even if it is higher.
     """
     linear = torch.where(brightness <= 0.04045, brightness / 12.92, ((brightness + 0.055) / 1.055) ** 2.4)
     light = linear * torch.exp2(ev)
@@ -29,12 +29,7 @@ def shift_exposure(brightness: Tensor, ev: Tensor) -> Tensor:
 
 
 class TileModel(nn.Module):
-    """One network behind contract 1 of `lumen.spec`.
-
-    Args:
-        network: The trained network, in evaluation mode.
-        sample: Integer type of tiles: `torch.uint8` or `torch.uint16`.
-    """
+    """A network in evaluation mode, behind contract 1 of `lumen.spec`; tiles are `torch.uint8` or `torch.uint16`."""
 
     def __init__(self, network: Network, sample: torch.dtype) -> None:
         super().__init__()

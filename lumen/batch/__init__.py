@@ -1,1 +1,1 @@
-"""Many files in one run: find them, give each its place, enhance them, say what became of each."""
+"""Many files in one run: find them, decide where each result goes, enhance them, report what became of each."""

@@ -1,4 +1,4 @@
-"""Places that are not safe: results that would overwrite inputs or each other, or stand among them."""
+"""Refuse unsafe output places: results that would overwrite inputs or each other, or lie among the inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lumen.text import printable
 
 
 def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
-    """Refuse inputs that are not there, and an output folder that is a file, a picture's name or an input."""
+    """Refuse inputs that do not exist, and an output folder that is a file, a picture's name or an input."""
     for given in inputs:
         if not os.path.lexists(given):
             raise UsageError(f"there is no file or folder {printable(given)}")
@@ -37,7 +37,7 @@ def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
 
 def _same_folder(first: Path, second: Path) -> bool:
     try:
-        return first.samefile(second)  # also where case makes no difference
+        return first.samefile(second)  # also on disks that ignore case
     except OSError:
         return real_path(first) == real_path(second)
 
@@ -49,7 +49,7 @@ def check_places(jobs: Sequence[Job], inputs: Sequence[Path], output: Path) -> N
     def place_of(path: Path) -> tuple[str, str]:
         return fold(identity(path.parent)), fold(path.name)
 
-    # A folder that holds the output folder is fine, that one is left out of the scan. The other way round is not.
+    # An input folder may contain the output folder, which is left out of the scan. The reverse is refused.
     inside = [real_path(given) for given in inputs if is_folder(given)]
     around = [folder for folder in inside if folder.is_relative_to(real_path(output))]
     sources = {place_of(real_path(job.source)): job.source for job in jobs}
@@ -63,7 +63,7 @@ def check_places(jobs: Sequence[Job], inputs: Sequence[Path], output: Path) -> N
             )
         stands = real_folder(job.target.parent) / job.target.name
         if any(stands.is_relative_to(folder) for folder in around):
-            raise UsageError(f"the result {printable(stands)} would stand among the inputs; choose another --out")
+            raise UsageError(f"the result {printable(stands)} would lie among the inputs; choose another --out")
         if place in targets:
             raise UsageError(
                 f"{printable(targets[place])} and {printable(job.source)} would both become "
@@ -73,23 +73,23 @@ def check_places(jobs: Sequence[Job], inputs: Sequence[Path], output: Path) -> N
 
 
 def _identity(folder: Path) -> str:
-    """Return what a folder is called, whatever its names: it may be mounted twice, or written in another case."""
+    """Return one name for a folder however it is reached: it may be mounted twice, or be given in another case."""
     try:
         facts = folder.stat()
-    except OSError:  # it will be made
+    except OSError:  # not made yet
         facts = None
     return f"{facts.st_dev}:{facts.st_ino}" if facts is not None and facts.st_ino else str(real_path(folder))
 
 
 def _folding(output: Path) -> Callable[[str], str]:
-    """Return what makes two names equal where they are one file: many disks ignore case."""
+    """Return a function that makes two names equal if they mean the same file: many disks ignore case."""
     if not _ignores_case(output):
         return str
     return lambda name: unicodedata.normalize("NFC", name).casefold()
 
 
 def _ignores_case(folder: Path) -> bool:
-    """Tell whether the disk of a folder, or of the nearest one above that is there, takes `a` and `A` for one name."""
+    """Tell whether `a` and `A` are the same name on the disk of a folder, or of its nearest existing parent."""
     there = next(each for each in (folder.absolute(), *folder.absolute().parents) if is_folder(each))
     try:
         inside = list(there.iterdir())

@@ -1,4 +1,4 @@
-"""Before and after in one picture, for looking at: reduced, upright, of 8 bits."""
+"""Before and after side by side in one picture for viewing: reduced, upright, 8-bit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIDE_PX = 1600
 _QUALITY = 90
 _GAP_PX = 8
 _WHITE, _BACKDROP = 255, 128
-_WIDE = 2  # wider pictures stand above each other
+_WIDE = 2  # wider pictures are stacked
 
 
 def preview(picture: Picture, side_px: int = SIDE_PX) -> npt.NDArray[np.uint8]:
@@ -32,11 +32,11 @@ def comparison(before: npt.NDArray[np.uint8], after: Picture) -> bytes:
     """Return a JPEG file with what `preview` gave on the left and the result on the right; wide ones are stacked.
 
     Args:
-        before: uint8 [h, w, 3], of the picture that `after` was made of.
+        before: uint8 [h, w, 3], of the picture that `after` was made from.
         after: The result; its colour profile holds for both.
 
     Raises:
-        EncodeError: The sides are too long for a JPEG, which they are not with the usual `side_px`.
+        EncodeError: A side is too long for a JPEG, which cannot happen with the default `side_px`.
     """
     height, width = before.shape[:2]
     stacked = width > _WIDE * height

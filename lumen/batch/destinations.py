@@ -1,4 +1,4 @@
-"""Where results go: into a folder of their own, or in the place of the pictures they were made of."""
+"""Where results go: into an output folder, or in place of the source pictures."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Protocol
 
 from lumen.batch.in_place import Journal, digest_of
 from lumen.batch.job import Job
-from lumen.config import BatchOptions, Existing
+from lumen.config import BatchOptions
 from lumen.errors import LockedError, OutputError, PictureError, UsageError
 from lumen.files.atomic import TEMP_SUFFIX, make_folder, remove_leftovers, write_atomically
 from lumen.files.lock import lock_folder
 from lumen.files.paths import type_of
 from lumen.text import printable
 
-WAIT_S = 60.0  # in place a folder is held for the length of one write
-JOURNALS = 8  # that many are kept in memory
+WAIT_S = 60.0  # in place, a folder is locked only while one file is written
+JOURNALS = 8  # kept in memory
 
 Stamp = tuple[int, int, int]
 
 
 class Destination(Protocol):
-    """Takes results, and knows which are there."""
+    """Writes results, and knows which exist already."""
 
     def held(self, jobs: Sequence[Job]) -> AbstractContextManager[None]:
-        """Keep others away for the length of a `with` block, and remove what a killed run left.
+        """Lock out other runs for the length of a `with` block, and remove temporary files of killed runs.
 
         Raises:
             LockedError: Another run works there.
@@ -36,35 +36,35 @@ class Destination(Protocol):
         """
 
     def refuse_existing(self, jobs: Sequence[Job]) -> None:
-        """Raise `UsageError` when any result is there already (the policy `error`)."""
+        """Raise `UsageError` if any result exists already (the policy `error`)."""
 
     def skip_reason(self, job: Job) -> str | None:
-        """Return why a job needs no work, or None when it does."""
+        """Return why a job can be skipped, or None if it must be done."""
 
     def put(self, job: Job, data: bytes, stamp: Stamp) -> str | None:
-        """Write the file that a picture became.
+        """Write a result.
 
         Args:
             job: What was enhanced.
-            data: The file.
+            data: The encoded file.
             stamp: `stamp_of` the source from before it was read.
 
         Returns:
-            None, or why it is not needed any more.
+            None, or why the result is no longer needed.
 
         Raises:
-            PictureError: This result has no place.
+            PictureError: This one result cannot be written.
             OutputError: Nothing can be written.
         """
 
 
 def destination_of(options: BatchOptions) -> Destination:
-    """Return where the results go that the options ask for."""
+    """Return the destination that the options ask for."""
     return InPlace(options) if options.output is None else OutputFolder(options, options.output)
 
 
 def stamp_of(path: Path) -> Stamp:
-    """Return what changes when somebody writes a file, zeros when it cannot be looked at: its reader will say why."""
+    """Return size, time and inode of a file, zeros if they cannot be read; reading the file then reports why."""
     try:
         facts = path.stat()
     except OSError:
@@ -76,46 +76,63 @@ class OutputFolder:
     """A folder that mirrors the inputs."""
 
     def __init__(self, options: BatchOptions, folder: Path) -> None:
-        """Take the policy for existing results, and the share of this run."""
+        """Take the policy for existing results, and the shard of this run."""
         self._options = options
         self._folder = folder
         index, count = options.shard
-        # Shards write into the same folders side by side: each removes only what it left itself.
+        # Shards write into the same folders at the same time: each removes only its own temporary files.
         self._tag = "" if count == 1 else f".{index}of{count}"
 
     @contextmanager
     def held(self, jobs: Sequence[Job]) -> Iterator[None]:
-        """Lock the folder and remove what a killed run left."""
+        """Lock the folder and remove temporary files of killed runs."""
         with lock_folder(self._folder, shard=self._options.shard):
             for folder in {job.target.parent for job in jobs}:
                 remove_leftovers(folder, self._tag)
             yield
 
     def refuse_existing(self, jobs: Sequence[Job]) -> None:
-        """Refuse to begin when a result is there."""
-        refuse_existing(jobs)
+        """Refuse to start if a result exists."""
+        there = [job.target for job in jobs if type_of(job.target)]
+        if there:
+            raise UsageError(
+                f"expected no results before the run, but {len(there)} exist, such as {printable(there[0])}; "
+                "use --existing skip, update or overwrite"
+            )
 
     def skip_reason(self, job: Job) -> str | None:
-        """Return whether a result is there, and new enough."""
-        return skip_reason(job, self._options.existing)
+        """Return a reason if a result exists and is new enough.
+
+        An existing result is complete: files get their final name only when they are.
+        """
+        existing = self._options.existing
+        if existing in ("overwrite", "error"):
+            return None
+        try:
+            result = job.target.stat()
+            if existing == "update" and result.st_mtime_ns < job.source.stat().st_mtime_ns:
+                return None
+        except OSError:  # no result; or a name too long, or a lost input, which reading the file reports
+            return None
+        return "the result exists" if existing == "skip" else "the result is newer than the input"
 
     def put(self, job: Job, data: bytes, stamp: Stamp) -> None:
-        """Write a result; it shows the source's time, by which photographs are sorted."""
+        """Write a result with the modification time of its source: photographs are sorted by it."""
         make_folder(job.target.parent)
         write_atomically(job.target, data, tag=self._tag, modified_ns=stamp[1])
 
 
 class InPlace:
-    """The places of the inputs themselves. An original is there until its result is, whole and on the disk."""
+    """Replaces the inputs themselves. An original exists until its result is complete and on the disk."""
 
     def __init__(self, options: BatchOptions) -> None:
-        """Take the policy for pictures that were enhanced before."""
+        """Take the policy for pictures that were already enhanced in place."""
         self._existing = options.existing
         self._journal = lru_cache(JOURNALS)(Journal)
 
     @contextmanager
     def held(self, jobs: Sequence[Job]) -> Iterator[None]:
-        """Remove what a killed run left; nothing is kept locked, as many folders take part."""
+        """Remove temporary files of killed runs; nothing stays locked, since many folders may be involved."""
         for folder in {job.target.parent for job in jobs}:
             if _has_leftovers(folder):
                 with suppress(LockedError, OutputError), lock_folder(folder):
@@ -123,26 +140,26 @@ class InPlace:
         yield
 
     def refuse_existing(self, jobs: Sequence[Job]) -> None:
-        """Refuse to begin when a picture was enhanced before."""
+        """Refuse to start if a picture was already enhanced in place."""
         for job in jobs:
             with suppress(OSError):
-                if self._journal(job.target.parent).verdict(job.target) != "new":
+                if self._journal(job.target.parent).state(job.target) != "new":
                     raise UsageError(
                         f"expected pictures that were never enhanced in place, got {printable(job.source)}; "
                         "use --existing skip, update or overwrite"
                     )
 
     def skip_reason(self, job: Job) -> str | None:
-        """Return whether a picture was enhanced before."""
+        """Return a reason if a picture was already enhanced in place."""
         if self._existing == "overwrite":
             return None
         try:
-            verdict = self._journal(job.target.parent).verdict(job.target)
-        except OSError:  # the reader will say why
+            state = self._journal(job.target.parent).state(job.target)
+        except OSError:  # reading the file reports why
             return None
-        if verdict == "changed" and self._existing == "skip":
+        if state == "changed" and self._existing == "skip":
             return "it was enhanced in place and has changed since; --existing update enhances it again"
-        return "it was enhanced in place before" if verdict == "enhanced" else None
+        return "it was enhanced in place before" if state == "enhanced" else None
 
     def put(self, job: Job, data: bytes, stamp: Stamp) -> str | None:
         """Replace a picture, unless somebody has changed it since it was read."""
@@ -153,12 +170,12 @@ class InPlace:
             before = digest_of(path)
             if stamp_of(path) != stamp:
                 raise PictureError("the file changed while it was worked on; run again")
-            if self._existing != "overwrite" and journal.verdict_of(path.name, before) == "enhanced":
+            if self._existing != "overwrite" and journal.state_of(path.name, before) == "enhanced":
                 return "it was enhanced in place by another run"
             journal.note(path.name, before, data)
             write_atomically(path, data, like=path, modified_ns=stamp[1])
-            with suppress(OSError, OutputError):  # it only saves time
-                journal.seal(path)
+            with suppress(OSError, OutputError):  # the fingerprint only saves time
+                journal.note_fingerprint(path)
         return None
 
 
@@ -167,29 +184,3 @@ def _has_leftovers(folder: Path) -> bool:
         return any(entry.name.endswith(TEMP_SUFFIX) for entry in os.scandir(folder))
     except OSError:
         return False
-
-
-def skip_reason(job: Job, existing: Existing) -> str | None:
-    """Return why a job needs no work, or None when it does.
-
-    A result that is there is whole: files get their final name only when they are complete.
-    """
-    if existing in ("overwrite", "error"):
-        return None
-    try:
-        result = job.target.stat()
-        if existing == "update" and result.st_mtime_ns < job.source.stat().st_mtime_ns:
-            return None
-    except OSError:  # no result; or a name too long, a lost input: the work on that file will say so
-        return None
-    return "the result exists" if existing == "skip" else "the result is newer than the input"
-
-
-def refuse_existing(jobs: Sequence[Job]) -> None:
-    """Raise `UsageError` when any result is there already (the policy `error`)."""
-    there = [job.target for job in jobs if type_of(job.target)]
-    if there:
-        raise UsageError(
-            f"expected no results before the run, but {len(there)} exist, such as {printable(there[0])}; "
-            "use --existing skip, update or overwrite"
-        )

@@ -1,4 +1,4 @@
-"""Find the pictures that are meant: in folders, by name, in lists, and by patterns."""
+"""Find the pictures to enhance: in folders, by name, in lists, and by patterns."""
 
 from __future__ import annotations
 
@@ -12,59 +12,56 @@ from pathlib import Path
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path, type_of
-from lumen.files.patterns import Selection
-from lumen.imaging.formats import SUFFIXES
-
-Unreadable = Callable[[OSError], None]
+from lumen.files.patterns import Selection, is_hidden, is_picture_name
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """A picture, and its place below the output folder."""
+class FoundPicture:
+    """A picture, and its path below the output folder."""
 
     path: Path
     relative: Path
 
 
 def find_pictures(
-    inputs: Sequence[Path], listed: Sequence[Path], options: BatchOptions, unreadable: Unreadable
-) -> Iterator[Found]:
-    """Yield each picture in the order of the inputs, then by name; one that is named twice comes twice.
+    inputs: Sequence[Path], listed: Sequence[Path], options: BatchOptions, unreadable: Callable[[OSError], None]
+) -> Iterator[FoundPicture]:
+    """Yield each picture in the order of the inputs, then by name; one that is given twice is yielded twice.
 
-    What lies in a folder comes before what only a link leads to.
+    Within a folder, real files come before those that are only reached through links.
 
     A folder's tree is mirrored, a single file goes directly into the output folder, and a file of a list keeps its
-    path. Hidden files and folders are left out of folders, and so is the output folder itself.
+    path. Hidden files, hidden folders and the output folder itself are left out of folder scans.
 
     Args:
         inputs: Files (any name) and folders (searched for the suffixes lumen reads).
-        listed: More of both, as lists of files name them: relative to the current folder, or absolute.
+        listed: More of both, from a list of files: relative to the current folder, or absolute.
         options: Output folder, recursion and patterns.
-        unreadable: Told about folders that cannot be listed.
+        unreadable: Called for folders that cannot be listed.
     """
     output = None if options.output is None else real_path(options.output)
     selection = Selection(options.include, options.exclude)
     for given in inputs:
         if is_folder(given):
             for relative in _pictures_in(given, options, selection, unreadable):
-                yield Found(path=given / relative, relative=relative)
+                yield FoundPicture(path=given / relative, relative=relative)
         elif selection.takes(Path(given.name)):
-            yield Found(path=given, relative=Path(given.name))
+            yield FoundPicture(path=given, relative=Path(given.name))
     for given in listed:
         place = place_of_listed(given)
         if output is not None and real_path(given).is_relative_to(output):
-            continue  # the list of the next run will hold the results of this one
+            continue  # the list of a later run may contain the results of this one
         if is_folder(given) and not selection.drops(place):
             for relative in _pictures_in(given, options, selection, unreadable):
-                yield Found(path=given / relative, relative=place / relative)
+                yield FoundPicture(path=given / relative, relative=place / relative)
         elif selection.takes(place):
-            yield Found(path=given, relative=place)
+            yield FoundPicture(path=given, relative=place)
 
 
 def place_of_listed(given: Path) -> Path:
     """Return where a file of a list goes below the output folder.
 
-    Its path from the current folder, or from the root where it lies elsewhere: two files never share a place.
+    Its path from the current folder, or from the root if it lies elsewhere: two files never share a place.
     """
     absolute = Path(os.path.normpath(given.absolute()))
     here = Path.cwd()
@@ -72,12 +69,12 @@ def place_of_listed(given: Path) -> Path:
 
 
 def split_list(data: bytes, *, null: bool) -> list[Path]:
-    """Return the paths of a list, one per line or ended by a NUL each; empty ones are left out.
+    """Return the paths of a list, one per line or each ended by a NUL; empty ones are left out.
 
-    Only NUL-separated lists can hold names with newlines.
+    Only NUL-separated lists can contain names with newlines.
 
     Raises:
-        UsageError: The list is separated in the other way.
+        UsageError: The list uses the other separator.
     """
     if b"\0" in data and not null:
         raise UsageError("expected one path per line in the list, got NUL characters; add --null")
@@ -88,10 +85,13 @@ def split_list(data: bytes, *, null: bool) -> list[Path]:
     return [Path(os.fsdecode(entry)) for entry in entries if entry]
 
 
-def _pictures_in(root: Path, options: BatchOptions, selection: Selection, unreadable: Unreadable) -> Iterator[Path]:
-    """Yield the places of pictures below a folder."""
-    # Links are followed, each folder once: one may point to its own parent. In place they are not: what they point to
-    # was never named, and would be replaced. They come last, so that no link changes the place of what is really there.
+def _pictures_in(
+    root: Path, options: BatchOptions, selection: Selection, unreadable: Callable[[OSError], None]
+) -> Iterator[Path]:
+    """Yield the relative paths of the pictures below a folder."""
+    # Links are followed, but each folder is read once: a link may point to its own parent. In place they are not
+    # followed, because files that nobody named would be replaced. They come last, so that no link changes where the
+    # result of a real file goes.
     follow = not options.in_place
     seen = {real_path(options.output)} if options.output is not None else set()
     waiting = deque([Path()])
@@ -106,7 +106,7 @@ def _pictures_in(root: Path, options: BatchOptions, selection: Selection, unread
                 path = Path(folder, name)
                 if _is_picture(path) and (follow or not path.is_symlink()) and selection.takes(below / name):
                     yield below / name
-            inside = [name for name in sorted(folders) if options.recursive and not name.startswith(".")]
+            inside = [name for name in sorted(folders) if options.recursive and not is_hidden(name)]
             inside = [name for name in inside if not selection.drops(below / name)]
             links = [name for name in inside if Path(folder, name).is_symlink()]
             waiting.extend(below / name for name in links if follow)
@@ -114,7 +114,7 @@ def _pictures_in(root: Path, options: BatchOptions, selection: Selection, unread
 
 
 def _is_first(folder: Path, seen: set[Path]) -> bool:
-    """Remember a folder; return False when it was there already."""
+    """Remember a folder; return False if it was seen before."""
     real = real_path(folder)
     if real in seen:
         return False
@@ -123,9 +123,8 @@ def _is_first(folder: Path, seen: set[Path]) -> bool:
 
 
 def _is_picture(path: Path) -> bool:
-    """Tell by name, and leave out hidden files, and pipes and devices, which would block.
+    """Tell by its name whether a file is a picture; pipes and devices, which would block, are not.
 
-    What cannot be looked at is taken: it then fails by name.
+    A file that cannot be inspected counts as a picture: reading it then reports the failure.
     """
-    known = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    return known and type_of(path) in (stat.S_IFREG, 0)
+    return is_picture_name(path.name) and type_of(path) in (stat.S_IFREG, 0)

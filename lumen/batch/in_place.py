@@ -1,8 +1,8 @@
-"""What was enhanced in place: no picture may be enhanced twice, whatever happens between two runs.
+"""The record of pictures enhanced in place: none may be enhanced twice, whatever happens between two runs.
 
-Every folder remembers its own pictures in `.lumen/in-place.jsonl`, so that it makes no difference from where they are
-reached. An entry is on the disk before the picture is replaced. It holds the digests of the file before and after:
-after a crash between the two steps they tell which of both is there.
+Each folder keeps the record of its own pictures in `.lumen/in-place.jsonl`, so it does not matter by which path they
+are reached. An entry is on the disk before the picture is replaced. It holds the digests of the file before and after:
+after a crash between the two steps they tell which of the two the file is.
 """
 
 from __future__ import annotations
@@ -20,74 +20,74 @@ from lumen.files.lock import STATE
 
 NAME = "in-place.jsonl"
 
-Verdict = Literal["new", "enhanced", "changed"]
-Seal = tuple[int, ...]
+PictureState = Literal["new", "enhanced", "changed"]
+Fingerprint = tuple[int, ...]
 
 
 @dataclass(kw_only=True)
 class _Entry:
-    """One picture: the digests of what was enhanced under its name, and what the last result looks like on the disk."""
+    """One picture: the digests of all originals under its name, and the fingerprint of the last result."""
 
     originals: set[str]
-    seal: Seal | None = None
+    fingerprint: Fingerprint | None = None
 
 
 class Journal:
     """Which pictures of one folder were enhanced in place.
 
-    `note` and `seal` are for who holds the folder (`lumen.files.lock.lock_folder`); looking needs no lock.
+    `note` and `note_fingerprint` need the folder locked (`lumen.files.lock.lock_folder`); reading does not.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Read what the folder remembers.
+        """Read the journal of a folder.
 
         Raises:
-            OutputError: The journal is there and cannot be read.
+            OutputError: The journal exists and cannot be read.
         """
         self.path = folder / STATE / NAME
         self._entries: dict[str, _Entry] = {}
-        self._results: set[str] = set()  # digests of all there ever were
+        self._results: set[str] = set()  # digests of all results so far
         self._sizes: set[int] = set()
         self._stamp: tuple[int, int] | None = None
         self.refresh()
 
     def refresh(self) -> None:
-        """Read what others have written since.
+        """Read again if others have written since.
 
         Raises:
-            OutputError: The journal is there and cannot be read.
+            OutputError: The journal exists and cannot be read.
         """
         if self._stamp != self._stamp_now():
             self._entries, self._results, self._sizes = {}, set(), set()
             self._read()
 
-    def verdict(self, path: Path) -> Verdict:
-        """Tell what a picture of the folder is.
+    def state(self, path: Path) -> PictureState:
+        """Return the state of a picture of the folder.
 
         Returns:
-            `new` when it was never enhanced, or is again what it once was before; `enhanced` when it is what came out,
-            under this name or another; `changed` when it was enhanced and is something else now.
+            `new` if it was never enhanced, or is an original that was put back; `enhanced` if it is a result, under
+            this name or another; `changed` if it was enhanced and has other content now.
 
         Raises:
             OSError: The picture cannot be read.
         """
         entry = self._entries.get(path.name)
         facts = path.stat()
-        if entry is not None and entry.seal == _seal_of(facts):
+        if entry is not None and entry.fingerprint == _fingerprint_of(facts):
             return "enhanced"
         if entry is None and facts.st_size not in self._sizes:
-            return "new"  # told without reading it
-        return self.verdict_of(path.name, digest_of(path))
+            return "new"  # known without reading the file
+        return self.state_of(path.name, digest_of(path))
 
-    def verdict_of(self, name: str, digest: str) -> Verdict:
-        """Do as `verdict` for a name and the digest of its content."""
+    def state_of(self, name: str, digest: str) -> PictureState:
+        """Return the state, as `state` does, for a name and the digest of its content."""
         entry = self._entries.get(name)
         if digest in self._results:
             return "enhanced"
         return "new" if entry is None or digest in entry.originals else "changed"
 
     def note(self, name: str, before: str, data: bytes) -> None:
-        """Write down, before it happens, that a picture is replaced by `data`.
+        """Record, before it happens, that a picture is replaced by `data`.
 
         Raises:
             OutputError: The journal cannot be written.
@@ -95,15 +95,15 @@ class Journal:
         after = hashlib.sha256(data).hexdigest()
         self._append({"name": name, "before": before, "after": after, "size": len(data)}, durable=True)
 
-    def seal(self, path: Path) -> None:
-        """Remember size and times of a picture that has just been replaced: the next run need not read it."""
-        self._append({"name": path.name, "seal": _seal_of(path.stat())}, durable=False)
+    def note_fingerprint(self, path: Path) -> None:
+        """Record size and times of a picture that was just replaced, so that the next run need not read it."""
+        self._append({"name": path.name, "seal": _fingerprint_of(path.stat())}, durable=False)
 
     def _append(self, line: dict[str, Any], *, durable: bool) -> None:
         try:
             make_folder(self.path.parent)
             with self.path.open("ab+") as file:
-                # What a killed process left of a line must not spoil this one.
+                # A partial line of a killed process must not spoil this one.
                 file.write((b"" if _ends_a_line(file) else b"\n") + json.dumps(line).encode() + b"\n")
                 file.flush()
                 if durable:
@@ -125,7 +125,7 @@ class Journal:
         try:
             with self.path.open("rb") as file:
                 for line in file:
-                    with suppress(ValueError, LookupError, TypeError):  # half a line, of a process that was killed
+                    with suppress(ValueError, LookupError, TypeError):  # a partial line of a killed process
                         self._take(json.loads(line))
         except FileNotFoundError:
             pass
@@ -134,7 +134,7 @@ class Journal:
 
     def _take(self, line: dict[str, Any]) -> None:
         if "seal" in line:
-            self._entries[line["name"]].seal = tuple(map(int, line["seal"]))
+            self._entries[line["name"]].fingerprint = tuple(map(int, line["seal"]))
         else:
             name, before, after, size = line["name"], line["before"], line["after"], int(line["size"])
             known = self._entries.get(name, _Entry(originals=set()))
@@ -153,11 +153,11 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _seal_of(facts: os.stat_result) -> Seal:
-    """Return what no other content has without being read.
+def _fingerprint_of(facts: os.stat_result) -> Fingerprint:
+    """Return what identifies the content of a file without reading it.
 
-    Results show the time of their picture, and uncompressed ones have its size too: only the time at which the system
-    itself saw a change tells an original that was put back.
+    A result has the modification time of its picture, and an uncompressed one has its size too: only the change time,
+    which the system sets, tells an original that was put back.
     """
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 

@@ -1,4 +1,4 @@
-"""Decide before any work starts which pictures are enhanced, and where each result goes."""
+"""Decide, before any work starts, which pictures are enhanced and where each result goes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from lumen.batch.collisions import check_inputs, check_places
-from lumen.batch.discovery import Found, find_pictures
+from lumen.batch.discovery import FoundPicture, find_pictures
 from lumen.batch.job import Job, comparison_of
 from lumen.batch.report import Outcome
 from lumen.config import BatchOptions
@@ -20,7 +20,7 @@ from lumen.files.paths import is_folder, real_path, type_of
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
-NAME_BYTES = 255  # what a name may have on every common file system
+NAME_BYTES = 255  # longest name on all common file systems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +28,11 @@ class Plan:
     """What a run is about to do.
 
     Attributes:
-        jobs: One per input, in the order of the inputs, then by name; targets are distinct, and none is an input but
-            in place.
-        failures: Inputs that cannot even be tried, with the reason.
-        inputs: What was asked for.
-        home: The folder that keeps the record of the run: the output folder, or in place the first that was named.
+        jobs: One per picture, in the order of the inputs, then by name. Targets are distinct, and except in place no
+            target is an input.
+        failures: Inputs that cannot be tried, with the reason.
+        inputs: The files and folders that were given.
+        home: The folder that keeps the record of the run: the output folder, or in place the first one given.
     """
 
     jobs: tuple[Job, ...]
@@ -42,19 +42,19 @@ class Plan:
 
 
 def plan_jobs(inputs: Sequence[Path], options: BatchOptions, *, listed: Sequence[Path] = ()) -> Plan:
-    """Find the pictures in files, folders and lists, and give each its place.
+    """Find the pictures in files, folders and lists, and decide where each result goes.
 
     A folder's tree is mirrored; a single file goes directly into the output folder; a file of a list keeps its path.
-    Hidden files and folders, and the output folder itself where it lies inside an input, are left out. A picture that
-    is found twice is taken once. Of shards, each checks the whole and takes its share.
+    Hidden files and folders are left out, and so is the output folder if it lies inside an input. A picture that is
+    found twice is enhanced once. Every shard checks all files and takes its share.
 
     Args:
         inputs: Files (any name) and folders (searched for the suffixes lumen reads).
         options: Where results go, what is taken, and which share of it.
-        listed: More files and folders; one that is not there is a failure of its own.
+        listed: More files and folders; a missing file counts as failed, and the rest continues.
 
     Raises:
-        UsageError: An input does not exist, a result would overwrite an input, or two results would be one file.
+        UsageError: An input does not exist, a result would overwrite an input, or two results would share a name.
         NothingToDoError: No input matched.
     """
     check_inputs(inputs, options.output)
@@ -83,25 +83,25 @@ def plan_jobs(inputs: Sequence[Path], options: BatchOptions, *, listed: Sequence
 
 
 def shard_of(relative: PurePath, count: int) -> int:
-    """Return which of `count` shards, from 1, a file belongs to: the same on every machine, wherever its disk is."""
-    text = unicodedata.normalize("NFC", relative.as_posix())  # some systems store accents in two characters
+    """Return the shard of a file, from 1 to `count`: the same on every machine, wherever the disk is mounted."""
+    text = unicodedata.normalize("NFC", relative.as_posix())  # some systems store an accented letter as two characters
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8]) % count + 1
 
 
-def _once(pictures: Iterable[Found], options: BatchOptions) -> Iterator[Found]:
+def _once(pictures: Iterable[FoundPicture], options: BatchOptions) -> Iterator[FoundPicture]:
     """Yield each picture once, however often and by which paths it was found."""
     seen: set[str] = set()
     for found in pictures:
-        # A link and what it points to have a result each, but only one place to be replaced in.
+        # A link and its target have a result each in an output folder, but in place they are one file.
         place = str(real_path(found.path)) if options.in_place else os.path.normpath(found.path.absolute())
         if place not in seen:
             seen.add(place)
             yield found
 
 
-def _job(found: Found, options: BatchOptions) -> Job | Outcome:
-    """Return what is to be done with a picture, or why it cannot be done."""
+def _job(found: FoundPicture, options: BatchOptions) -> Job | Outcome:
+    """Return the job for a picture, or why there is none."""
     if not os.path.lexists(found.path):
         return _failure(found.path, "there is no such file")
     if options.output is None:
@@ -109,7 +109,7 @@ def _job(found: Found, options: BatchOptions) -> Job | Outcome:
             return _failure(found.path, "the file is read-only")
         if result_name(found.path, "", "same") != found.path.name:
             return _failure(found.path, "lumen reads but does not write this format; use --out instead of --in-place")
-        # A link stays one: what it points to is replaced.
+        # The link itself stays: its target is replaced.
         target = real_path(found.path) if found.path.is_symlink() else found.path
         if type_of(target) and not os.access(target.parent, os.W_OK):
             return _failure(found.path, "its folder is read-only")

@@ -1,7 +1,7 @@
-"""The record of a run: what was asked, by which lumen, with which model, and what became of every file.
+"""The record of a run: its options and inputs, the versions and the model used, and what became of every file.
 
-It stands in `.lumen/runs/` of the output folder, one file per run, in JSON lines. It is for people who ask later; lumen
-itself never reads it, so a record that cannot be written is a warning, never a failure.
+It is a file of JSON lines in `.lumen/runs/` of the output folder, one per run. It is for people; lumen never reads it,
+so a record that cannot be written is a warning, never a failure.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from lumen.version import __version__
 log = logging.getLogger(__name__)
 
 FOLDER = "runs"
-RUN_BYTES = 8 << 20  # then only failures are written down
-FAILURE_BYTES = 16 << 20  # then nothing but the end
+RUN_BYTES = 8 << 20  # beyond, only failures are recorded
+FAILURE_BYTES = 16 << 20  # beyond, only the end is recorded
 KEPT_BYTES = 64 << 20
 KEPT_RUNS = 200
 
@@ -33,7 +33,7 @@ _PACKAGES = ("numpy", "pillow", "imagecodecs", "tifffile", "onnxruntime-gpu", "o
 
 
 class RunRecord:
-    """Writes one record. Files that were skipped are counted at the end, not named: a rerun would name them all."""
+    """Writes one record. Skipped files are counted, not listed: a repeated run would list them all."""
 
     def __init__(self, home: Path, asked: Mapping[str, Any]) -> None:
         """Begin a record.
@@ -56,11 +56,11 @@ class RunRecord:
         self._write({"run": dict(asked), "started": _now(), "versions": versions()})
 
     def model(self, facts: Mapping[str, Any]) -> None:
-        """Write down which model works."""
+        """Record the model."""
         self._write({"model": dict(facts)})
 
     def add(self, outcome: Outcome) -> None:
-        """Write down what became of one file."""
+        """Record what became of one file."""
         limit = FAILURE_BYTES if outcome.status == "failed" else RUN_BYTES
         if outcome.status == "skipped":
             return
@@ -98,7 +98,7 @@ class RunRecord:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of lumen, Python and the packages that make results, and the system."""
+    """Return the versions of lumen, Python, the system, and the packages that affect results."""
     found = {"lumen": __version__, "python": platform.python_version(), "system": platform.platform()}
     for package in _PACKAGES:
         with suppress(PackageNotFoundError):
@@ -107,7 +107,7 @@ def versions() -> dict[str, str]:
 
 
 def _forget_old(folder: Path) -> None:
-    """Remove the oldest records beyond what is kept; the names sort by time."""
+    """Remove the oldest records beyond the limits; the names sort by time."""
     records = sorted(folder.glob("*.jsonl"), reverse=True)
     total = 0
     for index, record in enumerate(records):

@@ -1,4 +1,4 @@
-"""What became of every file, the counts, the exit code, and one JSON object per file."""
+"""What became of every file: outcomes, counts, the exit code, and one JSON object per file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Outcome:
 
     Attributes:
         source: The input.
-        target: Where the result is, would be, or was to be; None when there is no place for it.
-        status: `done`, `skipped` (a result was there), `failed`, or `planned` (a dry run).
+        target: Where the result is, or would be; None if it cannot have a place.
+        status: `done`, `skipped` (a result existed), `failed`, or `planned` (a dry run).
         reason: Why it was skipped or failed, one line.
-        seconds: Time from before decoding until the result was on disk, waiting for other files not counted.
-        megapixels: Size of the picture; 0 when unknown.
+        seconds: Time from decoding until the result was on disk, without waiting for other files.
+        megapixels: Size of the picture; 0 if unknown.
         warnings: What could not be kept, one line each.
     """
 
@@ -49,7 +49,7 @@ class Outcome:
 
 @dataclass(kw_only=True)
 class Report:
-    """Counts of a run; failures are kept, the rest is only counted, so that memory does not grow with the files."""
+    """Counts of a run. Only failures are kept in full, so that memory does not grow with the number of files."""
 
     total: int
     counts: dict[Status, int] = field(default_factory=lambda: {"done": 0, "skipped": 0, "failed": 0, "planned": 0})
@@ -74,7 +74,7 @@ class Report:
     def exit_code(self) -> Exit:
         """0 all done or skipped, 3 some failed, 4 all failed.
 
-        A run of no files at all is one shard of few files: where nothing is found, no run begins.
+        A run without files is a shard that got none: if nothing is found at all, no run starts.
         """
         failed = self.counts["failed"]
         if failed and failed == self.total:

@@ -1,15 +1,14 @@
-"""Many files: decode the next one and encode the last one while the model works on the one between."""
+"""Many files: decode the next one and encode the last one while the model works on the current one."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from threading import Event
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,34 +21,34 @@ from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report
 from lumen.config import BatchOptions, EnhanceOptions
-from lumen.conveyor import Conveyor, Stages
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.pipeline import enhance_picture
-from lumen.enhance.windows import window_px
+from lumen.enhance.tile_size import window_px
 from lumen.errors import OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Model, Models
+from lumen.stages import Stages, Steps, drive, few_inside
 
 log = logging.getLogger(__name__)
 
 RECORDED_INPUTS = 100
 
 
-class Listener(Protocol):
-    """Hears what happens; called from the thread that runs the batch."""
+class BatchListener(Protocol):
+    """Is told what happens, on the thread that runs the batch."""
 
     def started(self, pending: int) -> None:
         """Work begins on that many files."""
 
     def progressed(self, job: Job, fraction: float) -> None:
-        """A part of one picture, in [0, 1], is enhanced; told again and again."""
+        """A fraction of one picture, in [0, 1], is enhanced; called repeatedly."""
 
     def finished(self, outcome: Outcome) -> None:
         """One file is done, skipped, failed or planned."""
 
     def stopping(self) -> None:
-        """The run ends after the files in work, as it was asked to."""
+        """The run was asked to stop, and ends after the files in work."""
 
 
 @dataclass(kw_only=True)
@@ -60,15 +59,11 @@ class _Item:
     picture: Picture
     stamp: Stamp
     seconds: float
-    before: NDArray[np.uint8] | None = None  # reduced, for the comparison
-
-
-class _StoppedError(Exception):
-    """A picture was left unfinished on purpose."""
+    before: NDArray[np.uint8] | None = None  # a reduced copy for the comparison
 
 
 class Batch:
-    """One run over many files. `report` is right at any time, also after an interruption."""
+    """One run over many files. `report` is correct at any time, also after an interruption."""
 
     def __init__(
         self,
@@ -76,22 +71,24 @@ class Batch:
         models: Models | Sequence[Models],
         enhance: EnhanceOptions,
         options: BatchOptions,
-        listener: Listener,
+        listener: BatchListener,
     ) -> None:
         """Prepare a run; nothing is touched yet.
 
         Args:
-            plan: What to do.
-            models: The twins of a model, or several such pairs that each work on pictures of their own.
-            enhance: What is done to each picture.
+            plan: Which files, and where results go.
+            models: The 8-bit and 16-bit pair of model files, or several pairs that work side by side.
+            enhance: How each picture is enhanced.
             options: Where results go.
             listener: Told what happens.
 
         Raises:
-            UsageError: The options would lose what the inputs hold.
+            UsageError: The options would lose part of the inputs.
         """
         if options.in_place and enhance.frames == "first":
-            raise UsageError("expected --frames first with --out: in place the other pictures of a file would be lost")
+            raise UsageError(
+                "--frames first cannot be combined with --in-place, because the other pictures of a file would be lost"
+            )
         self.report = Report(total=len(plan.jobs) + len(plan.failures))
         self._plan = plan
         self._models = tuple(models) if isinstance(models, Sequence) else (models,)
@@ -99,41 +96,40 @@ class Batch:
         self._options = options
         self._listener = listener
         self._destination = destination_of(options)
-        self._log: RunRecord | None = None
+        self._record: RunRecord | None = None
         self._fractions: dict[Job, float] = {}
-        self._leave = Event()
-        # A plain flag: signal handlers interrupt each other, and the lock inside an event would never be free again.
-        self._asked_to_stop = self._told = self._at_once = False
+        # Plain flags: signal handlers can interrupt each other, and would deadlock on the lock inside an event.
+        self._asked_to_stop = self._has_said_stopping = self._at_once = False
 
     def run(self) -> Report:
         """Enhance every file that has no result yet.
 
-        A file that fails is recorded and the others go on. On an exception such as KeyboardInterrupt the pictures that
-        are being written are finished, the rest is left for the next run.
+        A file that fails is recorded and the others continue. On an exception such as KeyboardInterrupt the pictures
+        that are being written are finished, and the rest is left for the next run.
 
         Raises:
             OutputError: The output cannot be written; the run stops.
             LockedError: Another run works on the output folder.
             UnavailableError: The model or the device cannot be used.
-            UsageError: A result exists and must not; or the asked window or memory is too small.
+            UsageError: A result exists and must not; or the requested window or memory is too small.
         """
         started = time.monotonic()
         try:
             with self._destination.held(self._plan.jobs):
-                self._log = RunRecord(self._plan.home, self._asked())
+                self._record = RunRecord(self._plan.home, self._request())
                 pending = self._pending()
                 if pending and not self._ending:
-                    # Open the models before the first file: one that is missing is not the file's fault.
+                    # Open the models before the first file: a missing model must not count as a failed file.
                     models = [each.for_sample("uint8") for each in self._models]
                     for model in models:
                         window_px(model, self._enhance)
-                    self._log.model(_facts(models))
+                    self._record.model(_model_facts(models))
                     self._listener.started(len(pending))
-                    self._work(pending, helper_threads([model.device for model in models]))
+                    self._run_jobs(pending, helper_threads([model.device for model in models]))
         finally:
             self.report.seconds = time.monotonic() - started
-            if self._log is not None:
-                self._log.close(self.report)
+            if self._record is not None:
+                self._record.close(self.report)
         return self.report
 
     def dry_run(self) -> Report:
@@ -146,7 +142,7 @@ class Batch:
         """Let `run` return after the files in work; may be called from other threads and from signal handlers.
 
         Args:
-            at_once: Only make the exception that is about to be raised into `run` wait for nothing; the process must
+            at_once: Do not wait for files in work when the next exception is raised into `run`; the process must then
                 end with `lumen.files.atomic.discard_unfinished` and `os._exit`.
         """
         self._at_once |= at_once
@@ -162,7 +158,7 @@ class Batch:
         return self._asked_to_stop or (self._options.fail_fast and bool(self.report.failures))
 
     def _pending(self) -> list[Job]:
-        """Report what cannot or need not be done, and return the rest."""
+        """Report files that cannot be enhanced or need not be, and return the rest."""
         if self._options.existing == "error":
             self._destination.refuse_existing(self._plan.jobs)
         for outcome in self._plan.failures:
@@ -176,30 +172,26 @@ class Batch:
                 self._finish(Outcome(source=job.source, target=job.target, status="skipped", reason=reason))
         return pending
 
-    def _work(self, pending: Sequence[Job], helpers: int) -> None:
-        stages = Stages(
-            read=self._read,
-            improve=[partial(self._improve, models) for models in self._models],
-            write=self._write,
-            size=_size,
-            short_of_memory=(MemoryError, OutOfMemoryError),
-        )
-        line = Conveyor(pending, stages, helpers=helpers)
-        try:
-            for ended in line.run():
-                if ended is not None:
-                    self._settle(*ended)
-                if self._ending:
-                    line.drain()
-                self._tell()
-        finally:
-            self._leave.set()
-            for job, ending in line.close(at_once=self._at_once):
-                with suppress(OutputError):  # what stopped the run is being raised already
-                    self._settle(job, ending)
+    def _run_jobs(self, pending: Sequence[Job], helpers: int) -> None:
+        def improve(models: Models, items: Sequence[_Item]) -> list[_Item]:
+            return [self._improve(item, models, stages.check) for item in items]
 
-    def _settle(self, job: Job, ending: Outcome | Exception) -> None:
-        """Report a file; a failure becomes its outcome, only an output that cannot be written stops the run."""
+        stages = Stages(Steps(read=self._read, work=improve, write=self._write), self._models, helpers=helpers)
+        has_room = partial(few_inside, stages, _size)
+        try:
+            for ended in drive(stages, pending, has_room, short_of_memory=(MemoryError, OutOfMemoryError)):
+                if ended is not None:
+                    self._end_job(*ended)
+                if self._ending:
+                    stages.leave()
+                self._report_progress()
+        finally:
+            for job, ending in stages.close(at_once=self._at_once):
+                with suppress(OutputError):  # the error that stopped the run is already being raised
+                    self._end_job(job, ending)
+
+    def _end_job(self, job: Job, ending: Outcome | Exception) -> None:
+        """Report a file. An error becomes its outcome; only an output that cannot be written stops the run."""
         self._fractions.pop(job, None)
         if isinstance(ending, Outcome):
             self._finish(ending)
@@ -211,15 +203,15 @@ class Batch:
 
     def _finish(self, outcome: Outcome) -> None:
         self.report.add(outcome)
-        if self._log is not None:
-            self._log.add(outcome)
+        if self._record is not None:
+            self._record.add(outcome)
         self._listener.finished(outcome)
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         for job, fraction in tuple(self._fractions.items()):
             self._listener.progressed(job, fraction)
-        if self._asked_to_stop and not self._told:
-            self._told = True
+        if self._asked_to_stop and not self._has_said_stopping:
+            self._has_said_stopping = True
             self._listener.stopping()
 
     def _read(self, job: Job) -> _Item:
@@ -228,10 +220,9 @@ class Batch:
         picture = read_source(job.source, self._enhance, job.target)
         return _Item(job=job, picture=picture, stamp=stamp, seconds=time.monotonic() - started)
 
-    def _improve(self, models: Models, item: _Item) -> _Item:
+    def _improve(self, item: _Item, models: Models, check: Callable[[], None]) -> _Item:
         def progress(fraction: float) -> None:
-            if self._leave.is_set():
-                raise _StoppedError
+            check()
             self._fractions[item.job] = fraction
 
         started = time.monotonic()
@@ -245,7 +236,7 @@ class Batch:
         started = time.monotonic()
         job, picture = item.job, item.picture
         data, warnings = encode_result(picture, job.source, job.target, self._enhance)
-        # The comparison comes first: where a result is there, nothing is missing.
+        # The comparison is written first: if a result exists, everything that belongs to it does.
         warnings = (*warnings, *self._compare(item))
         needless = self._destination.put(job, data, item.stamp)
         if needless is not None:
@@ -260,7 +251,7 @@ class Batch:
         )
 
     def _compare(self, item: _Item) -> tuple[str, ...]:
-        """Write the comparison, if one is asked for; one that cannot be had is a warning."""
+        """Write the comparison if one was requested; failing to is only a warning."""
         if item.before is None:
             return ()
         try:
@@ -270,7 +261,7 @@ class Batch:
             return (f"there is no comparison: {error}",)
         return ()
 
-    def _asked(self) -> Mapping[str, Any]:
+    def _request(self) -> Mapping[str, Any]:
         inputs = self._plan.inputs
         options = {"batch": dataclasses.asdict(self._options), "enhance": dataclasses.asdict(self._enhance)}
         return {"inputs": inputs[:RECORDED_INPUTS], "of_inputs": len(inputs), "files": self.report.total, **options}
@@ -280,7 +271,7 @@ def _size(item: _Item) -> int:
     return item.picture.pixels.nbytes
 
 
-def _facts(models: Sequence[Model]) -> Mapping[str, Any]:
+def _model_facts(models: Sequence[Model]) -> Mapping[str, Any]:
     spec = models[0].spec
     facts = {name: getattr(spec, name) for name in ("name", "architecture", "precision", "weights_sha256")}
     return {**facts, "devices": [model.device for model in models]}

@@ -1,6 +1,6 @@
-"""The command table, the global options, and how an error becomes one line and an exit code.
+"""The entry point: the global options, and how an error becomes one line and an exit code.
 
-A command is imported when it runs, never for `lumen --help`: the table holds its short help.
+A command is imported when it runs, never for `lumen --help`: the table in `lumen.cli.commands` holds its short help.
 """
 
 from __future__ import annotations
@@ -14,21 +14,12 @@ from importlib import import_module
 
 import click
 
+from lumen.cli.commands import COMMANDS
 from lumen.cli.signals import exit_on_sigterm
 from lumen.cli.state import State, pass_state
 from lumen.cli.streams import discard_stdout, open_streams
 from lumen.errors import Exit, LumenError
 from lumen.version import __version__
-
-COMMANDS: dict[str, tuple[str, str]] = {
-    "enhance": ("lumen.cli.commands.enhance:command", "Enhance dark pictures: files and folders."),
-    "watch": ("lumen.cli.commands.watch:command", "Enhance every picture that arrives in a folder, once."),
-    "eval": ("lumen.cli.commands.eval:command", "Score a model on pairs of dark and well-lit pictures."),
-    "train": ("lumen.cli.commands.train:command", "Train a network on pairs of pictures."),
-    "export-onnx": ("lumen.cli.commands.export_onnx:command", "Export a checkpoint as an ONNX model, and check it."),
-    "models": ("lumen.cli.commands.models:command", "List the bundled models with size, cost and scores."),
-    "doctor": ("lumen.cli.commands.doctor:command", "Show what works on this machine, and why the rest does not."),
-}
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EBADF}  # stdout may be a file on a full disk, or closed
 

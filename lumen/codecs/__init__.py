@@ -1,1 +1,1 @@
-"""Picture files: one module a format, and what each can hold."""
+"""Picture files: one module per format, and the limits of each format."""

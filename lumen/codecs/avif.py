@@ -1,4 +1,4 @@
-"""AVIF, by Pillow; files of 10 and 12 bits by imagecodecs, as Pillow would give 8 of them without a word."""
+"""AVIF, by Pillow; files of 10 and 12 bits by imagecodecs, because Pillow would silently return 8 bits."""
 
 from __future__ import annotations
 
@@ -6,112 +6,70 @@ import re
 import struct
 import threading
 import warnings
-from io import BytesIO
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
-import numpy.typing as npt
-from PIL import AvifImagePlugin, Image, features
+from PIL import AvifImagePlugin, features
 
-from lumen.codecs.exif import is_sound, with_prefix, without_prefix
-from lumen.color.icc import coded_profile
-from lumen.errors import EncodeError, UnsupportedError
-from lumen.imaging.picture import Chroma, Metadata, Picture, check_size, first_of
+from lumen.codecs.exif import is_sound, without_prefix
+from lumen.codecs.interface import Decoding, Encoding
+from lumen.codecs.pillow_codecs import save
+from lumen.color.icc import profile_or_coded, refuse_hdr
+from lumen.errors import UnsupportedError
+from lumen.imaging.picture import Metadata, Picture, check_size, first_of, to_16bit
 
-_SPEED = 6  # of 10; slower ones save a few percent
+_SPEED = 6  # of 10; slower settings save a few percent
 _META_BYTES = 1 << 20
 _CONFIG = re.compile(rb"av1C[\x80-\xff].(.)", re.DOTALL)
 _COLORS = re.compile(rb"colrnclx(.{4})", re.DOTALL)
 _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
 _MOST_PIXELS = 1 << 28  # of libavif
-_quiet = threading.Lock()  # the filters of warnings are the whole process's
-HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+_quiet = threading.Lock()  # warning filters are process-wide
 
 
-def decode(stream: BinaryIO, max_pixels: int, *, first: bool) -> Picture:
-    """Decode a file completely, at its depth.
-
-    Raises:
-        UnsupportedError: This Pillow cannot; or it is animated and `first` is not set, has more than `max_pixels`
-            pixels, or is meant for HDR screens.
-        ValueError, RuntimeError, OSError, SyntaxError: The file is damaged or ends early.
-    """
-    if reason := why_unavailable():
+def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
+    """Decode a file completely, at full depth."""
+    if reason := why_not_writable():  # nor readable
         raise UnsupportedError(reason)
     head = _description(stream)
     primaries, transfer = _nclx(head)
     refuse_hdr(transfer)
-    _check_claimed_size(head, max_pixels)
+    _check_claimed_size(head, decoding.max_pixels)
     stream.seek(0)
     with _opened(stream) as image:
-        check_size(*image.size, max_pixels)
-        notes = first_of(image.n_frames, "an animation of {} frames", first=first)
+        check_size(*image.size, decoding.max_pixels)
+        notes = first_of(image.n_frames, "an animation of {} frames", first=decoding.first_frame)
         info, bits = image.info, _bits(head)
         if bits == 8:
             image.load()
             samples = np.asarray(image)
         else:
             stream.seek(0)
-            samples = widened(imagecodecs.avif_decode(stream.read(), index=0), bits)
-    icc, faults = (info["icc_profile"], ()) if info.get("icc_profile") else coded_profile(primaries, transfer)
+            samples = to_16bit(imagecodecs.avif_decode(stream.read(), index=0), bits)
+    icc, faults = profile_or_coded(info.get("icc_profile"), primaries, transfer)
     notes = (*notes, *faults)
     metadata = Metadata(exif=without_prefix(info.get("exif")), icc=icc, xmp=info.get("xmp"))
     return Picture.from_channels(samples, kind="avif", metadata=metadata, bits=bits if bits > 8 else None, notes=notes)
 
 
-def encode(picture: Picture, quality: int, chroma: Chroma) -> bytes:
-    """Return an 8-bit picture as an AVIF file.
-
-    Raises:
-        EncodeError: This Pillow cannot.
-        OSError, ValueError: Pillow refuses the size or the metadata.
-    """
-    if reason := why_unavailable():
-        raise EncodeError(reason)
-    metadata, file = picture.metadata, BytesIO()
-    options: dict[str, Any] = {"quality": quality, "speed": _SPEED}
-    if not picture.gray:
-        options["subsampling"] = chroma
-    if metadata.exif:
-        if not is_sound(metadata.exif):  # Pillow takes it apart
-            raise ValueError("the EXIF block is malformed")
-        options["exif"] = with_prefix(metadata.exif)
-    if metadata.icc:
-        options["icc_profile"] = metadata.icc
-    if metadata.xmp:
-        options["xmp"] = metadata.xmp
-    Image.fromarray(picture.to_channels()).save(file, "AVIF", **options)
-    return file.getvalue()
+def encode(picture: Picture, encoding: Encoding) -> bytes:
+    """Return an 8-bit picture as an AVIF file."""
+    if picture.metadata.exif and not is_sound(picture.metadata.exif):  # Pillow parses it
+        raise ValueError("the EXIF block is malformed")
+    chroma = None if picture.gray else encoding.chroma(picture)
+    return save(picture, "AVIF", quality=encoding.quality, speed=_SPEED, subsampling=chroma)
 
 
-def why_unavailable() -> str:
-    """Return what to do where Pillow was built without AVIF; an empty text where it was built with it."""
+def why_not_writable() -> str:
+    """Return what to do if Pillow was built without AVIF, or an empty string if it was built with it."""
     if features.check("avif"):
         return ""
-    return "AVIF is not part of this build of Pillow; install the one of the package index: pip install -U pillow"
-
-
-def refuse_hdr(transfer: int) -> None:
-    """Refuse pictures whose levels do not mean what those of other pictures mean.
-
-    Raises:
-        UnsupportedError: The transfer curve is one of HDR.
-    """
-    if transfer in HDR_TRANSFERS:
-        raise UnsupportedError(
-            f"expected a picture for ordinary screens, got one for HDR ({HDR_TRANSFERS[transfer]}); convert it to SDR"
-        )
-
-
-def widened(samples: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint16]:
-    """Return samples of 9 to 16 bits brought to the full range of uint16."""
-    wide = np.asarray(samples, np.uint16)
-    return wide << np.uint16(16 - bits) | wide >> np.uint16(2 * bits - 16)
+    return "this build of Pillow has no AVIF support; install the one from PyPI: pip install -U pillow"
 
 
 def _check_claimed_size(head: bytes, max_pixels: int) -> None:
-    """Refuse a picture by the sizes in its header, which libavif would refuse as damage or take memory for."""
+    """Refuse a picture by the sizes in its header; libavif would call it damaged, or allocate memory for it."""
     for found in _SIZE.finditer(head):
         width, height = struct.unpack(">II", found[1])
         check_size(width, height, max_pixels)
@@ -122,14 +80,14 @@ def _check_claimed_size(head: bytes, max_pixels: int) -> None:
 
 
 def _opened(stream: BinaryIO) -> AvifImagePlugin.AvifImageFile:
-    """Open a file without the warnings that Pillow has for malformed EXIF blocks, which are told in our own way."""
+    """Open a file without Pillow's warnings about malformed EXIF blocks; lumen reports those itself."""
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return AvifImagePlugin.AvifImageFile(stream)
 
 
 def _description(stream: BinaryIO) -> bytes:
-    """Return the boxes that describe the pictures, wherever they stand in the file."""
+    """Return the boxes that describe the pictures, wherever they are in the file."""
     parts, at = [], 0
     stream.seek(0)
     while len(head := stream.read(8)) == 8:
@@ -137,7 +95,7 @@ def _description(stream: BinaryIO) -> bytes:
         size = int.from_bytes(stream.read(8), "big") if size == 1 else size
         if kind in (b"meta", b"moov"):
             parts.append(stream.read(min(size, _META_BYTES) if size else _META_BYTES))
-        if size < 8:  # it goes on to the end, or is damaged
+        if size < 8:  # the box extends to the end, or is damaged
             break
         at += size
         stream.seek(at)
@@ -145,13 +103,13 @@ def _description(stream: BinaryIO) -> bytes:
 
 
 def _bits(head: bytes) -> int:
-    """Return the bits a sample of an AVIF file, by the flags of its decoder's configuration."""
+    """Return the bits per sample, from the flags of the decoder's configuration."""
     found = _CONFIG.search(head)
     flags = found[1][0] if found else 0
     return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
 
 
 def _nclx(head: bytes) -> tuple[int, int]:
-    """Return the code points of the colour primaries and the transfer curve; 2 (unspecified) where not given."""
+    """Return the code points of the colour primaries and the transfer curve; 2 (unspecified) if not given."""
     found = _COLORS.search(head)
     return struct.unpack(">HH", found[1]) if found else (2, 2)

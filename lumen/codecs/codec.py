@@ -1,8 +1,8 @@
-"""Pictures from files and into files.
+"""Read pictures from files, and write them to files.
 
-A picture comes back as it went in: depth, channels, EXIF with its orientation, ICC profile, XMP and resolution. Pixels
-and orientation tag are never both changed. What cannot be read or stored is refused with a reason; what is merely lost
-on the way (metadata a format cannot hold) is told as a warning.
+A picture keeps its depth, channels, EXIF with orientation, ICC profile, XMP and resolution. Pixels and orientation tag
+are never both changed. A file that cannot be read or written raises an error with the reason; metadata that a format
+cannot hold is reported as a warning.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lumen.codecs import avif, exif, heif, limits, pillow_codecs, png, raw, tiff, webp
+from lumen.codecs import exif, limits
+from lumen.codecs.interface import CameraRawError, Decoding, Encoding, decoder, encoder
 from lumen.color import icc
-from lumen.config import Subsampling
+from lumen.config import EnhanceOptions, Subsampling
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
 from lumen.files.atomic import write_atomically
-from lumen.imaging.formats import Format, format_of, stored_as
-from lumen.imaging.picture import Chroma, Metadata, Picture, check_size, first_of, to_8bit
+from lumen.imaging.formats import CODECS, Format, format_of, stored_as
+from lumen.imaging.picture import Metadata, Picture, to_8bit
 
-MAX_PIXELS = 512_000_000
-
-# What decoders raise at damaged files. MemoryError and errors of our own are not among them.
+# What decoders raise on damaged files. MemoryError and lumen's own errors are not among them.
 _DAMAGE = (
     OSError,
     SyntaxError,
@@ -41,38 +40,10 @@ _DAMAGE = (
     EOFError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,  # a frame of a GIF beyond the picture; the size of pictures is checked here
+    Image.DecompressionBombError,  # a GIF frame larger than its picture; picture sizes are checked here
 )
 
-# First bytes of files: (offset, bytes, format). HEIF and AVIF are told apart by their brands.
-_MAGIC: tuple[tuple[int, bytes, Format], ...] = (
-    (0, b"\xff\xd8\xff", "jpeg"),
-    (0, png.SIGNATURE, "png"),
-    (8, b"WEBP", "webp"),
-    (8, b"CR\x02", "raw"),
-    (6, b"HEAPCCDR", "raw"),
-    (0, b"II*\0", "tiff"),
-    (0, b"MM\0*", "tiff"),
-    (0, b"II+\0", "tiff"),
-    (0, b"MM\0+", "tiff"),
-    (0, b"BM", "bmp"),
-    (0, b"GIF87a", "gif"),
-    (0, b"GIF89a", "gif"),
-    (4, b"ftypcrx ", "raw"),
-    (0, b"IIU\0", "raw"),
-    (0, b"IIRO", "raw"),
-    (0, b"IIRS", "raw"),
-    (0, b"MMOR", "raw"),
-    (0, b"FUJIFILM", "raw"),
-    (0, b"FOVb", "raw"),
-    (0, b"\0MRM", "raw"),
-)
-_AVIF_BRANDS, _HEIF_BRANDS = (
-    (b"avif", b"avis"),
-    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
-)
-
-# Kinds people may well have, told apart from rubbish so that the message can help: (offset, first bytes, what it is).
+# Known formats that are not read, so that the message can help: (offset, first bytes, what it is and what to do).
 _FOREIGN = (
     (0, b"8BPS", "Photoshop; save it as a 16-bit TIFF"),
     (4, b"jP  \r\n", "JPEG 2000; save it as PNG"),
@@ -85,26 +56,23 @@ _FOREIGN = (
     (4, b"ftypmp4", "a video; save a frame as PNG"),
     (4, b"ftypqt  ", "a video; save a frame as PNG"),
 )
-_READ = "JPEG, PNG, WebP, TIFF, BMP, AVIF, HEIF, GIF or camera raw data"
-
-_FULL_CHROMA_QUALITY = 90
 
 
-def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS, first_frame: bool = False) -> Picture:
-    """Decode a picture file completely; what it holds decides, not its name.
+def read_picture(path: Path, *, max_pixels: int = EnhanceOptions.max_pixels, first_frame: bool = False) -> Picture:
+    """Decode a picture file completely. The content decides the format, not the name.
 
-    Errors give the reason alone; whoever handles many files names the file. Grey, palette, CMYK, 1-bit and transparent
-    files are accepted; PNG, TIFF, AVIF, HEIF and camera raw data at their full depth.
+    Errors give the reason only; a caller that handles many files adds the name. Grey, palette, CMYK, 1-bit and
+    transparent files are accepted; PNG, TIFF, AVIF, HEIF and camera raw data are read at full depth.
 
     Args:
         path: The file.
-        max_pixels: Larger pictures are refused before memory is taken for them.
-        first_frame: Take the first picture of animations and files of several pages, which are refused otherwise.
+        max_pixels: Larger pictures are refused before memory is allocated for them.
+        first_frame: Use the first picture of animations and multi-page files, which are refused otherwise.
 
     Raises:
-        DecodeError: The file cannot be read, is empty, truncated, damaged, or no picture.
-        UnsupportedError: Floats, animations, several pages, other formats, a missing extra, more than `max_pixels`
-            pixels.
+        DecodeError: The file cannot be read, is empty, truncated, damaged, or not a picture.
+        UnsupportedError: Float samples, an animation, several pages, another format, a missing extra, or more than
+            `max_pixels` pixels.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -116,15 +84,19 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS, first_frame: bool 
 
 
 def decode_picture(
-    stream: BinaryIO, *, max_pixels: int = MAX_PIXELS, first_frame: bool = False, named: Format | None = None
+    stream: BinaryIO,
+    *,
+    max_pixels: int = EnhanceOptions.max_pixels,
+    first_frame: bool = False,
+    named: Format | None = None,
 ) -> Picture:
     """Decode the picture in a seekable stream, as `read_picture` does with a file.
 
     Args:
-        stream: From its start on.
-        max_pixels: Larger pictures are refused before memory is taken for them.
-        first_frame: Take the first picture of several.
-        named: What the file's name promises. Only for camera raw data it matters: many such files are TIFF files
+        stream: Read from its start.
+        max_pixels: Larger pictures are refused before memory is allocated for them.
+        first_frame: Use the first picture of several.
+        named: The format of the file's name. It matters for camera raw data only: many such files are TIFF files
             whose first page is a preview.
 
     Raises:
@@ -136,7 +108,7 @@ def decode_picture(
     if kind == "tiff" and named == "raw":
         kind = "raw"
     try:
-        picture = _decode(stream, kind, max_pixels, first=first_frame)
+        picture = _decode(stream, kind, Decoding(max_pixels=max_pixels, first_frame=first_frame))
     except _DAMAGE as error:
         raise DecodeError(f"the {kind} file is damaged or truncated: {_line(error)}") from error
     return replace(picture, notes=(*picture.notes, *_faults(picture.metadata)))
@@ -146,20 +118,20 @@ def write_picture(
     picture: Picture,
     path: Path,
     *,
-    quality: int = 95,
-    subsampling: Subsampling = "auto",
+    quality: int = EnhanceOptions.quality,
+    subsampling: Subsampling = EnhanceOptions.subsampling,
     allow_8bit: bool = False,
     kind: Format | None = None,
 ) -> tuple[str, ...]:
-    """Encode a picture and put it in its place in one step (see `write_atomically`). The folder must exist.
+    """Encode a picture and write the file in one step (see `write_atomically`). The folder must exist.
 
     Args:
         picture: What to store.
-        path: Where; an existing file is replaced.
+        path: The target; an existing file is replaced.
         quality: 1 to 100, for JPEG, WebP, AVIF and HEIC.
-        subsampling: How finely JPEG, AVIF and HEIC store colours.
-        allow_8bit: Store 16-bit pictures also in formats of 8 bits.
-        kind: Format; by default that of the path's suffix, or the picture's own where the suffix is unknown.
+        subsampling: Chroma subsampling of JPEG, AVIF and HEIC.
+        allow_8bit: Allow 16-bit pictures in 8-bit formats.
+        kind: Format; by default the one of the path's suffix, or the picture's own if the suffix is unknown.
 
     Returns:
         A warning for each kind of metadata that could not be kept.
@@ -180,37 +152,37 @@ def encode_picture(
     picture: Picture,
     kind: Format,
     *,
-    quality: int = 95,
-    subsampling: Subsampling = "auto",
+    quality: int = EnhanceOptions.quality,
+    subsampling: Subsampling = EnhanceOptions.subsampling,
     allow_8bit: bool = False,
 ) -> tuple[bytes, tuple[str, ...]]:
     """Return the bytes of a file, and a warning for each kind of metadata that could not be kept.
 
-    The arguments are those of `write_picture`.
+    The arguments are the same as for `write_picture`.
 
     Raises:
         EncodeError: The format cannot hold the picture: its depth, transparency or size.
     """
     limits.check_storable(picture, kind, allow_8bit=allow_8bit)
     fitted, warnings = limits.fitted(_in_depth(picture, kind), kind)
-    chroma = _chroma(picture, kind, quality, subsampling)
+    encode, encoding = encoder(kind).encode, Encoding(quality=quality, subsampling=subsampling)
     try:
-        data, more = _encode(fitted, kind, quality, chroma)
+        data = encode(fitted, encoding)
     except _DAMAGE as error:
-        # Metadata never costs a picture: once more without it, but displayed the same way.
+        # Metadata must never lose a picture: try again without it, but keep the orientation.
         bare = Metadata(exif=exif.orientation_only(exif.orientation(fitted.metadata.exif)))
         try:
-            data, more = _encode(replace(fitted, metadata=bare), kind, quality, chroma)
+            data = encode(replace(fitted, metadata=bare), encoding)
         except _DAMAGE as final:
             raise EncodeError(
                 f"cannot store {picture.width}x{picture.height} pixels as {kind}: {_line(final)}"
             ) from final
-        more = [f"the metadata could not be stored ({_line(error)}) and was left out"]
-    return data, (*warnings, *more)
+        warnings.append(f"the metadata could not be stored ({_line(error)}) and was left out")
+    return data, tuple(warnings)
 
 
 def displayed_8bit(picture: Picture) -> NDArray[np.uint8]:
-    """Return the pixels uint8 [H, W, 3] as they are displayed: turned by the EXIF orientation, rounded to 8 bits."""
+    """Return the pixels uint8 [H, W, 3] as displayed: turned by the EXIF orientation, rounded to 8 bits."""
     pixels = picture.turned(exif.orientation(picture.metadata.exif)).pixels
     return np.asarray(to_8bit(pixels), np.uint8)
 
@@ -218,94 +190,48 @@ def displayed_8bit(picture: Picture) -> NDArray[np.uint8]:
 def _recognise(head: bytes) -> Format:
     if not head:
         raise DecodeError("the file is empty")
-    for offset, magic, kind in _MAGIC:
-        if head[offset:].startswith(magic):
-            return kind
+    found = [(at, codec.name) for codec in CODECS.values() for at, mark in codec.marks if head[at:].startswith(mark)]
+    if found:
+        return max(found)[1]  # the mark furthest into the file: many camera raw files begin like TIFF files
     if head[4:8] == b"ftyp":
         brands = {head[at : at + 4] for at in (8, *range(16, min(64, int.from_bytes(head[:4], "big")), 4))}
-        if brands.intersection(_AVIF_BRANDS):
-            return "avif"
-        if brands.intersection(_HEIF_BRANDS):
-            return "heif"
+        for codec in CODECS.values():
+            if brands & codec.brands:
+                return codec.name
+    *others, last = (codec.label for codec in CODECS.values())
+    expected = f"expected {', '.join(others)} or {last}"
     for offset, magic, name in _FOREIGN:
         if head[offset:].startswith(magic):
-            raise UnsupportedError(f"expected {_READ}, got {name}")
-    raise DecodeError(f"expected {_READ}, got a file of another or damaged kind")
+            raise UnsupportedError(f"{expected}, got {name}")
+    raise DecodeError(f"{expected}, got an unknown or damaged file")
 
 
-def _decode(stream: BinaryIO, kind: Format, max_pixels: int, *, first: bool) -> Picture:
-    if kind == "raw":
-        return raw.decode(stream, max_pixels)
-    if kind == "tiff":
-        try:
-            return tiff.decode(stream, max_pixels, first=first)
-        except tiff.CameraRawError:
-            return raw.decode(stream, max_pixels)
-    if kind == "png":
-        return _decode_png(stream, max_pixels, first=first)
-    for name, decoder in (("webp", webp.decode), ("avif", avif.decode), ("heif", heif.decode)):
-        if kind == name:
-            return decoder(stream, max_pixels, first=first)
-    return pillow_codecs.decode(stream, kind, max_pixels, first=first)
-
-
-def _decode_png(stream: BinaryIO, max_pixels: int, *, first: bool) -> Picture:
-    header = png.read_header(stream)
-    check_size(header.width, header.height, max_pixels)
-    png.check_samples(header)
-    notes = (*first_of(header.frames, "an animation of {} frames", first=first), *header.notes)
-    if header.depth == 16:
-        png.check_sides(header)
-        return replace(png.decode_deep(stream, header), notes=notes)
+def _decode(stream: BinaryIO, kind: Format, decoding: Decoding) -> Picture:
+    codec = CODECS[kind]
+    if codec.package and not codec.package.is_installed():
+        raise UnsupportedError(codec.package.hint(codec.label, codec.otherwise))
     try:
-        found = pillow_codecs.decode(stream, "png", max_pixels, header.metadata, first=True)
-    except (ValueError, SyntaxError):
-        # Pillow refuses profiles and texts above 1 MB, and damaged ones: metadata never costs a picture.
-        found = pillow_codecs.decode(png.only_pixels(stream), "png", max_pixels, header.metadata, first=True)
-    return replace(found, notes=notes)
+        return decoder(kind).decode(stream, decoding)
+    except CameraRawError:  # a TIFF file by its first bytes
+        return _decode(stream, "raw", decoding)
 
 
 def _faults(metadata: Metadata) -> list[str]:
-    """Return a line for each kind of metadata that is carried although no program will understand it."""
+    """Return a note for each kind of metadata that is kept although it is malformed."""
     faults = []
     if metadata.icc and not icc.is_sound(metadata.icc):
-        faults.append("the colour profile is malformed; it is carried as it is")
+        faults.append("the colour profile is malformed; it is kept as it is")
     if metadata.exif and not exif.is_sound(metadata.exif):
-        faults.append("the EXIF block is malformed; it is carried as it is where the format lets it")
+        faults.append("the EXIF block is malformed; it is kept as it is where the format allows")
     return faults
 
 
-def _encode(picture: Picture, kind: Format, quality: int, chroma: Chroma) -> tuple[bytes, list[str]]:
-    if kind == "tiff":
-        return tiff.encode(picture)
-    if kind == "png":
-        return png.encode(picture), []
-    if kind == "webp":
-        return webp.encode(picture, quality), []
-    if kind == "avif":
-        return avif.encode(picture, quality, chroma), []
-    if kind == "heif":
-        return heif.encode(picture, quality, chroma), []
-    return pillow_codecs.encode(picture, kind, quality, chroma), []
-
-
 def _in_depth(picture: Picture, kind: Format) -> Picture:
-    """Return the picture in the depth that the format stores it in."""
+    """Return the picture in the depth in which the format stores it."""
     if picture.sample == "uint8" or limits.keeps_depth(picture, kind):
         return picture
     alpha = None if picture.alpha is None else to_8bit(picture.alpha)
     return replace(picture, pixels=to_8bit(picture.pixels), alpha=alpha, bits=None)
-
-
-def _chroma(picture: Picture, kind: Format, quality: int, subsampling: Subsampling) -> Chroma:
-    if subsampling == "444":
-        return "4:4:4"
-    if subsampling == "420":
-        return "4:2:0"
-    if subsampling == "keep" and picture.chroma is not None:
-        return picture.chroma
-    # Many devices show HEIC files of full colour resolution in software only, or not at all.
-    return "4:4:4" if quality >= _FULL_CHROMA_QUALITY and kind != "heif" else "4:2:0"
 
 
 def _line(error: BaseException) -> str:

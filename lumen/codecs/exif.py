@@ -1,8 +1,10 @@
 """EXIF blocks: reading the orientation, dropping the thumbnail, moving them into and out of TIFF files.
 
 An EXIF block is a small TIFF file: a header, then directories (IFDs) of 12-byte entries, whose larger values lie at
-offsets from the header. JPEG, PNG and WebP carry the block as it is. A TIFF file *is* such a structure, so its tags are
-collected into a block on reading, and a block is spread over the file on writing.
+offsets from the header. JPEG, PNG and WebP store the block as it is. A TIFF file *is* such a structure, so its tags are
+collected into a block on reading and written as tags of the file on writing.
+
+Written by hand on purpose: blocks are kept byte for byte, and sizes are checked before anything is read.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from typing import BinaryIO, Literal
 ORIENTATION = 0x0112
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 XMP, ICC, IPTC, PHOTOSHOP = 700, 34675, 33723, 34377
-# What a TIFF file's own directory says about the picture rather than about its storage: names of document and page,
-# description, make, model, orientation, software, date, artist, host, rating, copyright, the five XP... texts, and
-# where on earth the picture lies (GeoTIFF, GDAL).
+# Tags of a TIFF directory that describe the picture, not its storage: names of document and page, description, make,
+# model, orientation, software, date, artist, host, rating, copyright, the five XP... texts, and the place on earth
+# (GeoTIFF, GDAL).
 _TEXTS = (269, 270, 271, 272, 274, 285, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096))
 _PLACE = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 DESCRIPTIVE = frozenset([*_TEXTS, *_PLACE])
+PER_INCH = {2: 1.0, 3: 2.54}  # resolution units: inch, centimetre
 
 ByteOrder = Literal["<", ">"]
 
@@ -29,11 +32,10 @@ _PREFIX = b"Exif\0\0"
 _MARKS = (b"II*\0", b"MM\0*")
 _STRIPS, _THUMBNAIL, _THUMBNAIL_BYTES = 0x0111, 0x0201, 0x0202
 _RESOLUTIONS, _UNIT = (0x011A, 0x011B), 0x0128
-_PER_INCH = {2: 1.0, 3: 2.54}  # inch, centimetre
 _POINTERS = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
 _SHORT, _LONG = 3, 4
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_MAX_VALUE, _MAX_VALUES = 1 << 26, 1 << 27  # bytes of one tag, and of all: many may claim the same place
+_MAX_VALUE, _MAX_VALUES = 1 << 26, 1 << 27  # bytes of one tag, and of all tags, which may share one place
 _MOST_ENTRIES, _DEEPEST = 4096, 8
 
 
@@ -51,7 +53,7 @@ Directory = dict[int, Entry]
 
 @dataclass(frozen=True)
 class _Layout:
-    """Byte order, and how wide a TIFF file's fields are (BigTIFF doubles them)."""
+    """Byte order and field widths of a TIFF file (BigTIFF doubles the widths)."""
 
     order: ByteOrder
     big: bool
@@ -70,22 +72,22 @@ class _Layout:
 
 
 def without_prefix(exif: bytes | None) -> bytes | None:
-    """Return the block from its byte-order mark on; None for an empty one."""
+    """Return the block without its `Exif` prefix, or None if it is empty."""
     return exif.removeprefix(_PREFIX) or None if exif else None
 
 
 def with_prefix(exif: bytes) -> bytes:
-    """Return the block as a JPEG segment holds it."""
+    """Return the block with the `Exif` prefix of a JPEG segment."""
     return _PREFIX + exif
 
 
 def byte_order(exif: bytes) -> ByteOrder:
-    """Return `<` or `>`, as `struct` and numpy write byte orders."""
+    """Return the byte order as `<` or `>`, in the notation of `struct` and numpy."""
     return ">" if exif[:2] == b"MM" else "<"
 
 
 def orientation(exif: bytes | None) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 when absent or malformed."""
+    """Return the EXIF orientation, 1 to 8, or 1 if absent or malformed."""
     found = _orientation_at(exif)
     if exif is None or found is None:
         return 1
@@ -94,7 +96,7 @@ def orientation(exif: bytes | None) -> int:
 
 
 def upright(exif: bytes | None) -> bytes | None:
-    """Return the block with an orientation of 1, for pixels that were turned; as it is where it has none."""
+    """Return the block with orientation 1, for pixels that were turned; unchanged if it has no orientation."""
     found = _orientation_at(exif)
     if exif is None or found is None:
         return exif
@@ -102,12 +104,12 @@ def upright(exif: bytes | None) -> bytes | None:
 
 
 def resolution(exif: bytes | None) -> tuple[float, float] | None:
-    """Return the pixels per inch, horizontal and vertical, that a block says; None when absent or malformed."""
+    """Return the pixels per inch, horizontal and vertical, or None if absent or malformed."""
     try:
         found, order = parse_block(exif or b""), byte_order(exif or b"")
         unit = struct.unpack_from(order + "H", _bytes_of(found, _UNIT) or struct.pack(order + "H", 2))[0]
         x, y = (struct.unpack(order + "II", _bytes_of(found, tag)) for tag in _RESOLUTIONS)
-        per_inch = _PER_INCH[unit]
+        per_inch = PER_INCH[unit]
         pair = (x[0] / x[1] * per_inch, y[0] / y[1] * per_inch)
     except (ValueError, EOFError, struct.error, ArithmeticError, KeyError):
         return None
@@ -115,7 +117,7 @@ def resolution(exif: bytes | None) -> tuple[float, float] | None:
 
 
 def is_sound(exif: bytes) -> bool:
-    """Tell whether a block can be read to its end: its header, its directories, and the values they point to."""
+    """Return whether a block can be read completely: header, directories, and the values they point to."""
     try:
         parse_block(exif)
     except (ValueError, EOFError):
@@ -124,10 +126,10 @@ def is_sound(exif: bytes) -> bool:
 
 
 def without_thumbnail(exif: bytes | None) -> bytes | None:
-    """Return the block without its thumbnail, for pixels that changed; as it is when there is none or it is malformed.
+    """Return the block without its thumbnail, for pixels that changed; unchanged if it has none or is malformed.
 
-    The link to the thumbnail's directory (IFD1) is cleared, and its JPEG data are cut off where they end the block, as
-    they mostly do. Nothing else moves, as maker notes may hold offsets into the block.
+    The link to the thumbnail's directory (IFD1) is cleared, and its JPEG data are cut off if they end the block, as
+    they usually do. Nothing else moves, because maker notes may hold offsets into the block.
     """
     try:
         if not exif or exif[:4] not in _MARKS:
@@ -140,7 +142,7 @@ def without_thumbnail(exif: bytes | None) -> bytes | None:
         found = {tag: struct.unpack_from(order + "I", exif, at)[0] for tag, _, _, at in _entries(exif, order, second)}
     except struct.error:
         return exif
-    if not found.keys() & {_THUMBNAIL, _STRIPS}:  # what stands there is no link: some writers leave it out
+    if not found.keys() & {_THUMBNAIL, _STRIPS}:  # not a link: some writers leave it out
         return exif
     start, size = found.get(_THUMBNAIL, 0), found.get(_THUMBNAIL_BYTES, 0)
     last = start > link and exif[start : start + 2] == b"\xff\xd8" and len(exif) - 1 <= start + size <= len(exif)
@@ -148,7 +150,7 @@ def without_thumbnail(exif: bytes | None) -> bytes | None:
 
 
 def orientation_only(value: int) -> bytes | None:
-    """Return the smallest block that keeps a picture displayed as it was; None for the upright orientation."""
+    """Return the smallest block with an orientation, or None for the upright one."""
     if value == 1:
         return None
     return build_block({ORIENTATION: Entry(_SHORT, 1, struct.pack("<H", value))}, "<")
@@ -158,9 +160,9 @@ def read_directory(stream: BinaryIO, wanted: frozenset[int] | None = None, *, le
     """Read the first directory of a TIFF file or EXIF block, and the EXIF and GPS directories below it.
 
     Args:
-        stream: Seekable; its start is the byte-order mark. Values are returned in the file's own byte order.
+        stream: Seekable, starting with the byte-order mark. Values are returned in the file's own byte order.
         wanted: Tags to return, besides pointers to directories; None returns all.
-        lenient: Leave out single tags that are malformed, and those that point to a malformed directory.
+        lenient: Leave out malformed tags and tags that point to a malformed directory.
 
     Raises:
         ValueError: The structure is malformed.
@@ -174,24 +176,24 @@ def read_directory(stream: BinaryIO, wanted: frozenset[int] | None = None, *, le
 
 
 def picture_tags(directory: Directory) -> Directory:
-    """Return what describes the picture; tags about storage belong to the file they came from."""
+    """Return the tags that describe the picture, without those about storage."""
     kept = DESCRIPTIVE | {EXIF_IFD, GPS_IFD}
     return {tag: entry for tag, entry in directory.items() if tag in kept}
 
 
 def parse_block(exif: bytes) -> Directory:
-    """Read all of an EXIF block; raises as `read_directory` does."""
+    """Read a whole EXIF block; raises the errors of `read_directory`."""
     return read_directory(BytesIO(exif))
 
 
 def build_block(directory: Directory, order: ByteOrder) -> bytes:
-    """Return an EXIF block of one directory whose values are in byte order `order`."""
+    """Return an EXIF block with one directory; its values must be in byte order `order`."""
     header = struct.pack(order + "2sHI", b"MM" if order == ">" else b"II", 42, 8)
     return header + build_directory(directory, order, 8)
 
 
 def build_directory(directory: Directory, order: ByteOrder, base: int) -> bytes:
-    """Return a directory with all it points to, for the (even) offset `base` in a classic TIFF file."""
+    """Return a directory and everything it points to, for the (even) offset `base` in a classic TIFF file."""
     entries, tail = [], b""
     tail_at = base + 2 + 12 * len(directory) + 4
     for tag, entry in sorted(directory.items()):
@@ -209,7 +211,7 @@ def build_directory(directory: Directory, order: ByteOrder, base: int) -> bytes:
 
 
 class _Reader:
-    """Reads directories: each place once, and no more than a sound file has, as a damaged one may claim any amount."""
+    """Reads directories, each offset once and within limits, because damaged files may claim anything."""
 
     def __init__(self, stream: BinaryIO, layout: _Layout, lenient: bool) -> None:
         self._stream, self._layout, self._lenient = stream, layout, lenient
@@ -218,7 +220,7 @@ class _Reader:
 
     def directory(self, at: int, wanted: frozenset[int] | None, depth: int = 0) -> Directory:
         if at in self._seen or depth > _DEEPEST:
-            raise ValueError("its directories form a loop, share a place or lie too deep")
+            raise ValueError("its directories form a loop, overlap or are nested too deeply")
         self._seen.add(at)
         layout = self._layout
         (count,) = layout.count.unpack(_bytes_at(self._stream, at, layout.count.size))
@@ -233,7 +235,7 @@ class _Reader:
                 elif wanted is None or tag in wanted:
                     found[tag] = Entry(kind, length, self._value(kind, length, inline))
                 elif (size := _SIZES.get(kind, 0) * length) > len(inline):
-                    # Not needed here, but its absence tells that the file was cut off.
+                    # Not needed here, but if it is missing the file is truncated.
                     _bytes_at(self._stream, layout.offset.unpack(inline)[0] + size - 1, 1)
             except ValueError:
                 if not self._lenient:
@@ -254,7 +256,7 @@ class _Reader:
             return inline[:size]
         self._left -= size
         if self._left < 0:
-            raise ValueError("its tags have more values than there is room for")
+            raise ValueError("its tags claim too many values")
         return _bytes_at(self._stream, self._layout.offset.unpack(inline)[0], size)
 
 
@@ -272,7 +274,7 @@ def _bytes_of(directory: Directory, tag: int) -> bytes:
 
 
 def _orientation_at(exif: bytes | None) -> int | None:
-    """Return where the orientation's value lies in the block; None when absent or malformed."""
+    """Return the offset of the orientation's value in the block, or None if absent or malformed."""
     try:
         if not exif or exif[:4] not in _MARKS:
             return None
@@ -280,7 +282,7 @@ def _orientation_at(exif: bytes | None) -> int | None:
         (first,) = struct.unpack_from(order + "I", exif, 4)
         for tag, kind, count, at in _entries(exif, order, first):
             if tag == ORIENTATION and kind in (_SHORT, _LONG) and count == 1:
-                found = at + 2 if kind == _LONG and order == ">" else at  # the low half of a long one
+                found = at + 2 if kind == _LONG and order == ">" else at  # the low half of a 4-byte value
                 struct.unpack_from(order + "H", exif, found)
                 return found
     except struct.error:
@@ -289,7 +291,7 @@ def _orientation_at(exif: bytes | None) -> int | None:
 
 
 def _entries(exif: bytes, order: ByteOrder, directory: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (tag, type, number of values, where the value or its offset lies) of one directory of a block."""
+    """Yield (tag, type, number of values, offset of the value or of its pointer) of one directory of a block."""
     (count,) = struct.unpack_from(order + "H", exif, directory)
     for at in range(directory + 2, directory + 2 + 12 * count, 12):
         tag, kind, length = struct.unpack_from(order + "HHI", exif, at)
@@ -297,7 +299,7 @@ def _entries(exif: bytes, order: ByteOrder, directory: int) -> Iterator[tuple[in
 
 
 def _link_at(exif: bytes, order: ByteOrder) -> int:
-    """Return where the first directory's offset of the second one lies."""
+    """Return the offset of the first directory's link to the second one."""
     (first,) = struct.unpack_from(order + "I", exif, 4)
     (count,) = struct.unpack_from(order + "H", exif, first)
     return int(first) + 2 + 12 * int(count)

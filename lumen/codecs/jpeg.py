@@ -1,15 +1,20 @@
-"""What Pillow leaves out of JPEG files: Photoshop resources with IPTC, long XMP, how finely colours are stored."""
+"""JPEG, by Pillow, with what Pillow leaves out: Photoshop resources with IPTC, long XMP, chroma subsampling."""
 
 from __future__ import annotations
 
 import re
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import BinaryIO
 
 from PIL import JpegImagePlugin
 
 from lumen.codecs import exif, iptc
-from lumen.imaging.picture import Chroma, Extra, Metadata, first_of
+from lumen.codecs.interface import Decoding, Encoding
+from lumen.codecs.pillow_codecs import load, metadata_of, save, size_of
+from lumen.color import icc
+from lumen.imaging.picture import Chroma, Extra, Metadata, Picture, check_size, first_of
 
 NO_GAIN_MAP = "the gain map for HDR screens was left out"
 
@@ -19,65 +24,54 @@ _PHOTOSHOP = b"Photoshop 3.0\0"
 _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _VIDEO = re.compile(rb"""(MotionPhoto|MicroVideo)(=["']|>)1""")
 _GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
-_PICTURES = 0xB002  # tag of the list of pictures in a multi-picture file
-_OF_EQUALS = range(0x020001, 0x020004)  # kinds of pictures: of a panorama, for the other eye, from another angle
+_PICTURES = 0xB002  # tag that lists the pictures of a multi-picture file
+_FULL_PICTURES = range(0x020001, 0x020004)  # kinds: part of a panorama, stereo pair, other angle
 _SEGMENT_BYTES = 65_533
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of frame headers
-_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # those of segments; the others may stand among samples
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # frame header markers
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # segment markers; the others may occur among samples
 _SCAN, _END = 0xDA, 0xD9
-_MOST_SCANS = 100  # programs write up to 20
+_MOST_SCANS = 100  # encoders write up to 20
+_SEARCHED = 1 << 28  # bytes; a larger file has a video appended
+_PIXELS_PER_BYTE = 1024  # 64 pixels take at least two bits
 _SAMPLINGS: dict[int, Chroma] = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 
 
-class JpegFile(JpegImagePlugin.JpegImageFile):
-    """Pillow's reader without its look into the EXIF block for a resolution.
+def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
+    """Decode a file completely; of a multi-picture file from a phone, the base picture."""
+    stream.seek(0)
+    with _JpegFile(stream) as image:
+        check_size(*image.size, decoding.max_pixels)
+        _check_scans_of_file(stream)
+        samples, notes = load(image, stream, decoding, pixels_per_byte=_PIXELS_PER_BYTE)
+        segments: Sequence[tuple[str, bytes]] = image.applist
+        metadata = replace(metadata_of(image), iptc=_resources(segments), extras=_long_xmp(segments))
+        notes = (*notes, *_notes_of_pictures(image), *_notes_of_segments(segments))
+        if image.mode == "CMYK":
+            samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
+            metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
+        chroma = _SAMPLINGS.get(JpegImagePlugin.get_sampling(image))
+    return Picture.from_channels(samples, kind="jpeg", metadata=metadata, chroma=chroma, notes=notes)
 
-    It warns on broken blocks and makes up 72 dpi where there is none. The block is carried as it is anyway.
-    """
 
-    def _read_dpi_from_exif(self) -> None:
-        pass
-
-
-def chroma_of(image: JpegFile) -> Chroma | None:
-    """Return how finely a file stores colours; None for grey and rare layouts."""
-    return _SAMPLINGS.get(JpegImagePlugin.get_sampling(image))
-
-
-def further_metadata(image: JpegFile) -> tuple[Metadata, tuple[str, ...]]:
-    """Return the comment, the Photoshop resources and the long XMP of a file, and lines on what is left out of it."""
-    segments: Sequence[tuple[str, bytes]] = image.applist
-    resources = b"".join(
-        data.removeprefix(_PHOTOSHOP) for name, data in segments if name == "APP13" and data.startswith(_PHOTOSHOP)
+def encode(picture: Picture, encoding: Encoding) -> bytes:
+    """Return an 8-bit picture as a JPEG file, with its Photoshop resources and long XMP as extra segments."""
+    metadata = picture.metadata
+    return save(
+        picture,
+        "JPEG",
+        quality=encoding.quality,
+        subsampling=encoding.chroma(picture),
+        extra=_segments_of(metadata),
+        dpi=metadata.dpi,
+        comment=metadata.comment,
     )
-    extras = tuple(
-        Extra(format="jpeg", kind=b"APP1", data=data, label="part of the XMP")
-        for name, data in segments
-        if name == "APP1" and data.startswith(_LONG_XMP)
-    )
-    comment = image.info.get("comment")
-    metadata = Metadata(
-        iptc=iptc.cleaned(resources),
-        comment=comment if isinstance(comment, bytes) and comment else None,
-        extras=extras,
-    )
-    return metadata, (*_notes_of_equals(image), *_notes_of_segments(segments))
-
-
-def segments_of(metadata: Metadata) -> bytes:
-    """Return the segments that hold the Photoshop resources and the long XMP."""
-    parts = [_segment(0xE1, extra.data) for extra in metadata.extras if extra.format == "jpeg"]
-    resources = metadata.iptc or b""
-    room = _SEGMENT_BYTES - len(_PHOTOSHOP)
-    parts += [_segment(0xED, _PHOTOSHOP + resources[at : at + room]) for at in range(0, len(resources), room)]
-    return b"".join(parts)
 
 
 def check_scans(data: bytes) -> None:
-    """Refuse a file that goes over its picture again and again, which a few bytes a time can ask for.
+    """Refuse a file with very many scans: each takes a few bytes and a pass over the whole picture.
 
     Raises:
-        ValueError: It has far more scans than programs write.
+        ValueError: It has far more scans than encoders write.
     """
     at = scans = 0
     while (found := _MARKER.search(data, at)) and data[found.start() + 1] != _END:
@@ -88,10 +82,10 @@ def check_scans(data: bytes) -> None:
 
 
 def claimed_size(data: bytes) -> tuple[int, int]:
-    """Return width and height of the first frame header of a JPEG stream, before anything is decoded.
+    """Return width and height from the first frame header of a JPEG stream, without decoding.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no frame header.
     """
     at = 2
     while at + 9 <= len(data) and data[at] == 0xFF:
@@ -99,19 +93,60 @@ def claimed_size(data: bytes) -> tuple[int, int]:
         if marker in _FRAMES:
             height, width = struct.unpack_from(">HH", data, at + 5)
             return width, height
-        if marker == 0xFF:  # a byte of padding
+        if marker == 0xFF:  # padding
             at += 1
         else:
             at += 2 + int(struct.unpack_from(">H", data, at + 2)[0])
     raise ValueError("a JPEG stream in it has no size")
 
 
+class _JpegFile(JpegImagePlugin.JpegImageFile):
+    """Pillow's reader, without its search of the EXIF block for a resolution.
+
+    That search warns about broken blocks and invents 72 dpi if there is none. The block is kept as it is anyway.
+    """
+
+    def _read_dpi_from_exif(self) -> None:
+        pass
+
+
+def _check_scans_of_file(stream: BinaryIO) -> None:
+    at, size = stream.tell(), size_of(stream)
+    stream.seek(0)
+    check_scans(stream.read(min(size, _SEARCHED)))  # reading a size that is only claimed would allocate it
+    stream.seek(at)
+
+
+def _resources(segments: Sequence[tuple[str, bytes]]) -> bytes | None:
+    """Return the Photoshop resources, which may be spread over several segments."""
+    parts = [data for name, data in segments if name == "APP13" and data.startswith(_PHOTOSHOP)]
+    return iptc.cleaned(b"".join(part.removeprefix(_PHOTOSHOP) for part in parts))
+
+
+def _long_xmp(segments: Sequence[tuple[str, bytes]]) -> tuple[Extra, ...]:
+    """Return the segments of extended XMP, which does not fit into the first segment."""
+    return tuple(
+        Extra(format="jpeg", kind=b"APP1", data=data, label="part of the XMP")
+        for name, data in segments
+        if name == "APP1" and data.startswith(_LONG_XMP)
+    )
+
+
+def _segments_of(metadata: Metadata) -> bytes:
+    """Return the segments for the Photoshop resources and the long XMP."""
+    parts = [_segment(0xE1, extra.data) for extra in metadata.extras if extra.format == "jpeg"]
+    resources = metadata.iptc or b""
+    room = _SEGMENT_BYTES - len(_PHOTOSHOP)
+    parts += [_segment(0xED, _PHOTOSHOP + resources[at : at + room]) for at in range(0, len(resources), room)]
+    return b"".join(parts)
+
+
 def _segment(marker: int, data: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
 
-def _notes_of_equals(image: JpegFile) -> tuple[str, ...]:
-    """Return a line where the file holds further pictures of the same rank, as stereo cameras write them."""
+def _notes_of_pictures(image: _JpegFile) -> tuple[str, ...]:
+    """Return a note if the file holds further full pictures, as stereo cameras write them."""
     try:
         found = exif.parse_block(image.info.get("mp") or b"").get(_PICTURES)
     except (ValueError, EOFError):
@@ -122,11 +157,11 @@ def _notes_of_equals(image: JpegFile) -> tuple[str, ...]:
     kinds = [
         kind & 0xFFFFFF for (kind,) in struct.iter_unpack(order + "I12x", found.value[: len(found.value) // 16 * 16])
     ]
-    return first_of(1 + sum(kind in _OF_EQUALS for kind in kinds[1:]), "a file of {} pictures", first=True)
+    return first_of(1 + sum(kind in _FULL_PICTURES for kind in kinds[1:]), "a file of {} pictures", first=True)
 
 
 def _notes_of_segments(segments: Sequence[tuple[str, bytes]]) -> tuple[str, ...]:
-    """Return a line for a second picture that makes the first one brighter on HDR screens, and for a video."""
+    """Return a note for a gain map for HDR screens, and one for a video."""
     described = [data for name, data in segments if name in ("APP1", "APP2")]
     brighter = any(b"hdrgm:" in data or data.startswith(_GAIN_MAP) for data in described)
     moving = any(_VIDEO.search(data) for data in described)

@@ -1,4 +1,4 @@
-"""What each format can hold of a picture: its depth, transparency and size, and which metadata."""
+"""What each format can hold: depth, transparency, size, and kinds of metadata."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import struct
 from dataclasses import replace
 from typing import Final
 
-from lumen.codecs import avif, exif, heif
+from lumen.codecs import exif
+from lumen.codecs.interface import why_not_writable
 from lumen.color import icc
 from lumen.errors import EncodeError
-from lumen.imaging.formats import STORABLE, Format
+from lumen.imaging.formats import CODECS, Codec, Format, MetadataKind
 from lumen.imaging.picture import Extra, Metadata, Picture
 
-_JPEG_BYTES = {"exif": 65_527, "xmp": 65_502, "icc": 255 * 65_519, "comment": 65_533}
-_LABELS: Final = {
+_LABELS: Final[dict[MetadataKind, str]] = {
     "exif": "EXIF",
     "icc": "ICC profile",
     "xmp": "XMP",
@@ -31,59 +31,63 @@ def check_storable(picture: Picture, kind: Format, *, allow_8bit: bool) -> None:
     """Refuse a picture that a format cannot hold.
 
     Raises:
-        EncodeError: Its depth, its transparency, its size, or the format altogether.
+        EncodeError: The format cannot hold its depth, transparency or size, or cannot be written at all.
     """
-    if kind not in STORABLE:
+    codec = CODECS[kind]
+    if codec.stored_as is not None:
         raise EncodeError(f"results are not stored as {kind}; choose another --format")
-    if reason := {"avif": avif.why_unavailable, "heif": heif.why_not_writable}.get(kind, str)():
+    if reason := why_not_writable(codec):
         raise EncodeError(reason)
-    limits = STORABLE[kind]
     if picture.sample == "uint16" and not allow_8bit and not keeps_depth(picture, kind):
         raise EncodeError(
             f"expected 8-bit pixels for {kind}, got 16-bit ones; write .png or .tif instead, or give up the depth with "
             "--allow-8bit"
         )
-    if picture.alpha is not None and not limits.alpha:
+    if picture.alpha is not None and not codec.alpha:
         raise EncodeError(f"{kind} cannot hold transparency; write .png, .webp or .tif instead")
-    if limits.side_px is not None and max(picture.width, picture.height) > limits.side_px:
+    if codec.side_px is not None and max(picture.width, picture.height) > codec.side_px:
         raise EncodeError(
-            f"cannot store {picture.width}x{picture.height} pixels as {kind}: it holds {limits.side_px} a side; write "
-            ".tif instead"
+            f"cannot store {picture.width}x{picture.height} pixels as {kind}: it allows {codec.side_px} pixels a side; "
+            "write .tif instead"
         )
 
 
 def keeps_depth(picture: Picture, kind: Format) -> bool:
-    """Tell whether a format holds all bits that the file of a 16-bit picture had a sample."""
-    return (picture.bits or 16) <= STORABLE[kind].bits
+    """Return whether a format keeps every bit per sample of a 16-bit picture's file."""
+    return (picture.bits or 16) <= CODECS[kind].bits
 
 
 def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
-    """Return the picture with the metadata the format can hold, turned upright if it cannot hold the orientation.
+    """Return the picture with the metadata the format can hold, turned upright if the format has no orientation.
 
     Returns:
         The picture, and a warning for each kind of metadata that is left out.
     """
+    codec = CODECS[kind]
     picture = _with_profile(picture, kind)
     metadata = picture.metadata
-    if kind in ("tiff", "bmp"):  # there it does not stand in the EXIF
+    if codec.exif_by_tag or "exif" not in codec.metadata:  # otherwise the block keeps it
         metadata = replace(metadata, dpi=metadata.dpi or exif.resolution(metadata.exif))
-    lost = _lost(picture, kind)
-    gone = [name for name, reason in lost.items() if reason and getattr(metadata, name) is not None]
+    lost = {name: reason for name in _LABELS if (reason := _why_lost(name, picture, codec))}
+    gone = [name for name in lost if getattr(metadata, name) is not None]
     warnings = [f"the {_LABELS[name]} was left out: {lost[name]}" for name in gone]
     foreign = [extra for extra in metadata.extras if extra.format != kind]
     warnings += [f"the {label} was left out: {kind} cannot hold it" for label in _missed(foreign, picture)]
     extras = tuple(extra for extra in metadata.extras if extra.format == kind)
     kept = replace(metadata, extras=extras, **dict.fromkeys(gone))
     turn = exif.orientation(metadata.exif)
-    if "exif" in gone and kind == "bmp":
+    if "exif" in gone and "exif" not in codec.metadata:
         return replace(picture, metadata=kept).turned(turn), warnings
-    if "exif" in gone:
+    malformed = codec.exif_by_tag and kept.exif and not exif.is_sound(kept.exif)
+    if malformed:
+        warnings.append("the EXIF block is malformed and was left out")
+    if malformed or "exif" in gone:
         kept = replace(kept, exif=exif.orientation_only(turn))
     return replace(picture, metadata=kept), warnings
 
 
 def stripped(picture: Picture) -> Picture:
-    """Return the picture with only the metadata that decides how it looks: orientation, colours, resolution."""
+    """Return the picture with only the metadata that affects its display: orientation, colours, resolution."""
     metadata = picture.metadata
     colors = tuple(extra for extra in metadata.extras if extra.kind in _COLOR_CHUNKS or extra.kind == b"sRGB")
     dpi = metadata.dpi or exif.resolution(metadata.exif)
@@ -93,40 +97,33 @@ def stripped(picture: Picture) -> Picture:
 
 
 def _with_profile(picture: Picture, kind: Format) -> Picture:
-    """Return the picture with the profile that the code of its colours stands for, in a format without such codes."""
-    code = next((extra.data for extra in picture.metadata.extras if extra.kind == b"cICP"), b"")
-    if kind == "png" or picture.metadata.icc or len(code) != 4:
+    """Return the picture with a profile in place of its colour code, for formats that have no such code."""
+    code = next((extra for extra in picture.metadata.extras if extra.kind == b"cICP"), None)
+    if code is None or code.format == kind or picture.metadata.icc or len(code.data) != 4:
         return picture
-    return replace(picture, metadata=replace(picture.metadata, icc=icc.coded_profile(code[0], code[1])[0]))
+    return replace(picture, metadata=replace(picture.metadata, icc=icc.coded_profile(code.data[0], code.data[1])[0]))
 
 
-def _lost(picture: Picture, kind: Format) -> dict[str, str]:
-    """Return why a format cannot hold a kind of metadata, an empty text for those it can."""
-    metadata, cannot = picture.metadata, f"{kind} cannot hold it"
-    lost = dict.fromkeys(_LABELS, "")
-    if kind not in ("jpeg", "tiff"):
-        lost["iptc"] = cannot
-    if kind not in ("jpeg", "png"):
-        lost["comment"] = cannot
-    if kind == "bmp":
-        lost |= {"exif": cannot, "icc": cannot, "xmp": cannot}
-    elif kind == "jpeg":
-        too_long = [name for name, limit in _JPEG_BYTES.items() if len(getattr(metadata, name) or b"") > limit]
-        lost |= dict.fromkeys(too_long, "it is too long for jpeg")
-    elif kind in ("webp", "avif", "heif"):
-        gray = picture.gray and icc.color_space(metadata.icc) == "GRAY"
-        lost["icc"] = "webp has no grey" if gray and kind == "webp" else ""
-        lost["dpi"] = "" if exif.resolution(metadata.exif) else cannot
-    return lost
+def _why_lost(name: MetadataKind, picture: Picture, codec: Codec) -> str:
+    """Return why a format cannot hold one kind of a picture's metadata, or an empty string if it can."""
+    metadata = picture.metadata
+    if name not in codec.metadata:
+        known = name == "dpi" and exif.resolution(metadata.exif)
+        return "" if known else f"{codec.name} cannot hold it"
+    if name in codec.most_bytes and len(getattr(metadata, name) or b"") > codec.most_bytes[name]:
+        return f"it is too long for {codec.name}"
+    if name == "icc" and not codec.gray and picture.gray and icc.color_space(metadata.icc) == "GRAY":
+        return f"{codec.name} cannot store greyscale"
+    return ""
 
 
 def _missed(extras: list[Extra], picture: Picture) -> list[str]:
-    """Return the labels of what is lost of another format, without what says nothing that is not known anyway."""
+    """Return the labels of another format's metadata that is lost, except for what adds nothing."""
     return list(dict.fromkeys(extra.label for extra in extras if not _is_needless(extra, picture)))
 
 
 def _is_needless(extra: Extra, picture: Picture) -> bool:
-    """Tell colours that a profile describes better, or that are those of sRGB, and other programs' private data."""
+    """Return whether metadata adds nothing: colours that a profile or sRGB covers, or a program's private data."""
     if extra.kind not in _COLOR_CHUNKS:
         return extra.kind == b"sRGB" or extra.label == "private data"
     plain = {b"gAMA": _SRGB_GAMMA, b"cHRM": _SRGB_CHROMATICITIES, b"cICP": _SRGB_CODE}.get(extra.kind, b"\xff")

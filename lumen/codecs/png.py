@@ -1,7 +1,7 @@
-"""PNG: chunks for the header and the metadata, imagecodecs for the samples.
+"""PNG: chunks for header and metadata, imagecodecs for the samples, and Pillow for reading 8 bits.
 
-Pillow opens a 16-bit RGB file as 8-bit without a word, and keeps the metadata only of what it decodes itself. So the
-chunks are read and written here, for all depths alike.
+Pillow silently opens a 16-bit RGB file as 8-bit, and keeps metadata only of files that it decodes itself. So chunks are
+read and written here for all depths, by hand on purpose: kept byte for byte, with limits checked before decoding.
 """
 
 from __future__ import annotations
@@ -11,43 +11,49 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import BinaryIO
 
 import imagecodecs
+import numpy as np
+import numpy.typing as npt
+from PIL import PngImagePlugin
 
-from lumen.codecs.avif import refuse_hdr
 from lumen.codecs.exif import without_prefix
+from lumen.codecs.interface import Decoding, Encoding
+from lumen.codecs.pillow_codecs import load
+from lumen.color.icc import refuse_hdr
 from lumen.errors import UnsupportedError
-from lumen.imaging.formats import STORABLE
-from lumen.imaging.picture import Extra, Metadata, Picture
+from lumen.imaging.formats import CODECS
+from lumen.imaging.picture import Extra, Metadata, Picture, check_size, first_of, too_short
 
-# What it logs is raised here as an error, or does not matter; without a handler Python prints it.
+# What it logs is raised here as an error or does not matter; without a handler Python would print it.
 logging.getLogger("imagecodecs").addHandler(logging.NullHandler())
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _XMP_KEY = b"XML:com.adobe.xmp"
 _INCH = 0.0254  # metres
-_MAX_TEXT = 1 << 26  # bytes after decompression, against chunks made to burst
+_MAX_TEXT = 1 << 26  # bytes after decompression, against decompression bombs
 _MAX_CHUNK = 1 << 26
 _READ = {b"IHDR", b"iCCP", b"eXIf", b"pHYs", b"acTL"}
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
-_COLORS = {b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}  # these must stand before the samples
+_COLORS = {b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}  # must precede the samples
 _LABELS = dict.fromkeys(_TEXTS, "text") | dict.fromkeys(_COLORS, "colour description")
-_MAX_EXTRAS = 1 << 27  # bytes of all chunks that are carried, and what an empty one costs
+_MAX_EXTRAS = 1 << 27  # bytes of all chunks that are kept; each counts as at least _CHUNK_BYTES
 _CHUNK_BYTES = 256
 _PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
-_AFTER_HEADER = len(SIGNATURE) + 25  # signature and IHDR
+_AFTER_HEADER = len(_SIGNATURE) + 25  # signature and IHDR
 # Half the time of the usual level 6 for files a few percent larger.
 _LEVEL = 4
-_MAX_RATIO = 1100  # deflate packs 1032 bytes into one at best
+_MAX_RATIO = 1100  # deflate packs at most 1032 bytes into one
+_PIXELS_PER_BYTE = 8 * _MAX_RATIO
 
 
 @dataclass(frozen=True, kw_only=True)
-class Header:
-    """What the chunks say: size in pixels, bits a sample, frames, bytes of packed samples, metadata and its faults."""
+class _Header:
+    """Facts from the chunks: size in pixels, bits per sample, frames, bytes of packed samples, metadata, notes."""
 
     width: int
     height: int
@@ -59,8 +65,29 @@ class Header:
     notes: tuple[str, ...]
 
 
-def read_header(stream: BinaryIO) -> Header:
-    """Read all chunks but the samples, up to and including the end mark.
+def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
+    """Decode a file completely, at full depth."""
+    header = _read_header(stream)
+    check_size(header.width, header.height, decoding.max_pixels)
+    _check_samples(header)
+    notes = (*first_of(header.frames, "an animation of {} frames", first=decoding.first_frame), *header.notes)
+    if header.depth == 16:
+        _check_sides(header)
+        stream.seek(0)
+        samples = imagecodecs.png_decode(stream.read())
+    else:
+        samples = _shallow(stream, decoding)
+    return Picture.from_channels(samples, kind="png", metadata=header.metadata, notes=notes)
+
+
+def encode(picture: Picture, _encoding: Encoding) -> bytes:
+    """Return the picture as a PNG file, 8 or 16 bit, with all its metadata."""
+    plain = bytes(imagecodecs.png_encode(picture.to_channels(), level=_LEVEL))
+    return b"".join([plain[:_AFTER_HEADER], _metadata_chunks(picture.metadata), memoryview(plain)[_AFTER_HEADER:]])
+
+
+def _read_header(stream: BinaryIO) -> _Header:
+    """Read all chunks except the samples, up to and including the end mark.
 
     Raises:
         ValueError: A chunk is malformed, or the file ends before its end mark.
@@ -87,7 +114,7 @@ def read_header(stream: BinaryIO) -> Header:
         notes.append("the colour profile was left out: it is damaged")
     _refuse_hdr_colors(extras)
     if room < 0:
-        notes.append("a part of the texts was left out: they are too long")
+        notes.append("some texts were left out: together they are too long")
     metadata = Metadata(
         exif=without_prefix(found.get(b"eXIf")),
         icc=profile,
@@ -96,7 +123,7 @@ def read_header(stream: BinaryIO) -> Header:
         extras=tuple(extras),
     )
     width, height, depth, color = size
-    return Header(
+    return _Header(
         width=width,
         height=height,
         depth=depth,
@@ -108,85 +135,85 @@ def read_header(stream: BinaryIO) -> Header:
     )
 
 
-def decode_deep(stream: BinaryIO, header: Header) -> Picture:
-    """Decode a 16-bit file at full depth.
-
-    Raises:
-        RuntimeError: The samples are damaged (imagecodecs' own error derives from it).
-    """
-    stream.seek(0)
-    return Picture.from_channels(imagecodecs.png_decode(stream.read()), kind="png", metadata=header.metadata)
-
-
-def only_pixels(stream: BinaryIO) -> BinaryIO:
-    """Return the file without the chunks that do not decide its pixels."""
-    stream.seek(len(SIGNATURE))
-    parts = [SIGNATURE]
-    while len(head := stream.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        if kind in _PIXELS:
-            parts += [head, stream.read(length + 4)]
-        else:
-            stream.seek(length + 4, 1)
-    return BytesIO(b"".join(parts))
-
-
-def check_samples(header: Header) -> None:
-    """Refuse a size that the file is too short for, before memory is taken for it.
+def _check_samples(header: _Header) -> None:
+    """Refuse a size for which the file is too short, before memory is allocated for it.
 
     Raises:
         ValueError: Deflate cannot pack so many samples into the file.
     """
     needed = header.height * ((header.width * header.channels * header.depth + 7) // 8 + 1)
     if needed > header.packed * _MAX_RATIO:
-        raise ValueError(f"its header says {header.width}x{header.height}, which it is too short for")
+        raise ValueError(too_short(header.width, header.height))
 
 
-def check_sides(header: Header) -> None:
+def _check_sides(header: _Header) -> None:
     """Refuse a 16-bit picture that libpng would call damaged.
 
     Raises:
-        UnsupportedError: A side is too long for it.
+        UnsupportedError: A side is too long for libpng.
     """
-    most = STORABLE["png"].side_px
+    most = CODECS["png"].side_px
     if most is not None and max(header.width, header.height) > most:
         raise UnsupportedError(
-            f"expected a 16-bit PNG of at most {most} a side, got {header.width}x{header.height}; save it as TIFF"
+            f"expected a 16-bit PNG of at most {most} pixels a side, got {header.width}x{header.height}; "
+            "save it as TIFF"
         )
 
 
-def encode(picture: Picture) -> bytes:
-    """Return the picture as a PNG file, 8 or 16 bit, with all its metadata."""
-    plain = bytes(imagecodecs.png_encode(picture.to_channels(), level=_LEVEL))
-    return b"".join([plain[:_AFTER_HEADER], _metadata_chunks(picture.metadata), memoryview(plain)[_AFTER_HEADER:]])
+def _shallow(stream: BinaryIO, decoding: Decoding) -> npt.NDArray[np.uint8]:
+    """Return the samples of a file of at most 8 bits, or of its first frame."""
+    try:
+        return _by_pillow(stream, decoding)
+    except (ValueError, SyntaxError):
+        # Pillow refuses profiles and texts above 1 MB, and damaged ones. Metadata must never lose a picture.
+        return _by_pillow(_only_pixels(stream), decoding)
+
+
+def _by_pillow(stream: BinaryIO, decoding: Decoding) -> npt.NDArray[np.uint8]:
+    stream.seek(0)
+    with PngImagePlugin.PngImageFile(stream) as image:
+        return load(image, stream, replace(decoding, first_frame=True), pixels_per_byte=_PIXELS_PER_BYTE)[0]
+
+
+def _only_pixels(stream: BinaryIO) -> BinaryIO:
+    """Return the file with only the chunks that its pixels depend on."""
+    parts = [_SIGNATURE]
+    for kind, length in _walk(stream):
+        if kind in _PIXELS:
+            parts += [struct.pack(">I4s", length, kind), stream.read(length + 4)]
+    return BytesIO(b"".join(parts))
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """Yield (type, data) of the chunks worth reading, and (type, length as 4 bytes) of the samples."""
-    stream.seek(len(SIGNATURE))
-    while True:
-        head = stream.read(8)
-        if len(head) < 8:
-            raise ValueError("the file ends before its end mark")
-        length, kind = struct.unpack(">I4s", head)
-        if kind != b"IDAT" and length <= _MAX_CHUNK and (kind in _READ or _is_carried(kind)):
-            data = stream.read(length + 4)
-            if len(data) == length + 4:
-                yield kind, data[:-4]
-            continue
-        stream.seek(length + 4, 1)
+    for kind, length in _walk(stream):
         if kind == b"IDAT":
-            yield kind, head[:4]
-        if kind == b"IEND":
-            # Seeking goes beyond the end without complaint: the last checksum must really be there.
-            stream.seek(-4, 1)
+            yield kind, length.to_bytes(4, "big")
+        elif kind == b"IEND":
+            stream.seek(length, 1)  # seeking goes past the end silently, so read the last checksum
             if len(stream.read(4)) < 4:
                 raise ValueError("the file ends within its end mark")
             return
+        elif length <= _MAX_CHUNK and (kind in _READ or _is_kept(kind)):
+            data = stream.read(length + 4)
+            if len(data) == length + 4:
+                yield kind, data[:-4]
+    raise ValueError("the file ends before its end mark")
 
 
-def _is_carried(kind: bytes) -> bool:
-    """Tell texts, colours, and what its own name declares safe to copy when the samples change."""
+def _walk(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield (type, length) of each chunk, with the stream at its data."""
+    at = len(_SIGNATURE)
+    stream.seek(at)
+    while len(head := stream.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        yield kind, length
+        at += length + 12
+        stream.seek(at)
+
+
+def _is_kept(kind: bytes) -> bool:
+    """Return whether a chunk is kept: texts, colours, and chunks whose name declares them safe to copy."""
     return kind in _LABELS or (kind.isalpha() and kind[:1].islower() and kind[3:].islower())
 
 
@@ -205,13 +232,13 @@ def _packet(data: bytes) -> bytes | None:
     key, _, rest = data.partition(b"\0")
     if key != _XMP_KEY or len(rest) < 4:
         return None
-    # compressed?, method, language, 0, translated key, 0, text
+    # compression flag, method, language, 0, translated key, 0, text
     text = rest[2:].split(b"\0", 2)[-1]
     return _inflate(text) if rest[0] else text
 
 
 def _inflate(packed: bytes) -> bytes | None:
-    """Unpack a text; None when damaged, as metadata never costs a picture."""
+    """Return the unpacked text, or None if damaged, because metadata must never lose a picture."""
     try:
         return zlib.decompressobj().decompress(packed, _MAX_TEXT) or None
     except zlib.error:
@@ -228,7 +255,7 @@ def _resolution(data: bytes) -> tuple[float, float] | None:
 def _metadata_chunks(metadata: Metadata) -> bytes:
     chunks = [_chunk(extra.kind, extra.data) for extra in metadata.extras if extra.format == "png"]
     if metadata.icc:
-        # A profile speaks for itself; the chunk that says sRGB must not stand beside one.
+        # The sRGB chunk must not occur beside a profile.
         chunks = [chunk for chunk in chunks if chunk[4:8] != b"sRGB"]
         chunks.append(_chunk(b"iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
     if metadata.dpi:
@@ -244,7 +271,7 @@ def _metadata_chunks(metadata: Metadata) -> bytes:
 
 
 def _comment(text: bytes) -> bytes:
-    """Return the comment of a JPEG or GIF, which may be in any encoding, as a text."""
+    """Return the comment of a JPEG or GIF, which may be in any encoding, as a text chunk."""
     try:
         return _chunk(b"iTXt", b"Comment\0\0\0\0\0" + text.decode("utf-8").replace("\0", "").encode())
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
 """Camera raw files, developed by the optional rawpy (LibRaw).
 
-The result is an ordinary 16-bit sRGB picture, with the camera's white balance and without automatic brightness: how
-bright it becomes is the network's part.
+The result is an ordinary 16-bit sRGB picture, with the camera's white balance and without automatic brightness: that
+is the network's job.
 """
 
 from __future__ import annotations
@@ -12,32 +12,24 @@ from typing import BinaryIO
 import numpy as np
 
 from lumen.codecs import exif
+from lumen.codecs.interface import Decoding
 from lumen.color.icc import srgb_profile
 from lumen.errors import UnsupportedError
-from lumen.extras import hint, is_installed
 from lumen.imaging.picture import Metadata, Picture, check_size
 
 _SRGB_CURVE = (2.4, 12.92)
-_MAKER_NOTE = 0x927C  # its offsets hold in the raw file alone
+_MAKER_NOTE = 0x927C  # its offsets are valid in the raw file only
 _JPEG_START, _EXIF_START = b"\xff\xd8\xff", b"Exif\0\0"
 
 
-def decode(stream: BinaryIO, max_pixels: int) -> Picture:
-    """Develop a file completely. Its pixels come upright.
-
-    Raises:
-        UnsupportedError: rawpy is not installed, LibRaw does not know the camera, or there are more than `max_pixels`
-            pixels.
-        RuntimeError, ValueError, OSError: The file is damaged or ends early.
-    """
-    if not is_installed("rawpy"):
-        raise UnsupportedError(hint("camera raw data", "rawpy", "raw", "export it as a 16-bit TIFF"))
+def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
+    """Develop a file completely. Its pixels come upright."""
     import rawpy
 
     stream.seek(0)
     try:
         with rawpy.imread(stream) as file:
-            check_size(file.sizes.raw_width, file.sizes.raw_height, max_pixels)
+            check_size(file.sizes.raw_width, file.sizes.raw_height, decoding.max_pixels)
             pixels = file.postprocess(
                 output_bps=16,
                 output_color=rawpy.ColorSpace.sRGB,
@@ -48,17 +40,17 @@ def decode(stream: BinaryIO, max_pixels: int) -> Picture:
             block = _exif(stream) or _exif_of_preview(file)
     except rawpy.LibRawFileUnsupportedError as error:
         raise UnsupportedError(
-            "expected camera raw data that LibRaw knows, got some of another kind; export it as a 16-bit TIFF"
+            "expected camera raw data that LibRaw supports, got another kind; export it as a 16-bit TIFF"
         ) from error
     except rawpy.LibRawError as error:
-        raise ValueError(f"LibRaw says {_line(error)}") from error
-    notes = () if block else ("the EXIF was left out: it was not found in the camera raw data",)
+        raise ValueError(f"LibRaw reports {_line(error)}") from error
+    notes = () if block else ("no EXIF was found in the camera raw data",)
     metadata = Metadata(exif=block, icc=srgb_profile())
     return Picture.from_channels(np.asarray(pixels, np.uint16), kind="raw", metadata=metadata, notes=notes)
 
 
 def _exif(stream: BinaryIO) -> bytes | None:
-    """Return the tags of files that are TIFF files by their structure, as most are."""
+    """Return the tags of raw files with the structure of TIFF files, as most have."""
     try:
         stream.seek(0)
         order = exif.byte_order(stream.read(2))
@@ -73,7 +65,7 @@ def _exif(stream: BinaryIO) -> bytes | None:
 
 
 def _exif_of_preview(file: object) -> bytes | None:
-    """Return the tags of the preview that is a JPEG file, for raw files of other structures."""
+    """Return the tags of the JPEG preview, for raw files of other structures."""
     import rawpy
     from PIL import JpegImagePlugin
 

@@ -1,6 +1,6 @@
 """TIFF: tifffile for the samples, `lumen.codecs.exif` for the tags.
 
-Pillow opens 16-bit RGB files as 8-bit and turns pixels by the orientation tag on its own; here both stay as stored.
+Pillow opens 16-bit RGB files as 8-bit, and turns pixels by the orientation tag; here both stay as stored.
 """
 
 from __future__ import annotations
@@ -20,25 +20,26 @@ from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT
 
 from lumen.codecs import exif, iptc, jpeg
 from lumen.codecs.exif import ByteOrder, Directory, Entry
+from lumen.codecs.interface import CameraRawError, Decoding, Encoding
 from lumen.color import icc
 from lumen.errors import UnsupportedError
-from lumen.imaging.picture import Metadata, Picture, Samples, check_size, first_of, unmultiplied
+from lumen.imaging.picture import Metadata, Picture, Samples, check_size, first_of, too_short, unmultiplied
 
-# What tifffile logs is raised here as an error, or does not matter; without a handler Python prints it.
+# What tifffile logs is raised here as an error or does not matter; without a handler Python would print it.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _CFA, _LINEAR_RAW = 32803, 34892
 _DNG_VERSION = 50706
 _LAYERS = 37724
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
-_LEVEL = 4  # deflate; half the time of level 6 for files a few percent larger
+_LEVEL = 4  # deflate: half the time of level 6, for files a few percent larger
 
 _WHITE_IS_ZERO, _GRAY, _RGB = PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB
 _YCBCR, _PALETTE, _CMYK = PHOTOMETRIC.YCBCR, PHOTOMETRIC.PALETTE, PHOTOMETRIC.SEPARATED
-_LARGEST_TILE = 1 << 24  # pixels, of pictures smaller than a tile
-_MOST_PAGES = 5000  # that are looked at
-# The compressions that are read, with how many bytes one can stand for at most; None where there is no bound worth a
-# name. Those that hold a size of their own (JPEG 2000, ...) are not read: it may be any, and memory is taken for it.
+_LARGEST_TILE = 1 << 24  # pixels, if the picture is smaller than a tile
+_MOST_PAGES = 5000  # that are counted
+# The compressions that are read, with the largest number of bytes that one byte can unpack to; None without a useful
+# bound. Those that hold a size of their own (JPEG 2000, ...) are not read: memory would be allocated for any size.
 _RATIOS: dict[int, int | None] = {
     COMPRESSION.NONE: 1,
     COMPRESSION.PACKBITS: 65,
@@ -50,50 +51,41 @@ _RATIOS: dict[int, int | None] = {
     **dict.fromkeys((COMPRESSION.OJPEG, COMPRESSION.JPEG)),
 }
 _JPEGS = (COMPRESSION.OJPEG, COMPRESSION.JPEG)
-_SMALL_STREAM = 1 << 16  # pixels that a JPEG stream may always have
+_SMALL_STREAM = 1 << 16  # pixels that are always allowed in a JPEG stream
 
 
-class CameraRawError(Exception):
-    """The file is one of camera raw data, in the form of a TIFF file."""
-
-
-def decode(stream: BinaryIO, max_pixels: int, *, first: bool = False) -> Picture:
-    """Decode the picture of a TIFF file, the first one of several if `first` is set.
+def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
+    """Decode the picture of a TIFF file.
 
     Raises:
-        CameraRawError: It has to be developed first.
-        UnsupportedError: A sound file of a kind not handled: several pages, floats, odd depths.
-        ValueError: The file is damaged or ends early (tifffile's own errors derive from it, or from RuntimeError).
+        CameraRawError: It holds camera raw data, which has to be developed first.
+        UnsupportedError: The file has several pages, float samples or an unusual depth.
+        ValueError: The file is damaged or truncated (tifffile's own errors derive from it, or from RuntimeError).
         EOFError: A tag's value lies beyond the end of the file.
     """
-    # First the tags: tifffile takes one that lies beyond the end of the file for absent, and 16 bits for one.
+    # Read the tags first: tifffile treats a tag beyond the end of the file as absent, and reads 16 bits as 1.
     metadata, faults = _metadata(stream)
     stream.seek(0)
     with tifffile.TiffFile(stream) as file:
-        page, notes = _page(file, first=first)
+        page, notes = _page(file, first=decoding.first_frame)
         _check_kind(page)
-        check_size(page.imagewidth, page.imagelength, max_pixels)
+        check_size(page.imagewidth, page.imagelength, decoding.max_pixels)
         _check_whole(page, file.filehandle.size)
         samples = _channels(page)
         if _LAYERS in page.tags:
-            notes = (*notes, "the layers of Photoshop were left out: the picture of them all was taken")
+            notes = (*notes, "the Photoshop layers were left out; the flattened picture was used")
         metadata = replace(metadata, dpi=_resolution(page))
         if page.photometric == _CMYK:
-            samples, note = _of_inks(samples, metadata.icc)
+            samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
             metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
     return Picture.from_channels(samples, kind="tiff", metadata=metadata, notes=(*notes, *faults))
 
 
-def encode(picture: Picture) -> tuple[bytes, list[str]]:
-    """Return the picture as a deflated TIFF file, 8 or 16 bit, and a warning for each kind of metadata left out."""
-    metadata, warnings = picture.metadata, []
-    tags: Directory = {}
+def encode(picture: Picture, _encoding: Encoding) -> bytes:
+    """Return the picture as a TIFF file of 8 or 16 bits, compressed by deflate."""
+    metadata = picture.metadata
     order = exif.byte_order(metadata.exif or b"")
-    if metadata.exif:
-        try:
-            tags = exif.picture_tags(exif.parse_block(metadata.exif))
-        except (ValueError, EOFError):
-            warnings.append("the EXIF block is malformed and was left out")
+    tags = exif.picture_tags(exif.parse_block(metadata.exif)) if metadata.exif else {}
     if metadata.icc:
         tags[exif.ICC] = Entry(7, len(metadata.icc), metadata.icc)
     if metadata.xmp:
@@ -102,7 +94,7 @@ def encode(picture: Picture) -> tuple[bytes, list[str]]:
         tags[exif.PHOTOSHOP] = Entry(1, len(metadata.iptc), metadata.iptc)
         if fields := iptc.fields_of(metadata.iptc):
             tags[exif.IPTC] = Entry(7, len(fields), fields)
-    return _with_tags(_plain_file(picture, order), tags, order), warnings
+    return _with_tags(_plain_file(picture, order), tags, order)
 
 
 def _plain_file(picture: Picture, order: ByteOrder) -> bytes:
@@ -127,7 +119,7 @@ def _plain_file(picture: Picture, order: ByteOrder) -> bytes:
 
 
 def _with_tags(plain: bytes, tags: Directory, order: ByteOrder) -> bytes:
-    """Return the file with `tags` in its directory: a new directory at the end takes the place of the first one."""
+    """Return the file with `tags` in its directory: a new directory at the end replaces the first one."""
     if not tags:
         return plain
     directory = exif.read_directory(BytesIO(plain)) | tags
@@ -138,7 +130,7 @@ def _with_tags(plain: bytes, tags: Directory, order: ByteOrder) -> bytes:
 
 
 def _metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
-    """Return what the tags say, and a line where a part of it cannot be read."""
+    """Return the metadata in the tags, and a note if a part of it cannot be read."""
     carried = (exif.ICC, exif.XMP, exif.PHOTOSHOP, exif.IPTC)
     wanted: frozenset[int] = exif.DESCRIPTIVE | set(carried)
     faults: tuple[str, ...] = ()
@@ -146,7 +138,7 @@ def _metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
         try:
             found = exif.read_directory(stream, wanted)
         except ValueError:
-            # The profile decides the colours: it must not be lost with a malformed EXIF directory.
+            # The profile decides the colours, and must not be lost with a malformed EXIF directory.
             found = exif.read_directory(stream, wanted, lenient=True)
             faults = ("a part of the metadata was left out: it is malformed",)
     except ValueError:
@@ -167,7 +159,7 @@ def _page(file: tifffile.TiffFile, *, first: bool) -> tuple[tifffile.TiffPage, t
     page = file.pages.first
     if not isinstance(page, tifffile.TiffPage):
         raise ValueError("no directory")
-    # One by one and not all: the directories of a damaged file may form a chain of any length.
+    # One by one, up to a limit: the directories of a damaged file may form an endless chain.
     others = [p.keyframe if p.keyframe is p else p.aspage() for p in islice(file.pages, 1, _MOST_PAGES)]
     pages = 1 + sum(not int(each.subfiletype) & (_REDUCED | _MASK) for each in others)
     what = "a TIFF of {} pages" if len(others) < _MOST_PAGES - 1 else "a TIFF of {} pages or more"
@@ -176,8 +168,8 @@ def _page(file: tifffile.TiffFile, *, first: bool) -> tuple[tifffile.TiffPage, t
 
 def _check_kind(page: tifffile.TiffPage) -> None:
     numbers = (page.imagewidth, page.imagelength, page.imagedepth, page.samplesperpixel, page.bitspersample)
-    if not all(isinstance(number, int) for number in numbers):  # a text times a number is a very long text
-        raise ValueError("its size is no number")
+    if not all(isinstance(number, int) for number in numbers):  # a string times a number would be a very long string
+        raise ValueError("its size is not a number")
     photometric = page.photometric
     if photometric in (_CFA, _LINEAR_RAW) or _DNG_VERSION in page.tags or page.subfiletype & _REDUCED:
         raise CameraRawError
@@ -197,9 +189,9 @@ def _check_kind(page: tifffile.TiffPage) -> None:
 
 
 def _check_whole(page: tifffile.TiffPage, size: int) -> None:
-    """Refuse a file that ends before its samples do, before memory is taken for them.
+    """Refuse a file that ends before its samples do, before memory is allocated for them.
 
-    Some decoders would fill the gaps with black, and look for every single tile that a damaged size promises.
+    Some decoders would fill the gaps with black, or look for every tile that a damaged size implies.
     """
     missing = any(at + count > size for at, count in zip(page.dataoffsets, page.databytecounts, strict=True))
     if missing or not any(page.databytecounts):
@@ -213,11 +205,11 @@ def _check_whole(page: tifffile.TiffPage, size: int) -> None:
     ratio = _RATIOS[page.compression]
     needed = page.size * int(page.bitspersample) // 8
     if ratio is not None and needed > ratio * sum(page.databytecounts):
-        raise ValueError(f"its header says {page.imagewidth}x{page.imagelength}, which it is too short for")
+        raise ValueError(too_short(page.imagewidth, page.imagelength))
 
 
 def _check_streams(page: tifffile.TiffPage) -> None:
-    """Refuse JPEG streams that are far larger than their part of the picture, or go over it without end."""
+    """Refuse JPEG streams that are far larger than their part of the picture, or have very many scans."""
     rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
     most = 4 * min(rows, max(page.imagelength, page.tilelength)) * columns + _SMALL_STREAM
     file = page.parent.filehandle
@@ -228,7 +220,9 @@ def _check_streams(page: tifffile.TiffPage) -> None:
             jpeg.check_scans(data)
             width, height = jpeg.claimed_size(data)
             if width * height > most:
-                raise ValueError(f"a JPEG stream in it says {width}x{height}, more than its part of the picture")
+                raise ValueError(
+                    f"a JPEG stream in it claims {width}x{height} pixels, more than its part of the picture"
+                )
 
 
 def _channels(page: tifffile.TiffPage) -> Samples:
@@ -250,23 +244,17 @@ def _channels(page: tifffile.TiffPage) -> Samples:
     return samples
 
 
-def _of_inks(samples: Samples, profile: bytes | None) -> tuple[Samples, str]:
-    """Return RGB, and opacity where there is any, of the samples `[H, W, 4 or 5]` of a CMYK file."""
-    pixels, note = icc.rgb_of_cmyk(samples[..., :4], profile)
-    return np.concatenate([pixels, samples[..., 4:]], axis=2) if samples.shape[2] > 4 else pixels, note
-
-
 def _looked_up(indices: npt.NDArray[Any], colormap: npt.NDArray[np.uint16] | None) -> Samples:
     if colormap is None or indices.ndim != 2:
         raise UnsupportedError("expected a palette TIFF of one channel with its palette; convert it to RGB")
-    # The palette is 16-bit by the standard; some writers store 8-bit values in it.
+    # By the standard the palette is 16-bit; some writers store 8-bit values.
     levels = colormap >> 8 if colormap.max() > 255 else colormap
     return levels.T.astype(np.uint8)[indices.astype(np.intp, copy=False)]
 
 
 def _resolution(page: tifffile.TiffPage) -> tuple[float, float] | None:
     unit = page.tags.valueof("ResolutionUnit", default=2)
-    per_inch = {2: 1.0, 3: 2.54}.get(int(unit))
+    per_inch = exif.PER_INCH.get(int(unit))
     pair = [page.tags.valueof(name) for name in ("XResolution", "YResolution")]
     if per_inch is None or not all(isinstance(v, tuple) and len(v) == 2 and min(v) > 0 for v in pair):
         return None

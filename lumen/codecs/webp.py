@@ -1,6 +1,7 @@
 """WebP: chunks for the header and the metadata, imagecodecs for reading, Pillow for writing.
 
-Pillow asks its own size limit before ours can be asked, and does not tell lossless files from lossy ones.
+Pillow applies its own size limit first, and does not tell lossless from lossy files. So chunks are read by hand on
+purpose: metadata byte for byte, and limits before decoding.
 
 Reference:
     RFC 9649, "WebP Image Format".
@@ -11,25 +12,26 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
-from PIL import Image, WebPImagePlugin
+from PIL import WebPImagePlugin
 
-from lumen.codecs.exif import with_prefix, without_prefix
+from lumen.codecs.exif import without_prefix
+from lumen.codecs.interface import Decoding, Encoding
+from lumen.codecs.pillow_codecs import save
 from lumen.imaging.picture import Metadata, Picture, Samples, check_size, first_of
 
 _PICTURES = (b"VP8 ", b"VP8L", b"ANMF")
 _MAX_CHUNK = 1 << 26
-_METHOD = 4  # of 6; more takes long for little
+_METHOD = 4  # of 6; higher ones take much longer and save little
 _LOSSLESS_EFFORT = 60  # of 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Header:
-    """What the chunks say: size in pixels, number of frames, whether all levels are kept, metadata."""
+    """Facts from the chunks: size in pixels, number of frames, whether it is lossless, metadata."""
 
     width: int
     height: int
@@ -38,46 +40,23 @@ class _Header:
     metadata: Metadata
 
 
-def decode(stream: BinaryIO, max_pixels: int, *, first: bool) -> Picture:
-    """Decode a file completely.
-
-    Raises:
-        UnsupportedError: It is animated and `first` is not set, or has more than `max_pixels` pixels.
-        ValueError, RuntimeError, OSError: The file is damaged or ends early.
-    """
+def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
+    """Decode a file completely."""
     header = _read_header(stream)
-    check_size(header.width, header.height, max_pixels)
-    notes = first_of(header.frames, "an animation of {} frames", first=first)
+    check_size(header.width, header.height, decoding.max_pixels)
+    notes = first_of(header.frames, "an animation of {} frames", first=decoding.first_frame)
     stream.seek(0)
     samples = _first_frame(stream) if header.frames > 1 else imagecodecs.webp_decode(stream.read())
     if samples.shape[:2] != (header.height, header.width):
-        raise ValueError(f"its header says {header.width}x{header.height}, its picture is another")
+        raise ValueError(f"its header claims {header.width}x{header.height} pixels, but its picture has another size")
     return Picture.from_channels(samples, kind="webp", metadata=header.metadata, lossless=header.lossless, notes=notes)
 
 
-def encode(picture: Picture, quality: int) -> bytes:
-    """Return an 8-bit picture as a WebP file; one that came from a lossless WebP stays lossless.
-
-    Raises:
-        OSError, ValueError: Pillow refuses the size or the metadata.
-    """
-    metadata, file = picture.metadata, BytesIO()
-    kept = {
-        "exif": with_prefix(metadata.exif) if metadata.exif else None,
-        "icc_profile": metadata.icc,
-        "xmp": metadata.xmp,
-    }
+def encode(picture: Picture, encoding: Encoding) -> bytes:
+    """Return an 8-bit picture as a WebP file; one that came from a lossless WebP stays lossless."""
     lossless = picture.lossless and picture.format == "webp"
-    Image.fromarray(picture.to_channels()).save(
-        file,
-        "WEBP",
-        quality=_LOSSLESS_EFFORT if lossless else quality,
-        method=_METHOD,
-        lossless=lossless,
-        exact=True,
-        **{name: value for name, value in kept.items() if value is not None},
-    )
-    return file.getvalue()
+    quality = _LOSSLESS_EFFORT if lossless else encoding.quality
+    return save(picture, "WEBP", quality=quality, method=_METHOD, lossless=lossless, exact=True)
 
 
 def _first_frame(stream: BinaryIO) -> Samples:

@@ -1,1 +1,1 @@
-"""Colour spaces: the curve of sRGB, ICC profiles, and tone curves that are not sRGB's."""
+"""Colour spaces: the sRGB curve, ICC profiles, and tone curves other than that of sRGB."""

@@ -1,4 +1,7 @@
-"""Colour profiles: made, looked into, and applied to CMYK.
+"""ICC profiles: make them, read their tone curves, and apply them to CMYK.
+
+Made and read by hand on purpose: the bytes are the same every time, and libraries do not give the curves. LittleCMS
+converts the colours.
 
 Reference:
     International Color Consortium, "Specification ICC.1:2022", and ICC.1:2001-04 for the version 2 profiles made here.
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -16,13 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumen.color.srgb import srgb_to_linear
+from lumen.errors import UnsupportedError
+from lumen.imaging.strips import strips
 
 Curve = NDArray[np.float64]
 
 SRGB_PRIMARIES = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 P3_PRIMARIES = ((0.68, 0.32), (0.265, 0.69), (0.15, 0.06))
 
-# What the codes of video (primaries, transfer curve) mean in AVIF, HEIF and PNG files; all with a white of D65.
+# Chromaticities for the codes of colour primaries in AVIF, HEIF and PNG files; the white is always D65.
 _PRIMARIES = {
     1: SRGB_PRIMARIES,
     5: ((0.64, 0.33), (0.29, 0.60), (0.15, 0.06)),
@@ -31,16 +37,17 @@ _PRIMARIES = {
     9: ((0.708, 0.292), (0.17, 0.797), (0.131, 0.046)),
     12: P3_PRIMARIES,
 }
-_LIKE_SRGB = (1, 2, 6, 13, 14, 15)  # curves that are sRGB's, or shown as if they were
+_LIKE_SRGB = (1, 2, 6, 13, 14, 15)  # the curve of sRGB, and curves that are displayed as if they were
 _POWERS = {4: 2.2, 5: 2.8, 8: 1.0}
 _UNSPECIFIED = 2
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
 _D65, _D50 = (0.3127, 0.3290), (0.9642, 1.0, 0.8249)
-# The cone response of Bradford, in which whites are adapted.
+# Bradford cone response, for chromatic adaptation.
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _HEADER, _ENTRY = 128, 12
 _MAX_TAGS = 200
-_RELATIVE, _BLACK_POINT = 1, 8192  # intent and flag of LittleCMS
+_RELATIVE, _BLACK_POINT = 1, 8192  # LittleCMS: intent and flag
 _STRIP_PIXELS = 1 << 22
 
 
@@ -51,14 +58,14 @@ def srgb_profile() -> bytes:
 
 
 def coded_profile(primaries: int, transfer: int) -> tuple[bytes | None, tuple[str, ...]]:
-    """Return the profile that codes of colours stand for, for files that have no other.
+    """Return the profile for colour codes, for files without a profile of their own.
 
     Args:
-        primaries: Of the chromaticities, by ITU-T H.273; 2 where not said.
-        transfer: Of the curve, by the same; 2 where not said.
+        primaries: Code of the colour primaries by ITU-T H.273; 2 if unspecified.
+        transfer: Code of the transfer curve by ITU-T H.273; 2 if unspecified.
 
     Returns:
-        The profile, None for sRGB; and a line where a code has none, and the colours are taken for those of sRGB.
+        The profile, None for sRGB; and a note if a code has no profile and the colours are treated as sRGB.
 
     Reference:
         ITU-T H.273, tables 2 and 3.
@@ -67,10 +74,27 @@ def coded_profile(primaries: int, transfer: int) -> tuple[bytes | None, tuple[st
         return None, ()
     known = _PRIMARIES.get(1 if primaries == _UNSPECIFIED else primaries)
     if known is None or transfer not in (*_LIKE_SRGB, *_POWERS):
-        return None, (f"the colours are taken for sRGB: their code {primaries}/{transfer} has no profile",)
+        return None, (f"the colours are treated as sRGB: their code {primaries}/{transfer} has no profile",)
     if primaries == 12 and transfer in _LIKE_SRGB:
         return p3_profile(), ()
     return matrix_profile(known, f"colour code {primaries}/{transfer}", _POWERS.get(transfer)), ()
+
+
+def profile_or_coded(profile: bytes | None, primaries: int, transfer: int) -> tuple[bytes | None, tuple[str, ...]]:
+    """Return a file's own profile, or the result of `coded_profile` if it has none."""
+    return (profile, ()) if profile else coded_profile(primaries, transfer)
+
+
+def refuse_hdr(transfer: int) -> None:
+    """Refuse HDR pictures, whose levels have another meaning.
+
+    Raises:
+        UnsupportedError: The transfer curve is an HDR curve.
+    """
+    if transfer in HDR_TRANSFERS:
+        raise UnsupportedError(
+            f"expected a picture for ordinary screens, got one for HDR ({HDR_TRANSFERS[transfer]}); convert it to SDR"
+        )
 
 
 @cache
@@ -80,12 +104,12 @@ def p3_profile() -> bytes:
 
 
 def matrix_profile(primaries: Sequence[tuple[float, float]], name: str, gamma: float | None = None) -> bytes:
-    """Return a version 2 profile of an RGB space with a D65 white.
+    """Return a version 2 profile of an RGB space with D65 white.
 
     Args:
         primaries: Chromaticities x, y of red, green and blue.
-        name: What programs show.
-        gamma: Exponent of all three curves; None takes the curve of sRGB.
+        name: Name that programs show.
+        gamma: Exponent of all three curves; None means the curve of sRGB.
     """
     text = name.encode("ascii") + b"\0"
     description = b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + bytes(78)
@@ -100,7 +124,7 @@ def matrix_profile(primaries: Sequence[tuple[float, float]], name: str, gamma: f
 
 
 def is_sound(profile: bytes) -> bool:
-    """Tell whether the bytes have the outer form of a profile: length, signature, and tags inside of it."""
+    """Return whether the bytes have the structure of a profile: length, signature, and tags inside it."""
     if len(profile) < _HEADER + 4 or profile[36:40] != b"acsp":
         return False
     size, count = struct.unpack_from(">I", profile)[0], struct.unpack_from(">I", profile, _HEADER)[0]
@@ -108,19 +132,19 @@ def is_sound(profile: bytes) -> bool:
 
 
 def color_space(profile: bytes | None) -> str:
-    """Return the space of the pixels a profile describes, such as `RGB`, `GRAY` or `CMYK`; an empty text for none."""
+    """Return the colour space of a profile, such as `RGB`, `GRAY` or `CMYK`, or an empty string for none."""
     return profile[16:20].decode("latin-1").strip() if profile and is_sound(profile) else ""
 
 
 def tone_curves(profile: bytes, size: int = 65536) -> tuple[Curve, ...] | None:
-    """Return how levels become light: one curve for all channels, or three of them.
+    """Return the curves from levels to light: one for all channels, or three.
 
     Args:
         profile: An ICC profile.
-        size: Number of levels, evenly from 0 to 1.
+        size: Number of levels, evenly spaced from 0 to 1.
 
     Returns:
-        float64 [size] each, light in [0, 1]; None where the profile has no curves (it is one of tables, or malformed).
+        float64 [size] each, light in [0, 1]; None if the profile has no curves (it uses tables, or is malformed).
     """
     if not is_sound(profile) or color_space(profile) not in ("RGB", "GRAY"):
         return None
@@ -130,7 +154,7 @@ def tone_curves(profile: bytes, size: int = 65536) -> tuple[Curve, ...] | None:
     found = [tags[name] for name in (b"rTRC", b"gTRC", b"bTRC") if name in tags] or [tags.get(b"kTRC", b"")]
     distinct = found[:1] if all(each == found[0] for each in found) else found
     try:
-        with np.errstate(all="ignore"):  # what is no number is looked for below
+        with np.errstate(all="ignore"):  # NaN and infinity are checked below
             curves = tuple(_curve(tag, np.linspace(0, 1, size)) for tag in distinct)
     except (struct.error, ValueError):
         return None
@@ -138,39 +162,40 @@ def tone_curves(profile: bytes, size: int = 65536) -> tuple[Curve, ...] | None:
 
 
 def gamma_curve(gamma: float, size: int = 65536) -> Curve:
-    """Return light float64 [size] in [0, 1] for levels evenly from 0 to 1."""
+    """Return light, float64 [size] in [0, 1], for levels evenly spaced from 0 to 1."""
     return np.linspace(0, 1, size) ** gamma
 
 
 def rgb_of_cmyk(samples: NDArray[Any], profile: bytes | None) -> tuple[NDArray[Any], str]:
-    """Turn ink into sRGB.
+    """Convert CMYK to sRGB.
 
-    With a profile colours are matched relative to the paper's white and with the blacks aligned, as print programs do.
-    Without one, each ink is taken to swallow its part of the light.
+    With a profile, the conversion is relative colorimetric with black point compensation, as in print programs. Without
+    one, each ink is assumed to absorb its share of the light.
 
     Args:
-        samples: uint8 or uint16 [H, W, 4]; 0 is no ink.
+        samples: uint8 or uint16 [H, W, 4], or [H, W, 5] with opacity; 0 is no ink.
         profile: The CMYK profile of the file, if it has one.
 
     Returns:
-        The same type [H, W, 3], and a line that says how it was made.
+        The same type [H, W, 3], or [H, W, 4] with the same opacity, and a note on the conversion.
     """
+    inks, opacity = samples[..., :4], samples[..., 4:]
+    pixels, note = None, "the picture was converted from CMYK to RGB with its colour profile"
     if color_space(profile) == "CMYK" and profile:
-        try:
-            return _matched(samples, profile), "the picture was CMYK and is stored as RGB, by its colour profile"
-        except (RuntimeError, ValueError):
-            pass
-    return _without_profile(samples), "the picture was CMYK without a sound profile and is stored as RGB, approximately"
+        with suppress(RuntimeError, ValueError):
+            pixels = _matched(inks, profile)
+    if pixels is None:
+        pixels = _without_profile(inks)
+        note = "the picture was converted from CMYK to RGB without a sound profile, so its colours are approximate"
+    return np.concatenate([pixels, opacity], axis=2) if opacity.size else pixels, note
 
 
 def _matched(samples: NDArray[Any], profile: bytes) -> NDArray[Any]:
     height, width = samples.shape[:2]
     pixels = np.empty((height, width, 3), samples.dtype)
-    step = max(1, _STRIP_PIXELS // width)
-    for y in range(0, height, step):
-        strip = np.ascontiguousarray(samples[y : y + step])
-        pixels[y : y + step] = imagecodecs.cms_transform(
-            strip,
+    for rows in strips(height, width, _STRIP_PIXELS):
+        pixels[rows] = imagecodecs.cms_transform(
+            np.ascontiguousarray(samples[rows]),
             profile,
             srgb_profile(),
             colorspace="cmyk",
@@ -191,7 +216,7 @@ def _without_profile(samples: NDArray[Any]) -> NDArray[Any]:
 
 
 def _profile(tags: dict[bytes, bytes]) -> bytes:
-    """Lay out a version 2 display profile; tags of equal content share their place."""
+    """Return a version 2 display profile; tags with equal content share one place."""
     start = _HEADER + 4 + _ENTRY * len(tags)
     places: dict[bytes, int] = {}
     table, body = struct.pack(">I", len(tags)), b""
@@ -206,7 +231,7 @@ def _profile(tags: dict[bytes, bytes]) -> bytes:
 
 
 def _colorants(primaries: Sequence[tuple[float, float]]) -> list[NDArray[np.float64]]:
-    """Return XYZ of red, green and blue at full level, adapted from D65 to the D50 of profiles."""
+    """Return XYZ of red, green and blue at full level, adapted from D65 to D50, the white of profiles."""
     white = _of_chromaticity(*_D65)
     unscaled = np.array([_of_chromaticity(x, y) for x, y in primaries]).T
     scaled = unscaled * np.linalg.solve(unscaled, white)
@@ -224,7 +249,7 @@ def _xyz(values: Sequence[float] | NDArray[np.float64]) -> bytes:
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:
-    """Return the tags that lie inside the profile."""
+    """Return the tags whose content is inside the profile."""
     (count,) = struct.unpack_from(">I", profile, _HEADER)
     found = {}
     for at in range(_HEADER + 4, _HEADER + 4 + _ENTRY * min(count, _MAX_TAGS), _ENTRY):
@@ -237,7 +262,7 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
 
 
 def _curve(tag: bytes, level: Curve) -> Curve:
-    """Return light for levels in [0, 1] by a `curv` or `para` tag."""
+    """Return light for levels in [0, 1], by a `curv` or `para` tag."""
     if tag[:4] == b"para":
         return np.clip(_parametric(tag, level), 0, 1)
     if tag[:4] != b"curv":

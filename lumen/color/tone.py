@@ -1,14 +1,15 @@
-"""Levels as the network knows them, whatever the curve of a picture's own colour space.
+"""Tone curves: convert levels of other colour spaces to the curve of sRGB, for the network, and back.
 
-The network learned on sRGB. Converting a picture to sRGB and back would clip the colours that sRGB does not have. What
-the network needs is less: that levels mean the light they mean in sRGB. So each channel goes through the curve of its
-profile into the curve of sRGB and back again. Nothing can be clipped on the way, and the colours of the profile's
-primaries stay as they are. Pictures whose curve is that of sRGB (sRGB itself, Display P3) are left alone.
+The network was trained on sRGB. Converting a picture to sRGB and back would clip colours outside sRGB, but the network
+only needs levels that mean the same light as in sRGB. So each channel is converted from the curve of its profile to
+that of sRGB and back: nothing is clipped, and the primaries of the profile stay. Pictures with the curve of sRGB (sRGB
+itself, Display P3) are unchanged. By hand on purpose: colour libraries convert between spaces, and here the space
+stays.
 
 `benchmarks/colors.py` on Kodak's 24 photographs, darkened by three stops, against the same enhanced in sRGB (mean
-CIEDE2000): Adobe RGB as it is 3.5, by its curve 0.8; ProPhoto 7.5 and 1.7; linear light 23 and 0.01; Display P3, which
-needs no curve, 0.7. A detour over sRGB leaves 85 % of the chroma of colours that only Display P3 has, and 70 % of
-ProPhoto's.
+CIEDE2000): Adobe RGB unconverted 3.5, with its curve 0.8; ProPhoto 7.5 and 1.7; linear light 23 and 0.01; Display P3,
+which needs no curve, 0.7. A conversion to sRGB keeps 85 % of the chroma of colours outside sRGB in Display P3, and 70 %
+in ProPhoto.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ from lumen.imaging.picture import Metadata, Samples
 T = TypeVar("T", np.uint16, np.float32)
 
 _LEVELS = 65536
-_SAME = 1.5 / 255  # curves that differ less are one
+_SAME = 1.5 / 255  # curves that differ by less are the same
 _CHUNKS = (b"gAMA", b"sRGB", b"cICP")
-_SRGB_GAMMA = 0.45455  # what PNG files say when they mean sRGB
+_SRGB_GAMMA = 0.45455  # the gamma in PNG files that mean sRGB
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tone:
-    """The way of levels to the network and back; one table for all channels, or one for each.
+    """Tables from a picture's levels to those of the network and back; one for all channels, or one for each.
 
     Attributes:
-        forward: uint16 [1 or 3, 256 or 65536], levels of sRGB for the picture's own.
-        backward: float32 [1 or 3, 65536], the picture's own levels for those of sRGB.
-        share: float32 like `forward`: a level divided by what comes back of it. Where many levels of a picture fall on
-            one of sRGB (near black in a space of plain powers), it tells them apart again.
+        forward: uint16 [1 or 3, 256 or 65536], sRGB levels for the picture's own.
+        backward: float32 [1 or 3, 65536], the picture's own levels for sRGB levels.
+        share: float32, shape of `forward`: each level divided by its value after both tables. Where many levels of the
+            picture map to one sRGB level (near black, for pure power curves), it separates them again.
     """
 
     forward: npt.NDArray[np.uint16]
@@ -48,22 +49,22 @@ class Tone:
     share: npt.NDArray[np.float32]
 
     def seen(self, pixels: Samples) -> npt.NDArray[np.uint16]:
-        """Return sRGB levels, uint16 [H, W, 3], of a picture's own, [H, W, 3]."""
+        """Return sRGB levels, uint16 [H, W, 3], for the picture's own levels [H, W, 3]."""
         return _looked_up(self.forward, pixels)
 
     def stored(self, enhanced: Samples, pixels: Samples) -> Samples:
-        """Return a picture's own levels for the network's; `pixels` are the ones it made them of."""
+        """Return the picture's own levels for the network's result; `pixels` are the levels before it."""
         levels = _looked_up(self.backward, enhanced) * _looked_up(self.share, pixels)
         limited: Samples = np.minimum(np.rint(levels), np.iinfo(pixels.dtype).max).astype(pixels.dtype)
         return limited
 
 
 def tone_of(metadata: Metadata, dtype: npt.DTypeLike) -> Tone | None:
-    """Return how a picture's levels become the network's; None where they are already, or where nothing says so.
+    """Return the conversion of a picture's levels for the network, or None if none is needed or known.
 
     Args:
-        metadata: The profile decides; in a PNG without one, the code of its colours or its gamma.
-        dtype: uint8 or uint16, that of the pixels.
+        metadata: The profile decides; in a PNG without one, its colour code or its gamma.
+        dtype: Type of the pixels, uint8 or uint16.
     """
     curves = _curves(metadata)
     if curves is None or not all(_is_usable(curve) for curve in curves):
@@ -78,7 +79,7 @@ def tone_of(metadata: Metadata, dtype: npt.DTypeLike) -> Tone | None:
 
 
 def tone_facts(metadata: Metadata) -> tuple[bytes | None, tuple[bytes, ...]]:
-    """Return all that `tone_of` looks at, to compare: where it is equal, so are the tones."""
+    """Return everything that `tone_of` depends on: if it is equal, so are the tones."""
     chunks = (each.kind + each.data for each in metadata.extras if each.format == "png" and each.kind in _CHUNKS)
     return metadata.icc, tuple(chunks)
 
@@ -100,7 +101,7 @@ def _curves(metadata: Metadata) -> tuple[Curve, ...] | None:
 
 
 def _is_usable(curve: Curve) -> bool:
-    """Tell whether the way back exists: the curve rises from black to white."""
+    """Return whether the curve can be inverted: it rises from black to white."""
     return bool(curve[0] < 0.01 and curve[-1] > 0.99 and (np.diff(curve) >= 0).all())
 
 
@@ -108,8 +109,8 @@ def _tables(seen: Curve, count: int) -> tuple[npt.NDArray[np.uint16], npt.NDArra
     level = np.linspace(0, 1, _LEVELS)
     own = np.arange(count)
     forward = np.rint(np.interp(own / (count - 1), level, seen) * (_LEVELS - 1))
-    forward[1:] = np.maximum(forward[1:], 1)  # black stays apart from what is not black
-    # Strictly rising, so that the way back has one answer.
+    forward[1:] = np.maximum(forward[1:], 1)  # only black maps to black
+    # Strictly rising, so that the inverse is unique.
     backward = np.interp(level, seen + level * 1e-9, level) * (count - 1)
     back = backward[forward.astype(np.intp)]
     share = np.divide(own, back, out=np.ones(count), where=back > 0)

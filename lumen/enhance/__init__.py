@@ -1,1 +1,1 @@
-"""From a dark picture to a good one: the main path, its parts, and the Python API."""
+"""Enhancing a picture: the main path, its parts, and the Python API."""

@@ -1,4 +1,4 @@
-"""Enhance from Python: one object that takes pictures in the forms people have them in."""
+"""The Python API: one object that enhances files, arrays, PIL images and `Picture`s."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lumen.codecs.exif import without_thumbnail
-from lumen.config import DEFAULT_MODEL, EnhanceOptions, PrecisionChoice, RuntimeOptions
+from lumen.codecs.exif import with_prefix, without_prefix, without_thumbnail
+from lumen.config import EnhanceOptions, PrecisionChoice, RuntimeOptions
 from lumen.enhance.file_io import read_source
 from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.picture import Metadata, Picture
@@ -21,24 +21,23 @@ from lumen.runtime.open import ModelSet
 
 Array = npt.NDArray[np.integer[Any]]
 
-# What images of PIL are brought to, by their modes.
+# The mode to which a PIL image is converted, by its own mode.
 _OPAQUE = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB"}
 _TRANSPARENT = {"1": "LA", "L": "LA", "LA": "LA", "P": "RGBA", "PA": "RGBA", "RGB": "RGBA", "RGBA": "RGBA"}
 _DEEP = "I;16"
-_EXIF = b"Exif\0\0"
 
-_of_parents: list[ModelSet] = []  # what forked children must not touch
+_of_parents: list[ModelSet] = []  # models of parent processes, which forked children must not touch
 
 
 class Enhancer:
-    """Makes dark pictures good, one call per picture.
+    """Brightens and restores dark photographs, one call per picture.
 
-    A picture may be the path of a file, a `Picture`, an image of PIL, or an array of uint8 or uint16, RGB [H, W, 3] or
-    grey [H, W]. What comes back is of the same kind, size and depth; for a path it is a `Picture`, which
-    `lumen.write_picture` stores. The input is never changed.
+    A picture may be the path of a file, a `Picture`, a PIL image, or an array of uint8 or uint16, RGB [H, W, 3] or grey
+    [H, W]. The result has the same kind, size and depth; for a path it is a `Picture`, which `lumen.write_picture`
+    stores. The input is never changed.
 
-    Threads may share one object: their calls take turns at the model, which uses all cores or the whole GPU by itself.
-    A copy pickled into another process opens the model there. `close`, or a `with` block, gives the memory back.
+    Threads may share one object: their calls take turns, because one call uses all cores or the whole GPU. A copy
+    pickled into another process opens the model there. `close`, or a `with` block, frees the memory.
 
     >>> import numpy as np
     >>> from lumen import Enhancer
@@ -57,26 +56,26 @@ class Enhancer:
 
     def __init__(
         self,
-        model: str | Path = DEFAULT_MODEL,
+        model: str | Path = RuntimeOptions.model,
         *,
-        device: str = "auto",
-        precision: PrecisionChoice = "auto",
-        threads: int = 0,
+        device: str = RuntimeOptions.device,
+        precision: PrecisionChoice = RuntimeOptions.precision,
+        threads: int = RuntimeOptions.threads,
     ) -> None:
         """Open a model.
 
         Args:
             model: Name of a bundled model, or path of an ONNX file made by `lumen export-onnx`.
-            device: `auto`, `cpu`, `cuda` or `cuda:N`; one asked for by name is used, or an error says why not.
+            device: `auto`, `cpu`, `cuda` or `cuda:N`; a device requested by name is used, or an error says why not.
             precision: `auto`, `fp32` or `fp16`, see `RuntimeOptions`.
-            threads: CPU threads; 0 takes all cores.
+            threads: CPU threads; 0 means all cores.
 
         Raises:
-            UsageError: A value is none of those.
+            UsageError: A value is invalid.
             ModelError: There is no such model, or its file is damaged.
-            DeviceError: The device cannot be used; the message names the cause.
+            DeviceError: The device cannot be used; the message gives the cause.
         """
-        # Other processes may stand in other folders.
+        # Other processes may have another working directory.
         name = str(Path(model).absolute() if Path(model).suffix else model)
         self._runtime = RuntimeOptions(model=name, device=device, precision=precision, threads=threads)
         self._begin()
@@ -89,30 +88,32 @@ class Enhancer:
         return self._models.for_sample("uint8").device
 
     @overload
-    def __call__(self, picture: Array, ev: float = 0.0, *, strength: float = 1.0, quality_passes: int = 1) -> Array: ...
+    def __call__(
+        self, picture: Array, ev: float = ..., *, strength: float = ..., quality_passes: int = ...
+    ) -> Array: ...
 
     @overload
     def __call__(
-        self, picture: Image.Image, ev: float = 0.0, *, strength: float = 1.0, quality_passes: int = 1
+        self, picture: Image.Image, ev: float = ..., *, strength: float = ..., quality_passes: int = ...
     ) -> Image.Image: ...
 
     @overload
     def __call__(
         self,
         picture: str | os.PathLike[str] | Picture,
-        ev: float = 0.0,
+        ev: float = ...,
         *,
-        strength: float = 1.0,
-        quality_passes: int = 1,
+        strength: float = ...,
+        quality_passes: int = ...,
     ) -> Picture: ...
 
     def __call__(
         self,
         picture: str | os.PathLike[str] | Picture | Image.Image | Array,
-        ev: float = 0.0,
+        ev: float = EnhanceOptions.ev,
         *,
-        strength: float = 1.0,
-        quality_passes: int = 1,
+        strength: float = EnhanceOptions.strength,
+        quality_passes: int = EnhanceOptions.quality_passes,
     ) -> Picture | Image.Image | Array:
         """Enhance one picture.
 
@@ -120,7 +121,7 @@ class Enhancer:
             picture: Path, `Picture`, PIL image, or array uint8 or uint16, RGB [H, W, 3] or grey [H, W].
             ev: Exposure in stops relative to the model's own choice, within ±4.
             strength: 0 keeps the input, 1 is the full result.
-            quality_passes: 1, 4 or 8 runs, whose mean is the result.
+            quality_passes: 1, 4 or 8 passes, whose mean is the result.
 
         Returns:
             A new picture of the same kind; a `Picture` for a path. PIL images with a palette or one bit come back as
@@ -128,9 +129,9 @@ class Enhancer:
 
         Raises:
             UsageError: A value is out of range.
-            TypeError: The picture is none of these kinds.
+            TypeError: The picture is not of one of these kinds.
             PictureError: The file cannot be decoded, or the picture cannot be enhanced.
-            ValueError: The array is no picture, such as one of floats; the message says what to do.
+            ValueError: The array is not a picture, such as one of floats; the message says what to do.
         """
         options = EnhanceOptions(ev=ev, strength=strength, quality_passes=quality_passes)
         if isinstance(picture, Picture):
@@ -147,7 +148,7 @@ class Enhancer:
         )
 
     def close(self) -> None:
-        """Give the memory of the model back; the next call opens it again."""
+        """Free the memory of the model; the next call opens it again."""
         self._after_fork()
         with self._lock:
             self._models = ModelSet(self._runtime)
@@ -176,9 +177,9 @@ class Enhancer:
         self._process = os.getpid()
 
     def _after_fork(self) -> None:
-        """Start anew in a forked child: threads of the model, and of who held the lock, stayed in the parent.
+        """Start over in a forked child: the threads of the model and of the lock's holder exist in the parent only.
 
-        The parent's model is kept, unused: its end would wait for those threads for ever.
+        The parent's model is kept unused, because closing it would wait for those threads forever.
         """
         if self._process != os.getpid():
             _of_parents.append(self._models)
@@ -198,11 +199,11 @@ def _from_array(array: npt.NDArray[Any]) -> Picture:
         )
     native = array.dtype.newbyteorder("=")
     if native not in (np.uint8, np.uint16):
-        raise ValueError(f"expected uint8 or uint16 levels, got {array.dtype}; bring them to one of these types")
+        raise ValueError(f"expected uint8 or uint16 levels, got {array.dtype}; convert them to one of these types")
     if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or not array.size:
         raise ValueError(
             f"expected an array [height, width, 3] in RGB or [height, width] in grey, got {list(array.shape)}; "
-            "keep other channels apart"
+            "pass other channels separately"
         )
     return Picture.from_channels(array.astype(native, copy=False), kind="png", metadata=Metadata())
 
@@ -221,10 +222,10 @@ def _from_image(image: Image.Image) -> Picture:
 
 
 def _to_image(picture: Picture, source: Image.Image) -> Image.Image:
-    """Return an image of PIL, with what the source says about itself but for the small dark preview in EXIF."""
+    """Return a PIL image with the source's metadata, except for the dark thumbnail in the EXIF block."""
     image = Image.fromarray(picture.to_channels())
     image.info = {name: value for name, value in source.info.items() if name != "transparency"}
     exif = source.info.get("exif")
     if isinstance(exif, bytes):
-        image.info["exif"] = _EXIF + (without_thumbnail(exif.removeprefix(_EXIF)) or b"")
+        image.info["exif"] = with_prefix(without_thumbnail(without_prefix(exif)) or b"")
     return image

@@ -1,4 +1,4 @@
-"""How a source is read, and how a result is encoded, as the options ask."""
+"""Reading sources and encoding results, according to the options."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lumen.imaging.picture import Picture
 
 
 def read_source(source: Path, options: EnhanceOptions, target: Path | None = None) -> Picture:
-    """Decode one input as the options ask for.
+    """Decode one input according to the options.
 
     Args:
         source: The file.
-        options: What is read of it.
-        target: Where the result will go; what its format cannot hold is refused here, before any work is done.
+        options: Options of the run.
+        target: The file of the result. A picture that its format cannot hold is refused here, before any work is done.
 
     Raises:
-        PictureError: The source cannot be decoded, is of a kind that the options do not allow, or cannot be stored.
+        PictureError: The source cannot be decoded, is not allowed by the options, or cannot be stored as the target.
     """
     picture = read_picture(source, max_pixels=options.max_pixels, first_frame=options.frames == "first")
     if target is not None:
@@ -32,13 +32,13 @@ def read_source(source: Path, options: EnhanceOptions, target: Path | None = Non
 def encode_result(
     picture: Picture, source: Path, target: Path, options: EnhanceOptions
 ) -> tuple[bytes, tuple[str, ...]]:
-    """Return the file that was made of `source`, in the format that the target is named after.
+    """Return the file for the result of `source`, in the format of the target's suffix.
 
-    Where the name never said what the file is (a transparent PNG called .jpg) and its format cannot hold the picture,
-    the result is what the source is, under the same suffix.
+    If the source's suffix is wrong (a transparent PNG called .jpg) and the suffix's format cannot hold the picture, the
+    result has the source's real format, under the same suffix.
 
     Returns:
-        The bytes of the file; a warning for that, for what could not be taken from the source, and for each kind of
+        The bytes of the file; and warnings for that, for what could not be read from the source, and for each kind of
         metadata that could not be kept.
 
     Raises:
@@ -56,7 +56,7 @@ def encode_result(
 def _result_kind(
     picture: Picture, source: Path, target: Path, options: EnhanceOptions
 ) -> tuple[Format, tuple[str, ...]]:
-    """Return the format that a result is stored in, and a line where that is not what the target's name says."""
+    """Return the format of a result, and a warning if it differs from the target's suffix."""
     named, own = format_of(target), stored_as(picture.format)
     if named is None:
         named = own
@@ -66,5 +66,5 @@ def _result_kind(
         if target.suffix.lower() != source.suffix.lower() or own == named or own != picture.format:
             raise
         check_storable(picture, own, allow_8bit=options.allow_8bit)
-        return own, (f"the result is a {own} file, as the input is whatever its name says: {error}",)
+        return own, (f"the result is a {own} file like the input, despite its name: {error}",)
     return named, ()

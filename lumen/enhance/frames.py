@@ -1,4 +1,4 @@
-"""Equal small pictures through the model in one run: what frames of a camera gain where many of them wait."""
+"""Several small pictures of equal size in one model run, which is faster when many frames of a camera wait."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from lumen.color.tone import tone_facts, tone_of
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import with_pixels
-from lumen.enhance.windows import plan_windows, window_px
+from lumen.enhance.tile_size import plan_windows, window_px
 from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import cut, paste
@@ -19,17 +19,17 @@ MOST_FRAMES = 16
 
 
 def are_alike(first: Picture, second: Picture) -> bool:
-    """Tell whether two pictures have the same size and depth, and levels of the same meaning."""
+    """Return whether two pictures have the same size, depth and tone curve."""
     if first.pixels.shape != second.pixels.shape or first.sample != second.sample:
         return False
     return tone_facts(first.metadata) == tone_facts(second.metadata)
 
 
 def frames_per_run(picture: Picture, models: Models, options: EnhanceOptions) -> int:
-    """Return how many pictures like this one the model takes at once: as many as fill one window, at least one.
+    """Return how many pictures like this one the model takes in one run: as many as fill one window, at least one.
 
     Raises:
-        UsageError: The asked window or memory is too small for the model.
+        UsageError: The requested window or memory is too small for the model.
     """
     plain = options.strength == 1 and options.quality_passes == 1
     if not plain or tone_of(picture.metadata, picture.pixels.dtype) is not None:
@@ -43,16 +43,16 @@ def frames_per_run(picture: Picture, models: Models, options: EnhanceOptions) ->
 
 
 def enhance_frames(pictures: Sequence[Picture], models: Models, options: EnhanceOptions) -> list[Picture]:
-    """Enhance pictures that are alike, at most `frames_per_run`, as `enhance_picture` does with each.
+    """Enhance at most `frames_per_run` pictures that are alike, with the result of `enhance_picture` for each.
 
     Args:
-        pictures: uint8 or uint16 pixels [H, W, 3], all of one size and depth, each within one window.
-        models: The 8-bit and 16-bit twins.
+        pictures: uint8 or uint16 pixels [H, W, 3], of the same size and depth, each within one window.
+        models: The 8-bit and 16-bit models.
         options: Exposure and memory.
 
     Raises:
-        OutOfMemoryError: Memory is too short for so many.
-        NotFiniteError: One of them comes out as NaN or infinity.
+        OutOfMemoryError: There is too little memory for so many pictures.
+        NotFiniteError: The result of one of them is NaN or infinite.
         ModelError: The model failed.
     """
     model = models.for_sample(pictures[0].sample)

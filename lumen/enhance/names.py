@@ -1,4 +1,4 @@
-"""What the result of a file is called."""
+"""Names of results."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from lumen.imaging.formats import SUFFIXES, result_suffix
 
 
 def result_name(name: PurePath, suffix: str, kind: OutputFormat) -> str:
-    """Return what the result of a file is called.
+    """Return the name of a file's result.
 
     Args:
         name: The source.
-        suffix: Put before the extension.
-        kind: Format of the result; an extension that says so already stays (`.jpeg` for `jpg`). Formats that are only
-            read have results of others: camera raw files `.tif`, GIF files `.png`.
+        suffix: Inserted before the extension.
+        kind: Format of the result. An extension that already names it stays (`.jpeg` for `jpg`). Formats that are only
+            read have results in another format: `.tiff` for camera raw files, `.png` for GIF files.
     """
     ending = result_suffix(name.suffix, kind)
-    # What is no extension of a picture is a part of the name: `1.a` and `1.b` must not both become `1.png`.
+    # An unknown extension is a part of the name: `1.a` and `1.b` must not both become `1.png`.
     is_part = kind != "same" and name.suffix.lower() not in SUFFIXES
     return (name.name if is_part else name.stem) + suffix + ending

@@ -1,42 +1,40 @@
-"""The main path: a picture as a thumbnail and as windows, through the model, and together again.
+"""The main path: read a file, run the model on its thumbnail and windows, write the result.
 
 ::
 
-    read_picture -> area_thumbnail + plan_tiles -> cut -> model.run -> blend -> paste -> encode_result
+    read_source -> thumbnail_for + plan_windows -> cut -> run_passes -> paste -> encode_result
+
+The middle part is in `lumen.enhance.tiles`.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lumen.codecs.exif import without_thumbnail
-from lumen.color.tone import Tone, tone_of
 from lumen.config import EnhanceOptions
-from lumen.enhance.ensemble import Progress
 from lumen.enhance.file_io import encode_result, read_source
+from lumen.enhance.model_choice import model_for
+from lumen.enhance.progress import PictureProgress, ignore_progress
 from lumen.enhance.tiles import enhance_pixels
-from lumen.errors import ModelError, UsageError
+from lumen.errors import UsageError
 from lumen.files.atomic import write_atomically
 from lumen.imaging.picture import Picture
-from lumen.imaging.thumbnail import thumbnail_for
-from lumen.runtime.protocols import Model, Models, Pixels
-
-log = logging.getLogger(__name__)
+from lumen.runtime.protocols import Models, Pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileResult:
-    """One file that was written.
+    """The result of one file.
 
     Attributes:
         source: The file that was read.
         target: The file that was written.
         width: Columns.
         height: Rows.
-        seconds: From before decoding until the result was on disk.
+        seconds: Time from before decoding until the result was on disk.
         warnings: Metadata that could not be kept, one line each.
     """
 
@@ -49,41 +47,33 @@ class FileResult:
 
 
 def enhance_picture(
-    picture: Picture, models: Models, options: EnhanceOptions | None = None, progress: Progress | None = None
+    picture: Picture, models: Models, options: EnhanceOptions | None = None, progress: PictureProgress | None = None
 ) -> Picture:
-    """Enhance one picture; size, depth, alpha and metadata stay as they are, but for the EXIF block's dark thumbnail.
+    """Enhance one picture; size, depth, alpha and metadata stay, except for the dark thumbnail in the EXIF block.
 
     Args:
         picture: uint8 or uint16 pixels [H, W, 3] of any size.
-        models: The 8-bit and 16-bit twins; the picture's depth decides, and its colour space: where that has another
-            tone curve than sRGB (see `lumen.color.tone`), the 16-bit one is needed for both.
+        models: The 8-bit and 16-bit models; `model_for` chooses.
         options: Exposure, strength, passes and memory.
-        progress: Called with the fraction done, in (0, 1], after each run of the model.
+        progress: Called with the fraction done, in (0, 1], after each model run.
 
     Raises:
-        OutOfMemoryError: Even the smallest window does not fit in memory.
-        UsageError: The asked window or memory is too small for the model.
+        OutOfMemoryError: Even the smallest window does not fit into memory.
+        UsageError: The requested window or memory is too small for the model.
     """
     options = options or EnhanceOptions()
-    model, tone = _model_for(picture, models)
-    return with_pixels(picture, enhance_pixels(picture.pixels, model, options, progress or _ignore, tone))
+    model, tone = model_for(picture, models)
+    return with_pixels(picture, enhance_pixels(picture.pixels, model, options, progress or ignore_progress, tone))
 
 
 def with_pixels(picture: Picture, pixels: Pixels) -> Picture:
-    """Return what was made of a picture: new pixels of its size, and its metadata but for the preview, now too dark."""
+    """Return a picture with new pixels and its metadata, but without the thumbnail, which would be too dark now."""
     metadata = replace(picture.metadata, exif=without_thumbnail(picture.metadata.exif))
     return replace(picture, pixels=pixels, metadata=metadata)
 
 
-def chosen_brightness(picture: Picture, models: Models) -> float:
-    """Return the mean sRGB level in [0, 1] that the model aims at by itself."""
-    model, tone = _model_for(picture, models)
-    seen = None if tone is None else tone.seen
-    return model.brightness(thumbnail_for(picture.pixels, model.spec, seen))
-
-
 def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOptions | None = None) -> FileResult:
-    """Enhance one file into another; the target appears whole or not at all.
+    """Enhance one file into another; the target is written completely or not at all.
 
     Raises:
         UsageError: Both are the same file.
@@ -92,7 +82,7 @@ def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOpt
     """
     options = options or EnhanceOptions()
     if target.exists() and target.samefile(source):
-        raise UsageError(f"expected another file than the input {source} as the result")
+        raise UsageError(f"expected a target other than the input, got {source} for both")
     started = time.monotonic()
     modified_ns = source.stat().st_mtime_ns if source.exists() else None
     picture = read_source(source, options, target)
@@ -106,18 +96,3 @@ def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOpt
         seconds=time.monotonic() - started,
         warnings=warnings,
     )
-
-
-def _model_for(picture: Picture, models: Models) -> tuple[Model, Tone | None]:
-    """Return the model for a picture, and how its levels become sRGB's where they are not."""
-    tone = tone_of(picture.metadata, picture.pixels.dtype)
-    if tone is not None:
-        try:
-            return models.for_sample("uint16"), tone  # in 8 bits the dark levels of other curves would fall together
-        except ModelError as error:
-            log.warning("the picture's colour space is taken for sRGB, as the 16-bit model is missing: %s", error)
-    return models.for_sample(picture.sample), None
-
-
-def _ignore(fraction: float) -> None:
-    """Stand in for a missing progress callback."""

@@ -1,44 +1,44 @@
-"""The tile loop: windows cut, enhanced and pasted; smaller ones where memory is short."""
+"""The tile loop: cut, enhance and paste windows; use smaller ones if memory is short."""
 
 from __future__ import annotations
 
 import logging
-from functools import partial
 
 import numpy as np
 
 from lumen.color.tone import Tone
 from lumen.config import EnhanceOptions
-from lumen.enhance.ensemble import Progress, run_passes
-from lumen.enhance.windows import plan_windows, smallest_window_px, window_px
+from lumen.enhance.ensemble import run_passes
+from lumen.enhance.progress import PictureProgress, tile_progress
+from lumen.enhance.tile_size import plan_windows, smallest_window_px, window_px
 from lumen.errors import OutOfMemoryError
 from lumen.imaging.thumbnail import thumbnail_for
-from lumen.imaging.tiling import Tile, TilePlan, cut, paste
+from lumen.imaging.tiling import cut, paste
 from lumen.runtime.protocols import Model, Pixels
 
 log = logging.getLogger(__name__)
 
-SHRINK = 0.7  # of the side: about half the memory
+SHRINK = 0.7  # factor of the side: about half the memory
 
 
 def enhance_pixels(
-    pixels: Pixels, model: Model, options: EnhanceOptions, progress: Progress, tone: Tone | None = None
+    pixels: Pixels, model: Model, options: EnhanceOptions, progress: PictureProgress, tone: Tone | None = None
 ) -> Pixels:
-    """Enhance pixels window by window; where memory is short the windows shrink, and what is done stays.
+    """Enhance pixels window by window. If memory is short, the windows shrink and finished rows are kept.
 
     Args:
-        pixels: `model.spec.sample` [H, W, 3], or uint8 with a `tone` that makes 16 bits of them.
-        model: What each window goes through.
+        pixels: `model.spec.sample` [H, W, 3], or uint8 with a `tone` that converts them to 16 bits.
+        model: The model for every window.
         options: Exposure, strength, passes and memory.
-        progress: Called with the fraction done, in (0, 1], after each run of the model.
-        tone: How the picture's levels become sRGB's, where they are not.
+        progress: Called with the fraction done, in (0, 1], after each model run.
+        tone: Conversion of the picture's levels to sRGB, if they need one.
 
     Returns:
         Shape and dtype of `pixels`.
 
     Raises:
-        OutOfMemoryError: Even the smallest window does not fit in memory.
-        UsageError: The asked window or memory is too small for the model.
+        OutOfMemoryError: Even the smallest window does not fit into memory.
+        UsageError: The requested window or memory is too small for the model.
     """
     if options.strength == 0:
         progress(1.0)
@@ -48,7 +48,7 @@ def enhance_pixels(
     thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)  # [h, w, 3]
     ev = np.array([options.ev], np.float32)
     result = np.empty_like(pixels)
-    rows_done = 0  # cores above stay valid when the window shrinks: its size never changes the result
+    rows_done = 0  # stay valid when the window shrinks, because its size never changes the result
     while rows_done < height:
         plan = plan_windows(height, width, spec, window_px(model, options))
         try:
@@ -56,8 +56,8 @@ def enhance_pixels(
                 if tile.y1 <= rows_done:
                     continue
                 window = cut(pixels, plan, tile)  # [h, w, 3]
-                step = partial(_step, progress, plan, tile)
                 seen = window if tone is None else tone.seen(window)
+                step = tile_progress(progress, plan, tile)
                 enhanced = run_passes(model, seen, thumbnail, ev, options.quality_passes, step)
                 enhanced = enhanced if tone is None else tone.stored(enhanced, window)
                 paste(result, plan, tile, _blend(window, enhanced, options.strength))
@@ -70,26 +70,20 @@ def enhance_pixels(
 
 
 def _blend(window: Pixels, enhanced: Pixels, strength: float) -> Pixels:
-    """Return the levels that lie `strength`, in (0, 1], of the way from a window to its result, to the nearest."""
+    """Return the levels at `strength`, in (0, 1], of the way from a window to its result, rounded."""
     if strength == 1:
         return enhanced
     before = window.astype(np.float32)
     return np.rint(before + np.float32(strength) * (enhanced - before)).astype(window.dtype)
 
 
-def _step(progress: Progress, plan: TilePlan, tile: Tile, share: float) -> None:
-    """Tell how much of the picture is done when all tiles before `tile`, and a share of it, are."""
-    done_px = tile.y0 * plan.width + (tile.y1 - tile.y0) * (tile.x0 + (tile.x1 - tile.x0) * share)
-    progress(done_px / (plan.height * plan.width))
-
-
 def _shrink(model: Model, failed_px: int) -> bool:
-    """Remember for the rest of the run that a window was too large; return False where none smaller is left."""
+    """Use smaller windows for the rest of the run; return False if the failed one was already the smallest."""
     least = smallest_window_px(model)
     if failed_px <= least:
         return False
     smaller = max(least, int(failed_px * SHRINK))
     model.release()
     model.window_limit_px = smaller
-    log.warning("memory was short for windows of %d px; going on with at most %d px", failed_px, smaller)
+    log.warning("not enough memory for windows of %d px; continuing with at most %d px", failed_px, smaller)
     return True

@@ -1,21 +1,22 @@
-"""Scores pictures against their references: pairs by name, several methods side by side, the protocol in words.
+"""Scores pictures against their references: pairs them by name, compares methods, and states the protocol in words.
 
 ::
 
-    find_pairs -> score_pairs (load -> enhance -> score) -> EvalReport -> terminal, JSON, CSV, Markdown, HTML
+    find_pairs -> score_pairs (load -> enhance -> score) -> EvalReport -> terminal, JSON, CSV, Markdown, page
 
-`measures` says what is measured, `options` how, `scoring` does it to pixels, `run` to many files; `suspicions` tells
-scores from mistakes, and `lumen.pages` writes reports.
+`measures` defines the numbers and `options` the protocol; `scoring` scores pixels, `run` scores many files;
+`suspicions` recognises impossible scores; `reports` writes the results.
 """
 
 from __future__ import annotations
 
-from lumen.evaluation.evaluate import Progress, evaluate, evaluate_results
+from lumen.evaluation.columns import GT_MEAN, INPUT, MATCHED, OUTPUT, REFERENCE
+from lumen.evaluation.evaluate import PairProgress, evaluate, evaluate_results
 from lumen.evaluation.measures import MEASURES, Measure, Score
-from lumen.evaluation.options import GT_MEAN, INPUT, MATCHED, OUTPUT, REFERENCE, EvalOptions
+from lumen.evaluation.options import EvalOptions
 from lumen.evaluation.pairs import Matching
 from lumen.evaluation.report import EvalReport, PictureScores
-from lumen.evaluation.run import Look, PairResult, matching_ev
+from lumen.evaluation.run import PairResult, PairViewer, matching_ev
 from lumen.evaluation.scoring import score
 
 __all__ = [
@@ -27,12 +28,12 @@ __all__ = [
     "REFERENCE",
     "EvalOptions",
     "EvalReport",
-    "Look",
     "Matching",
     "Measure",
+    "PairProgress",
     "PairResult",
+    "PairViewer",
     "PictureScores",
-    "Progress",
     "Score",
     "evaluate",
     "evaluate_results",

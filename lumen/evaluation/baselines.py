@@ -1,4 +1,4 @@
-"""Simple methods that a model should beat: one line of Pillow, or a power."""
+"""Simple methods that a model should beat: one call of Pillow, or a gamma curve."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Pixels = npt.NDArray[np.uint8]
 GAMMA: Final = 2.2
 BASELINES: Final[Mapping[str, str]] = {
     "autocontrast": "each channel stretched from its darkest to its brightest sample, by Pillow",
-    "equalize": "the histogram of each channel made flat, by Pillow",
-    "gamma": "samples in [0, 1] to the power of 1/2.2, or of 1/G with gamma:G",
+    "equalize": "the histogram of each channel flattened, by Pillow",
+    "gamma": "samples in [0, 1] raised to the power of 1/2.2, or of 1/G with gamma:G",
 }
 _GAMMA = re.compile(r"gamma(?::(\d{1,2}(?:\.\d{1,3})?))?")
 
 
 def make_baseline(name: str) -> Callable[[Pixels], Pixels]:
-    """Return what a baseline makes of 8-bit pixels `[H, W, 3]`.
+    """Return the function of a baseline, from and to 8-bit pixels `[H, W, 3]`.
 
     Raises:
         UsageError: There is no such baseline.
@@ -42,7 +42,7 @@ def make_baseline(name: str) -> Callable[[Pixels], Pixels]:
 
 
 def gamma(pixels: Pixels, exponent: float = GAMMA) -> Pixels:
-    """Return 8-bit pixels, taken as numbers in [0, 1], to the power of 1/exponent."""
+    """Return 8-bit pixels, scaled to [0, 1], raised to the power of 1/exponent."""
     table = np.rint(255.0 * (np.arange(256) / 255.0) ** (1.0 / exponent)).astype(np.uint8)
     result: Pixels = table.take(pixels)
     return result

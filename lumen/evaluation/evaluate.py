@@ -1,4 +1,4 @@
-"""Score a folder, or what was made of one, against references."""
+"""Scores a folder of pictures, or results that were made from one, against references."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from pathlib import Path
 
 from lumen.config import EnhanceOptions
 from lumen.errors import UsageError
-from lumen.evaluation.options import INPUT, OUTPUT, REFERENCE, EvalOptions
+from lumen.evaluation.columns import INPUT, OUTPUT, REFERENCE
+from lumen.evaluation.options import EvalOptions
 from lumen.evaluation.pairs import Matching, Problem, Result, find_pairs, pair_results
 from lumen.evaluation.protocol import protocol
 from lumen.evaluation.report import EvalReport, PictureScores
-from lumen.evaluation.run import Look, PairResult, check_save, score_pairs
+from lumen.evaluation.run import PairResult, PairViewer, score_pairs
 from lumen.evaluation.scoring import Scorer
 from lumen.runtime.protocols import Models
 
-Progress = Callable[[int, int, PairResult], None]
+PairProgress = Callable[[int, int, PairResult], None]
 
 
 def evaluate(
@@ -27,25 +28,24 @@ def evaluate(
     *,
     results: Mapping[str, Path] | None = None,
     matching: Matching | None = None,
-    progress: Progress | None = None,
-    look: Look | None = None,
+    progress: PairProgress | None = None,
+    look: PairViewer | None = None,
 ) -> EvalReport:
     """Score a folder (or a file) against its references.
 
     Args:
-        low: Dark pictures; with `options.as_is` and no `results`, the pictures to score. None where only `results` are
-            there.
-        reference: What they should look like; None gives the numbers that need no reference.
-        models: The twins of the model (`lumen.runtime.open.ModelSet`), or of several by their names; None only with
-            `options.as_is`.
-        options: What to score; None for the plain scores.
-        results: Folders (or files) of results that are there already, by the name of what made them.
-        matching: How names find each other.
-        progress: Called after each name with the number done, the number of names, and what came out.
-        look: Sees the pixels of each pair, for reports with pictures.
+        low: Dark pictures; with `options.as_is` and no `results`, the pictures to score. None if there are only
+            `results`.
+        reference: What they should look like; None computes only the numbers that need no reference.
+        models: The model (`lumen.runtime.open.ModelSet`), or several by name; None only with `options.as_is`.
+        options: What is scored, and how; None for the plain scores.
+        results: Folders (or files) of existing results, by the name of the method.
+        matching: How names are matched.
+        progress: Called after each name with the number done, the number of names, and the scores or problem.
+        look: Receives the pixels of each pair, for reports with pictures.
 
     Raises:
-        UsageError: Some are files and some folders, models are missing, names are there twice, or results would go
+        UsageError: Files and folders are mixed, models are missing, a name occurs twice, or results would be saved
             among the inputs.
         NothingToDoError: No name has a partner.
         UnavailableError: A model cannot be loaded or run.
@@ -54,7 +54,7 @@ def evaluate(
     options, named = options or EvalOptions(), _named(models)
     low, results = _roles(low, dict(results or {}), named, options)
     _check_names([*named, *results, *options.baselines])
-    check_save(options.save, [place for place in (low, reference, *results.values()) if place is not None])
+    _check_save(options.save, [place for place in (low, reference, *results.values()) if place is not None])
     pairs, problems = find_pairs(low, reference, results, matching)
     scorer = Scorer(options)
     if look is not None:
@@ -69,13 +69,13 @@ def evaluate_results(
     reference: Path,
     reading: EnhanceOptions | None = None,
     *,
-    progress: Progress | None = None,
+    progress: PairProgress | None = None,
 ) -> EvalReport:
-    """Score what was made of pictures, beside the pictures themselves, against a folder of references.
+    """Score results beside the pictures they were made from, against a folder of references.
 
     Args:
-        results: Pictures and the files they became.
-        reference: What they should look like; what is in there beyond is left alone.
+        results: Pictures, and the files that were made from them.
+        reference: What they should look like; other files in this folder are ignored.
         reading: How the pictures are read; None for the defaults.
         progress: As for `evaluate`.
     """
@@ -86,7 +86,7 @@ def evaluate_results(
 
 
 def _named(models: Models | Mapping[str, Models] | None) -> dict[str, Models]:
-    """Return models by the name of their column; a single one is called `output`."""
+    """Return the models by the name of their column; a single one is `output`."""
     if models is None:
         return {}
     return dict(models) if isinstance(models, Mapping) else {OUTPUT: models}
@@ -95,16 +95,16 @@ def _named(models: Models | Mapping[str, Models] | None) -> dict[str, Models]:
 def _roles(
     low: Path | None, results: dict[str, Path], models: Mapping[str, Models], options: EvalOptions
 ) -> tuple[Path | None, dict[str, Path]]:
-    """Return the folder of dark pictures and those of results, which belong together."""
+    """Check that models, pictures and results fit together; return the dark pictures and the results."""
     if options.as_is:
         if models:
-            raise UsageError("expected as_is=True without models: they would not run")
+            raise UsageError("expected no models with as_is=True: they would not run")
         if not results and low is not None:
             return None, {OUTPUT: low}
         if not results:
             raise UsageError("expected pictures to score, got no folder of them")
         if low is None and options.baselines and len(results) > 1:
-            raise UsageError("expected --input with --baseline and several folders: which pictures is it made of?")
+            raise UsageError("expected --input with --baseline and several folders: a baseline is made from the input")
         return low, results
     if not models:
         raise UsageError("expected models, or as_is=True to score the files themselves")
@@ -114,16 +114,29 @@ def _roles(
 
 
 def _check_names(names: Sequence[str]) -> None:
-    """Refuse columns of one name."""
+    """Refuse two columns of the same name."""
     for name in names:
         if names.count(name) > 1 or name in (INPUT, REFERENCE):
-            raise UsageError(f"expected each method under a name of its own, got {name!r} twice, or where it is taken")
+            raise UsageError(f"expected each method under a name of its own, got {name!r}, which is taken")
+
+
+def _check_save(save: Path | None, folders: Sequence[Path]) -> None:
+    """Refuse a folder whose results the next run would read as inputs.
+
+    Raises:
+        UsageError: It is one of the folders, or inside one.
+    """
+    for folder in folders:
+        if save is not None and save.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(
+                f"expected --save outside of {folder}, got {save}: the next run would score its own results"
+            )
 
 
 def _report(
-    results: Iterable[PairResult], total: int, words: str, options: EvalOptions, progress: Progress | None
+    results: Iterable[PairResult], total: int, words: str, options: EvalOptions, progress: PairProgress | None
 ) -> EvalReport:
-    """Collect results, telling each."""
+    """Collect the results into a report, and pass each to `progress`."""
     found: list[PairResult] = []
     for result in results:
         found.append(result)

@@ -1,12 +1,20 @@
-"""What is measured: each number's name, its unit, which way is better, and how it is defined."""
+"""The measures: name, definition and function of each number, and which direction is better."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, pstdev
 from typing import Any, Final, Literal
+
+import numpy as np
+
+from lumen.errors import DataError
+from lumen.evaluation.subject import Subject
+from lumen.imaging.picture import gray_of
+from lumen.metrics.fidelity import mae, psnr_of, ssim
+from lumen.metrics.niqe import niqe
 
 Better = Literal["higher", "lower", ""]
 Statistic = Literal["mean", "median", "spread"]
@@ -15,53 +23,120 @@ STATISTICS: Final[tuple[Statistic, ...]] = ("mean", "median", "spread")
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """A number that pictures get.
+    """One number that is computed for a picture.
 
     Attributes:
-        key: Its name in JSON and CSV.
-        title: Its name for people.
-        digits: Behind the point, where it is printed.
-        better: Which way is better; nothing where a number only describes.
+        key: Name in JSON and CSV.
+        title: Name for people.
+        digits: Decimal places when printed.
+        better: Which direction is better; empty for a number that only describes.
+        definition: One phrase; `docs/metrics.md` quotes it.
+        function: Computes the number; None if it was not requested, or is not defined for the picture.
         needs_reference: Whether it compares with a reference.
-        definition: One sentence.
+        slow: Whether it is left out of variants such as GT-mean.
     """
 
     key: str
     title: str
     digits: int
     better: Better
-    needs_reference: bool
     definition: str
+    function: Callable[[Subject], float | None]
+    needs_reference: bool = True
+    slow: bool = False
+
+    def text(self, score: Score | None) -> str:
+        """Return the number as it is printed; a dash if the score lacks it."""
+        value = None if score is None else score.get(self.key)
+        return "–" if value is None or math.isnan(value) else f"{value:.{self.digits}f}"
 
 
-def _against(key: str, title: str, digits: int, better: Better, definition: str) -> Measure:
-    return Measure(key=key, title=title, digits=digits, better=better, needs_reference=True, definition=definition)
+def _niqe(subject: Subject) -> float | None:
+    """Return NIQE; None if the picture is too small or too flat for it."""
+    if subject.natural is None:
+        return None
+    try:
+        return niqe(np.asarray(gray_of(subject.pixels_8bit), np.uint8), subject.natural)
+    except DataError:
+        return None
 
 
-def _alone(key: str, title: str, digits: int, better: Better, definition: str) -> Measure:
-    return Measure(key=key, title=title, digits=digits, better=better, needs_reference=False, definition=definition)
+def _description(key: str, title: str, digits: int, definition: str) -> Measure:
+    """Return the measure of one of `lumen.metrics.statistics`; these only describe."""
+    return Measure(
+        key=key,
+        title=title,
+        digits=digits,
+        better="",
+        definition=definition,
+        function=lambda subject: subject.statistics[key],
+        needs_reference=False,
+    )
 
 
 MEASURES: Final = (
-    _against("psnr", "PSNR", 2, "higher", "10 log10 of the squared data range over the MSE, in dB"),
-    _against("ssim", "SSIM", 4, "higher", "mean structural similarity over 11x11 Gaussian windows, at most 1"),
-    _against("mae", "MAE", 2, "lower", "mean absolute difference of all samples, in levels of the data range"),
-    _against("mse", "MSE", 1, "lower", "mean squared difference of all samples, in squared levels"),
-    _against("lpips", "LPIPS", 4, "lower", "distance of the features that AlexNet sees; weights are given by path"),
-    _alone("niqe", "NIQE", 2, "lower", "distance of local statistics from those of good photographs"),
-    _alone("brightness", "brightness", 3, "", "mean luma, 0 to 1"),
-    _alone("contrast", "contrast", 3, "", "standard deviation of the luma, 0 to 0.5"),
-    _alone("colorfulness", "colour", 1, "", "Hasler and Süsstrunk's colourfulness, 0 for grey"),
-    _alone("cast", "cast", 3, "", "largest minus smallest mean of a channel, 0 to 1"),
-    _alone("black", "black", 3, "", "share of pixels with no channel above 5 of 255"),
-    _alone("clipped", "clipped", 3, "", "share of pixels with a channel at 255"),
+    Measure(
+        key="psnr",
+        title="PSNR",
+        digits=2,
+        better="higher",
+        definition="10 log10 of the squared data range over the MSE, in dB",
+        function=lambda subject: psnr_of(subject.squared_error, data_range=subject.data_range),
+    ),
+    Measure(
+        key="ssim",
+        title="SSIM",
+        digits=4,
+        better="higher",
+        definition="mean structural similarity over 11x11 Gaussian windows, at most 1",
+        function=lambda subject: ssim(*subject.pair, data_range=subject.data_range),
+    ),
+    Measure(
+        key="mae",
+        title="MAE",
+        digits=2,
+        better="lower",
+        definition="mean absolute difference of all samples, in levels of the data range",
+        function=lambda subject: mae(*subject.pair),
+    ),
+    Measure(
+        key="mse",
+        title="MSE",
+        digits=1,
+        better="lower",
+        definition="mean squared difference of all samples, in squared levels",
+        function=lambda subject: subject.squared_error,
+    ),
+    Measure(
+        key="lpips",
+        title="LPIPS",
+        digits=4,
+        better="lower",
+        definition="distance between the features of AlexNet, with weights from --lpips",
+        function=lambda subject: subject.lpips(subject.pixels_8bit, subject.truth_8bit) if subject.lpips else None,
+        slow=True,
+    ),
+    Measure(
+        key="niqe",
+        title="NIQE",
+        digits=2,
+        better="lower",
+        definition="distance of local statistics from those of good photographs",
+        function=_niqe,
+        needs_reference=False,
+    ),
+    _description("brightness", "brightness", 3, "mean luma, 0 to 1"),
+    _description("contrast", "contrast", 3, "standard deviation of the luma, 0 to 0.5"),
+    _description("colorfulness", "colour", 1, "Hasler and Süsstrunk's colourfulness, 0 for grey"),
+    _description("cast", "cast", 3, "difference between the largest and the smallest channel mean, 0 to 1"),
+    _description("black", "black", 3, "share of pixels whose channels are all at most 5 of 255"),
+    _description("clipped", "clipped", 3, "share of pixels with a channel at 255"),
 )
-BY_KEY: Final[Mapping[str, Measure]] = {measure.key: measure for measure in MEASURES}
 
 
 @dataclass(frozen=True)
 class Score:
-    """The numbers of one picture, or of many, by the keys of `MEASURES`; a PSNR may be `inf`, for equal pictures."""
+    """The numbers of one picture, or their summary, by the keys of `MEASURES`. PSNR is `inf` for equal pictures."""
 
     values: Mapping[str, float]
 
@@ -76,18 +151,18 @@ class Score:
         return self.values["ssim"]
 
     def get(self, key: str) -> float | None:
-        """Return a number, None where it was not measured."""
+        """Return a number; None if it was not measured."""
         return self.values.get(key)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON values; an infinite PSNR, which JSON has not, is null."""
+        """Return JSON values; an infinite PSNR becomes null, as JSON has no infinity."""
         return {key: value if math.isfinite(value) else None for key, value in self.values.items()}
 
 
 def summarise(scores: Sequence[Score], statistic: Statistic = "mean") -> Score:
     """Return the mean, the median or the spread (standard deviation) of each number over pictures.
 
-    Infinite values are left out of means and spreads; where all are infinite, so is the mean.
+    Infinite values are left out of means and spreads; if all are infinite, the mean is too.
     """
     found = {}
     for measure in MEASURES:
@@ -104,8 +179,3 @@ def _summarised(values: Sequence[float], statistic: Statistic) -> float:
     if statistic == "spread":
         return pstdev(finite) if finite else 0.0
     return fmean(finite) if finite else math.inf
-
-
-def formatted(value: float | None, key: str) -> str:
-    """Return a number as it is printed; a dash where there is none."""
-    return "–" if value is None or math.isnan(value) else f"{value:.{BY_KEY[key].digits}f}"

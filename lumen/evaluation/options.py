@@ -1,4 +1,4 @@
-"""What is scored and how, and the same in words."""
+"""The options of an evaluation."""
 
 from __future__ import annotations
 
@@ -11,28 +11,26 @@ from lumen.evaluation.baselines import make_baseline
 
 Channel = Literal["rgb", "y"]
 
-INPUT, OUTPUT, REFERENCE = "input", "output", "reference"
-GT_MEAN, MATCHED = "gt_mean", "match_brightness"
 DATA_RANGES: Final = (255, 65535)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions:
-    """What is scored.
+    """What is scored, and how.
 
     Attributes:
         as_is: Score the files themselves; no model runs.
-        baselines: Simple methods to score beside: `autocontrast`, `equalize`, `gamma` or `gamma:G`.
-        gt_mean: Add the score after scaling to the reference's mean grey level.
-        match_brightness: Add the score of the model asked for the reference's brightness.
-        channel: `rgb`, or `y` for luma alone.
-        border_px: Pixels left out along each edge.
-        data_range: 255 compares 8-bit pictures, deeper ones rounded to them; 65535 compares 16-bit pictures, 8-bit ones
-            times 257.
-        niqe: Add NIQE, which takes about as long as all the rest.
-        niqe_model: File with another NIQE model than the package's own.
-        lpips: Files that together hold the weights of LPIPS; none leaves it out.
-        save: Folder that receives what was scored, as PNG; None keeps nothing.
+        baselines: Simple methods to compare with: `autocontrast`, `equalize`, `gamma` or `gamma:G`.
+        gt_mean: Also score each result scaled to the mean grey level of its reference.
+        match_brightness: Also score the model when asked for the brightness of the reference.
+        channel: `rgb`, or `y` for the luma only.
+        border_px: Pixels ignored along each edge.
+        data_range: 255 compares 8-bit pictures and rounds deeper ones; 65535 compares 16-bit pictures and multiplies
+            8-bit ones by 257.
+        niqe: Also compute NIQE, which takes about as long as everything else together.
+        niqe_model: File with a NIQE model; None for the bundled one.
+        lpips: Files that together hold the weights of LPIPS; empty leaves out LPIPS.
+        save: Folder for the results of the models, as PNG; None saves nothing.
     """
 
     as_is: bool = False
@@ -50,9 +48,7 @@ class EvalOptions:
     def __post_init__(self) -> None:
         for name, asked in (("--match-brightness", self.match_brightness), ("--save", self.save is not None)):
             if self.as_is and asked:
-                raise UsageError(
-                    f"expected --as-is or {name}, got both: {name} needs the model that --as-is leaves out"
-                )
+                raise UsageError(f"expected --as-is or {name}, got both: {name} needs a model, and --as-is runs none")
         for baseline in self.baselines:
             make_baseline(baseline)
         if len(set(self.baselines)) < len(self.baselines):
@@ -66,17 +62,5 @@ class EvalOptions:
 
     @property
     def bits(self) -> int:
-        """Bits of the samples that are compared."""
+        """Bit depth of the samples that are compared."""
         return 8 if self.data_range == DATA_RANGES[0] else 16
-
-
-def variant(method: str, kind: str) -> str:
-    """Return the column of a method's scores under other rules: `gt_mean`, or `lumen-s gt_mean` among several."""
-    return kind if method == OUTPUT else f"{method} {kind}"
-
-
-def title(column: str) -> str:
-    """Return a column's name for people."""
-    method, _, kind = column.rpartition(" ")
-    words = {GT_MEAN: "GT-mean", MATCHED: "brightness matched"}
-    return f"{method} {words[kind]}".strip() if kind in words else column

@@ -1,4 +1,4 @@
-"""Pairs pictures of several folders by their names, never by their order."""
+"""Pairs the pictures of several folders by name, never by order."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Any, Final
+from typing import Any
 
 from lumen.errors import NothingToDoError, UsageError
-from lumen.imaging.formats import SUFFIXES
-
-LOW: Final = "input"
-OUTPUT: Final = "output"  # what a single method's results are called
+from lumen.evaluation.columns import INPUT, OUTPUT
+from lumen.files.patterns import is_hidden, is_picture_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A picture, what it should look like, and what was made of it.
+    """A dark picture with its reference and results.
 
     Attributes:
         name: Path relative to the folder, without suffix, with forward slashes.
-        low: The dark picture; None where only results are there.
-        reference: File with the truth; None where there is none.
-        results: What was made of the picture already, by the name of who made it.
+        low: The dark picture; None if there are only results.
+        reference: What it should look like; None without references.
+        results: Files that were made from it already, by the name of the method.
     """
 
     name: str
@@ -34,12 +32,12 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A picture and what was made of it.
+    """A dark picture and the file that was made from it.
 
     Attributes:
-        place: Path below the output folder, as if the result had the name of the picture; the suffix does not matter.
+        place: Path below the output folder, with the name of the picture; the suffix does not matter.
         low: The picture.
-        result: The file it became.
+        result: The file that was made from it.
     """
 
     place: PurePath
@@ -49,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A picture that has no score, and why."""
+    """A picture without a score, and the reason."""
 
     name: str
     reason: str
@@ -61,13 +59,13 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Matching:
-    """How names find each other.
+    """How names are matched.
 
     Attributes:
-        pattern: A regular expression that is searched in every name; what its groups hold must be equal. Without it the
-            whole names must be.
-        gt_per_folder: One reference serves all pictures of a folder: `HIGH/12.jpg`, or the one picture in `HIGH/12`,
-            those of `LOW/12`.
+        pattern: A regular expression that is searched in every name; its groups must match the same text. None compares
+            whole names.
+        gt_per_folder: One reference for all pictures of a folder: `HIGH/12.jpg`, or the one picture in `HIGH/12`, for
+            those in `LOW/12`.
     """
 
     pattern: str | None = None
@@ -84,23 +82,23 @@ class Matching:
             raise UsageError(f"expected a regular expression after --pair, got {self.pattern!r}: {error}") from error
         if not groups:
             raise UsageError(
-                rf"expected a group in --pair that says what is equal, such as (\d+)$, got {self.pattern!r}"
+                rf"expected a group in --pair for what must be equal, such as (\d+)$, got {self.pattern!r}"
             )
 
     def key(self, name: str) -> str | None:
-        """Return what must be equal of the name of a picture; None where it does not match."""
+        """Return the part of a picture's name that must be equal; None if the pattern does not match."""
         if self.pattern is None:
             return name.casefold()
         found = re.search(self.pattern, name, re.IGNORECASE)
         return None if found is None else "\0".join(group or "" for group in found.groups()).casefold()
 
     def reference_key(self, name: str) -> str | None:
-        """Return the key of a reference."""
+        """Return the same for a reference."""
         parent = PurePosixPath(name).parent.as_posix()
         return parent.casefold() if self.gt_per_folder and parent != "." else self.key(name)
 
     def wanted(self, key: str) -> str | None:
-        """Return the key of the reference that a picture with this key needs; None where it has no folder."""
+        """Return the key of the reference for a picture with this key; None if it needs a folder and has none."""
         if not self.gt_per_folder:
             return key
         parent = PurePosixPath(key).parent.as_posix()
@@ -113,40 +111,40 @@ def find_pairs(
     results: Mapping[str, Path] | None = None,
     matching: Matching | None = None,
 ) -> tuple[tuple[Pair, ...], tuple[Problem, ...]]:
-    """Pair folders, or single files.
+    """Pair the pictures of folders, or single files.
 
-    Folders are read with their sub-folders, hidden ones left out. Names pair by relative path without suffix, upper and
-    lower case being the same, unless `matching` says otherwise. A pair needs a file in every folder.
+    Folders are searched with their sub-folders, except hidden ones. Pictures are paired by their relative path without
+    suffix, ignoring case, unless `matching` says otherwise. A pair needs a file in every folder.
 
     Args:
-        low: Dark pictures; None where there are none.
-        reference: What they should look like; None where nobody knows.
-        results: What was made of them, by the name of who made it.
-        matching: How names find each other.
+        low: Dark pictures; None if there are only results.
+        reference: What they should look like; None without references.
+        results: Files that were made from them already, by the name of the method.
+        matching: How names are matched.
 
     Returns:
-        The pairs, sorted by name, and a problem for every name without a partner or with more than one.
+        The pairs, sorted by name, and a problem for every name without a partner or with several.
 
     Raises:
-        UsageError: Some are files and some folders.
+        UsageError: Files and folders are mixed.
         NothingToDoError: No name has a partner.
     """
     matching = matching or Matching()
-    pictures = {LOW: low} if low is not None else {}
+    pictures = {INPUT: low} if low is not None else {}
     pictures |= results or {}
     places = [*pictures.values(), *([] if reference is None else [reference])]
     if all(place.is_file() for place in places):
         name = next(iter(pictures.values())).stem
         return (Pair(name=name, low=low, reference=reference, results=dict(results or {})),), ()
     if any(place.is_file() for place in places):
-        raise UsageError(f"expected folders or single files, two folders or two files, got {_listed(places)}")
+        raise UsageError(f"expected two folders or two files, got {_listed(places)}")
     return _paired(pictures, reference, matching)
 
 
 def _paired(
     pictures: Mapping[str, Path], reference: Path | None, matching: Matching
 ) -> tuple[tuple[Pair, ...], tuple[Problem, ...]]:
-    """Pair what is in the folders of pictures, by role, with the references."""
+    """Pair the pictures of folders, given by their role, with the references."""
     problems: list[Problem] = []
     found = {role: _by_key(folder, matching.key, problems) for role, folder in pictures.items()}
     references = {} if reference is None else _by_key(reference, matching.reference_key, problems)
@@ -158,13 +156,15 @@ def _paired(
             wanted = matching.wanted(key)
             used.add(wanted)
             if wanted is None:
-                problems.append(Problem(name=name, reason="expected a picture in a folder named as its reference"))
+                problems.append(
+                    Problem(name=name, reason="expected a picture in a folder with the name of its reference")
+                )
                 continue
             files[str(reference)] = references.get(wanted, [])
         if all(len(paths) == 1 for paths in files.values()):
             one = {role: found[role][key][0] for role in pictures}
             truth = None if reference is None else files[str(reference)][0]
-            pairs.append(Pair(name=name, low=one.pop(LOW, None), reference=truth, results=one))
+            pairs.append(Pair(name=name, low=one.pop(INPUT, None), reference=truth, results=one))
         else:
             problems.append(Problem(name=name, reason=_why_unpaired(files)))
     first = next(iter(pictures.values()))
@@ -184,13 +184,12 @@ def _paired(
 
 
 def pair_results(results: Iterable[Result], reference: Path) -> tuple[tuple[Pair, ...], tuple[Problem, ...]]:
-    """Pair results with the references of their names, by the rules of `find_pairs`.
+    """Pair results with the references of the same names, by the rules of `find_pairs`.
 
-    References of other pictures are none of their concern.
+    References without a result are ignored.
 
     Returns:
-        The pairs, sorted by name, and a problem for every result without a reference, or of which there are several of
-        one name.
+        The pairs, sorted by name, and a problem for every result without a reference, or with a name that occurs twice.
     """
     by_name: dict[str, list[Result]] = {}
     for result in results:
@@ -209,12 +208,11 @@ def pair_results(results: Iterable[Result], reference: Path) -> tuple[tuple[Pair
 
 
 def _by_key(folder: Path, key_of: Callable[[str], str | None], problems: list[Problem]) -> dict[str, list[Path]]:
-    """Return the pictures below a folder by their key; what has none becomes a problem."""
+    """Return the pictures below a folder by key; add a problem for each without one."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+        if is_picture_name(path.name) and not any(map(is_hidden, relative.parts)) and path.is_file():
             key = key_of(_name(relative))
             if key is None:
                 reason = f"expected a name that --pair matches in {folder}"

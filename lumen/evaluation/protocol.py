@@ -1,11 +1,12 @@
-"""The protocol in words: how every score was made."""
+"""The protocol in words: how the scores were computed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from lumen.evaluation.baselines import BASELINES
-from lumen.evaluation.options import GT_MEAN, MATCHED, EvalOptions
+from lumen.evaluation.columns import GT_MEAN, MATCHED
+from lumen.evaluation.options import EvalOptions
 from lumen.metrics.niqe import NaturalModel
 from lumen.runtime.protocols import Models
 
@@ -18,49 +19,49 @@ def protocol(
     written: bool = False,
     reference: bool = True,
 ) -> str:
-    """Return how the numbers are made, in words, with the models and the devices that made them.
+    """Return how the numbers are computed, with the models and devices that run; parts are separated by `; `.
 
     Args:
-        models: What runs, by the name of the method; empty where files are scored as they are.
-        options: What is scored.
-        natural: The NIQE model, where there is one.
-        written: The results are files that this run has written.
-        reference: There are references.
+        models: The models by the name of their column; empty if files are scored as they are.
+        options: What is scored, and how.
+        natural: The NIQE model; None without NIQE.
+        written: Whether the results are files that this run has written.
+        reference: Whether there are references.
     """
     parts = _compared(options) if reference else ["no references: nothing is compared"]
     if written:
-        parts.append("output is the result file as it stands on the disk, with the loss of its format")
+        parts.append("output is the result file as read back from the disk, with the loss of its format")
     elif not models:
         parts.append("output is the file as it is")
-    for name, twins in models.items():
-        model = twins.for_sample("uint8")
+    for name, models_by_depth in models.items():
+        model = models_by_depth.for_sample("uint8")
         parts.append(f"{name} by model {model.spec.name} on {model.device}")
     parts += [f"{name}: {BASELINES[name.partition(':')[0]]}" for name in options.baselines]
     if options.gt_mean:
         parts.append(
-            f"{GT_MEAN}: the output scaled to the reference's mean grey level, never to be set beside plain scores"
+            f"{GT_MEAN}: the output scaled to the reference's mean grey level, not comparable with plain scores"
         )
     if options.match_brightness:
         parts.append(
-            f"{MATCHED}: the model is asked, by an exposure in stops, for the reference's mean brightness, "
-            "never to be set beside plain scores"
+            f"{MATCHED}: the model is asked for the reference's mean brightness through an exposure in stops, "
+            "not comparable with plain scores"
         )
     if natural is not None:
-        parts.append(f"NIQE of the luma, rounded, with the model fitted on {natural.name}")
+        parts.append(f"NIQE of the rounded luma, with the model fitted on {natural.name}")
     if options.lpips:
         parts.append(f"LPIPS with AlexNet, weights from {', '.join(path.name for path in options.lpips)}")
     return "; ".join(parts)
 
 
 def _compared(options: EvalOptions) -> list[str]:
-    """Return what is compared with what, in words."""
-    bits, deep = options.bits, "8-bit pictures times 257" if options.bits == 16 else "after rounding"
+    """Return how outputs are compared with references."""
+    bits, deep = options.bits, "(8-bit pictures times 257)" if options.bits == 16 else "after rounding"
     what = "all three RGB channels" if options.channel == "rgb" else "luma (0.299 R + 0.587 G + 0.114 B, not rounded)"
-    border = f", {options.border_px} pixels left out along each edge" if options.border_px else ""
+    border = f", {options.border_px} pixels ignored along each edge" if options.border_px else ""
     windows = "per channel, " if options.channel == "rgb" else ""
     samples = f"{bits} bit {deep}, {what}, data range {options.data_range}{border}, in float64"
     return [
         f"PSNR in dB and SSIM of sRGB pictures, {samples}",
         f"SSIM with an 11x11 Gaussian window (sigma 1.5), {windows}valid region",
-        "means over pictures of each picture's own value, PSNR without pictures that equal their reference",
+        "means of the values of single pictures, PSNR without pictures that equal their reference",
     ]

@@ -1,4 +1,4 @@
-"""What an evaluation found: the scores of every picture, what has none, and the summary."""
+"""The result of an evaluation: scores of the pictures, problems, and summaries."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from lumen.errors import Exit
-from lumen.evaluation.measures import MEASURES, STATISTICS, Score, Statistic, summarise
-from lumen.evaluation.options import INPUT, OUTPUT, REFERENCE
+from lumen.evaluation.columns import INPUT, OUTPUT, REFERENCE
+from lumen.evaluation.measures import MEASURES, STATISTICS, Measure, Score, Statistic, summarise
 from lumen.evaluation.pairs import Problem
 from lumen.evaluation.suspicions import suspicions
+
+WORST: Final = 10  # number of pictures listed in short tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +25,9 @@ class PictureScores:
         name: Name of the pair.
         width: Pixels.
         height: Pixels.
-        scores: Column to score: `input`, the methods, and what the options added to each.
-        reference: What can be said of the reference alone; None where there is none.
-        evs: Stops that each method was asked for by `match_brightness`, by the column of its scores.
+        scores: Scores by column: `input`, the methods, and their variants.
+        reference: Numbers of the reference alone; None without one.
+        evs: Exposures in stops that `match_brightness` asked for, by column.
     """
 
     name: str
@@ -35,9 +37,13 @@ class PictureScores:
     reference: Score | None = None
     evs: Mapping[str, float] = field(default_factory=dict)
 
+    def score(self, column: str) -> Score | None:
+        """Return the score of a column, `reference` included; None if there is none."""
+        return self.reference if column == REFERENCE else self.scores.get(column)
+
     @property
     def ev(self) -> float | None:
-        """Stops that the one model was asked for; None where it was not asked, or there are several."""
+        """The exposure in stops if exactly one model was asked for one, else None."""
         return next(iter(self.evs.values())) if len(self.evs) == 1 else None
 
     def as_dict(self) -> dict[str, Any]:
@@ -53,13 +59,13 @@ class PictureScores:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalReport:
-    """All that one evaluation found.
+    """The result of one evaluation.
 
     Attributes:
-        pictures: Scores of the pairs, in order of their names.
-        problems: What could not be scored: unmatched names, damaged files, sizes that differ.
-        protocol: How the numbers were made, in words.
-        data_range: What the differences are relative to.
+        pictures: Scores of the pairs, in the order of their names.
+        problems: Pictures that could not be scored: unmatched names, damaged files, different sizes.
+        protocol: How the numbers were computed, in words.
+        data_range: Data range of the compared samples, 255 or 65535.
     """
 
     pictures: tuple[PictureScores, ...]
@@ -69,63 +75,61 @@ class EvalReport:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Columns that have scores, in order."""
+        """The columns with scores, in order."""
         return tuple(dict.fromkeys(column for picture in self.pictures for column in picture.scores))
 
     @property
     def main(self) -> str | None:
-        """The column that the report is about: the first method's."""
+        """The column of the first method, which the report is about; the input if there is no method."""
         return next((column for column in self.columns if column != INPUT), None) or next(iter(self.columns), None)
 
     @cached_property
-    def measured(self) -> tuple[str, ...]:
-        """Keys of all measures that any picture has, in the order of `MEASURES`."""
+    def measures(self) -> tuple[Measure, ...]:
+        """The measures that any picture has, in the order of `MEASURES`."""
         scores = [score for column in (*self.columns, REFERENCE) for score in self.scores(column)]
         there = {key for score in scores for key in score.values}
-        return tuple(measure.key for measure in MEASURES if measure.key in there)
+        return tuple(measure for measure in MEASURES if measure.key in there)
 
     @property
     def described(self) -> tuple[str, ...]:
-        """The columns, and the references where they were measured."""
+        """The columns, and `reference` if references were measured."""
         return (*self.columns, REFERENCE) if self.scores(REFERENCE) else self.columns
 
     @property
-    def ranked_by(self) -> str | None:
-        """The measure that tells good pictures from bad ones: PSNR, without references NIQE."""
-        return next((key for key in ("psnr", "niqe") if key in self.measured), None)
+    def ranked_by(self) -> Measure | None:
+        """The measure that ranks pictures: PSNR, or NIQE without references."""
+        return next((measure for measure in self.measures if measure.key in ("psnr", "niqe")), None)
 
     @property
     def exit_code(self) -> Exit:
-        """0; 3 when something could not be scored; 4 when nothing could."""
+        """0; 3 if some pictures could not be scored; 4 if none could."""
         if not self.pictures:
             return Exit.ALL_FAILED
         return Exit.SOME_FAILED if self.problems else Exit.OK
 
     def scores(self, column: str) -> list[Score]:
-        """Return the scores of a column, picture by picture; `reference` is one."""
-        if column == REFERENCE:
-            return [picture.reference for picture in self.pictures if picture.reference is not None]
-        return [picture.scores[column] for picture in self.pictures if column in picture.scores]
+        """Return the scores of a column, `reference` included, picture by picture."""
+        return [score for picture in self.pictures if (score := picture.score(column)) is not None]
 
     def summary(self, column: str, statistic: Statistic = "mean") -> Score:
-        """Return the mean, median or spread over pictures."""
+        """Return the mean, median or spread over the pictures."""
         return summarise(self.scores(column), statistic)
 
     def mean(self, column: str) -> Score:
-        """Return the mean over pictures; PSNR leaves equal pictures out, and is `inf` when all are equal."""
+        """Return the mean over the pictures; PSNR leaves out equal pictures, and is `inf` if all are equal."""
         return self.summary(column, "mean")
 
     def equal(self, column: str) -> int:
-        """Return how many pictures equal their reference."""
+        """Return the number of pictures that equal their reference."""
         return sum(math.isinf(score.get("psnr") or 0.0) for score in self.scores(column))
 
     def ranked(self) -> list[PictureScores]:
-        """Return the pictures, the worst of the main column first: by PSNR, without references by NIQE."""
+        """Return the pictures, worst first, by PSNR of the main column, or by NIQE without references."""
         return sorted(self.pictures, key=lambda picture: badness(picture.scores.get(self.main or OUTPUT)))
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
-        """What looks like a mistake of measuring rather than a score, one line each."""
+        """Signs that the scores were computed wrongly, one line each."""
         return tuple(
             f"{column}: {line}"
             for column in self.columns
@@ -145,7 +149,7 @@ class EvalReport:
 
 
 def badness(score: Score | None) -> float:
-    """Return a number that is small for bad scores: PSNR, without references the negative NIQE."""
+    """Return a number that is small for bad scores: PSNR, or negative NIQE without references."""
     if score is None:
         return -math.inf
     psnr, niqe = score.get("psnr"), score.get("niqe")

@@ -1,13 +1,11 @@
-"""Scores many pairs: loading and scoring run on threads, models on the calling one, and memory is bounded."""
+"""Scores many pairs: they are loaded, enhanced and scored side by side, and memory is bounded."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -15,11 +13,13 @@ from lumen.codecs.codec import write_picture
 from lumen.color.srgb import srgb_to_linear
 from lumen.config import EV_LIMIT, EnhanceOptions
 from lumen.enhance.file_io import read_source
-from lumen.enhance.pipeline import chosen_brightness, enhance_picture
-from lumen.errors import DataError, PictureError, UsageError
+from lumen.enhance.model_choice import chosen_brightness
+from lumen.enhance.pipeline import enhance_picture
+from lumen.enhance.progress import PictureProgress
+from lumen.errors import DataError, PictureError
 from lumen.evaluation.baselines import make_baseline
+from lumen.evaluation.columns import GT_MEAN, INPUT, MATCHED, OUTPUT, variant
 from lumen.evaluation.measures import Score
-from lumen.evaluation.options import GT_MEAN, INPUT, MATCHED, OUTPUT, variant
 from lumen.evaluation.pairs import Pair, Problem
 from lumen.evaluation.report import PictureScores
 from lumen.evaluation.scoring import Scorer
@@ -28,33 +28,34 @@ from lumen.imaging.picture import Picture, Samples, to_8bit
 from lumen.metrics.fidelity import gt_mean
 from lumen.runtime.devices import usable_cores
 from lumen.runtime.protocols import Models
+from lumen.stages import Stages, Steps, drive, in_order
 
-MAX_WAITING_PX = 32_000_000  # of pictures that are being loaded and scored; one is always let in
+MAX_WAITING_PX = 32_000_000  # of pictures that are loaded and scored at the same time; one is always allowed
 
 PairResult = PictureScores | Problem
 
 
-class Look(Protocol):
-    """Whoever wants to see the pictures that are scored."""
+class PairViewer(Protocol):
+    """Receives the pixels of scored pictures, for reports with pictures."""
 
     def begin(self, total: int) -> None:
-        """Learn how many there will be at most."""
+        """Take note of the largest possible number of pictures."""
 
     def add(self, scores: PictureScores, pixels: Mapping[str, Samples], reference: Samples | None) -> None:
-        """See one: its scores, the pixels `[H, W, 3]` by column, the reference's. Called on several threads."""
+        """Receive one: its scores, its pixels `[H, W, 3]` by column, the reference. Called on several threads."""
 
 
 def worker_count() -> int:
-    """Return how many threads score: one for each core that this process may use."""
+    """Return the number of threads: one for each core that this process may use."""
     return usable_cores()
 
 
 def matching_ev(asked: float, automatic: float) -> float:
-    """Return the stops that bring a model from its own mean brightness to another one.
+    """Return the exposure, in stops, that takes a model from its own mean brightness to another.
 
     Args:
-        asked: Mean sRGB level in [0, 1] that is wanted.
-        automatic: Mean sRGB level in [0, 1] the model aims at by itself.
+        asked: Wanted mean sRGB level in [0, 1].
+        automatic: Mean sRGB level in [0, 1] that the model chooses by itself.
 
     Returns:
         Ratio of the two in linear light, as a power of two, within the limits of `--ev`.
@@ -68,62 +69,101 @@ def score_pairs(
     models: Mapping[str, Models],
     scorer: Scorer,
     reading: EnhanceOptions | None = None,
-    look: Look | None = None,
+    look: PairViewer | None = None,
 ) -> Iterator[PairResult]:
     """Score pairs one after the other, in order.
 
     Args:
         pairs: What to score.
-        models: The twins of each model, by the name of the method; none where the pairs hold results.
-        scorer: The protocol.
+        models: The models by the name of their column; empty if the pairs have results already.
+        scorer: Scores by the protocol.
         reading: How the pictures are read; None for the defaults.
-        look: Sees what was scored.
+        look: Receives the pixels of what was scored.
 
     Yields:
         The scores of each pair, or the problem with it.
 
     Raises:
         UnavailableError: A model cannot be loaded or run.
-        OutputError: The folder that results are saved in cannot be written.
+        OutputError: The folder for saved results cannot be written.
     """
-    work = _Work(models=models, scorer=scorer, reading=reading or EnhanceOptions(), look=look)
-    waiting: deque[Future[PairResult]] = deque()
-    workers, largest_px = worker_count(), MAX_WAITING_PX  # one at a time, until one has told how large they are
-    with ThreadPoolExecutor(workers, thread_name_prefix="lumen-eval") as pool:
+    work = _Work(
+        models=models,
+        scorer=scorer,
+        reading=reading or EnhanceOptions(),
+        look=look,
+        progress=lambda _: stages.check(),
+    )
+    helpers, largest_px = worker_count(), MAX_WAITING_PX  # one at a time, until one has told how large they are
+
+    def fits(count: int) -> bool:
         # Two more than there are threads, so that none is idle; fewer while pictures are large.
-        jobs = work.enhanced(pool, pairs) if models else (pool.submit(work.load_and_finish, pair) for pair in pairs)
-        for job in jobs:
-            waiting.append(job)
-            while waiting and (len(waiting) > workers + 1 or (len(waiting) + 1) * largest_px > MAX_WAITING_PX):
-                result = waiting.popleft().result()
-                if isinstance(result, PictureScores):
-                    px = result.width * result.height
-                    largest_px = max(px, 0 if largest_px == MAX_WAITING_PX else largest_px)
-                yield result
-        while waiting:
-            yield waiting.popleft().result()
+        return count <= 1 or (count <= helpers + 2 and count * largest_px <= MAX_WAITING_PX)
+
+    def has_room() -> bool:
+        if not models:
+            return fits(stages.inside + 1)
+        # While the models work on one pair the next is being loaded.
+        return fits(stages.inside) and len(stages.reading) + len(stages.ready) < 2
+
+    def enhance(_: None, loaded: Sequence[_Loaded | Problem]) -> list[_Job | Problem]:
+        return [each if isinstance(each, Problem) else work.enhance(each) for each in loaded]
+
+    steps: Steps[int, Any, PairResult, None]
+    steps = Steps(read=lambda index: work.load(pairs[index]), work=enhance, write=work.finish)
+    # One worker: models have threads, or a device, of their own.
+    stages = Stages(steps, [None], helpers=helpers, is_behind=lambda: not fits(len(stages.writing) + 1))
+    ended = drive(stages, range(len(pairs)), has_room)
+    try:
+        for result in in_order(ended):
+            if isinstance(result, Exception):
+                raise result
+            if isinstance(result, PictureScores):
+                px = result.width * result.height
+                largest_px = max(px, 0 if largest_px == MAX_WAITING_PX else largest_px)
+            yield result
+    finally:
+        stages.close()
+
+
+class _Matched(NamedTuple):
+    """The result of a model that was asked for the brightness of the reference."""
+
+    ev: float
+    pixels: Samples
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Loaded:
-    """A pair from disk: the picture for the models, and all as they are scored."""
+class _Made:
+    """The result of a model: the picture for `save`, and its pixels as they are scored."""
 
-    pair: Pair
-    low: Picture | None
-    reference: Samples | None
-    candidates: dict[str, Samples]
+    picture: Picture
+    pixels: Samples
+    matched: _Matched | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    """A pair ready to be scored: pixels by column, and what `save` keeps."""
+    """A pair ready to be scored: pixels as they are scored; existing results and those of models by column."""
 
     pair: Pair
+    low: Samples | None
     reference: Samples | None
-    candidates: dict[str, Samples]
-    matched: dict[str, Samples] = field(default_factory=dict)
-    evs: dict[str, float] = field(default_factory=dict)
-    enhanced: dict[str, Picture] = field(default_factory=dict)
+    results: Mapping[str, Samples]
+    made: Mapping[str, _Made] = field(default_factory=dict)
+
+    def candidates(self) -> dict[str, Samples]:
+        """Return what is scored, by column: the input, the results of models, the existing results."""
+        found = {} if self.low is None else {INPUT: self.low}
+        return found | {name: made.pixels for name, made in self.made.items()} | dict(self.results)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Loaded:
+    """A pair that was read: the picture for the models, and the job without their results."""
+
+    low: Picture | None
+    job: _Job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,137 +173,116 @@ class _Work:
     models: Mapping[str, Models]
     scorer: Scorer
     reading: EnhanceOptions
-    look: Look | None
-
-    def load_and_finish(self, pair: Pair) -> PairResult:
-        """Score a pair without a model."""
-        loaded = self.load(pair)
-        if isinstance(loaded, Problem):
-            return loaded
-        return self.finish(_Job(pair=pair, reference=loaded.reference, candidates=loaded.candidates))
-
-    def enhanced(self, pool: ThreadPoolExecutor, pairs: Sequence[Pair]) -> Iterator[Future[PairResult]]:
-        """Yield the scores to come, in order: while the models work on one pair the next is being loaded."""
-        loading: deque[Future[_Loaded | Problem]] = deque()
-        for pair in [*pairs, None]:
-            if pair is not None:
-                loading.append(pool.submit(self.load, pair))
-            if len(loading) > 1 or (pair is None and loading):
-                # The models run here, one picture at a time: they have threads, or a device, of their own.
-                loaded = loading.popleft().result()
-                job = loaded if isinstance(loaded, Problem) else self.enhance(loaded)
-                yield pool.submit(self.finish, job)
+    look: PairViewer | None
+    progress: PictureProgress
 
     def load(self, pair: Pair) -> _Loaded | Problem:
         """Read all files of a pair."""
         try:
             low = None if pair.low is None else read_source(pair.low, self.reading)
-            truth = None if pair.reference is None else self._read(pair.reference)
-            candidates = {} if low is None else {INPUT: self.scorer.samples(low)}
-            candidates |= {name: self._read(path) for name, path in pair.results.items()}
-            for each in candidates.values():
-                expected = truth if truth is not None else next(iter(candidates.values()))
-                if each.shape != expected.shape:
-                    raise DataError(f"expected one size, got {_size(each)} and a reference of {_size(expected)}")
+            job = _Job(
+                pair=pair,
+                low=None if low is None else self.scorer.samples(low),
+                reference=None if pair.reference is None else self._read(pair.reference),
+                results={name: self._read(path) for name, path in pair.results.items()},
+            )
+            _check_sizes(job)
         except (PictureError, DataError) as error:
             return Problem(name=pair.name, reason=str(error))
-        return _Loaded(pair=pair, low=low, reference=truth, candidates=candidates)
+        return _Loaded(low=low, job=job)
 
     def _read(self, path: Path) -> Samples:
         return self.scorer.samples(read_source(path, self.reading))
 
     def enhance(self, loaded: _Loaded) -> _Job | Problem:
-        """Let the models work on a pair."""
-        job = _Job(pair=loaded.pair, reference=loaded.reference, candidates=dict(loaded.candidates))
-        assert loaded.low is not None
-        others = {name: job.candidates.pop(name) for name in loaded.pair.results}
+        """Run the models on a pair."""
         try:
-            for name, models in self.models.items():
-                job.enhanced[name] = enhance_picture(loaded.low, models, self.reading)
-                job.candidates[name] = self.scorer.samples(job.enhanced[name])
-                if self.scorer.options.match_brightness and loaded.reference is not None:
-                    self._match(job, name, loaded.low, models)
+            made = {name: self._made(loaded.low, loaded.job.reference, models) for name, models in self.models.items()}
         except PictureError as error:
-            return Problem(name=loaded.pair.name, reason=str(error))
-        job.candidates.update(others)
-        return job
+            return Problem(name=loaded.job.pair.name, reason=str(error))
+        return replace(loaded.job, made=made)
 
-    def _match(self, job: _Job, name: str, low: Picture, models: Models) -> None:
-        """Ask a model for the brightness of the reference."""
-        assert job.reference is not None
-        asked = float(job.reference.mean(dtype=np.float64)) / self.scorer.options.data_range
-        ev = matching_ev(asked, automatic=chosen_brightness(low, models))
-        job.evs[name] = ev
-        job.matched[name] = self.scorer.samples(enhance_picture(low, models, replace(self.reading, ev=ev)))
+    def _made(self, low: Picture | None, reference: Samples | None, models: Models) -> _Made:
+        """Run a model, and with `match_brightness` once more at the brightness of the reference."""
+        assert low is not None
+        picture = enhance_picture(low, models, self.reading, self.progress)
+        matched = None
+        if self.scorer.options.match_brightness and reference is not None:
+            asked = float(reference.mean(dtype=np.float64)) / self.scorer.options.data_range
+            ev = matching_ev(asked, automatic=chosen_brightness(low, models))
+            again = enhance_picture(low, models, replace(self.reading, ev=ev), self.progress)
+            matched = _Matched(ev, self.scorer.samples(again))
+        return _Made(picture=picture, pixels=self.scorer.samples(picture), matched=matched)
 
     def finish(self, job: _Job | Problem) -> PairResult:
-        """Score every candidate of a pair, and keep the results if asked."""
+        """Score every candidate of a pair, and save the results of the models if asked."""
         if isinstance(job, Problem):
             return job
-        options = self.scorer.options
-        shown = next(iter(job.candidates.values()))
-        if options.baselines:
-            source = np.asarray(to_8bit(job.candidates.get(INPUT, shown)), np.uint8)
-            job.candidates.update({name: self.scorer.deep(make_baseline(name)(source)) for name in options.baselines})
+        candidates = job.candidates()
+        shown = next(iter(candidates.values()))  # the input, if there is one
+        for name in self.scorer.options.baselines:
+            candidates[name] = self.scorer.deep(make_baseline(name)(np.asarray(to_8bit(shown), np.uint8)))
         try:
-            scores = self._scores(job)
-            described = None if job.reference is None else Score(self.scorer.describe(job.reference))
-            if options.save is not None:
-                _save(job, options.save)
+            scores = self._scores(job, candidates)
+            described = None if job.reference is None else self.scorer.score(job.reference, None)
+            if self.scorer.options.save is not None:
+                _save(job, self.scorer.options.save)
         except (PictureError, DataError) as error:
             return Problem(name=job.pair.name, reason=str(error))
-        height, width = shown.shape[:2]
-        evs = {variant(name, MATCHED): ev for name, ev in job.evs.items()}
         found = PictureScores(
-            name=job.pair.name, width=width, height=height, scores=scores, reference=described, evs=evs
+            name=job.pair.name,
+            width=shown.shape[1],
+            height=shown.shape[0],
+            scores=scores,
+            reference=described,
+            evs={variant(name, MATCHED): made.matched.ev for name, made in job.made.items() if made.matched},
         )
         if self.look is not None:
-            self.look.add(found, job.candidates, job.reference)
+            self.look.add(found, candidates, job.reference)
         return found
 
-    def _scores(self, job: _Job) -> dict[str, Score]:
-        """Return the scores by column: each method, then what the options add to it."""
+    def _scores(self, job: _Job, candidates: Mapping[str, Samples]) -> dict[str, Score]:
+        """Return the scores by column: each method, followed by its variants."""
         scores = {}
-        for name, pixels in job.candidates.items():
+        for name, pixels in candidates.items():
             scores[name] = self.scorer.score(pixels, job.reference)
             if job.reference is None or name == INPUT:
                 continue
             if self.scorer.options.gt_mean:
                 scaled = _scaled(pixels, job.reference)
-                scores[variant(name, GT_MEAN)] = Score(self.scorer.compare(scaled, job.reference, plain=False))
-            if name in job.matched:
-                compared = self.scorer.compare(job.matched[name], job.reference, plain=False)
-                scores[variant(name, MATCHED)] = Score(compared)
+                scores[variant(name, GT_MEAN)] = self.scorer.compare(scaled, job.reference)
+            if name in job.made and (matched := job.made[name].matched):
+                scores[variant(name, MATCHED)] = self.scorer.compare(matched.pixels, job.reference)
         return scores
 
 
 def _scaled(pixels: Samples, reference: Samples) -> Samples:
-    """Return `gt_mean` of samples of either depth."""
+    """Return `gt_mean` of 8-bit or 16-bit samples."""
     if pixels.dtype == np.uint8:
         return gt_mean(np.asarray(pixels, np.uint8), np.asarray(reference, np.uint8))
     return gt_mean(np.asarray(pixels, np.uint16), np.asarray(reference, np.uint16))
 
 
 def _save(job: _Job, folder: Path) -> None:
-    """Keep what the models made: `NAME.png`, of several models each in a folder of its own."""
-    for name, picture in job.enhanced.items():
+    """Save the results of the models as `NAME.png`; with several models, each in its own folder."""
+    for name, made in job.made.items():
         path = (folder if name == OUTPUT else folder / name) / f"{job.pair.name}.png"
         make_folder(path.parent)
-        write_picture(replace(picture, format="png"), path)
+        write_picture(replace(made.picture, format="png"), path)
+
+
+def _check_sizes(job: _Job) -> None:
+    """Refuse pictures of different sizes.
+
+    Raises:
+        DataError: One differs in size from the reference, or without a reference from the first.
+    """
+    candidates = list(job.candidates().values())
+    expected = candidates[0] if job.reference is None else job.reference
+    for each in candidates:
+        if each.shape != expected.shape:
+            raise DataError(f"expected one size, got {_size(each)} and a reference of {_size(expected)}")
 
 
 def _size(pixels: Samples) -> str:
     return f"{pixels.shape[1]}x{pixels.shape[0]}"
-
-
-def check_save(save: Path | None, folders: Sequence[Path]) -> None:
-    """Refuse a folder whose results the next run would take for inputs.
-
-    Raises:
-        UsageError: It is one of the folders, or inside.
-    """
-    for folder in folders:
-        if save is not None and save.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(
-                f"expected --save outside of {folder}, got {save}: the next run would score its own results"
-            )

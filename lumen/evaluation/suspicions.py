@@ -1,4 +1,4 @@
-"""Tells scores from mistakes of measuring: numbers that come out the same, or cannot be, whatever the pictures are."""
+"""Recognises scores that were computed wrongly: values that are impossible, or the same whatever the pictures."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Final
 
 from lumen.errors import DataError
 
-WRAPPED_DB: Final = 27.9  # the mean of x * x mod 256 over all x is 105.5: what wrapped 8-bit differences give
+WRAPPED_DB: Final = 27.9  # wrapped 8-bit differences: the mean of x * x mod 256 over all x is 105.5
 WRAPPED_WITHIN_DB: Final = 1.0
-LEAST_PICTURES: Final = 3  # two scores may lie there by chance
+LEAST_PICTURES: Final = 3  # two scores may be there by chance
 TOO_GOOD_DB: Final = 50.0
 RANGES: Final = (255.0, 1.0, 65535.0)
-_ROUNDED = 0.02  # what printed digits may hide
+_ROUNDED = 0.02  # rounding of printed digits
 _COLUMN = re.compile(r"(?:(?P<who>.+?)[\s_./:|-]+)?(?P<what>psnr|mae|mse)(?:[\s_]*\(?db\)?)?", re.IGNORECASE)
 
 
 def suspicions(rows: Sequence[Mapping[str, float]], *, data_range: float | None = None) -> list[str]:
-    """Return what looks wrong with the scores of one method, one line each.
+    """Return signs that the scores of one method are wrong, one line each.
 
     Args:
-        rows: `psnr`, `mae` and `mse` of each picture, where they are known; PSNR is `inf` for equal pictures.
-        data_range: What the PSNR is relative to; None where nobody knows.
+        rows: `psnr`, `mae` and `mse` of each picture, as far as known; PSNR is `inf` for equal pictures.
+        data_range: Data range of the PSNR; None if unknown, which adds a check of PSNR against MSE.
     """
     found = [*_wrapped(rows), *_impossible(rows), *_too_good(rows)]
     return found if data_range is not None else [*found, *_other_range(rows)]
@@ -34,11 +34,11 @@ def suspicions(rows: Sequence[Mapping[str, float]], *, data_range: float | None 
 def read_scores(path: Path) -> dict[str, list[dict[str, float]]]:
     """Read `psnr`, `mae` and `mse` of each picture from a CSV file, method by method.
 
-    Columns may be named `psnr` or `PSNR (dB)`, or `gamma psnr` where several methods stand side by side; a column
-    `method` says whose row it is.
+    Columns may be named `psnr`, `PSNR (dB)`, or `gamma psnr` if methods stand side by side; a column `method` names the
+    method of each row.
 
     Raises:
-        DataError: The file cannot be read, or has no such columns.
+        DataError: The file cannot be read, or lacks such columns.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
@@ -65,7 +65,7 @@ def _wrapped(rows: Sequence[Mapping[str, float]]) -> Iterable[str]:
     psnrs = [row["psnr"] for row in rows if "psnr" in row]
     if len(psnrs) >= LEAST_PICTURES and all(abs(psnr - WRAPPED_DB) <= WRAPPED_WITHIN_DB for psnr in psnrs):
         yield (
-            f"all {len(psnrs)} pictures lie within {WRAPPED_WITHIN_DB:g} dB of {WRAPPED_DB:g}, as any two pictures do "
+            f"all {len(psnrs)} pictures are within {WRAPPED_WITHIN_DB:g} dB of {WRAPPED_DB:g}, as any two pictures are "
             "when 8-bit integers are subtracted and wrap around; subtract floats"
         )
 
@@ -76,7 +76,7 @@ def _impossible(rows: Sequence[Mapping[str, float]]) -> Iterable[str]:
     )
     if wrong:
         yield (
-            f"MAE is above the root of MSE in {wrong} of {len(rows)} pictures, which no pictures can have: "
+            f"MAE is above the root of MSE in {wrong} of {len(rows)} pictures, which is impossible: "
             "integers wrapped around, or the two have different units"
         )
 
@@ -86,13 +86,13 @@ def _too_good(rows: Sequence[Mapping[str, float]]) -> Iterable[str]:
     if high:
         yield (
             f"{len(high)} of {len(rows)} pictures are above {TOO_GOOD_DB:g} dB (up to {max(high):.2f}) without being "
-            "equal to their reference: unless nearly nothing was to be changed, the data range may be wrong "
+            "equal to their reference: unless the input was nearly right already, the data range may be wrong "
             "(255 on samples in [0, 1] adds 48.13 dB)"
         )
 
 
 def _other_range(rows: Sequence[Mapping[str, float]]) -> Iterable[str]:
-    """Tell PSNRs that no usual data range makes of their MSE."""
+    """Find PSNRs that do not follow from their MSE with any usual data range."""
     wrong, apart = 0, 0.0
     for row in rows:
         if row.get("mse", 0.0) > 0 and math.isfinite(row.get("psnr", math.inf)):

@@ -1,1 +1,1 @@
-"""Files as such: whole or not at all, locks, paths and patterns."""
+"""Files: atomic writes, locks, paths and patterns."""

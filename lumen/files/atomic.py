@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes: a file exists completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lumen.errors import DiskFullError, LumenError, OutputError, PictureError
 
 TEMP_SUFFIX = ".lumen-tmp"
 
-_unfinished: set[Path] = set()  # hidden files of this process: known, so that it can end without leaving any
+_unfinished: set[Path] = set()  # temporary files of this process, to be removed when it ends at once
 _guard = threading.Lock()
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_COARSEST_NS = 2_000_000_000  # FAT counts in steps of two seconds
-_NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # the fault of one name: others may well be written
+_COARSEST_NS = 2_000_000_000  # FAT stores times in steps of two seconds
+_NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # the fault of one name: other files can still be written
 
 
 def write_atomically(
     path: Path, data: bytes, *, tag: str = "", like: Path | None = None, modified_ns: int | None = None
 ) -> None:
-    """Write a file so that its final name never stands for a part of it, not even after a crash or a power cut.
+    """Write a file so that a partial file never has its final name, not even after a crash or a power cut.
 
     The bytes go to a hidden file in the same folder, are flushed to the disk, and take the final name in one step. On
     any exception the hidden file is removed; only a killed process leaves one, which `remove_leftovers` finds.
@@ -63,13 +63,13 @@ def write_atomically(
 
 
 def remove_leftovers(folder: Path, tag: str = "") -> None:
-    """Remove the hidden files that killed processes left half-written in a folder.
+    """Remove the temporary files of killed processes from a folder.
 
     Args:
         folder: Where to look, not deeper; nobody else may be writing there under the same tag.
         tag: Only those of `write_atomically` with this tag; by default all.
     """
-    with contextlib.suppress(OSError):  # a folder whose name is too long cannot even be looked at
+    with contextlib.suppress(OSError):  # a folder whose name is too long cannot be listed
         for entry in list(os.scandir(folder)):
             if entry.name.startswith(".") and entry.name.endswith(tag + TEMP_SUFFIX):
                 with contextlib.suppress(OSError):
@@ -77,7 +77,7 @@ def remove_leftovers(folder: Path, tag: str = "") -> None:
 
 
 def discard_unfinished() -> None:
-    """Remove what this process is writing now, and let nothing more be begun: for a process about to end at once."""
+    """Remove the temporary files of this process and block further writes; call it just before ending the process."""
     _guard.acquire()
     for temporary in tuple(_unfinished):
         with contextlib.suppress(OSError):
@@ -85,7 +85,7 @@ def discard_unfinished() -> None:
 
 
 def _write_through(path: Path, data: bytes, like: Path | None, modified_ns: int | None) -> None:
-    # What was private must not be readable by others for as long as the writing takes.
+    # A private file must not become readable by others while it is written.
     with open(path, "xb", opener=None if like is None else _private) as file:
         file.write(data)
         if like is not None:
@@ -97,7 +97,7 @@ def _write_through(path: Path, data: bytes, like: Path | None, modified_ns: int 
 
 
 def _set_time(path: Path, modified_ns: int) -> None:
-    """Let a file show when it was changed; never earlier than asked, where the disk knows full seconds only."""
+    """Set the modification time of a file; never earlier than requested, even on a disk with coarse times."""
     with contextlib.suppress(OSError, OverflowError):
         os.utime(path, ns=(modified_ns, modified_ns))
         if path.stat().st_mtime_ns < modified_ns:
@@ -110,10 +110,10 @@ def _private(path: str, flags: int) -> int:
 
 
 def _take_over(like: Path, path: Path) -> None:
-    """Give a file the owner, the extended attributes and the mode of another, as far as the system lets it."""
+    """Copy owner, extended attributes and mode of another file, as far as the system allows."""
     facts = like.stat()
     if hasattr(os, "chown"):
-        with contextlib.suppress(OSError):  # only root may give files away
+        with contextlib.suppress(OSError):  # only root may change the owner
             os.chown(path, facts.st_uid, facts.st_gid)
     if hasattr(os, "listxattr"):
         for name in _attributes(like):
@@ -125,12 +125,12 @@ def _take_over(like: Path, path: Path) -> None:
 def _attributes(path: Path) -> list[str]:
     try:
         return os.listxattr(path)
-    except OSError:  # a file system without them
+    except OSError:  # the file system has none
         return []
 
 
 def flush_folder(folder: Path) -> None:
-    """Make the new name durable where the system lets folders be flushed."""
+    """Flush a folder to the disk, so that new names in it are durable; some systems cannot."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -140,7 +140,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it where they are missing; raises as `write_atomically` does."""
+    """Make a folder and its missing parents; raises as `write_atomically` does."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -148,7 +148,7 @@ def make_folder(folder: Path) -> None:
 
 
 def output_error(path: Path, error: OSError) -> LumenError:
-    """Return what the system's error means for a run: that it must stop, or that one picture has no place."""
+    """Return the error for a run: one that stops it, or one that fails a single picture."""
     reason = error.strerror or str(error)
     if error.errno in _NAME:
         return PictureError(f"cannot write {str(path)!r}: {reason}; use a shorter or plainer name")

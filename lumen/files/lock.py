@@ -1,4 +1,4 @@
-"""One run at a time in an output folder, or several that each take a share of the files."""
+"""Lock an output folder for one run, or for several shards of one."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ _POLL_S = 0.05
 
 @contextmanager
 def lock_folder(folder: Path, *, shard: tuple[int, int] = (1, 1), wait_s: float = 0.0) -> Iterator[None]:
-    """Hold a folder for the length of a `with` block; the folder is made when missing.
+    """Lock a folder for the length of a `with` block; the folder is made if it is missing.
 
-    A run of its own holds `folder/.lumen/lock` alone. A shard shares that lock with other shards, and holds one of its
-    own alone: shards may work side by side, on several machines too, the same shard may not.
+    A whole run locks `folder/.lumen/lock` exclusively. A shard shares that lock with other shards, and locks a file of
+    its own exclusively: different shards may run at the same time, also on several machines, the same shard may not.
 
-    The system gives a lock back when the process ends, however it ends; the files stay, as removing them would race.
+    The system releases a lock when the process ends, however it ends. The lock files stay: removing them would race.
 
     Args:
-        folder: What is held.
-        shard: `(i, n)` of n shards; `(1, 1)` stands for all.
-        wait_s: How long to wait for others before giving up.
+        folder: What is locked.
+        shard: `(i, n)` of n shards; `(1, 1)` is a whole run.
+        wait_s: How long to wait for other processes before giving up.
 
     Raises:
-        LockedError: Another process holds it.
+        LockedError: Another process has locked it.
         OutputError: The folder cannot be written (`DiskFullError` where that is why).
     """
     index, count = shard
@@ -74,10 +74,10 @@ def _hold(folder: Path, name: str, *, shared: bool, wait_s: float) -> Iterator[N
 
 
 def _acquire(handle: int, folder: Path, *, shared: bool) -> bool:
-    """Try to lock a file; return False when another process holds it."""
+    """Try to lock a file; return False if another process has locked it."""
     try:
         if sys.platform == "win32":
-            if not shared:  # there are no shared locks: beside shards, a run of its own is not noticed there
+            if not shared:  # Windows has no shared locks: a whole run is not noticed beside shards
                 msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

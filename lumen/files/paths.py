@@ -1,4 +1,4 @@
-"""What stands at a path, without raising where nothing can be seen."""
+"""What is at a path, without raising where nothing can be read."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether a path leads to a folder."""
+    """Tell whether a path is a folder, or a link to one."""
     return type_of(path) == stat.S_IFDIR
 
 
 def type_of(path: Path) -> int:
-    """Return `stat.S_IFMT` of a path, 0 when nothing can be seen there.
+    """Return `stat.S_IFMT` of a path, 0 if nothing can be read there.
 
-    `Path.exists` and the like raise where a name is too long or a folder may not be entered.
+    `Path.exists` and the like raise if a name is too long or a folder may not be entered.
     """
     try:
         return stat.S_IFMT(path.stat().st_mode)
@@ -24,5 +24,5 @@ def type_of(path: Path) -> int:
 
 
 def real_path(path: Path) -> Path:
-    """Return a path without links, as far as it can be followed."""
+    """Return a path with links resolved, as far as they can be."""
     return Path(os.path.realpath(path))

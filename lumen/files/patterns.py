@@ -1,4 +1,4 @@
-"""Which files are meant: patterns of names that are taken or left out."""
+"""Which files are used: patterns that include and exclude, hidden files, and what is a picture by its name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from fnmatch import translate
 from pathlib import PurePath
+
+from lumen.imaging.formats import SUFFIXES
 
 
 class Selection:
@@ -28,6 +30,21 @@ class Selection:
     def drops(self, relative: PurePath) -> bool:
         """Tell whether a file, or a folder with all that is in it, is excluded."""
         return _matches(self._exclude, relative)
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a file or folder is hidden, as uploads are while they last."""
+    return name.startswith(".")
+
+
+def is_picture_name(name: str) -> bool:
+    """Tell whether a name is that of a picture: it is not hidden and has a suffix that lumen reads, in any case.
+
+    >>> is_picture_name("IMG.JPG"), is_picture_name(".a.jpg"), is_picture_name("a.jpg.filepart")
+    (True, False, False)
+    """
+    stem, dot, suffix = name.rpartition(".")
+    return bool(stem) and not is_hidden(name) and dot + suffix.lower() in SUFFIXES
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -1,126 +1,194 @@
-"""The file formats: their suffixes, what is stored as what, and how large a picture each can hold."""
+"""The file formats, one record each: suffixes, first bytes, limits, and what results are stored as.
+
+A format is one record here and one module of the same name in `lumen.codecs`, with `decode` and, unless results are
+stored in another format, `encode` (see `lumen.codecs.interface`). Those modules are not loaded here, because files are
+found and results planned before any picture library is needed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final, Literal
 
 from lumen.config import OutputFormat
+from lumen.extras import Package
 
 Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "heif", "gif", "raw"]
-
-SUFFIXES: Final[Mapping[str, Format]] = MappingProxyType(
-    {
-        ".jpg": "jpeg",
-        ".jpeg": "jpeg",
-        ".jpe": "jpeg",
-        ".jfif": "jpeg",
-        ".png": "png",
-        ".apng": "png",
-        ".webp": "webp",
-        ".tif": "tiff",
-        ".tiff": "tiff",
-        ".bmp": "bmp",
-        ".dib": "bmp",
-        ".avif": "avif",
-        ".avifs": "avif",
-        ".heic": "heif",
-        ".heif": "heif",
-        ".hif": "heif",
-        ".gif": "gif",
-        **dict.fromkeys(
-            (
-                ".3fr",
-                ".arw",
-                ".cr2",
-                ".cr3",
-                ".crw",
-                ".dcr",
-                ".dng",
-                ".erf",
-                ".fff",
-                ".iiq",
-                ".kdc",
-                ".mef",
-                ".mos",
-                ".mrw",
-                ".nef",
-                ".nrw",
-                ".orf",
-                ".pef",
-                ".raf",
-                ".rw2",
-                ".rwl",
-                ".sr2",
-                ".srf",
-                ".srw",
-                ".x3f",
-            ),
-            "raw",
-        ),
-    }
-)
-"""Lower-case suffixes of the files that folders are searched for, and what each promises to hold."""
+MetadataKind = Literal["exif", "icc", "xmp", "dpi", "iptc", "comment"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Storage:
-    """What files of a format can hold.
+class Codec:
+    """One format.
 
     Attributes:
-        suffix: The usual one.
-        bits: Largest number of bits a sample.
+        name: Name of the format and of its module in `lumen.codecs`.
+        label: Name for people.
+        suffixes: Lower-case suffixes; results get the first one.
+        marks: First bytes of its files, as (offset, bytes).
+        brands: Brands in the `ftyp` box, for files made of boxes (ISO 14496-12).
+        stored_as: Format of the results, if this one is only read.
+        choice: Its name for `--format`, if it is offered there.
+        bits: Largest number of bits per sample.
         alpha: Whether it holds transparency.
-        side_px: Longest side in pixels; None where memory ends first.
+        gray: Whether it holds pictures of one channel.
+        side_px: Longest side in pixels; None if only memory limits it.
+        metadata: Kinds of metadata it holds, by the fields of `lumen.imaging.picture.Metadata`.
+        most_bytes: Largest size of single kinds of metadata.
+        exif_by_tag: Whether it keeps only the descriptive tags of an EXIF block instead of the block.
+        package: The optional package it needs.
+        otherwise: What to do with a file if that package is not installed.
+        optional_encoder: Whether some builds of its library lack the encoder; its module then has `why_not_writable`.
     """
 
-    suffix: str
-    bits: int
-    alpha: bool
+    name: Format
+    label: str
+    suffixes: tuple[str, ...]
+    marks: tuple[tuple[int, bytes], ...] = ()
+    brands: frozenset[bytes] = frozenset()
+    stored_as: Format | None = None
+    choice: OutputFormat | None = None
+    bits: int = 8
+    alpha: bool = True
+    gray: bool = True
     side_px: int | None = None
+    metadata: frozenset[MetadataKind] = frozenset()
+    most_bytes: Mapping[MetadataKind, int] = field(default_factory=dict)
+    exif_by_tag: bool = False
+    package: Package | None = None
+    otherwise: str = ""
+    optional_encoder: bool = False
 
 
-STORABLE: Final[Mapping[Format, Storage]] = MappingProxyType(
-    {
-        "jpeg": Storage(suffix=".jpg", bits=8, alpha=False, side_px=65_535),
-        "png": Storage(suffix=".png", bits=16, alpha=True, side_px=1_000_000),  # of libpng
-        "webp": Storage(suffix=".webp", bits=8, alpha=True, side_px=16_383),
-        "tiff": Storage(suffix=".tiff", bits=16, alpha=True),
-        "bmp": Storage(suffix=".bmp", bits=8, alpha=True),
-        "avif": Storage(suffix=".avif", bits=8, alpha=True, side_px=65_536),
-        "heif": Storage(suffix=".heic", bits=12, alpha=True, side_px=65_535),
-    }
+_ALL: Final = (
+    Codec(
+        name="jpeg",
+        label="JPEG",
+        suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+        marks=((0, b"\xff\xd8\xff"),),
+        choice="jpg",
+        alpha=False,
+        side_px=65_535,
+        metadata=frozenset({"exif", "icc", "xmp", "dpi", "iptc", "comment"}),
+        most_bytes={"exif": 65_527, "xmp": 65_502, "icc": 255 * 65_519, "comment": 65_533},  # limits of its segments
+    ),
+    Codec(
+        name="png",
+        label="PNG",
+        suffixes=(".png", ".apng"),
+        marks=((0, b"\x89PNG\r\n\x1a\n"),),
+        choice="png",
+        bits=16,
+        side_px=1_000_000,  # limit of libpng
+        metadata=frozenset({"exif", "icc", "xmp", "dpi", "comment"}),
+    ),
+    Codec(
+        name="webp",
+        label="WebP",
+        suffixes=(".webp",),
+        marks=((8, b"WEBP"),),
+        choice="webp",
+        gray=False,
+        side_px=16_383,
+        metadata=frozenset({"exif", "icc", "xmp"}),
+    ),
+    Codec(
+        name="tiff",
+        label="TIFF",
+        suffixes=(".tiff", ".tif"),
+        marks=((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"), (0, b"MM\0+")),
+        choice="tiff",
+        bits=16,
+        metadata=frozenset({"exif", "icc", "xmp", "dpi", "iptc"}),
+        exif_by_tag=True,
+    ),
+    Codec(
+        name="bmp",
+        label="BMP",
+        suffixes=(".bmp", ".dib"),
+        marks=((0, b"BM"),),
+        metadata=frozenset({"dpi"}),
+    ),
+    Codec(
+        name="avif",
+        label="AVIF",
+        suffixes=(".avif", ".avifs"),
+        brands=frozenset({b"avif", b"avis"}),
+        choice="avif",
+        side_px=65_536,
+        metadata=frozenset({"exif", "icc", "xmp"}),
+        optional_encoder=True,
+    ),
+    Codec(  # after AVIF, whose files carry the general brands of HEIF too
+        name="heif",
+        label="HEIF",
+        suffixes=(".heic", ".heif", ".hif"),
+        brands=frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}),
+        bits=12,
+        side_px=65_535,
+        metadata=frozenset({"exif", "icc", "xmp"}),
+        package=Package(name="pillow-heif", module="pillow_heif", extra="heif"),
+        otherwise="save it as JPEG",
+        optional_encoder=True,
+    ),
+    Codec(
+        name="gif",
+        label="GIF",
+        suffixes=(".gif",),
+        marks=((0, b"GIF87a"), (0, b"GIF89a")),
+        stored_as="png",
+    ),
+    Codec(
+        name="raw",
+        label="camera raw data",
+        suffixes=(
+            *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos"),
+            *(".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+        ),
+        marks=(
+            (8, b"CR\x02"),
+            (6, b"HEAPCCDR"),
+            (4, b"ftypcrx "),
+            *((0, mark) for mark in (b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FUJIFILM", b"FOVb", b"\0MRM")),
+        ),
+        stored_as="tiff",
+        package=Package(name="rawpy", module="rawpy", extra="raw"),
+        otherwise="export it as a 16-bit TIFF",
+    ),
 )
-"""The formats that results are stored in."""
 
-_STORED_AS: Final[Mapping[Format, Format]] = MappingProxyType({"gif": "png", "raw": "tiff"})
-_ASKED: Final[Mapping[OutputFormat, Format]] = MappingProxyType(
-    {"png": "png", "jpg": "jpeg", "webp": "webp", "tiff": "tiff", "avif": "avif"}
+CODECS: Final[Mapping[Format, Codec]] = MappingProxyType({codec.name: codec for codec in _ALL})
+"""All formats, by their names."""
+
+SUFFIXES: Final[Mapping[str, Format]] = MappingProxyType(
+    {suffix: codec.name for codec in _ALL for suffix in codec.suffixes}
 )
+"""Format of each lower-case suffix; folders are searched for these."""
+
+_CHOICES: Final = MappingProxyType({codec.choice: codec.name for codec in _ALL if codec.choice})
 
 
 def stored_as(kind: Format) -> Format:
-    """Return what a result is stored as where no other format is asked for: camera raw as TIFF, GIF as PNG."""
-    return _STORED_AS.get(kind, kind)
+    """Return the format of a result if no other is requested: TIFF for camera raw, PNG for GIF, else the same."""
+    return CODECS[kind].stored_as or kind
 
 
 def format_of(name: str | PurePath) -> Format | None:
-    """Return the format that a file's suffix promises; None for an unknown suffix."""
+    """Return the format of a file's suffix, or None if it is unknown."""
     return SUFFIXES.get(PurePath(name).suffix.lower())
 
 
 def result_suffix(suffix: str, asked: OutputFormat = "same") -> str:
-    """Return the suffix of the result of a file.
+    """Return the suffix of a file's result.
 
-    It stays where it names the format of the result already, or where it is unknown and no format is asked for.
+    It stays if it already names the format of the result, or if it is unknown and no format is requested.
 
     >>> result_suffix(".JPG"), result_suffix(".JPG", "png"), result_suffix(".jpeg", "jpg"), result_suffix(".NEF")
-    (".JPG", ".png", ".jpeg", ".tiff")
+    ('.JPG', '.png', '.jpeg', '.tiff')
     """
     found = SUFFIXES.get(suffix.lower())
-    if asked == "same":
-        return suffix if found is None or found == stored_as(found) else STORABLE[stored_as(found)].suffix
-    return suffix if found == _ASKED[asked] else STORABLE[_ASKED[asked]].suffix
+    wanted = _CHOICES[asked] if asked != "same" else found and stored_as(found)
+    return suffix if wanted is None or wanted == found else CODECS[wanted].suffixes[0]

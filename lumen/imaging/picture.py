@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from lumen.errors import UnsupportedError
 from lumen.imaging.formats import Format
+from lumen.imaging.strips import strips
 from lumen.spec import SampleType
 
 Chroma = Literal["4:4:4", "4:2:2", "4:2:0"]
 Samples = npt.NDArray[np.integer[Any]]
 
-_STRIP_ROWS = 256
-
-# How displayed pixels follow from stored ones, for each EXIF orientation.
+# From stored to displayed pixels, for each EXIF orientation.
 _TURNS: Final[Mapping[int, Callable[[Samples], Samples]]] = MappingProxyType(
     {
         1: lambda a: a,
@@ -36,13 +35,13 @@ _TURNS: Final[Mapping[int, Callable[[Samples], Samples]]] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Extra:
-    """A piece of metadata that only files of one format hold.
+    """A piece of metadata that only one format can hold.
 
     Attributes:
         format: That format.
-        kind: How the format names it: the type of a PNG chunk, `APP1` of a JPEG.
+        kind: The format's name for it: the type of a PNG chunk, `APP1` of a JPEG.
         data: Its content.
-        label: What it is, for people: `text`, `colour description`, `long XMP`.
+        label: A name for people, such as `text` or `colour description`.
     """
 
     format: Format
@@ -53,16 +52,16 @@ class Extra:
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What a file says about its picture, as stored.
+    """Metadata of a picture, as stored in the file.
 
     Attributes:
-        exif: An EXIF block from its byte-order mark on (no `Exif` prefix); holds the orientation.
+        exif: An EXIF block without the `Exif` prefix; holds the orientation.
         icc: An ICC profile.
         xmp: An XMP packet.
         dpi: Pixels per inch, horizontal and vertical.
         iptc: Photoshop resources (`8BIM`...), one of which holds the IPTC fields.
-        comment: A text without a form of its own, as JPEG and GIF files hold.
-        extras: What only the file's own format holds.
+        comment: Plain text, as in JPEG and GIF files.
+        extras: Metadata that only the file's own format can hold.
     """
 
     exif: bytes | None = None
@@ -76,18 +75,18 @@ class Metadata:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Picture:
-    """Pixels in stored orientation; the orientation tag in `metadata.exif` says how they are displayed.
+    """Pixels in stored orientation; `metadata.exif` holds the orientation for display.
 
     Attributes:
         pixels: RGB `[H, W, 3]`, uint8 or uint16 at full range, whatever the file's own layout.
         alpha: Opacity `[H, W]` of the same dtype, not multiplied into the pixels; None when opaque.
-        gray: The file held one channel (three equal ones in `pixels`); it is stored so again.
+        gray: The file held one channel, repeated three times in `pixels`; results are stored as one channel again.
         metadata: EXIF, ICC, XMP and resolution.
-        format: What the file really was, whatever its name said.
-        bits: 10 or 12 where the file held so many a sample, which fill the range of uint16 here; else None.
-        lossless: The file was a WebP that keeps every level; as a WebP it is stored so again.
-        chroma: How finely a JPEG held colours; None for other files.
-        notes: What could not be taken from the file as it was, one line each.
+        format: The file's format by its content, whatever its name.
+        bits: 10 or 12 if the file held that many bits per sample (scaled to uint16 here); otherwise None.
+        lossless: The file was a lossless WebP; a WebP result is lossless again.
+        chroma: Chroma subsampling of a JPEG; None for other files.
+        notes: What could not be read from the file as it was, one line each.
     """
 
     pixels: Samples
@@ -124,7 +123,7 @@ class Picture:
 
     @classmethod
     def from_channels(cls, samples: Samples, *, kind: Format, metadata: Metadata, **facts: Any) -> Picture:
-        """Make a picture of decoded samples `[H, W]` or `[H, W, 1 to 4]`: grey, grey + alpha, RGB or RGB + alpha."""
+        """Make a picture from decoded samples `[H, W]` or `[H, W, 1 to 4]`: grey, grey + alpha, RGB or RGB + alpha."""
         planes = samples[..., np.newaxis] if samples.ndim == 2 else samples
         count = planes.shape[2]
         gray = count < 3
@@ -139,14 +138,14 @@ class Picture:
         )
 
     def to_channels(self) -> Samples:
-        """Return the samples as they are stored: `[H, W]` when grey and opaque, else `[H, W, 2 to 4]`."""
+        """Return the samples for storing: `[H, W]` if grey and opaque, otherwise `[H, W, 2 to 4]`."""
         color = gray_of(self.pixels) if self.gray else self.pixels
         if self.alpha is None:
             return np.ascontiguousarray(color)
         return np.dstack([color, self.alpha])
 
     def turned(self, orientation: int) -> Picture:
-        """Return the picture with its pixels as EXIF `orientation` (1 to 8) displays them; the tag is left alone."""
+        """Return the picture with its pixels turned as EXIF `orientation` (1 to 8) says; the tag stays unchanged."""
         turn, dpi = _TURNS[orientation], self.metadata.dpi
         return replace(
             self,
@@ -160,21 +159,21 @@ def gray_of(pixels: Samples) -> Samples:
     """Return the luma `[H, W]` (0.299 R + 0.587 G + 0.114 B, rounded) of RGB `[H, W, 3]`; exact where R = G = B."""
     gray = np.empty(pixels.shape[:2], pixels.dtype)
     weights = np.array([299, 587, 114], np.uint32)
-    for y in range(0, len(gray), _STRIP_ROWS):  # the 32-bit products of a whole picture would take six times its memory
-        gray[y : y + _STRIP_ROWS] = (pixels[y : y + _STRIP_ROWS] @ weights + 500) // 1000
+    for rows in strips(*pixels.shape[:2]):  # products of a whole picture would take six times its memory
+        gray[rows] = (pixels[rows] @ weights + 500) // 1000
     return gray
 
 
 def first_of(count: int, what: str, *, first: bool) -> tuple[str, ...]:
-    """Refuse a file that holds several pictures, unless the first of them was asked for.
+    """Refuse a file that holds several pictures, unless the first one was requested.
 
     Args:
-        count: How many there are.
-        what: What the file is, with `{}` for their number, such as `an animation of {} frames`.
-        first: Take the first one.
+        count: Number of pictures.
+        what: Kind of file, with `{}` for the number, such as `an animation of {} frames`.
+        first: Use the first one.
 
     Returns:
-        A note that the others were left out; none where there are none.
+        A note that only the first was used; empty for a single picture.
 
     Raises:
         UnsupportedError: There are several, and `first` is not set.
@@ -183,11 +182,11 @@ def first_of(count: int, what: str, *, first: bool) -> tuple[str, ...]:
         return ()
     if not first:
         raise UnsupportedError(f"expected one picture, got {what.format(count)}; take the first with --frames first")
-    return (f"only the first picture was taken of {what.format(count)}",)
+    return (f"only the first picture of {what.format(count)} was used",)
 
 
 def unmultiplied(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Divide the colours of `[H, W, C]` by the opacity in the last channel that was multiplied into them, in place."""
+    """Undo premultiplied alpha of `[H, W, C]` in place: divide the colours by the opacity in the last channel."""
     top = int(np.iinfo(samples.dtype).max)
     for row in samples:
         alpha = np.maximum(row[:, -1:].astype(np.uint64), 1)
@@ -196,17 +195,23 @@ def unmultiplied(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def to_8bit(samples: Samples) -> Samples:
-    """Return 16-bit samples rounded to 8 bits; 8-bit ones as they are."""
+    """Return 16-bit samples rounded to 8 bits; 8-bit samples unchanged."""
     if samples.dtype == np.uint8:
         return samples
     rounded = np.empty(samples.shape, np.uint8)
-    for y in range(0, len(samples), _STRIP_ROWS):
-        rounded[y : y + _STRIP_ROWS] = (samples[y : y + _STRIP_ROWS].astype(np.uint32) + 128) // 257
+    for rows in strips(*samples.shape[:2]):
+        rounded[rows] = (samples[rows].astype(np.uint32) + 128) // 257
     return rounded
 
 
+def to_16bit(samples: npt.NDArray[Any], bits: int) -> npt.NDArray[np.uint16]:
+    """Return samples of 9 to 16 bits scaled to the full range of uint16."""
+    wide = np.asarray(samples, np.uint16)
+    return wide << np.uint16(16 - bits) | wide >> np.uint16(2 * bits - 16)
+
+
 def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Refuse a picture by its header, before memory is taken for it.
+    """Refuse a picture by the size in its header, before memory is allocated for it.
 
     Raises:
         UnsupportedError: The picture has more than `max_pixels` pixels.
@@ -215,3 +220,8 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         raise UnsupportedError(
             f"expected at most {max_pixels / 1e6:g} megapixels, got {width}x{height}; raise the limit with --max-pixels"
         )
+
+
+def too_short(width: int, height: int) -> str:
+    """Return the error text for a file that is too short for the size in its header."""
+    return f"its header claims {width}x{height} pixels, but the file is too short for them"

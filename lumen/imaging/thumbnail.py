@@ -1,4 +1,4 @@
-"""The one thumbnail resampler, used by training and by the runtime."""
+"""The thumbnail resampler, shared by training and runtime."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ CHUNK_VALUES = 1_000_000  # float32 values held at a time, so that memory does n
 
 
 class Viewer(Protocol):
-    """What decides how a network sees a whole picture; a `ModelSpec` and a `Network` know it."""
+    """How a network sees a whole picture; `ModelSpec` and `Network` have these attributes."""
 
     @property
     def thumbnail(self) -> ThumbnailKind:
-        """See `lumen.spec.ModelSpec`, as for the rest."""
+        """See `lumen.spec.ModelSpec`; so for the others."""
 
     @property
     def thumbnail_px(self) -> int:
@@ -30,7 +30,7 @@ class Viewer(Protocol):
 
     @property
     def align(self) -> int:
-        """What sides are multiples of."""
+        """Sides are multiples of this."""
 
     @property
     def edge_px(self) -> int:
@@ -42,16 +42,16 @@ def thumbnail_for(
     viewer: Viewer,
     seen: Callable[[NDArray[np.integer[Any]]], NDArray[np.integer[Any]]] | None = None,
 ) -> NDArray[np.float32]:
-    """Return the thumbnail by which a network sees a whole picture.
+    """Return the thumbnail of a whole picture for a network.
 
     Args:
         pixels: uint8 or uint16 [H, W, 3].
-        viewer: The network, or the facts of its file.
-        seen: Turns pixels into those that are averaged, strip by strip; by default they are as they are.
+        viewer: The network, or the spec of its file.
+        seen: Converts pixels before they are averaged, strip by strip; by default they are unchanged.
 
     Returns:
-        float32 [h, w, 3] in [0, 1]: a square, or in the picture's aspect; then a picture that fits is its own, with
-        the reflection that a run over the whole of it has.
+        float32 [h, w, 3] in [0, 1]: a square, or in the picture's aspect ratio. In the second case a picture that fits
+        is its own thumbnail, with the reflection of a run over the whole picture.
     """
     longest = viewer.thumbnail_px
     if viewer.thumbnail == "square":
@@ -72,17 +72,17 @@ Band = tuple[int, NDArray[np.float32]]
 
 @lru_cache(maxsize=1024)  # a training meets the same sides again and again
 def area_bands(length: int, size: int) -> tuple[Band, ...]:
-    """Return for each output pixel where the part of the axis that it covers begins, and its weights, which sum to 1.
+    """Return for each output pixel the first input pixel it covers, and the weights, which sum to 1.
 
-    Nearly all weights of a whole axis are zero. As products of whole matrices the means would take ten times longer,
-    hold gigabytes for a panorama, and the threads of a BLAS would stand in the way of those that run the model.
+    Nearly all weights of a whole axis are zero. Products of whole matrices would take ten times longer, need gigabytes
+    for a panorama, and start BLAS threads that compete with those of the model.
     """
     edges = np.arange(size + 1) * (length / size)
     return tuple(_band(float(start), float(stop), length) for start, stop in pairwise(edges))
 
 
 def area_weights(length: int, size: int) -> NDArray[np.float32]:
-    """Return the bands as one matrix, float32 [size, length], for devices that are quick at products of matrices."""
+    """Return the bands as one matrix, float32 [size, length], for devices that are fast at matrix products."""
     weights = np.zeros((size, length), np.float32)
     for row, (first, band) in zip(weights, area_bands(length, size), strict=True):
         row[first : first + len(band)] = band
@@ -94,14 +94,14 @@ def area_thumbnail(
     size: int | tuple[int, int],
     seen: Callable[[NDArray[np.integer[Any]]], NDArray[np.integer[Any]]] | None = None,
 ) -> NDArray[np.float32]:
-    """Average a whole picture over the areas of a thumbnail, whatever its aspect.
+    """Average a whole picture over the areas of a thumbnail, whatever its aspect ratio.
 
-    An area mean keeps what a very dark picture has left: its 8-bit average would round to a few levels.
+    The means are floats: in 8 bits, those of a very dark picture would round to a few levels.
 
     Args:
         pixels: uint8 or uint16 [H, W, 3].
         size: Side of a square thumbnail in pixels, or height and width.
-        seen: Turns pixels into those that are averaged, strip by strip; by default they are as they are.
+        seen: Converts pixels before they are averaged, strip by strip; by default they are unchanged.
 
     Returns:
         float32 [h, w, 3] in [0, 1].

@@ -1,16 +1,16 @@
-"""Cut a picture into windows whose results, put together, equal the result of one window over the whole picture.
+"""Cut a picture into windows whose results together equal the result of one window over the whole picture.
 
-Three coordinate systems meet here::
+There are three coordinate systems::
 
     picture   pixel 0 is the first stored pixel
     padded    picture + edge_px; 0 is the first pixel of the reflected border
     window    0 is the first pixel of one window
 
 A *whole run* sees the padded picture: `edge_px` of reflection before the picture, and after it `edge_px` plus what
-brings the side to a multiple of `align`. A tiled run gives the same result for three reasons: every window starts on
-a multiple of `align` (strided layers meet the same phase), a window at the rim starts or ends exactly where the padded
-picture does (the network's own zero padding lies at the same place), and inner window sides lie at least `halo_px`
-away from every pixel that is kept.
+brings the side to a multiple of `align`. A tiled run gives the same result for three reasons: every window starts at
+a multiple of `align` (strided layers have the same phase), a window at the edge starts or ends exactly where the padded
+picture does (the network's own zero padding is at the same place), and inner window sides are at least `halo_px` away
+from every pixel that is kept.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class Tile:
 
 @dataclass(frozen=True, kw_only=True)
 class TilePlan:
-    """How one picture is cut. All windows have one shape; the cores partition the picture.
+    """How one picture is cut. All windows have the same shape; the cores partition the picture.
 
     Attributes:
         height: Rows of the picture.
         width: Columns of the picture.
         align: Origins and sides of windows are multiples of this many pixels.
-        halo_px: Distance of every core from the inner sides of its window, at least.
+        halo_px: Smallest distance of a core from the inner sides of its window.
         edge_px: Reflected pixels before the first row and column.
         padded_h: Rows of the padded picture.
         padded_w: Columns of the padded picture.
@@ -76,7 +76,7 @@ class TilePlan:
 
 
 def plan_tiles(height: int, width: int, *, align: int, halo_px: int, edge_px: int, max_window_px: int) -> TilePlan:
-    """Plan the fewest, then the smallest, windows that give the whole run's result.
+    """Plan the fewest windows, and then the smallest, that give the result of the whole run.
 
     Args:
         height: Rows of the picture, at least 1.
@@ -87,7 +87,7 @@ def plan_tiles(height: int, width: int, *, align: int, halo_px: int, edge_px: in
         max_window_px: Largest allowed side of a window; rounded down to a multiple of `align`.
 
     Raises:
-        ValueError: A size or one of the network's facts makes no sense.
+        ValueError: A size or a value of the network is invalid.
         UsageError: `max_window_px` leaves no core between two halos.
     """
     if height < 1 or width < 1:
@@ -116,10 +116,10 @@ def plan_tiles(height: int, width: int, *, align: int, halo_px: int, edge_px: in
 
 
 def cut(pixels: npt.NDArray[Any], plan: TilePlan, tile: Tile) -> npt.NDArray[Any]:
-    """Return one window, reflected where it reaches over the picture's edge.
+    """Return one window, reflected where it extends beyond the picture's edge.
 
     Reflection does not repeat the edge pixel and folds as often as needed, so even a picture of 1x1 pixels fills any
-    window. No padded copy of the picture is made.
+    window. The picture is not copied as a whole.
 
     Args:
         pixels: The picture, `[H, W]` or `[H, W, C]`, any dtype.
@@ -141,13 +141,13 @@ def cut(pixels: npt.NDArray[Any], plan: TilePlan, tile: Tile) -> npt.NDArray[Any
 
 
 def paste(target: npt.NDArray[Any], plan: TilePlan, tile: Tile, enhanced_window: npt.NDArray[Any]) -> None:
-    """Copy the core of a window's result to its place.
+    """Copy the core of a window's result to its place in the picture.
 
     Args:
-        target: Receives the core; `[H, W]` or `[H, W, C]`.
+        target: The result so far, `[H, W]` or `[H, W, C]`, changed in place.
         plan: The plan made for a picture of this size.
         tile: One of the plan's tiles.
-        enhanced_window: What the network made of `cut(...)`, `[window_h, window_w, ...]`.
+        enhanced_window: The network's result for `cut(...)`, `[window_h, window_w, ...]`.
     """
     _check_size("target", target, plan.height, plan.width)
     _check_size("window", enhanced_window, plan.window_h, plan.window_w)
@@ -181,11 +181,11 @@ class _Axis:
         # Even spread in steps of align. Steps never exceed window - 2 * halo, as that is a multiple of align.
         room = (padded - window) // align
         origins = [room * i // (count - 1) * align for i in range(count)]
-        # A border lies in the middle of the overlap, hence at least a halo from both windows' inner sides.
+        # A border is in the middle of the overlap, so at least a halo from the inner sides of both windows.
         inner = [(behind + (ahead + window)) // 2 - edge for ahead, behind in pairwise(origins)]
         borders = [0, *(min(max(b, 0), size) for b in inner), size]
         spans = zip(origins, borders, borders[1:], strict=False)
-        # A piece whose core lies wholly in the reflected border keeps nothing: not worth a run.
+        # A piece with its core wholly in the reflected border keeps nothing: skip it.
         return cls(padded, window, tuple((o, start, end) for o, start, end in spans if start < end))
 
 

@@ -1,1 +1,1 @@
-"""How good a picture is: against a reference, and without one."""
+"""Quality metrics, with and without a reference picture."""

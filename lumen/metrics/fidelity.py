@@ -1,10 +1,10 @@
-"""Scores of a picture against its reference: MSE, MAE, PSNR, SSIM, and the "GT-mean" scaling.
+"""Metrics against a reference: MSE, MAE, PSNR, SSIM, and the "GT-mean" scaling.
 
-All sums are float64 whatever the input's dtype: subtracting uint8 arrays wraps around, and then any two pictures score
-about 27.9 dB. Pictures are worked through in pieces, so memory does not grow with their size.
+All sums are float64, whatever the input's dtype: subtracting uint8 arrays wraps around, and then any two pictures score
+about 27.9 dB. Pictures are processed in pieces, so that memory does not grow with their size.
 
-The arrays of a pair are `[H, W]` or `[H, W, C]`, of one shape and one dtype. `data_range` is the distance between the
-smallest and largest possible value (255 for uint8, 65535 for uint16, 1.0 for floats in [0, 1]) and never guessed.
+The arrays of a pair are `[H, W]` or `[H, W, C]`, of the same shape and dtype. `data_range` is the distance between the
+smallest and largest possible value (255 for uint8, 65535 for uint16, 1.0 for floats in [0, 1]); it is never guessed.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lumen.errors import DataError
+from lumen.imaging.strips import strips
 
 WINDOW = 11
 SIGMA = 1.5
 K1, K2 = 0.01, 0.03
 LUMA = (0.299, 0.587, 0.114)
 
-# Output pixels a side per step of SSIM: matrix products that stay in the cache, and so small that the linear algebra
-# library does not start threads of its own for them: whoever scores many pictures has one for each already.
+# Side in output pixels of one step of SSIM: its matrix products fit into the cache, and are too small for the BLAS to
+# start threads, which would compete with the threads that score other pictures.
 _BLOCK = 48
 _CHUNK = 1 << 18  # samples per step of the sums
 
@@ -55,7 +56,7 @@ def mae(prediction: _Picture, reference: _Picture) -> float:
 
 
 def psnr(prediction: _Picture, reference: _Picture, *, data_range: float) -> float:
-    """Return the peak signal-to-noise ratio in dB, one error over all channels; equal pictures give `inf`.
+    """Return the peak signal-to-noise ratio in dB, with one error over all channels; equal pictures give `inf`.
 
     Raises:
         DataError: Shapes or dtypes differ, there is nothing to compare, or `data_range` is not above 0.
@@ -64,7 +65,7 @@ def psnr(prediction: _Picture, reference: _Picture, *, data_range: float) -> flo
 
 
 def psnr_of(error: float, *, data_range: float) -> float:
-    """Return the peak signal-to-noise ratio in dB of a mean squared error; `inf` for none.
+    """Return the peak signal-to-noise ratio in dB for a mean squared error; `inf` for 0.
 
     Raises:
         DataError: `data_range` is not above 0.
@@ -74,22 +75,23 @@ def psnr_of(error: float, *, data_range: float) -> float:
 
 
 def luma(picture: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return 0.299 R + 0.587 G + 0.114 B of `[H, W, 3]` as float64 `[H, W]`, in units of the input, not rounded."""
-    result = np.empty(picture.shape[:2])
-    step = max(1, _CHUNK // max(1, picture.shape[1]))
-    for y in range(0, len(result), step):
-        np.einsum("hwc,c->hw", picture[y : y + step], LUMA, out=result[y : y + step], dtype=np.float64)
+    """Return 0.299 R + 0.587 G + 0.114 B of `[H, W, 3]` as float64 `[H, W]`, in units of the input, unrounded."""
+    height, width = picture.shape[:2]
+    result = np.empty((height, width))
+    for rows in strips(height, width, _CHUNK):
+        np.einsum("hwc,c->hw", picture[rows], LUMA, out=result[rows], dtype=np.float64)
     return result
 
 
 def ssim(prediction: _Picture, reference: _Picture, *, data_range: float) -> float:
     """Return the mean structural similarity, at most 1.
 
-    An 11x11 Gaussian window of sigma 1.5 with weights that sum to 1, population (not sample) moments, only windows that
-    lie wholly inside the picture, each channel alone, and the mean over everything.
+    It uses an 11x11 Gaussian window of sigma 1.5 with weights that sum to 1, population (not sample) moments, only
+    windows that are wholly inside the picture, and the mean over all windows and channels. Written by hand on purpose:
+    it equals scikit-image to 1e-6 and does not need SciPy.
 
     Raises:
-        DataError: Shapes or dtypes differ, a side is under 11 pixels, or `data_range` is not above 0.
+        DataError: Shapes or dtypes differ, a side is shorter than 11 pixels, or `data_range` is not above 0.
 
     Reference:
         Wang, Bovik, Sheikh, Simoncelli: Image quality assessment: from error visibility to structural similarity.
@@ -115,9 +117,9 @@ def ssim(prediction: _Picture, reference: _Picture, *, data_range: float) -> flo
 def gt_mean(prediction: npt.NDArray[_Integer], reference: npt.NDArray[_Integer]) -> npt.NDArray[_Integer]:
     """Scale a result to the mean brightness of its reference, as papers do for their "GT-mean" columns.
 
-    The factor is the ratio of the two mean grey levels (luma 0.299 R + 0.587 G + 0.114 B, not rounded; plain mean for
-    grey pictures). The product is clipped and rounded to the input's integer type. This looks at the answer: scores
-    taken from it stand in a column of their own. A black prediction is returned unchanged.
+    The factor is the ratio of the two mean grey levels (luma 0.299 R + 0.587 G + 0.114 B, unrounded; plain mean for
+    grey pictures). The product is clipped and rounded to the input's integer type. This uses the reference, so its
+    scores belong in a column of their own. A black prediction is returned unchanged.
 
     Args:
         prediction: uint8 or uint16, `[H, W]` or `[H, W, 3]`.
@@ -127,7 +129,7 @@ def gt_mean(prediction: npt.NDArray[_Integer], reference: npt.NDArray[_Integer])
         The scaled picture, same shape and dtype.
 
     Raises:
-        DataError: Shapes or dtypes differ, or are not those above.
+        DataError: Shapes or dtypes differ, or are not supported.
     """
     _check_pair(prediction, reference)
     if prediction.dtype not in (np.uint8, np.uint16):
@@ -136,7 +138,7 @@ def gt_mean(prediction: npt.NDArray[_Integer], reference: npt.NDArray[_Integer])
     if level == 0.0:
         return prediction.copy()
     top = np.iinfo(prediction.dtype).max
-    # Every level maps to one level, so a table does it without a float copy of the picture.
+    # Each level maps to one level, so a table avoids a float copy of the picture.
     scaled = np.rint(np.arange(top + 1) * (_gray_mean(reference) / level))
     table = np.minimum(scaled, top).astype(prediction.dtype)
     result: npt.NDArray[_Integer] = table.take(prediction)
@@ -159,9 +161,8 @@ def _check_range(data_range: float) -> None:
 
 def _differences(a: _Picture, b: _Picture) -> Iterator[npt.NDArray[np.float64]]:
     """Yield `a - b` as flat float64 pieces of whole rows."""
-    step = max(1, _CHUNK * a.shape[0] // a.size)
-    for y in range(0, a.shape[0], step):
-        yield np.subtract(a[y : y + step], b[y : y + step], dtype=np.float64).ravel()
+    for rows in strips(len(a), a.size // len(a), _CHUNK):
+        yield np.subtract(a[rows], b[rows], dtype=np.float64).ravel()
 
 
 def _gray_mean(picture: _Picture) -> float:
@@ -199,7 +200,7 @@ def _similarity_sum(p: _Picture, r: _Picture, c1: float, c2: float) -> float:
     stack[0], stack[1] = p, r
     np.multiply(stack[0], stack[1], out=stack[2])
     np.multiply(stack[0], stack[0], out=stack[3])
-    stack[3] += stack[1] * stack[1]  # the two variances are only ever added
+    stack[3] += stack[1] * stack[1]  # only the sum of the two variances is needed
     means = _DOWN[: height - WINDOW + 1, :height] @ stack @ _ACROSS[:width, : width - WINDOW + 1]
     mean_p, mean_r, mean_pr, mean_squares = means
     product, squares = mean_p * mean_r, mean_p * mean_p + mean_r * mean_r

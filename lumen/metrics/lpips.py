@@ -1,4 +1,4 @@
-"""LPIPS: how differently a network trained to name things sees two pictures. Needs torch, and weights given by path.
+"""LPIPS: distance of two pictures in the features of a classification network. Needs torch and weights by path.
 
 Reference:
     Zhang, Isola, Efros, Shechtman, Wang: The unreasonable effectiveness of deep features as a perceptual metric.
@@ -21,9 +21,9 @@ import numpy.typing as npt
 from lumen.errors import DataError, ModelError
 from lumen.extras import require_extra
 
-MIN_SIDE_PX: Final = 35  # the last layers would have nothing to look at
+MIN_SIDE_PX: Final = 35  # smaller pictures leave nothing for the last layers
 
-# Number of a convolution in torchvision's AlexNet -> out, in, kernel, stride, padding, and whether a pool comes before.
+# Number of a convolution in torchvision's AlexNet -> out, in, kernel, stride, padding, whether a pool precedes it.
 _LAYERS: Final = {
     0: (64, 3, 11, 4, 2, False),
     3: (192, 64, 5, 1, 2, True),
@@ -41,8 +41,8 @@ _NAMES = (
 class Lpips:
     """LPIPS 0.1 with AlexNet, safe to share between threads.
 
-    The weights are those of two files that belong to others and are not part of lumen: torchvision's AlexNet (its state
-    as a `.pth` file) and the five heads (`alex.pth` of the authors' package); one file may hold both.
+    The weights come from two files of other projects and are not part of lumen: torchvision's AlexNet (its state as a
+    `.pth` file) and the five heads (`alex.pth` of the authors' package). One file may hold both.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -50,7 +50,7 @@ class Lpips:
 
         Raises:
             MissingExtraError: torch is not installed.
-            ModelError: The files do not hold the weights.
+            ModelError: The files do not contain the weights.
         """
         with require_extra("lpips"):
             import torch
@@ -75,23 +75,23 @@ class Lpips:
         self._state = {name: state[name].to(torch.float32) for name in wanted}
 
     def __call__(self, prediction: npt.NDArray[np.uint8], reference: npt.NDArray[np.uint8]) -> float:
-        """Return the distance of two sRGB pictures uint8 `[H, W, 3]`, 0 for equal ones.
+        """Return the distance of two sRGB pictures uint8 `[H, W, 3]`, 0 for equal pictures.
 
         Raises:
-            DataError: Shapes differ, or a side is under 35 pixels.
+            DataError: Shapes differ, or a side is shorter than 35 pixels.
         """
         if prediction.shape != reference.shape or prediction.ndim != 3 or prediction.shape[2] != 3:
             raise DataError(f"expected two RGB pictures of one size, got {prediction.shape} and {reference.shape}")
         if min(prediction.shape[:2]) < MIN_SIDE_PX:
             raise DataError(f"expected pictures of at least {MIN_SIDE_PX}x{MIN_SIDE_PX} pixels for LPIPS")
         torch = self._torch
-        with self._lock, torch.inference_mode():  # torch uses the cores by itself
+        with self._lock, torch.inference_mode():  # torch uses all cores by itself
             pair = torch.from_numpy(np.stack([prediction, reference])).permute(0, 3, 1, 2).float() / 127.5 - 1.0
             shift, scale = (torch.tensor(values).view(1, 3, 1, 1) for values in (_SHIFT, _SCALE))
             return self._distance((pair - shift) / scale)
 
     def _distance(self, x: Any) -> float:
-        """Return the sum over the layers of the weighted squared differences of unit features, means over places."""
+        """Return the weighted squared differences of unit features, averaged over places and summed over layers."""
         functional, total = self._torch.nn.functional, 0.0
         for head, (layer, (_, _, _, stride, padding, pooled)) in enumerate(_LAYERS.items()):
             x = functional.max_pool2d(x, 3, 2) if pooled else x
@@ -104,7 +104,7 @@ class Lpips:
 
 
 def _loaded(torch: Any, path: Path) -> Mapping[str, Any]:
-    """Read tensors from a file; nothing in it is run."""
+    """Load tensors from a file without executing anything in it."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:

@@ -1,9 +1,9 @@
-"""NIQE: how far the local statistics of a picture are from those of good photographs, without a reference.
+"""NIQE: distance between the local statistics of a picture and those of good photographs, without a reference.
 
-A picture is divided by its local contrast; what is left of a natural scene follows one family of distributions, which
-blur, noise and compression bend. Blocks of 96x96 pixels give 36 parameters each, at two scales, and the score is the
-distance between two Gaussians over them: that of the picture, and that of good photographs (`NaturalModel`). Smaller is
-better. The number depends on the model: scores by different ones must not be set side by side.
+A picture is normalised by its local mean and contrast. For natural scenes the result follows one family of
+distributions, which blur, noise and compression change. Blocks of 96x96 pixels give 36 parameters each, at two scales.
+The score is the distance between two Gaussians over them: one of the picture, one of good photographs (`NaturalModel`).
+Smaller is better. Scores with different models must not be compared.
 
 Reference:
     Mittal, Soundararajan, Bovik: Making a "completely blind" image quality analyzer.
@@ -28,12 +28,12 @@ from lumen.errors import DataError, ModelError
 
 BLOCK_PX = 96
 FEATURES = 36
-SHARP = 0.75  # of the sharpest block: what a fit takes of a photograph
+SHARP = 0.75  # of the sharpest block of a photograph: blocks below are not used for a fit
 
 _WINDOW, _SIGMA = 7, 7 / 6
 _SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _SHAPES = np.arange(0.2, 10.001, 0.001)
-_NOTHING = 1e-9  # levels: in flat areas the sign of a rounding error would count as a sign of the picture
+_NOTHING = 1e-9  # levels: in flat areas the sign of a rounding error would count
 _RCOND = FEATURES * float(np.finfo(np.float64).eps)
 
 Floats = npt.NDArray[np.float64]
@@ -41,10 +41,10 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NaturalModel:
-    """A Gaussian over the 36 parameters of blocks of good photographs.
+    """Gaussian over the 36 parameters of blocks of good photographs.
 
     Attributes:
-        name: What it was fitted on, for the protocol.
+        name: The photographs it was fitted on, for the protocol.
         mean: float64 `[36]`.
         covariance: float64 `[36, 36]`.
     """
@@ -61,7 +61,7 @@ class NaturalModel:
             raise ModelError("expected a NIQE model of finite numbers, got NaN or infinity")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON values, to seven digits: far more than a score shows."""
+        """Return JSON values, rounded to seven digits, far more than a score shows."""
         rounded = {
             key: np.vectorize(lambda x: float(f"{x:.7g}"))(array).tolist()
             for key, array in (("mean", self.mean), ("covariance", self.covariance))
@@ -73,17 +73,17 @@ def niqe(gray: npt.NDArray[np.uint8], model: NaturalModel | None = None) -> floa
     """Return the distance from natural photographs, 0 or more; smaller is better.
 
     Args:
-        gray: uint8 luma `[H, W]`, rounded. What is left over beyond whole blocks of 96 pixels is not looked at.
-        model: What is natural; None for the one that is part of the package.
+        gray: uint8 luma `[H, W]`, rounded. Pixels beyond whole blocks of 96 are ignored.
+        model: The natural model; None means the bundled one.
 
     Raises:
-        DataError: There are fewer than two blocks with anything in them.
+        DataError: There are fewer than two blocks with any contrast.
     """
     model = model or bundled_model()
     features = block_features(gray)[0]
     if len(features) < 2:
         raise DataError(
-            f"expected at least two blocks of {BLOCK_PX}x{BLOCK_PX} pixels with something in them for NIQE, "
+            f"expected at least two blocks of {BLOCK_PX}x{BLOCK_PX} pixels with some contrast for NIQE, "
             f"got a picture of {gray.shape[1]}x{gray.shape[0]}"
         )
     difference = model.mean - features.mean(axis=0)
@@ -94,7 +94,7 @@ def niqe(gray: npt.NDArray[np.uint8], model: NaturalModel | None = None) -> floa
 def block_features(gray: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
     """Return the parameters `[N, 36]` of the blocks of a picture, and their sharpness `[N]`.
 
-    Blocks without any contrast have no parameters, and are left out.
+    Blocks without contrast have no parameters and are left out.
     """
     rows, columns = gray.shape[0] // BLOCK_PX, gray.shape[1] // BLOCK_PX
     whole = gray[: rows * BLOCK_PX, : columns * BLOCK_PX]
@@ -120,15 +120,15 @@ def fit_model(photographs: Iterable[npt.NDArray[np.uint8]], name: str) -> Natura
 
 @cache
 def bundled_model() -> NaturalModel:
-    """Return the model that is part of the package."""
+    """Return the bundled model."""
     return _from_values(json.loads(files("lumen.data").joinpath("niqe.json").read_text(encoding="utf-8")))
 
 
 def read_model(path: Path) -> NaturalModel:
-    """Read a model from a file: JSON as the package's own, or NPZ with `mu_pris_param` and `cov_pris_param`.
+    """Read a model from a file: JSON like the bundled one, or NPZ with `mu_pris_param` and `cov_pris_param`.
 
     Raises:
-        ModelError: The file cannot be read, or holds something else.
+        ModelError: The file cannot be read, or is not a NIQE model.
     """
     try:
         if path.suffix.lower() == ".npz":
@@ -145,7 +145,7 @@ def read_model(path: Path) -> NaturalModel:
 
 
 def half_size(image: npt.NDArray[Any]) -> Floats:
-    """Return a picture `[H, W]` of even sides at half its size, by a cubic filter that does not alias."""
+    """Return a picture `[H, W]` with even sides at half its size, by an antialiased cubic filter."""
     distance = np.abs(np.arange(-3.5, 4)) / 2
     taps = np.where(
         distance <= 1,
@@ -164,7 +164,7 @@ def half_size(image: npt.NDArray[Any]) -> Floats:
 
 
 def _scale_features(image: npt.NDArray[Any], block: int) -> tuple[Floats, Floats]:
-    """Return 18 parameters and the sharpness of each block of a picture, strip by strip of blocks."""
+    """Return 18 parameters and the sharpness of each block of a picture."""
     features, sharpness = [], []
     for contrast, normalised in _strips(image, block):
         blocks = _cut(normalised, block)
@@ -174,7 +174,7 @@ def _scale_features(image: npt.NDArray[Any], block: int) -> tuple[Floats, Floats
 
 
 def _strips(image: npt.NDArray[Any], block: int) -> Iterator[tuple[Floats, Floats]]:
-    """Yield the local contrast and the picture divided by it `[block, W]`, one strip of blocks after the other."""
+    """Yield the local contrast and the picture divided by it `[block, W]`, for one strip of blocks after the other."""
     edge = _WINDOW // 2
     for y in range(0, len(image), block):
         above, below = max(0, y - edge), min(len(image), y + block + edge)
@@ -188,7 +188,7 @@ def _strips(image: npt.NDArray[Any], block: int) -> Iterator[tuple[Floats, Float
 
 
 def _blurred(strip: Floats) -> Floats:
-    """Return the Gaussian mean over 7x7 windows that lie inside a strip."""
+    """Return the Gaussian mean over the 7x7 windows inside a strip."""
     offset = np.arange(_WINDOW) - _WINDOW // 2
     weights = np.exp(-0.5 * (offset / _SIGMA) ** 2)
     weights /= weights.sum()
@@ -205,7 +205,7 @@ def _cut(strip: Floats, block: int) -> Floats:
 
 
 def _parameters(blocks: Floats) -> Floats:
-    """Return the 18 parameters of each block `[N, B, B]`: of its values, and of their products with four neighbours."""
+    """Return 18 parameters of each block `[N, B, B]`: for its values, and for their products with four neighbours."""
     shape, left, right, _ = _asymmetric_fit(blocks)
     columns = [shape, (left + right) / 2]
     for shift in _SHIFTS:
@@ -235,14 +235,14 @@ def _asymmetric_fit(blocks: Floats) -> tuple[Floats, Floats, Floats, Floats]:
 
 @cache
 def _gamma_tables() -> tuple[Floats, Floats, Floats]:
-    """Return, for each shape in `_SHAPES`, its moment ratio (rising), the factor of its scales, that of its mean."""
+    """Return for each shape in `_SHAPES` its moment ratio (rising), the factor of its scales, and that of its mean."""
     gamma = np.vectorize(math.gamma, otypes=[np.float64])
     one, two, three = (gamma(k / _SHAPES) for k in (1, 2, 3))
     return two * two / (one * three), np.sqrt(one / three), two / one
 
 
 def _nearest(rising: Floats, wanted: Floats) -> npt.NDArray[np.intp]:
-    """Return the index of the value nearest to each wanted one; 0 for NaN."""
+    """Return the index of the nearest value to each wanted one; 0 for NaN."""
     sound = np.nan_to_num(wanted, nan=0.0, posinf=0.0)
     right = np.clip(np.searchsorted(rising, sound), 1, len(rising) - 1)
     nearer_left = sound - rising[right - 1] <= rising[right] - sound

@@ -1,4 +1,4 @@
-"""What can be said of a picture without a reference: how bright, contrasty and colourful it is, and what is clipped."""
+"""Statistics of a picture without a reference: brightness, contrast, colourfulness, colour cast, clipping."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lumen.imaging.strips import strips
 from lumen.metrics.fidelity import luma
 
-BLACK: Final = 5  # levels of 255: no more than noise around zero
+BLACK: Final = 5  # levels of 255: only noise around zero
 WHITE: Final = 255
-_STRIP_PX = 1 << 17  # pixels at a time, so that memory does not grow with the picture
+_STRIP_PX = 1 << 17  # pixels at a time
 
 Floats = npt.NDArray[np.float64]
 
 
 def statistics(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
-    """Return facts about sRGB pixels uint8 `[H, W, 3]`.
+    """Return statistics of sRGB pixels uint8 `[H, W, 3]`.
 
     Returns:
         `brightness`: mean luma in [0, 1]. `contrast`: its standard deviation, in [0, 0.5]. `colorfulness`: in levels of
@@ -36,8 +37,7 @@ def statistics(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
     height, width = pixels.shape[:2]
     if not height * width:
         raise ValueError(f"expected a picture with pixels in it, got shape {pixels.shape}")
-    step = max(1, _STRIP_PX // width)
-    sums = np.sum([_sums(pixels[y : y + step]) for y in range(0, height, step)], axis=0) / (height * width)
+    sums = np.sum([_sums(pixels[rows]) for rows in strips(height, width, _STRIP_PX)], axis=0) / (height * width)
     means, squares, (black, clipped) = sums[:6], sums[6:9], sums[9:]
     level, red_green, yellow_blue = (
         math.sqrt(max(0.0, float(square - mean * mean))) for square, mean in zip(squares, means[:3], strict=True)

@@ -1,6 +1,6 @@
-"""Networks in PyTorch, one per file.
+"""Networks in PyTorch.
 
-All of them take and give float tensors in NCHW layout, sRGB levels in [0, 1].
+All of them take and return float tensors in NCHW layout, sRGB levels in [0, 1].
 """
 
 from __future__ import annotations
@@ -16,11 +16,7 @@ __all__ = ["Network", "build_network"]
 
 
 def build_network(name: str, **hyperparameters: Any) -> Network:
-    """Build an untrained network by its registry name.
-
-    Args:
-        name: Key in `lumen.registry.ARCHITECTURES`.
-        **hyperparameters: Keyword arguments of the network's class.
+    """Build an untrained network by its name in `lumen.registry.ARCHITECTURES`, with arguments of its class.
 
     Raises:
         UsageError: The name is unknown, or a hyper-parameter is unknown or out of range.

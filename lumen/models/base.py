@@ -1,4 +1,4 @@
-"""What the trainer and the exporter may rely on in every network."""
+"""The interface of all networks, on which the trainer and the exporter rely."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lumen.spec import ThumbnailKind
 
 
 class Stage(nn.Module):
-    """A part made of blocks whose activations may be computed again in the backward pass instead of being kept.
+    """A sequence of blocks whose activations can be recomputed in the backward pass instead of being kept.
 
     Reference:
         Chen et al., Training Deep Nets with Sublinear Memory Cost, arXiv 1604.06174, 2016.
@@ -30,15 +30,16 @@ class Stage(nn.Module):
 
 
 class Network(nn.Module):
-    """A network that restores tiles of a picture in the light of a thumbnail of the whole picture.
+    """A network that restores tiles of a picture, given a thumbnail of the whole picture.
 
     Attributes:
         align: Tile height and width must be multiples of this.
         thumbnail: How the thumbnail is made, see `lumen.imaging.thumbnail.thumbnail_for`.
         thumbnail_px: Longest side of the thumbnail.
-        edge_px: Reflection around a whole picture, so that zero padding does not mark its edge; a multiple of `align`.
-        predicts_brightness: Whether it is trained to a given brightness and has a head, `exposure`, that predicts it.
-            Where not, a crop alone is what it is trained on: `forward` looks neither at thumbnails nor at brightness.
+        edge_px: Width of the reflection around a whole picture, so that zero padding does not mark its edge; a
+            multiple of `align`.
+        predicts_brightness: Whether it is trained to a given brightness, and has a head, `exposure`, that predicts it.
+            Other networks are trained on crops alone: their `forward` uses neither thumbnails nor brightness.
         hyperparameters: Keyword arguments that rebuild this network.
         contract: Of the files it is exported to, see `lumen.spec`; 2 where it has a tone stage.
         tone_size: Length of the vector that the tone stage gives; 0 without one.
@@ -79,10 +80,10 @@ class Network(nn.Module):
 
     @abstractmethod
     def halve(self) -> None:
-        """Turn the costly part of `restore` to float16 for good.
+        """Convert the costly part of `restore` to float16, permanently.
 
-        Inputs, outputs and all that only reads the thumbnail stay float32: it is cheap, and sums of many pixels and
-        steep curves need the range.
+        Inputs, outputs and everything that only reads the thumbnail stay float32: it is cheap, and sums of many pixels
+        and steep curves need the range.
         """
 
     def enhance(self, tiles: Tensor, thumbnails: Tensor, shift: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
@@ -94,17 +95,17 @@ class Network(nn.Module):
             shift: Turns the chosen mean levels [M] into those to reach.
 
         Returns:
-            The restored tiles [N, 3, H, W], not clamped, and the levels [M] that were aimed at.
+            The restored tiles [N, 3, H, W], not clamped, and the mean levels [M] aimed at.
         """
         brightness = shift(self.brightness(thumbnails))
         return self.restore(tiles, thumbnails, brightness), brightness
 
     def forward(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:
-        """Return what the loss is taken of; as `restore`, where the network predicts brightness."""
+        """Return the result the loss is computed from; for networks that predict brightness that of `restore`."""
         return self.restore(tiles, thumbnails, brightness)
 
     def checkpoint_activations(self, on: bool = True) -> None:
-        """Keep only what stands between the blocks in training, and compute the rest again: more time, less memory."""
+        """In training keep only the activations between blocks, and recompute the rest: more time, less memory."""
         for module in self.modules():
             if isinstance(module, Stage):
                 module.recompute = on

@@ -1,7 +1,7 @@
-"""MIRNet's parts with gates that read a context code instead of pooling the tile.
+"""MIRNet's parts, with gates that read a context code instead of pooling the tile.
 
-MIRNet weights its features by global average pools, so a tile would be weighted by its own content. Here every gate
-reads a code taken once from the whole picture; the rest is the paper's.
+MIRNet weights its features by global average pools, so each tile would be weighted by its own content. Here every gate
+reads a code that is computed once from the whole picture; the rest follows the paper.
 
 Shapes: features are float [N, C, H, W]; codes are float [M, D] with M = 1 (one picture) or M = N.
 
@@ -12,6 +12,7 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,7 @@ class ChannelAttention(nn.Module):
         self.gate = nn.Linear(code, channels)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        """Return x [N, C, H, W] times a gate in (0, 2) of [M, C, 1, 1]; a zero code leaves x as it is."""
+        """Return x [N, C, H, W] times a gate in (0, 2) of [M, C, 1, 1]; 1 for a code and bias of zero."""
         return x * (2 * torch.sigmoid(self.gate(code)))[:, :, None, None]
 
 
@@ -83,10 +84,7 @@ class SKFF(nn.Module):
         """Return float [N, C, H, W], the fusion of `streams` features of that shape."""
         logits = self.weights(code).view(code.shape[0], self.streams, -1, 1, 1)
         weights = torch.softmax(logits, dim=1)
-        fused = features[0] * weights[:, 0]
-        for index, feature in enumerate(features[1:], start=1):
-            fused = fused + feature * weights[:, index]
-        return fused
+        return reduce(torch.add, (feature * weights[:, index] for index, feature in enumerate(features)))
 
 
 class Down(nn.Module):
@@ -118,7 +116,7 @@ class Up(nn.Module):
 
 
 def resize(widths: Sequence[int], source: int, target: int) -> nn.Module:
-    """Return the module that brings stream `source` to the resolution and width of stream `target`."""
+    """Return the module that resizes stream `source` to the resolution and width of stream `target`."""
     if source == target:
         return nn.Identity()
     kind = Down if source < target else Up
@@ -126,9 +124,9 @@ def resize(widths: Sequence[int], source: int, target: int) -> nn.Module:
 
 
 class MRB(nn.Module):
-    """Multi-scale residual block: a DAU on every stream, then every stream takes from its neighbours by SKFF.
+    """Multi-scale residual block: a DAU on every stream, then every stream is fused with its neighbours by SKFF.
 
-    MIRNet lets every stream read every other; reading only the next finer and the next coarser one saves the costly
+    In MIRNet every stream reads every other. Reading only the next finer and the next coarser one saves the costly
     resizing between the outermost streams, which reach each other through the next block.
     """
 
@@ -155,7 +153,7 @@ class MRB(nn.Module):
 
 
 class RRG(Stage):
-    """Recursive residual group: blocks in a row, the coarser streams brought up, a 3x3 convolution and a skip."""
+    """Recursive residual group: blocks in a row, coarser streams upsampled and added, a 3x3 convolution, and a skip."""
 
     def __init__(self, widths: Sequence[int], blocks: int, code: int, *, spatial: bool, neighbours: int) -> None:
         super().__init__()

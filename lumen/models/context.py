@@ -1,4 +1,4 @@
-"""What is read from the thumbnail of the whole picture: the context code and the brightness to aim at."""
+"""What is computed from the thumbnail of the whole picture: the context code and the brightness to aim at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FLOOR = 2e-3  # half an 8-bit level: below it the logarithm only magnifies quantisation
+FLOOR = 2e-3  # half an 8-bit level; below it the logarithm would only magnify quantisation
 
 
 def log_level(x: Tensor) -> Tensor:
@@ -19,12 +19,9 @@ def log_level(x: Tensor) -> Tensor:
 
 
 class ContextEncoder(nn.Module):
-    """Strided convolutions over the thumbnail, then mean and maximum, then a code.
+    """Strided convolutions over the thumbnail, then mean and maximum (with dropout in training), then a code.
 
-    Args:
-        code: Length of the code.
-        width: Channels of the first convolution; each further one doubles them, up to four times this.
-        dropout: Share of what is pooled that is dropped in training.
+    The first convolution has `width` channels; each further one doubles them, up to four times as many.
     """
 
     def __init__(self, code: int, width: int = 16, dropout: float = 0.0) -> None:
@@ -49,13 +46,13 @@ class ContextEncoder(nn.Module):
 class BrightnessHead(nn.Module):
     """Predict how much brighter a picture should become, from statistics of its thumbnail.
 
-    The wanted level hardly depends on the dark picture, so the head predicts that level `t`, and how far to go there:
-    `log gain = g * (t - log mean)` with g in (0, 1), near 0 for a picture that is good already. Statistics, and not a
-    convolutional encoder: on held-out scenes that one was worse than a constant (`benchmarks/README.md`).
+    The level to reach hardly depends on the dark picture. So the head predicts that level `t`, and how far to go
+    towards it: `log gain = g * (t - log mean)` with g in (0, 1), near 0 for a picture that is already well lit. It
+    reads statistics: a convolutional encoder was worse than a constant on held-out scenes (`benchmarks/README.md`).
 
     Args:
         hidden: Width of the hidden layer.
-        dropout: Share of it dropped in training; a few hundred scenes are easily learnt by heart.
+        dropout: Share of it dropped in training; a head easily memorises a few hundred scenes.
         input_dropout: Share of the statistics dropped in training.
     """
 
@@ -65,7 +62,7 @@ class BrightnessHead(nn.Module):
     QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 0.995)
     SATURATIONS = (0.1, 0.5, 0.9)
     FEATURES = 1 + 3 * (THRESHOLDS + 1 + 2 * len(SCALES) + GRID * GRID) + len(QUANTILES) + 1 + len(SATURATIONS)
-    USUAL_LEVEL = 0.43  # where the prediction starts: about the mean level of well-lit photographs
+    USUAL_LEVEL = 0.43  # initial prediction: about the mean level of well-lit photographs
     thresholds: Tensor
     centre: Tensor
     scale: Tensor
@@ -86,10 +83,10 @@ class BrightnessHead(nn.Module):
     def features(self, thumbnails: Tensor) -> Tensor:
         """Return float [M, FEATURES] for thumbnails [M, 3, t, t] in [0, 1].
 
-        In log levels: the mean, the distribution and spread of each channel, the steps between neighbours at five
-        scales, a 4x4 grid, quantiles and the maximum of the grey picture; and quantiles of the saturation.
+        In log levels: the mean, the distribution and spread of each channel, the differences of neighbours at five
+        scales, a 4x4 grid, quantiles and the maximum of the grey picture. And quantiles of the saturation.
         """
-        sparse = thumbnails[:, :, 2::4, 2::4]  # a sixteenth of the pixels tells the distribution
+        sparse = thumbnails[:, :, 2::4, 2::4]  # a sixteenth of the pixels is enough for the distribution
         level = log_level(sparse)
         thresholds = self.thresholds.view(1, 1, -1, 1, 1)
         shares = torch.sigmoid((level[:, :, None] - thresholds) * 10).mean(dim=(3, 4)).flatten(1)
@@ -105,14 +102,14 @@ class BrightnessHead(nn.Module):
         return torch.cat([mean, shares, spread, *steps, grid, quantiles, brightest, saturation], dim=1)
 
     def predict(self, features: Tensor, mean: Tensor) -> Tensor:
-        """Return float [M], log(wanted mean / present mean), for features [M, FEATURES] and the present mean [M]."""
+        """Return float [M], log(mean to reach / current mean), for features [M, FEATURES] and the current mean [M]."""
         x = self.input_dropout((features - self.centre) / self.scale)
         out = self.out(self.dropout(F.relu(self.hidden(x))))
         gain: Tensor = torch.sigmoid(4 * out[:, 0]) * (out[:, 1] - torch.log(mean.clamp(min=1e-4)))
         return gain
 
     def choose(self, thumbnails: Tensor) -> Tensor:
-        """Return float [M], the mean level to aim at: never below the picture's own mean, else at most 0.95."""
+        """Return float [M], the mean level to aim at: at most 0.95, but never below the picture's own mean."""
         mean = thumbnails.mean(dim=(1, 2, 3))
         gain = F.relu(self.predict(self.features(thumbnails), mean))
         return torch.maximum(mean, (mean * torch.exp(gain)).clamp(max=0.95))

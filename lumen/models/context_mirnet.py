@@ -1,4 +1,4 @@
-"""MIRNet whose gates read a context code: exact in tiles, and told how bright to be.
+"""MIRNet whose gates read a context code: exact in tiles, and given the brightness to reach.
 
 ::
 
@@ -7,8 +7,9 @@
     tile -> curve -> base;  [tile, base] -> PixelUnshuffle(2) -> conv -> RRG -> conv -> PixelShuffle(2) -> gain, offset
     out = base * (1 + gain) + offset
 
-The body holds no operator that looks at the whole tile, so a tile with a wide enough halo gives what the whole
-picture would. The brightness is the one thing a dark picture cannot tell: it is predicted apart, and can be set.
+The body has no operator that reads the whole tile, so a tile with a wide enough halo gives the same result as the whole
+picture. The brightness is the one thing that cannot be seen in a dark picture: it is predicted separately, and can be
+set.
 
 Reference:
     Zamir et al., Learning Enriched Features for Real Image Restoration and Enhancement (MIRNet), ECCV 2020.
@@ -36,7 +37,7 @@ class ContextMIRNet(Network):
         blocks: Multi-scale residual blocks in a row.
         code: Length of the context code.
         spatial: Whether the dual attention units have spatial attention.
-        neighbours: How many streams up and down a stream reads in the exchange.
+        neighbours: How many finer and coarser streams each stream reads in the exchange.
         thumbnail_px: Side of the square thumbnail, a multiple of 16, at least 32.
         dropout: Share of the context dropped in training.
 
@@ -77,8 +78,8 @@ class ContextMIRNet(Network):
         self.stem = nn.Conv2d(24, widths[0], 3, padding=1)
         self.body = RRG(widths, blocks, code, spatial=spatial, neighbours=neighbours)
         self.head = nn.Conv2d(widths[0], 24, 3, padding=1)
-        nn.init.zeros_(self.head.weight)  # start as the brightness curve alone
-        nn.init.zeros_(_bias(self.head))
+        for parameter in self.head.parameters():  # start as the brightness curve alone
+            nn.init.zeros_(parameter)
         self.exposure = BrightnessHead()
 
     def brightness(self, thumbnails: Tensor) -> Tensor:
@@ -86,11 +87,7 @@ class ContextMIRNet(Network):
         return self.exposure.choose(thumbnails)
 
     def restore(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:
-        """Restore tiles [N, 3, H, W] in [0, 1], H and W multiples of `align`, to a mean level [M] of the picture.
-
-        Returns:
-            float [N, 3, H, W], nominally in [0, 1], not clamped.
-        """
+        """Restore tiles [N, 3, H, W] in [0, 1], H and W multiples of `align`, to a mean level [M] of the picture."""
         code = self.context(thumbnails)
         with torch.no_grad():
             u = solve_curve(thumbnails, brightness)
@@ -102,11 +99,6 @@ class ContextMIRNet(Network):
         return base * (1 + gain) + offset
 
     def halve(self) -> None:
-        """Turn stem, body and head to float16; context, curve and the last sum stay float32."""
+        """Convert stem, body and head to float16; context, curve and the last sum stay float32."""
         for part in (self.stem, self.body, self.head):
             part.half()
-
-
-def _bias(layer: nn.Conv2d) -> Tensor:
-    assert layer.bias is not None
-    return layer.bias

@@ -1,4 +1,4 @@
-"""Counting what a network costs."""
+"""The cost of a network: parameters and multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -20,24 +20,18 @@ def count_parameters(network: nn.Module) -> int:
 def count_macs(network: Network, height: int = 256, width: int = 256) -> int:
     """Return the multiply-accumulates of one tile.
 
-    Convolutions and linear layers are counted, as the field does; element-wise work is not. What the context of a small
-    thumbnail costs is included; the run of a `PlainNetwork` over the thumbnail comes on top, once per tile.
+    Convolutions and linear layers are counted, as is usual; element-wise operations are not. The context encoder over
+    the thumbnail is included; the run of a `PlainNetwork` over the thumbnail is not, and comes on top for every tile.
 
-    Args:
-        network: Only its shapes are used: nothing is computed.
-        height: Tile height in pixels, a multiple of `network.align`.
-        width: Tile width in pixels, a multiple of `network.align`.
+    Height and width are in pixels, multiples of `network.align`. Nothing is computed, only shapes are followed.
     """
     total = 0
 
-    def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
+    def count(module: Any, inputs: Any, output: Tensor) -> None:
         nonlocal total
-        if isinstance(module, nn.Conv2d):
-            total += output.numel() * module.weight[0].numel()
-        elif isinstance(module, nn.ConvTranspose2d):
-            total += inputs[0].numel() * module.weight[0].numel()
-        elif isinstance(module, nn.Linear):
-            total += output.numel() * module.in_features
+        # A transposed convolution uses its kernel once for every input, the others once for every output.
+        values = inputs[0] if isinstance(module, nn.ConvTranspose2d) else output
+        total += values.numel() * module.weight[0].numel()
 
     shapes = copy.deepcopy(network).to("meta")
     for layer in shapes.modules():

@@ -13,7 +13,7 @@ U_EPS = 1e-3
 def apply_curve(level: Tensor, u: Tensor) -> Tensor:
     """Map levels by `log(1 + k x) / log(1 + k)` with `k = exp(u) - 1`.
 
-    u = 0 is the identity, larger u lifts the shadows, negative u darkens; 0 and 1 stay where they are.
+    u = 0 is the identity, positive u lifts the shadows, negative u darkens; 0 and 1 are fixed.
 
     Args:
         level: float [N, C, H, W] in [0, 1].
@@ -27,17 +27,17 @@ def apply_curve(level: Tensor, u: Tensor) -> Tensor:
 
 
 def solve_curve(thumbnails: Tensor, brightness: Tensor, steps: int = STEPS) -> Tensor:
-    """Find the u whose curve gives the thumbnails a mean level.
+    """Find the u for which the curve gives the thumbnails a mean level.
 
-    A fixed number of bisections on every fourth pixel in both directions, so that it unrolls into a graph.
+    Bisects on every fourth pixel in both directions, a fixed number of times, so that it unrolls into a graph.
 
     Args:
         thumbnails: float [M, 3, t, t] in [0, 1].
         brightness: float [M], the wanted mean level in (0, 1).
-        steps: How often the range is halved.
+        steps: Number of bisections.
 
     Returns:
-        float [M] in [-12, 12]; the nearest end where no u reaches the level (a black picture stays black).
+        float [M] in [-12, 12]; the nearest end if no u reaches the level (a black picture stays black).
     """
     sample = thumbnails[:, :, 2::4, 2::4]
     low = torch.full_like(brightness, U_MIN)

@@ -6,9 +6,9 @@
     RRG:  blocks, conv, + input
     MSRB: streams, a DAU each, full exchange, the same DAUs again, all brought up and fused, conv, + input
 
-No convolution has a bias. Shared are: the two DAUs of a stream, one PReLU slope among all DAUs of the network, the
-steps down with which the streams begin and those between neighbours in the exchange, and the fusion of the finest
-stream with the one at the end of a block.
+No convolution has a bias. Several parts share weights: both DAUs of a stream; all DAUs of the network one PReLU slope;
+the steps down that begin the streams and those between neighbours in the exchange; and the fusion of the finest stream
+and the one at the end of a block.
 
 Reference:
     Zamir et al., Learning Enriched Features for Real Image Restoration and Enhancement (MIRNet), ECCV 2020.
@@ -18,7 +18,7 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +26,10 @@ from torch.nn import functional as F
 
 from lumen.models.base import Stage
 from lumen.models.blocks import gated_pixels
-from lumen.models.multiscale import REDUCTION, ChannelAttention, MultiscaleNetwork, Resize, fused_across, total
+from lumen.models.multiscale import REDUCTION, ChannelAttention, MultiscaleNetwork, Resize, fused_across
 from lumen.models.pools import Pools
 
-LEAST_HIDDEN = 4  # of the fusion
+LEAST_HIDDEN = 4  # channels in the hidden layer of a fusion
 
 
 def conv(channels: int, out_channels: int, kernel: int) -> nn.Conv2d:
@@ -38,7 +38,7 @@ def conv(channels: int, out_channels: int, kernel: int) -> nn.Conv2d:
 
 
 class Blur(nn.Module):
-    """Half the resolution after a [1 2 1] filter in both directions, the rim reflected; no weights."""
+    """Halve the resolution after a [1 2 1] filter in both directions, with reflected edges; no weights."""
 
     kernel: Tensor
 
@@ -55,7 +55,7 @@ class Blur(nn.Module):
 
 
 class DAU(nn.Module):
-    """Dual attention unit: two 3x3 convolutions, both attentions merged by a 1x1 convolution, the input added."""
+    """Dual attention unit: two 3x3 convolutions, both attentions merged by a 1x1 convolution, and a skip."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class DAU(nn.Module):
         self.merge = conv(2 * channels, channels, 1)
 
     def forward(self, x: Tensor, slope: nn.PReLU, pools: Pools) -> Tensor:
-        """Return float [N, C, H, W] for x of that shape; `slope` is that of the whole network."""
+        """Return float [N, C, H, W] for x of that shape; `slope` is shared by the whole network."""
         y = self.conv2(slope(self.conv1(x)))
         z: Tensor = x + self.merge(torch.cat([gated_pixels(y, self.spatial), self.channel(y, pools)], dim=1))
         return z
@@ -84,12 +84,12 @@ class SKFF(nn.Module):
 
     def forward(self, features: Sequence[Tensor], pools: Pools) -> Tensor:
         """Return float [N, C, H, W], the fusion of as many features of that shape as there are streams."""
-        code = self.slope(self.squeeze(pools.mean(total(features))))
+        code = self.slope(self.squeeze(pools.mean(reduce(torch.add, features))))
         return fused_across(features, [expand(code) for expand in self.expand])
 
 
 class Down(nn.Module):
-    """Half the resolution, twice the channels; a branch with a 3x3 convolution beside a plain one."""
+    """Halve the resolution, double the channels: a branch with a 3x3 convolution plus a plain branch."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Twice the resolution, half the channels; a branch with a transposed convolution beside a bilinear one."""
+    """Double the resolution, halve the channels: a branch with a transposed convolution plus a bilinear one."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class Up(nn.Module):
         self.skip = conv(channels, channels // 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return float [N, C / 2, 2 H, 2 W] for x [N, C, H, W]; the plain branch is narrowed before it is enlarged."""
+        """Return float [N, C / 2, 2 H, 2 W] for x [N, C, H, W]; the bilinear branch halves its channels first."""
         y = self.conv3(self.slope2(self.conv2(self.slope1(self.conv1(x)))))
         size = (2 * x.shape[2], 2 * x.shape[3])
         z: Tensor = y + F.interpolate(self.skip(x), size=size, mode="bilinear", align_corners=False)
@@ -139,14 +139,14 @@ class MSRB(nn.Module):
         every = range(streams)
         self.daus = nn.ModuleList(DAU(width << i) for i in every)
         self.resizers = nn.ModuleDict(
-            {f"{i}to{j}": resize(width, i, j) for i in every for j in every if i != j}  # keys are source and target
+            {f"{i}to{j}": resize(width, i, j) for i in every for j in every if i != j}  # keys name source and target
         )
         self.skffs = nn.ModuleList(SKFF(width << i, streams) for i in every)
         self.ascend = nn.ModuleList(resize(width, i, 0) for i in range(1, streams))
         self.conv_out = conv(width, width, 3)
 
     def forward(self, x: Tensor, slope: nn.PReLU, pools: Pools) -> Tensor:
-        """Return float [N, C, H, W] for x of that shape; `slope` is that of all DAUs."""
+        """Return float [N, C, H, W] for x of that shape; `slope` is shared by all DAUs."""
         streams = [self.daus[0](x, slope, pools)]
         for i, dau in enumerate(self.daus[1:]):
             streams.append(dau(self.resizers[f"{i}to{i + 1}"](streams[-1]), slope, pools))
@@ -157,7 +157,7 @@ class MSRB(nn.Module):
         return y
 
     def _fused(self, target: int, streams: Sequence[Tensor], pools: Pools) -> Tensor:
-        """Fuse all streams at the resolution of one."""
+        """Fuse all streams at the resolution of one of them."""
         parts = [
             stream if source == target else self.resizers[f"{source}to{target}"](stream)
             for source, stream in enumerate(streams)
@@ -167,7 +167,7 @@ class MSRB(nn.Module):
 
 
 class RRG(Stage):
-    """Recursive residual group: blocks, a convolution, the input added."""
+    """Recursive residual group: blocks, a convolution, and a skip."""
 
     def __init__(self, width: int, blocks: int, streams: int) -> None:
         super().__init__()
@@ -175,7 +175,7 @@ class RRG(Stage):
         self.conv = conv(width, width, 3)
 
     def forward(self, x: Tensor, slope: nn.PReLU, pools: Pools) -> Tensor:
-        """Return float [N, C, H, W] for x of that shape; `slope` is that of all DAUs."""
+        """Return float [N, C, H, W] for x of that shape; `slope` is shared by all DAUs."""
         y = x
         for block in self.blocks:
             y = self.through(block, y, slope, pools)
@@ -184,7 +184,7 @@ class RRG(Stage):
 
 
 class MIRNet(MultiscaleNetwork):
-    """The authors' form; arguments as of `MultiscaleNetwork`."""
+    """The authors' form; arguments are those of `MultiscaleNetwork`."""
 
     def __init__(
         self, *, groups: int = 3, blocks: int = 2, width: int = 64, streams: int = 3, thumbnail_px: int = 512

@@ -1,18 +1,23 @@
-"""MIRNet as most tutorials build it, after the example of Keras.
+"""MIRNet as most tutorials build it, following the example of Keras.
 
-It differs from the authors' release: every convolution has a bias, nothing is shared, ReLU stands for PReLU, streams
+It differs from the authors' release: every convolution has a bias, no weights are shared, ReLU replaces PReLU, streams
 begin with the plain input, spatial attention is a 1x1 convolution, the fusion's softmax runs over the channels of each
-stream, and resizing is done by maximum and by repetition. The published example feeds the coarsest stream twice to the
-last fusion of a block, and leaves the one in the middle out (`wiring="published"`).
+stream, and resizing is done by maximum pooling and by repetition. The published example feeds the coarsest stream twice
+to the last fusion of a block, and leaves the middle one out (`wiring="published"`).
+
+Some build it with the attention of CBAM: channel attention reads averages and maxima through one shared pair of layers,
+spatial attention reads 7x7 pixels, and the fusion reads the concatenated pools of all streams, with a softmax across
+the streams.
 
 Reference:
     Zamir et al., Learning Enriched Features for Real Image Restoration and Enhancement (MIRNet), ECCV 2020.
+    Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Literal, get_args
 
 import torch
@@ -21,15 +26,16 @@ from torch.nn import functional as F
 
 from lumen.models.base import Stage
 from lumen.models.blocks import SpatialAttention
-from lumen.models.multiscale import REDUCTION, ChannelAttention, MultiscaleNetwork, Resize, total
+from lumen.models.multiscale import REDUCTION, ChannelAttention, MultiscaleNetwork, Resize, fused_across
 from lumen.models.pools import Pools
 
 Wiring = Literal["full", "published"]
-MIDDLE = 1  # the stream that the published wiring leaves out
+MIDDLE = 1  # the stream that the published wiring drops
+CBAM_KERNEL = 7
 
 
 class DAU(nn.Module):
-    """Dual attention unit: two 3x3 convolutions, both attentions merged by a 1x1 convolution, the input added."""
+    """Dual attention unit: two 3x3 convolutions, both attentions merged by a 1x1 convolution, and a skip."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -57,13 +63,13 @@ class SKFF(nn.Module):
 
     def forward(self, features: Sequence[Tensor], pools: Pools) -> Tensor:
         """Return float [N, C, H, W], the fusion of as many features of that shape as there are streams."""
-        code = F.relu(self.squeeze(pools.mean(total(features))))
+        code = F.relu(self.squeeze(pools.mean(reduce(torch.add, features))))
         weights = (torch.softmax(expand(code), dim=1) for expand in self.expand)
-        return total([feature * weight for feature, weight in zip(features, weights, strict=True)])
+        return reduce(torch.add, (feature * weight for feature, weight in zip(features, weights, strict=True)))
 
 
 class Down(nn.Module):
-    """Half the resolution, twice the channels; a branch with a 3x3 convolution beside a plain one."""
+    """Halve the resolution, double the channels: a branch with a 3x3 convolution plus a plain branch."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -80,9 +86,9 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Twice the resolution, half the channels; a branch with a 3x3 convolution beside a plain one.
+    """Double the resolution, halve the channels: a branch with a 3x3 convolution plus a plain branch.
 
-    The 1x1 convolutions run before the repetition, which gives the same for a quarter of the work.
+    The 1x1 convolutions run before the repetition, with the same result for a quarter of the work.
     """
 
     def __init__(self, channels: int) -> None:
@@ -103,14 +109,10 @@ resize = partial(Resize, down=Down, up=Up)
 
 
 class MRB(nn.Module):
-    """Multi-scale residual block: streams, a DAU each, full exchange, a DAU each, and all of them fused.
+    """Multi-scale residual block: streams, a DAU each, full exchange, a DAU each, and a final fusion.
 
-    Args:
-        width: Channels of the finest stream; each further one has twice as many.
-        streams: How many.
-        wiring: `published` leaves the stream in the middle out at the end, and takes the coarsest one twice.
-        dau: Makes the dual attention unit for a number of channels.
-        skff: Makes the fusion for numbers of channels and streams.
+    The finest stream has `width` channels, each further one twice as many. The wiring `published` drops the middle
+    stream in the final fusion, and takes the coarsest one twice.
     """
 
     def __init__(
@@ -123,7 +125,7 @@ class MRB(nn.Module):
     ) -> None:
         super().__init__()
         every = range(streams)
-        # Those that go on after the exchange; what would never be read is not built.
+        # The streams that continue after the exchange; what would never be read is not built.
         self.ending = [i for i in every if wiring == "full" or i != MIDDLE]
         self.last = [i if i in self.ending else streams - 1 for i in every]
         self.descend = nn.ModuleList(resize(width, i, i + 1) for i in range(streams - 1))
@@ -148,7 +150,7 @@ class MRB(nn.Module):
         return y
 
     def _end(self, target: int, streams: Sequence[Tensor], pools: Pools) -> Tensor:
-        """Fuse all streams at one resolution, and bring the result to the finest one."""
+        """Fuse all streams at one resolution, and upsample the result to the finest one."""
         name = str(target)
         resizers = self.exchange[name]
         assert isinstance(resizers, nn.ModuleList)
@@ -158,7 +160,7 @@ class MRB(nn.Module):
 
 
 class RRG(Stage):
-    """Recursive residual group: a convolution, blocks, a convolution, the input added."""
+    """Recursive residual group: a convolution, blocks, a convolution, and a skip."""
 
     def __init__(self, width: int, blocks: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -176,10 +178,10 @@ class RRG(Stage):
 
 
 class KerasMIRNet(MultiscaleNetwork):
-    """The tutorial form: 44,157,007 parameters by default, 36,351,613 in its published wiring.
+    """The tutorials' form: 44,157,007 parameters by default, 36,351,613 in the published wiring.
 
     Args:
-        groups, blocks, width, streams, thumbnail_px: As of `MultiscaleNetwork`.
+        groups, blocks, width, streams, thumbnail_px: As for `MultiscaleNetwork`.
         wiring: `full`, or `published` (of three streams).
 
     Raises:
@@ -217,3 +219,44 @@ class KerasMIRNet(MultiscaleNetwork):
             y = group(y, pools)
         z: Tensor = self.conv_out(y)
         return z
+
+
+class CBAMChannelAttention(ChannelAttention):
+    """Gate every channel by its global mean and maximum."""
+
+    def forward(self, x: Tensor, pools: Pools) -> Tensor:
+        """Return x [N, C, H, W] times a gate in (0, 1) of [M, C, 1, 1]."""
+        mean, highest = (self.excite(F.relu(self.squeeze(pool))) for pool in (pools.mean(x), pools.max(x)))
+        return x * torch.sigmoid(mean + highest)
+
+
+class CBAMDAU(DAU):
+    """Dual attention unit with both attentions of CBAM."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.channel = CBAMChannelAttention(channels, bias=True)
+        self.spatial = SpatialAttention(CBAM_KERNEL)
+
+
+class CBAMSKFF(nn.Module):
+    """Selective kernel feature fusion: a weighted sum of features, the weights a softmax across the streams."""
+
+    def __init__(self, channels: int, streams: int) -> None:
+        super().__init__()
+        hidden = channels // REDUCTION
+        self.squeeze = nn.Conv2d(streams * channels, hidden, 1)
+        self.expand = nn.ModuleList(nn.Conv2d(hidden, channels, 1) for _ in range(streams))
+
+    def forward(self, features: Sequence[Tensor], pools: Pools) -> Tensor:
+        """Return float [N, C, H, W], the fusion of as many features of that shape as there are streams."""
+        pooled = torch.cat([pools.mean(feature) for feature in features], dim=1)
+        code = F.relu(self.squeeze(pooled))
+        return fused_across(features, [expand(code) for expand in self.expand])
+
+
+class CBAMMIRNet(KerasMIRNet):
+    """The tutorials' MIRNet with the attention of CBAM; arguments are those of `KerasMIRNet`."""
+
+    dau = CBAMDAU
+    skff = CBAMSKFF

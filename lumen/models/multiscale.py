@@ -1,4 +1,4 @@
-"""What the forms of MIRNet with global pools have in common: streams, the steps between them, and one attention.
+"""What the papers' and tutorials' forms of MIRNet share: streams, resizing between them, channel attention.
 
 Reference:
     Zamir et al., Learning Enriched Features for Real Image Restoration and Enhancement (MIRNet), ECCV 2020.
@@ -7,6 +7,7 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -32,13 +33,9 @@ class ChannelAttention(nn.Module):
 
 
 class Resize(nn.Module):
-    """Several steps of `down` or `up` in a row; none where source and target are one stream.
+    """Steps from one stream to another: each `down` halves the resolution and doubles the channels, each `up` reverses.
 
-    Args:
-        width: Channels of the finest stream; each further one has twice as many.
-        source, target: Streams, the finest one is 0.
-        down: Makes the step that halves the resolution and doubles these channels.
-        up: Makes the step that doubles the resolution and halves these channels.
+    Stream 0 is the finest one, with `width` channels.
     """
 
     def __init__(
@@ -56,18 +53,10 @@ class Resize(nn.Module):
         return x
 
 
-def total(features: Sequence[Tensor]) -> Tensor:
-    """Return the sum of features of one shape."""
-    result = features[0]
-    for feature in features[1:]:
-        result = result + feature
-    return result
-
-
 def fused_across(features: Sequence[Tensor], logits: Sequence[Tensor]) -> Tensor:
     """Return the sum of features [N, C, H, W], weighted by a softmax across them of logits [M, C, 1, 1]."""
     weights = torch.softmax(torch.stack(list(logits)), dim=0)
-    return total([feature * weight for feature, weight in zip(features, weights.unbind(), strict=True)])
+    return reduce(torch.add, (feature * weight for feature, weight in zip(features, weights.unbind(), strict=True)))
 
 
 class MultiscaleNetwork(PlainNetwork):
@@ -96,7 +85,7 @@ class MultiscaleNetwork(PlainNetwork):
             raise ValueError(f"expected 2 to 4 streams, got {streams}")
         if thumbnail_px < 32 or thumbnail_px % 8:
             raise ValueError(f"expected thumbnail_px to be a multiple of 8 and at least 32, got {thumbnail_px}")
-        self.align = max(4, 1 << (streams - 1))  # one pixel of the coarsest stream, and enough for a thumbnail's mean
+        self.align = max(4, 1 << (streams - 1))  # at least a pixel of the coarsest stream; 4 for the curve's grid
         self.thumbnail_px = thumbnail_px
         self.hyperparameters = {
             "groups": groups,

@@ -1,13 +1,13 @@
-"""Networks as papers and tutorials have them: a picture in, a picture out, and nothing said about brightness.
+"""Networks as in papers and tutorials: a picture in, a picture out, and no brightness to choose.
 
 ::
 
     thumbnail -> the network ----> mean level: the brightness chosen
                      | pools
-    tile ------> the network ----> a tone curve, where another brightness is asked for
+    tile ------> the network ----> a tone curve, if another brightness is requested
 
-Where such a network has global pools, they are those of the thumbnail, so that tiles do not differ. A picture up to
-the size of the thumbnail is its own thumbnail: the result is that of the network run over the whole picture.
+If such a network has global pools, they are taken from the thumbnail, so that tiles do not differ. A picture no larger
+than the thumbnail is its own thumbnail: its result is that of the network run over the whole picture.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from lumen.models.base import Network
 from lumen.models.curve import apply_curve, solve_curve
 from lumen.models.pools import OWN, Pools, Recorder, Replay
 
-DARKEST = 1e-4  # of a mean level that is divided by
-CURVE_STEPS = 24  # the curve lies over the finished result: what it is off by, all of the picture is
+DARKEST = 1e-4  # lowest mean level to divide by
+CURVE_STEPS = 24  # more than elsewhere: an error of the curve is an error of the whole finished picture
 
 
 class PlainNetwork(Network):
-    """What networks without a brightness of their own have in common.
+    """Base of networks that are not given a brightness.
 
-    Its brightness is the mean level of what it makes of the thumbnail. Another one is reached by the tone curve of
-    `lumen.models.curve` over the result; the result itself is untouched where none is asked for.
+    The brightness it chooses is the mean level of its result for the thumbnail. Another one is reached by applying the
+    tone curve of `lumen.models.curve` to the result; if none is requested, the result is not changed.
     """
 
     edge_px = 0
@@ -42,14 +42,14 @@ class PlainNetwork(Network):
 
         Args:
             pictures: float [N, 3, H, W] in [0, 1], sides in multiples of `align`.
-            pools: Where global pools come from.
+            pools: Source of global pools.
 
         Returns:
             float [N, 3, H, W].
         """
 
     def whole(self, pictures: Tensor, pools: Pools = OWN) -> Tensor:
-        """Run the network; the sum with its input stays in float32 once it is halved.
+        """Run the network over pictures; the sum with the input stays float32 in a halved network.
 
         Returns:
             float [N, 3, H, W], nominally in [0, 1], not clamped.
@@ -58,15 +58,15 @@ class PlainNetwork(Network):
         return pictures + self.correction(pictures.to(dtype), pools).to(pictures.dtype)
 
     def brightness(self, thumbnails: Tensor) -> Tensor:
-        """Return the mean level [M] of what the network makes of thumbnails [M, 3, h, w] in [0, 1]."""
+        """Return the mean level [M] of the network's result for thumbnails [M, 3, h, w] in [0, 1]."""
         return self.whole(thumbnails).clamp(0, 1).mean(dim=(1, 2, 3))
 
     def restore(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:
-        """Restore tiles [N, 3, H, W] in [0, 1] to a mean level [M] of the picture, by a curve over the result."""
+        """Restore tiles [N, 3, H, W] in [0, 1], and apply the curve that brings the picture to a mean level [M]."""
         return self.enhance(tiles, thumbnails, lambda _: brightness)[0]
 
     def enhance(self, tiles: Tensor, thumbnails: Tensor, shift: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        """Restore tiles [N, 3, H, W]; one run over the thumbnails [M, 3, h, w] gives both brightness and pools."""
+        """Restore tiles [N, 3, H, W]; a single run over the thumbnails [M, 3, h, w] gives both brightness and pools."""
         recorder = Recorder()
         seen = self.whole(thumbnails, recorder).clamp(0, 1)
         chosen = seen.mean(dim=(1, 2, 3))
@@ -75,16 +75,16 @@ class PlainNetwork(Network):
         return exposed(restored, seen, chosen, wanted), wanted
 
     def forward(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:  # noqa: ARG002
-        """Run the network over crops [N, 3, H, W] in [0, 1]; each has its own pools."""
+        """Run the network over crops [N, 3, H, W] in [0, 1], each with its own pools."""
         return self.whole(tiles)
 
     def halve(self) -> None:
-        """Turn all weights to float16; pools, curve and the sum with the input stay float32."""
+        """Convert all weights to float16; pools, curve and the sum with the input stay float32."""
         self.half()
 
 
 def exposed(restored: Tensor, seen: Tensor, chosen: Tensor, wanted: Tensor) -> Tensor:
-    """Bring a result to another mean level by the curve that brings the thumbnail's there.
+    """Bring a result to another mean level, by the curve that brings the thumbnail's result there.
 
     Args:
         restored: float [N, 3, H, W], the result, not clamped.
@@ -93,9 +93,9 @@ def exposed(restored: Tensor, seen: Tensor, chosen: Tensor, wanted: Tensor) -> T
         wanted: float [M], the mean level to reach in (0, 1).
 
     Returns:
-        float [N, 3, H, W]; `restored` itself where `wanted` equals `chosen`.
+        float [N, 3, H, W]; `restored` unchanged where `wanted` equals `chosen`.
     """
-    sample = seen[:, :, 2::4, 2::4].mean(dim=(1, 2, 3))  # what the curve is solved on
+    sample = seen[:, :, 2::4, 2::4].mean(dim=(1, 2, 3))  # the pixels that the curve is solved on
     u = solve_curve(seen, (sample * wanted / chosen.clamp(min=DARKEST)).clamp(max=0.999), CURVE_STEPS)
     curved = apply_curve(restored.clamp(0, 1), u)
     return torch.where((wanted == chosen).view(-1, 1, 1, 1), restored, curved)

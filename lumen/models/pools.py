@@ -1,7 +1,7 @@
-"""Global pools, which tiles cannot take by themselves: from the picture at hand, noted down, or as noted before.
+"""Global pools, which a tile cannot compute by itself: computed, recorded, or replayed.
 
-A network with global pools runs over the thumbnail once and notes every pool in the order in which it is asked for;
-run over a tile, it is given these instead of the tile's own.
+A network with global pools runs over the thumbnail once, and every pool is recorded in the order of the calls. When it
+runs over a tile, it gets these pools instead of the tile's own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class Pools:
-    """Pools of the features at hand, as the papers have them."""
+    """Pools of the given features, as in the papers."""
 
     def mean(self, x: Tensor) -> Tensor:
         """Return float [N, C, 1, 1], the means of x [N, C, H, W]; summed in float32, whatever the type of x."""
@@ -25,39 +25,37 @@ class Pools:
 
 
 class Recorder(Pools):
-    """Pools of the features at hand, noted down.
+    """Pools of the given features, recorded.
 
     Attributes:
-        taken: What was returned, in order.
+        taken: The pools returned, in order.
     """
 
     def __init__(self) -> None:
         self.taken: list[Tensor] = []
 
     def mean(self, x: Tensor) -> Tensor:
-        """Return the means of x, and note them."""
+        """Return the means of x, and record them."""
         self.taken.append(super().mean(x))
         return self.taken[-1]
 
     def max(self, x: Tensor) -> Tensor:
-        """Return the maxima of x, and note them."""
+        """Return the maxima of x, and record them."""
         self.taken.append(super().max(x))
         return self.taken[-1]
 
 
 class Replay(Pools):
-    """Pools as they were noted, float [M, C, 1, 1] each with M = 1 or N, whatever the features at hand."""
+    """Recorded pools, float [M, C, 1, 1] each with M = 1 or N, whatever the features."""
 
     def __init__(self, taken: Sequence[Tensor]) -> None:
         self._left = iter(taken)
 
     def mean(self, x: Tensor) -> Tensor:
-        """Return the next of what was noted."""
+        """Return the next recorded pool, be it of means or of maxima."""
         return next(self._left).to(x.dtype)
 
-    def max(self, x: Tensor) -> Tensor:
-        """Return the next of what was noted."""
-        return next(self._left).to(x.dtype)
+    max = mean
 
 
 OWN = Pools()

@@ -1,4 +1,4 @@
-"""A plain residual network: 3x3 convolutions at full resolution, nothing pooled, nothing seen beyond 14 pixels.
+"""A plain residual network: 3x3 convolutions at full resolution, no pools, a reach of 14 pixels.
 
 ::
 
@@ -6,8 +6,6 @@
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +16,7 @@ from lumen.models.pools import Pools
 
 
 class Step(nn.Module):
-    """A convolution, ReLU, and the input added."""
+    """A convolution, ReLU, and a skip."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -30,7 +28,7 @@ class Step(nn.Module):
 
 
 class Group(nn.Module):
-    """Steps between two convolutions, and the input added."""
+    """Steps between two convolutions, and a skip."""
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
@@ -50,9 +48,9 @@ class Group(nn.Module):
 class Body(Stage):
     """Groups in a row."""
 
-    def __init__(self, groups: Sequence[nn.Module]) -> None:
+    def __init__(self, width: int, groups: int, blocks: int) -> None:
         super().__init__()
-        self.groups = nn.ModuleList(groups)
+        self.groups = nn.ModuleList(Group(width, blocks) for _ in range(groups))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return float [N, C, H, W] for x of that shape."""
@@ -73,7 +71,7 @@ class Residual(PlainNetwork):
         ValueError: A value is out of range.
     """
 
-    thumbnail_px = 128  # only the brightness is read from it
+    thumbnail_px = 128  # used only to choose the brightness
     align = 1
 
     def __init__(self, *, groups: int = 3, blocks: int = 2, width: int = 64) -> None:
@@ -82,10 +80,10 @@ class Residual(PlainNetwork):
             raise ValueError(f"expected groups, blocks and width of at least 1, got {groups}, {blocks}, {width}")
         self.hyperparameters = {"groups": groups, "blocks": blocks, "width": width}
         self.conv_in = nn.Conv2d(3, width, 3, padding=1)
-        self.body = Body([Group(width, blocks) for _ in range(groups)])
+        self.body = Body(width, groups, blocks)
         self.conv_out = nn.Conv2d(width, 3, 3, padding=1)
 
     def correction(self, pictures: Tensor, pools: Pools) -> Tensor:  # noqa: ARG002
-        """Return what is added to pictures [N, 3, H, W] of any size; nothing is pooled."""
+        """Return what is added to pictures [N, 3, H, W] of any size; no pools are used."""
         y: Tensor = self.conv_out(self.body(self.conv_in(pictures)))
         return y

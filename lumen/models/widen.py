@@ -1,7 +1,7 @@
-"""A trained network as the start of a wider one: the same function, with room to learn more.
+"""Start a wider network from a trained one: it computes the same function, with room to learn more.
 
-Every channel is copied, and what read it reads the copies with weights that sum to the old one. The shares differ from
-reader to reader, so that the copies do not stay alike in training.
+Every channel is copied, and each layer that read it reads the copies with weights that sum to the old weight. These
+shares are drawn at random, so that the copies do not stay equal in training.
 
 Reference:
     Chen et al., Net2Net: Accelerating Learning via Knowledge Transfer, ICLR 2016.
@@ -17,19 +17,16 @@ from torch import Tensor, nn
 from lumen.models.blocks import SKFF
 from lumen.models.plain import PlainNetwork
 
-SHARES = (0.25, 0.75)  # of the copies, before they are made to sum to 1
+SHARES = (0.25, 0.75)  # range of the copies' shares, before they are scaled to sum to 1
 
 
 def widened(weights: Mapping[str, Tensor], network: nn.Module, seed: int = 0) -> dict[str, Tensor]:
     """Return a state dict for `network` that computes what a narrower network of its kind does with `weights`.
 
-    Args:
-        weights: State dict of the narrower network.
-        network: Its widths are multiples of the narrower one's; all else is equal.
-        seed: Of the shares.
+    The widths of `network` are multiples of the narrower one's; everything else is equal. The seed draws the shares.
 
     Raises:
-        ValueError: The names differ, a size is no multiple, or no copies of channels give the same function.
+        ValueError: The names differ, a size is not a multiple, or copied channels would not give the same function.
     """
     wanted = network.state_dict()
     if wanted.keys() != weights.keys():
@@ -45,7 +42,7 @@ def widened(weights: Mapping[str, Tensor], network: nn.Module, seed: int = 0) ->
 
 
 def _widened(weight: Tensor, shape: torch.Size, streams: int, generator: torch.Generator) -> Tensor:
-    """Copy outputs (dimension 0, in `streams` equal parts), and share inputs (dimension 1) among the copies."""
+    """Copy outputs (dimension 0, in `streams` equal parts), and split inputs (dimension 1) among the copies."""
     factors = [new // old for new, old in zip(shape, weight.shape, strict=True)]
     if weight.ndim == 0 or weight.shape == shape:
         return weight.clone()

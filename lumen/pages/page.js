@@ -44,7 +44,7 @@
 
   const element = (name, attributes) => Object.assign(document.createElement(name), attributes);
 
-  // A picture is decoded when it comes near.
+  // A picture is decoded when it comes near the visible part.
   const fill = (card) => {
     const stage = card.querySelector(".stage");
     if (!stage || stage.firstChild) return;
@@ -114,7 +114,7 @@
     const card = cardOf.get(link.closest("tr").dataset.id);
     event.preventDefault();
     fill(card);
-    location.hash = link.hash; // it takes the focus away, so that comes last
+    location.hash = link.hash; // moves the focus, so the slider is focused after it
     card.querySelector(".stage input")?.focus({ preventScroll: true });
   });
 })();

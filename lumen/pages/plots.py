@@ -1,32 +1,35 @@
-"""Distributions as SVG: a row for each method, a dot for each picture, a box from quarter to quarter, the median."""
+"""Distributions as SVG: a row for each method with a dot for each picture, the quartiles and the median."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from statistics import median, quantiles
 from typing import Final
+
+from markupsafe import Markup, escape
+
+from lumen.text import printable
 
 ROW_PX: Final = 46
 AXIS_PX: Final = 26
 TICKS: Final = 5
-_SPREAD_PX = 11  # how far dots are moved off the line, so that they do not hide each other
+_SPREAD_PX = 11  # vertical scatter, so that dots do not hide each other
 _GOLDEN = 0.618034
 
 
-def strip_plot(rows: Mapping[str, Sequence[tuple[str, float]]], digits: int, label: str) -> str:
-    """Return an SVG element that fills the width it is given.
+def strip_plot(rows: Mapping[str, Sequence[tuple[str, float]]], digits: int, label: str) -> Markup:
+    """Return an SVG element that fills the width it is given; empty if there is no finite value.
 
     Args:
-        rows: Method to the name and the value of each picture; infinite ones are left out.
-        digits: Behind the point, of what is told about a dot.
-        label: What the plot shows, for people who cannot see it.
+        rows: Name and value of each picture, by method; infinite values are left out.
+        digits: Decimal places in the tooltip of a dot.
+        label: What the plot shows, for screen readers.
     """
     finite = {method: [(name, v) for name, v in dots if math.isfinite(v)] for method, dots in rows.items()}
     values = [value for dots in finite.values() for _, value in dots]
     if not values:
-        return ""
+        return Markup()
     ticks = _ticks(min(values), max(values))
     low, high = min(ticks[0], *values), max(ticks[-1], *values)
     height = ROW_PX * len(finite) + AXIS_PX
@@ -34,7 +37,7 @@ def strip_plot(rows: Mapping[str, Sequence[tuple[str, float]]], digits: int, lab
     def at(value: float) -> str:
         return f"{3 + 94 * (value - low) / (high - low):.2f}%"
 
-    parts = [f'<svg class="plot" role="img" aria-label="{escape(label)}" width="100%" height="{height}">']
+    parts = [f'<svg class="plot" role="img" aria-label="{_text(label)}" width="100%" height="{height}">']
     bottom = height - AXIS_PX
     parts += [
         f'<line class="grid" x1="{at(tick)}" x2="{at(tick)}" y1="0" y2="{bottom}"/>'
@@ -43,7 +46,7 @@ def strip_plot(rows: Mapping[str, Sequence[tuple[str, float]]], digits: int, lab
     ]
     for row, (method, dots) in enumerate(finite.items()):
         parts += _row(method, dots, row, digits, at)
-    return "".join([*parts, "</svg>"])
+    return Markup("".join([*parts, "</svg>"]))
 
 
 def _row(
@@ -51,13 +54,13 @@ def _row(
 ) -> list[str]:
     """Return the marks of one method."""
     middle = ROW_PX * row + 28
-    parts = [f'<g class="m{row % 6}"><text class="name" x="0" y="{middle - 16}">{escape(method)}</text>']
+    parts = [f'<g class="m{row % 6}"><text class="name" x="0" y="{middle - 16}">{_text(method)}</text>']
     if len(dots) > 1:
         first, _, third = quantiles([value for _, value in dots], n=4, method="inclusive")
         parts.append(f'<line class="box" x1="{at(first)}" x2="{at(third)}" y1="{middle}" y2="{middle}"/>')
     for index, (name, value) in enumerate(dots):
         shift = ((index * _GOLDEN) % 1 - 0.5) * _SPREAD_PX
-        told = f"{escape(name)}: {value:.{digits}f}"
+        told = f"{_text(name)}: {value:.{digits}f}"
         parts.append(f'<circle cx="{at(value)}" cy="{middle + shift:.1f}" r="3"><title>{told}</title></circle>')
     if dots:
         center = at(median(value for _, value in dots))
@@ -76,3 +79,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 def _short(value: float) -> str:
     return f"{value:.10g}" if abs(value) > 1e-12 else "0"
+
+
+def _text(text: str) -> str:
+    return escape(printable(text))

@@ -2,6 +2,6 @@
 
 import os
 
-# Its official builds report to their maker, and keep an identifier of the machine in the home folder. Pictures are
-# nobody's business; and this must be said before it is loaded.
+# Its official builds send telemetry, and keep an identifier of the machine in the home folder. lumen turns that off,
+# which must happen before onnxruntime is loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,7 +1,7 @@
-"""Which devices there are, and why CUDA cannot be used where it cannot.
+"""Devices, and the reason why CUDA cannot be used.
 
-onnxruntime falls back to the CPU in silence when CUDA's libraries are missing. `get_available_providers` only tells
-what was compiled in; the truth is in a session's own providers, and the cause is what the loader says.
+onnxruntime silently falls back to the CPU when CUDA's libraries are missing. `get_available_providers` only returns
+what was compiled in; the providers of a session show the truth, and the loader's error shows the cause.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
-FALLBACK_VRAM_BYTES = 4 << 30
-HELPERS_PER_GPU = 4  # a GPU is faster than one thread that packs PNG files
+HELPERS_PER_GPU = 4  # a GPU is faster than one thread that compresses PNG files
 
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 _PROVIDER = "onnxruntime_providers_cuda.dll" if sys.platform == "win32" else "libonnxruntime_providers_cuda.so"
@@ -26,7 +23,7 @@ _PROVIDER = "onnxruntime_providers_cuda.dll" if sys.platform == "win32" else "li
 
 @cache
 def cuda_device_count() -> int:
-    """Return how many NVIDIA devices the driver shows; 0 without a driver."""
+    """Return the number of NVIDIA devices that the driver shows; 0 without a driver."""
     try:
         driver = ctypes.CDLL(_DRIVER)
     except OSError:
@@ -38,9 +35,9 @@ def cuda_device_count() -> int:
 
 
 def why_no_cuda(index: int = 0) -> str:
-    """Return one line with the reason why CUDA device `index` cannot be used, and what to do.
+    """Return one line: why CUDA device `index` cannot be used, and what to do.
 
-    Meant for after a session was made and came out without CUDA.
+    Call it after a session came up without CUDA.
     """
     distributions = onnxruntime_distributions()
     if "onnxruntime-gpu" not in distributions:
@@ -55,11 +52,11 @@ def why_no_cuda(index: int = 0) -> str:
     missing = missing_cuda_library()
     if missing is not None:
         return f"{missing} cannot be loaded; install the libraries with: pip install 'lumen-enhance[cuda]'"
-    return "onnxruntime could not start CUDA; run again with -v to see its own messages"
+    return "onnxruntime could not start CUDA; run again with -v to see its messages"
 
 
 def missing_cuda_library() -> str | None:
-    """Return the name of the first library that keeps onnxruntime's CUDA part from loading, or None."""
+    """Return the first library that prevents onnxruntime's CUDA part from loading, or None."""
     origin = util.find_spec("onnxruntime")
     if origin is None or origin.origin is None:
         return "onnxruntime"
@@ -67,7 +64,7 @@ def missing_cuda_library() -> str | None:
     if not library.exists():
         return _PROVIDER
     try:
-        # The CUDA part resolves symbols from this one, which onnxruntime itself loads first.
+        # The CUDA part needs symbols from this library, which onnxruntime loads first.
         shared = library.with_name(library.name.replace("cuda", "shared"))
         ctypes.CDLL(str(shared), mode=ctypes.RTLD_GLOBAL)
         ctypes.CDLL(str(library))
@@ -78,34 +75,24 @@ def missing_cuda_library() -> str | None:
 
 
 def onnxruntime_distributions() -> list[str]:
-    """Return the installed distributions that provide the module `onnxruntime`; more than one is a fault."""
+    """Return the installed distributions with the module `onnxruntime`; more than one is a fault."""
     return sorted(set(metadata.packages_distributions().get("onnxruntime", [])))
 
 
+def device_index(device: str) -> int:
+    """Return N of `cuda:N`, or 0 without a number."""
+    return int(device.partition(":")[2] or 0)
+
+
 def usable_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def helper_threads(devices: Sequence[str]) -> int:
-    """Return how many threads read beside models on `devices`, and how many write.
+    """Return the number of reading threads, and of writing threads, beside models on `devices`.
 
-    Where the CPU runs the model it has nothing to spare.
+    When the CPU runs the model, there is no time to spare for more.
     """
     gpus = sum(device != "cpu" for device in devices)
     return max(1, min(HELPERS_PER_GPU * gpus, (os.cpu_count() or 1) // 4))
-
-
-def free_vram_bytes(index: int = 0) -> int:
-    """Return the free memory of CUDA device `index` in bytes, 4 GiB where nobody tells."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return FALLBACK_VRAM_BYTES
-    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    name = visible[index] if index < len(visible) else str(index)
-    command = [tool, "--query-gpu=memory.free", "--format=csv,noheader,nounits", "-i", name]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
-        return int(answer.split()[0]) << 20
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return FALLBACK_VRAM_BYTES

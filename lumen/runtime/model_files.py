@@ -1,4 +1,4 @@
-"""Where models are: bundled with the package (checked against their SHA-256) or files of the user.
+"""Files of models: bundled with the package (checked by SHA-256) or given by path.
 
 `lumen/data/models.json` lists the bundled ones::
 
@@ -36,17 +36,17 @@ class ModelFile:
 
 @dataclass(frozen=True, kw_only=True)
 class BundledModel:
-    """A model that comes with lumen: its name and one file per sample type."""
+    """A bundled model: its name and one file per sample type."""
 
     name: str
     files: Mapping[SampleType, ModelFile]
 
 
 def bundled_models(folder: Path | None = None) -> tuple[BundledModel, ...]:
-    """Return the models listed in a folder's `models.json`, none when there is no such file.
+    """Return the models in a folder's `models.json`, or none if there is no such file.
 
     Args:
-        folder: Where to look; the package's own data by default.
+        folder: The folder; by default the package's own data.
 
     Raises:
         ModelError: The list is malformed.
@@ -75,11 +75,11 @@ def find_model(name_or_path: str, sample: SampleType = "uint8") -> Path:
 
     Args:
         name_or_path: Name of a bundled model, or path of an 8-bit ONNX file (`M.onnx`, or `M.fp16.onnx` in half
-            precision) whose 16-bit twin `M.u16.onnx` stands beside it.
-        sample: Which of the two.
+            precision) with its 16-bit file `M.u16.onnx` beside it.
+        sample: The sample type.
 
     Raises:
-        ModelError: There is no such model, its twin is missing, or a bundled file is damaged.
+        ModelError: There is no such model, its 16-bit file is missing, or a bundled file is damaged.
     """
     known = {model.name: model for model in bundled_models()}
     if name_or_path in known:
@@ -91,19 +91,19 @@ def find_model(name_or_path: str, sample: SampleType = "uint8") -> Path:
     if sample == "uint8":
         return path
     full = full_of(path)
-    twin = full.with_name(full.stem + ".u16" + full.suffix)
-    if not twin.is_file():
-        raise ModelError(f"16-bit pictures need {twin.name} beside {path}; `lumen export-onnx` writes both")
-    return twin
+    deep = full.with_name(full.stem + ".u16" + full.suffix)
+    if not deep.is_file():
+        raise ModelError(f"16-bit pictures need {deep.name} beside {path}; `lumen export-onnx` writes both")
+    return deep
 
 
 def half_of(path: Path) -> Path:
-    """Return where the half-precision file of an 8-bit model is: `M.fp16.onnx` for `M.onnx`, and for itself."""
+    """Return the path of an 8-bit model in half precision: `M.fp16.onnx` for `M.onnx` and for itself."""
     return full_of(path).with_name(full_of(path).stem + HALF + path.suffix)
 
 
 def full_of(path: Path) -> Path:
-    """Return where the fp32 file of an 8-bit model is: `M.onnx` for `M.fp16.onnx`, and for itself."""
+    """Return the path of an 8-bit model in fp32: `M.onnx` for `M.fp16.onnx` and for itself."""
     return path.with_name(path.stem.removesuffix(HALF) + path.suffix)
 
 
@@ -117,7 +117,7 @@ def _bundled_file(model: BundledModel, sample: SampleType) -> Path:
 
 @cache
 def verify_sha256(path: Path, sha256: str) -> None:
-    """Check a file against its digest, once per process (a failure is found anew every time).
+    """Check a file against its digest; success is remembered for the process, failure is not.
 
     Raises:
         ModelError: The file is missing or differs.

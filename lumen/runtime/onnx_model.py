@@ -1,4 +1,4 @@
-"""A model over onnxruntime, on one device: run, run again in fp32, give memory back."""
+"""A model in onnxruntime on one device: run it, run again in fp32, free memory."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from lumen.errors import ModelError, NotFiniteError, OutOfMemoryError, UnavailableError
-from lumen.runtime.devices import free_vram_bytes
-from lumen.runtime.memory import RAM_SHARE, VRAM_SHARE, free_ram_bytes
+from lumen.runtime.devices import device_index
+from lumen.runtime.memory import RAM_SHARE, VRAM_SHARE, free_ram_bytes, free_vram_bytes
 from lumen.runtime.protocols import Floats, Pixels
-from lumen.runtime.session import Session, T, device_index, first_line, load_onnxruntime, native_errors
+from lumen.runtime.session import Session, first_line, load_onnxruntime, native_errors
 from lumen.spec import ModelSpec
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
-# What onnxruntime, cuDNN and cuBLAS say when memory is short; there is no error class for it.
+# Messages of onnxruntime, cuDNN and cuBLAS when memory is short; there is no error class for it.
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|failed to allocate|bad_?alloc|bad allocation|alloc_failed|available memory of \d+ is smaller",
     re.IGNORECASE,
@@ -30,12 +31,12 @@ _OUT_OF_MEMORY = re.compile(
 
 
 class OnnxModel:
-    """A model ready to run, on one device. One thread at a time.
+    """A model that is ready to run on one device, in one thread at a time.
 
     Attributes:
-        spec: Facts about the model, from the file's metadata.
-        device: `cpu` or `cuda:N`: where the session really runs, not what was asked for.
-        window_limit_px: Largest window side that memory has proved to allow; None while it was never short.
+        spec: Spec of the model, from the file's metadata.
+        device: `cpu` or `cuda:N`: where the session really runs, not what was requested.
+        window_limit_px: Largest window side after memory was short; None if it never was.
     """
 
     def __init__(
@@ -51,10 +52,10 @@ class OnnxModel:
         """Wrap a session.
 
         Args:
-            spec: Facts about the model.
+            spec: Spec of the model.
             device: `cpu` or `cuda:N`.
             connect: Makes a session.
-            session: The first one, where there is one already.
+            session: The first session, if there is one already.
             guarded: Whether the graph has the output `finite`.
             in_full: Opens the same model in fp32, for tiles that half precision cannot hold.
         """
@@ -66,14 +67,14 @@ class OnnxModel:
         self._outputs = ("enhanced", "brightness", "finite") if guarded else ("enhanced", "brightness")
         self._in_full = in_full
         self._full: OnnxModel | None = None
-        self._tired = False
+        self._untrimmed = False
         self._last_tones: tuple[Floats, Floats, Floats] | None = None
 
     @cached_property
     def budget_bytes(self) -> int:
-        """Memory one inference may take, as it stood when first asked.
+        """Memory that one inference may take, measured once.
 
-        Asked once: the session's own arena keeps what it took, and would make every later answer smaller.
+        The session's own arena keeps its memory, so every later measurement would be smaller.
         """
         if self.device == "cpu":
             return int(RAM_SHARE * free_ram_bytes())
@@ -84,7 +85,7 @@ class OnnxModel:
 
         Args:
             tiles: `spec.sample` [N, H, W, 3], H and W multiples of `spec.align`.
-            thumbnails: float32 [M, h, w, 3] in [0, 1] as `spec.thumbnail` says, M = 1 or N.
+            thumbnails: float32 [M, h, w, 3] in [0, 1], see `spec.thumbnail`; M = 1 or N.
             ev: float32 [M], stops relative to the model's own choice.
 
         Returns:
@@ -92,8 +93,8 @@ class OnnxModel:
 
         Raises:
             OutOfMemoryError: Memory was short; `release` and try a smaller window.
-            NotFiniteError: The model gave NaN or infinity, in fp32 too where it is there to be tried.
-            ModelError: The graph failed otherwise.
+            NotFiniteError: The model gave NaN or infinity, in fp32 too if there is an fp32 model.
+            ModelError: The graph failed for another reason.
         """
         if self.spec.contract > 1:
             tones = self._tones_of(thumbnails, ev)
@@ -108,7 +109,7 @@ class OnnxModel:
         return self._run_in_full(tiles, thumbnails, ev)
 
     def brightness(self, thumbnail: Floats, ev: float = 0.0) -> float:
-        """Return the mean sRGB level in [0, 1] that the output aims at.
+        """Return the target mean sRGB level in [0, 1] of the output.
 
         Args:
             thumbnail: float32 [h, w, 3] in [0, 1] of the whole picture.
@@ -120,28 +121,30 @@ class OnnxModel:
         asked = {"thumbnails": thumbnail[None], "ev": np.array([ev], np.float32)}
         level = float(self._run(("brightness",), {**self._smallest(), **asked})[0][0])
         if not math.isfinite(level):
-            raise NotFiniteError(f"model {self.spec.name!r} gave {level} as the brightness to aim at")
+            raise NotFiniteError(f"model {self.spec.name!r} gave {level} as the target brightness")
         return level
 
-    def rest(self) -> None:
-        """Give back the memory that the CPU keeps between runs, for as long as another model works; any thread may."""
-        session, tired, self._tired = self._session, self._tired, False
-        if session is not None and tired and self.device == "cpu":
+    def trim(self) -> None:
+        """Trim the arena: free the CPU memory that it keeps between runs, while another model works; thread-safe."""
+        session, untrimmed, self._untrimmed = self._session, self._untrimmed, False
+        if session is not None and untrimmed and self.device == "cpu":
             options = load_onnxruntime().RunOptions()
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-            with contextlib.suppress(*native_errors()):  # it is given back at the end of a run: of a tiny one
+            with contextlib.suppress(
+                *native_errors()
+            ):  # the arena is trimmed at the end of a run, so run something tiny
                 session.run(("brightness",), self._smallest(), options)
         if self._full is not None:
-            self._full.rest()
+            self._full.trim()
 
     def release(self) -> None:
-        """Give the memory of the session back; the next run makes a new one."""
+        """Free the memory of the session; the next run makes a new one."""
         self._session = None
         if self._full is not None:
             self._full.release()
 
     def tone(self, thumbnails: Floats, ev: Floats) -> Floats:
-        """Return float32 [M, K], what a model of contract 2 decides once per picture.
+        """Return float32 [M, K], the tone of pictures, which a model of contract 2 computes once per picture.
 
         Args:
             thumbnails: float32 [M, h, w, 3] in [0, 1] of whole pictures.
@@ -150,14 +153,14 @@ class OnnxModel:
         return np.asarray(self._run(("tone",), {**self._smallest(), "thumbnails": thumbnails, "ev": ev})[0])
 
     def _tones_of(self, thumbnails: Floats, ev: Floats) -> Floats:
-        """Return the tones of pictures; those of the last ones are kept, as the tiles of a picture come in a row."""
+        """Return the tones of pictures; the last ones are cached, because the tiles of a picture come in a row."""
         known = self._last_tones
         if known is None or not (np.array_equal(known[0], thumbnails) and np.array_equal(known[1], ev)):
             self._last_tones = known = (thumbnails, ev, self.tone(thumbnails, ev))
         return known[2]
 
     def _smallest(self) -> dict[str, Any]:
-        """Return the smallest inputs there are, for what depends on some of them alone."""
+        """Return the smallest inputs there are, for outputs that depend on some of them only."""
         tile = np.zeros((1, self.spec.align, self.spec.align, 3), self.spec.sample)
         dark = np.zeros((1, self.spec.thumbnail_px, self.spec.thumbnail_px, 3), np.float32)
         feeds = {"tiles": tile, "thumbnails": dark, "ev": np.zeros(1, np.float32)}
@@ -176,25 +179,25 @@ class OnnxModel:
                 raise OutOfMemoryError(_no_memory(tiles, self.device)) from error
             raise ModelError(f"model {self.spec.name!r} failed on {self.device}: {first_line(error)}") from error
         finally:
-            self._tired = True
+            self._untrimmed = True
 
     def _run_in_full(self, tiles: Pixels, thumbnails: Floats, ev: Floats) -> Pixels:
-        """Run once more in fp32 what came out as NaN or infinity."""
+        """Run tiles again in fp32 whose result was NaN or infinite."""
         if self._in_full is None:
             height, width = tiles.shape[1:3]
             half = self.spec.precision == "fp16"
-            hint = "its fp32 file must stand beside it, or use --precision fp32" if half else "nothing is written"
+            hint = "put its fp32 file beside it, or use --precision fp32" if half else "nothing is written"
             raise NotFiniteError(
                 f"model {self.spec.name!r} ({self.spec.precision}) gave NaN or infinity for a window of "
                 f"{width}x{height} pixels; {hint}"
             )
         if self._full is None:
-            log.warning("half precision is too narrow for a part of the pictures, which is computed in fp32")
+            log.warning("half precision overflows in parts of the pictures; those are computed in fp32")
             self._full = self._open(self._in_full, tiles)
         return self._full.run(tiles, thumbnails, ev)
 
     def _open(self, connect: Callable[[], T], tiles: Pixels) -> T:
-        """Connect; memory that is short already for that is told apart from other faults."""
+        """Connect, and raise `OutOfMemoryError` if memory is too short for that already."""
         try:
             return connect()
         except UnavailableError as error:

@@ -1,4 +1,4 @@
-"""Models by name or file: opened on the device that was asked for, in 8 and in 16 bits."""
+"""Open models by name or file on the requested device, for 8 and 16 bits."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError, ModelError
 from lumen.runtime.model_files import find_model, full_of, half_of
 from lumen.runtime.onnx_model import OnnxModel
-from lumen.runtime.session import choose_device, make_session, spec_of
+from lumen.runtime.session import choose_device, make_session
 from lumen.spec import ModelSpec, SampleType
 
 log = logging.getLogger(__name__)
 
 
 class ModelSet:
-    """The 8-bit and the 16-bit twin of one model, opened when first needed; safe to share between threads."""
+    """The 8-bit and 16-bit pair of one model, each opened on first use; thread-safe."""
 
     def __init__(self, options: RuntimeOptions | None = None) -> None:
-        """Remember what to open.
+        """Store the options.
 
         Raises:
-            UsageError: The options name several devices (`model_sets` makes a set for each).
+            UsageError: The options name several devices; use `model_sets` for these.
         """
         self.options = options or RuntimeOptions()
         self.options.require_one_device()
@@ -33,34 +34,34 @@ class ModelSet:
         self._lock = threading.Lock()
 
     def for_sample(self, sample: SampleType) -> OnnxModel:
-        """Return the twin for a sample type.
+        """Return the model for a sample type.
 
         Raises:
             ModelError: There is no such model, or its file is damaged or of another contract.
-            DeviceError: The asked device cannot be used.
+            DeviceError: The requested device cannot be used.
         """
         with self._lock:
             if sample not in self._opened:
-                # What the first twin found out about the device holds for the second, and is said once.
+                # Use the device of the model that is open already, so that a fallback is reported once.
                 device = next((model.device for model in self._opened.values()), self.options.device)
                 self._opened[sample] = open_model(replace(self.options, device=device), sample=sample)
             for other, model in self._opened.items():
                 if other != sample:
-                    model.rest()  # or two of them would keep the memory of two
+                    model.trim()  # otherwise both would keep memory
             return self._opened[sample]
 
 
 def model_sets(options: RuntimeOptions) -> tuple[ModelSet, ...]:
-    """Return a set of models for each device that the options name."""
+    """Return one set of models per device in the options."""
     return tuple(ModelSet(replace(options, device=device)) for device in options.devices)
 
 
 def open_model(options: RuntimeOptions | None = None, *, sample: SampleType = "uint8") -> OnnxModel:
-    """Open a model on the device that the options ask for.
+    """Open a model on the device in the options.
 
     Raises:
-        ModelError: There is no such model, or its file is damaged, of another contract, or not in the asked precision.
-        DeviceError: CUDA was asked for by name and cannot be used; the message names the cause.
+        ModelError: There is no such model, or its file is damaged, of another contract, or of another precision.
+        DeviceError: CUDA was requested by name and cannot be used; the message gives the cause.
         UsageError: The options name several devices.
     """
     options = options or RuntimeOptions()
@@ -75,6 +76,15 @@ def open_model(options: RuntimeOptions | None = None, *, sample: SampleType = "u
         return _open_on("cpu", options, sample)
 
 
+def read_spec(path: Path) -> ModelSpec:
+    """Return the spec stored in a model file.
+
+    Raises:
+        ModelError: It is not an ONNX file exported by lumen.
+    """
+    return _spec_of(make_session(path, "cpu", 1), path)
+
+
 def _open_on(device: str, options: RuntimeOptions, sample: SampleType) -> OnnxModel:
     path = _find_file(options, sample, device)
     model = _open_file(path, device, options.threads)
@@ -85,7 +95,7 @@ def _open_on(device: str, options: RuntimeOptions, sample: SampleType) -> OnnxMo
 
 
 def _find_file(options: RuntimeOptions, sample: SampleType, device: str) -> Path:
-    """Return the file of the asked precision: half precision is for 8-bit pictures, and by itself for GPUs alone."""
+    """Return the file for the precision: half precision is for 8-bit pictures, and `auto` uses it on GPUs only."""
     path = find_model(options.model, sample)
     if sample != "uint8":
         return path
@@ -93,7 +103,7 @@ def _find_file(options: RuntimeOptions, sample: SampleType, device: str) -> Path
         return half_of(path) if device != "cpu" and half_of(path).is_file() else path
     wanted = full_of(path) if options.precision == "fp32" else half_of(path)
     if not wanted.is_file() and not Path(options.model).is_file():
-        raise ModelError(f"the bundled model {options.model} comes in fp32 alone; use --precision auto or fp32")
+        raise ModelError(f"the bundled model {options.model} exists in fp32 only; use --precision auto or fp32")
     if not wanted.is_file():
         raise ModelError(
             f"--precision {options.precision} needs {wanted.name} beside {path}; "
@@ -105,7 +115,7 @@ def _find_file(options: RuntimeOptions, sample: SampleType, device: str) -> Path
 def _open_file(path: Path, device: str, threads: int) -> OnnxModel:
     connect = partial(make_session, path, device, threads)
     session = connect()
-    spec = spec_of(session, path)
+    spec = _spec_of(session, path)
     guarded = any(output.name == "finite" for output in session.get_outputs())
     in_full = None
     if spec.precision == "fp16" and full_of(path) != path and full_of(path).is_file():
@@ -116,5 +126,13 @@ def _open_file(path: Path, device: str, threads: int) -> OnnxModel:
 def _open_in_full(path: Path, device: str, threads: int, half: ModelSpec) -> OnnxModel:
     model = _open_file(path, device, threads)
     if model.spec.weights_sha256 != half.weights_sha256 or model.spec.precision != "fp32":
-        raise ModelError(f"{path} is not the fp32 form of {half_of(path).name}; export both again, or name it alone")
+        raise ModelError(f"{path} is not the fp32 version of {half_of(path).name}; export both again")
     return model
+
+
+def _spec_of(session: Any, path: Path) -> ModelSpec:
+    """Return the spec in a session's model file; `ModelError` names the file."""
+    try:
+        return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error

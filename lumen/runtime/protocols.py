@@ -1,4 +1,4 @@
-"""What the main path needs from a model, as protocols: the one seam between lumen and onnxruntime."""
+"""Protocols of a model: the only interface between the main path and onnxruntime."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ Floats = NDArray[np.float32]
 
 
 class Model(Protocol):
-    """A model ready to run; one thread at a time."""
+    """A model that is ready to run, in one thread at a time."""
 
     @property
     def spec(self) -> ModelSpec:
-        """Facts about the model."""
+        """Spec of the model."""
 
     @property
     def device(self) -> str:
-        """`cpu` or `cuda:N`: where it really runs."""
+        """`cpu` or `cuda:N`: the device where it really runs."""
 
     @property
     def budget_bytes(self) -> int:
         """Memory one inference may take."""
 
     window_limit_px: int | None
-    """Largest window side that memory has proved to allow; None while it was never short."""
+    """Largest window side after memory was short; None if it never was."""
 
     def run(self, tiles: Pixels, thumbnails: Floats, ev: Floats) -> Pixels:
-        """Enhance tiles [N, H, W, 3] as `lumen.spec` says.
+        """Enhance tiles [N, H, W, 3], see `lumen.spec`.
 
         Raises:
             OutOfMemoryError: Memory was short.
-            NotFiniteError: The result is NaN or infinity.
+            NotFiniteError: The result is NaN or infinite.
         """
 
     def brightness(self, thumbnail: Floats, ev: float = 0.0) -> float:
-        """Return the mean sRGB level in [0, 1] the output aims at for a thumbnail [h, w, 3]."""
+        """Return the target mean sRGB level in [0, 1] of the output, for a thumbnail [h, w, 3]."""
 
     def release(self) -> None:
-        """Give the memory of the session back; the next run makes a new one."""
+        """Free the memory of the session; the next run makes a new one."""
 
 
 class Models(Protocol):
-    """The 8-bit and the 16-bit twin of one model."""
+    """The 8-bit and 16-bit pair of one model."""
 
     def for_sample(self, sample: SampleType) -> Model:
-        """Return the twin for a sample type, opened on first use; safe to call from several threads."""
+        """Return the model for a sample type, opened on first use; thread-safe."""

@@ -1,4 +1,4 @@
-"""A model over onnxruntime: opened on the device that was asked for, checked, and run."""
+"""Sessions of onnxruntime that really run on the requested device."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from lumen.errors import DeviceError, ModelError, UnavailableError
-from lumen.runtime.devices import cuda_device_count, usable_cores, why_no_cuda
-from lumen.spec import ModelSpec
+from lumen.runtime.devices import cuda_device_count, device_index, usable_cores, why_no_cuda
 
 log = logging.getLogger(__name__)
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
-
-T = TypeVar("T")
 
 
 class Session(Protocol):
@@ -32,20 +29,11 @@ class Session(Protocol):
         """Run the graph."""
 
 
-def read_spec(path: Path) -> ModelSpec:
-    """Return the facts stored in a model file.
-
-    Raises:
-        ModelError: It is not an ONNX file made by lumen.
-    """
-    return spec_of(make_session(path, "cpu", 1), path)
-
-
 def choose_device(asked: str) -> str:
-    """Return `cpu` or `cuda:N` to try for `auto`, `cpu`, `cuda` or `cuda:N`.
+    """Return the device to try, `cpu` or `cuda:N`, for `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        DeviceError: CUDA was asked for by name, and there is no such device or no CUDA build of onnxruntime.
+        DeviceError: CUDA was requested by name, and there is no such device or no CUDA build of onnxruntime.
     """
     if asked == "cpu":
         return asked
@@ -60,18 +48,18 @@ def choose_device(asked: str) -> str:
 
 
 def make_session(path: Path, device: str, threads: int) -> Any:
-    """Make a session that really runs on `device`, or raise `DeviceError` or `ModelError`."""
+    """Return a session that really runs on `device`, or raise `DeviceError` or `ModelError`."""
     ort = load_onnxruntime()
-    # Level 4 silences the C++ lines about missing libraries, which lumen says in its own words.
+    # Level 4 silences the C++ messages about missing libraries; lumen reports them itself.
     ort.set_default_logger_severity(2 if log.isEnabledFor(logging.DEBUG) else 4)
     providers: list[Any] = [CPU]
     if device != "cpu":
         _preload(ort)
-        # TF32 would round fp32 to 11 bits without a word, and 16-bit pictures with it.
+        # TF32 would silently round fp32, and so 16-bit pictures, to 11 bits.
         facts = {"device_id": device_index(device), "cudnn_conv_algo_search": "HEURISTIC", "use_tf32": 0}
         providers = [(CUDA, facts), CPU]
     try:
-        # Without fallback: it would print to stdout, hide the cause and run on in silence.
+        # Without fallback, which would print to stdout, hide the cause and continue silently.
         session = ort.InferenceSession(
             str(path), _session_options(ort, threads), providers=providers, enable_fallback=0
         )
@@ -86,8 +74,8 @@ def make_session(path: Path, device: str, threads: int) -> Any:
 
 @cache
 def _preload(ort: Any) -> None:
-    """Load the CUDA libraries, once: what is printed meanwhile by other threads would be lost."""
-    with contextlib.redirect_stdout(io.StringIO()) as said:  # it prints, and stdout carries results only
+    """Load the CUDA libraries, once, because output of other threads is lost meanwhile."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:  # it prints, but stdout carries results only
         ort.preload_dlls()
     log.debug("%s", said.getvalue().strip() or "CUDA libraries loaded")
 
@@ -95,44 +83,31 @@ def _preload(ort: Any) -> None:
 def _session_options(ort: Any, threads: int) -> Any:
     options = ort.SessionOptions()
     options.enable_mem_pattern = False  # halves the working memory at no cost in time
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # be kind where cores are shared
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning wastes shared cores
     options.inter_op_num_threads = 1
     usable = usable_cores()
-    # Left to itself onnxruntime counts the machine's cores, also those this process may not use.
+    # By default onnxruntime counts all cores of the machine, even those this process may not use.
     options.intra_op_num_threads = threads or (usable if usable < (os.cpu_count() or 1) else 0)
     return options
 
 
-def spec_of(session: Any, path: Path) -> ModelSpec:
-    """Return the facts that a session's model file holds; `ModelError` names the file."""
-    try:
-        return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map)
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
-
-
 def load_onnxruntime() -> Any:
-    """Import onnxruntime when it is needed, not before; `UnavailableError` where it cannot be loaded."""
+    """Import onnxruntime on first use; `UnavailableError` if it cannot be loaded."""
     try:
         import onnxruntime
     except ImportError as error:
-        raise UnavailableError(f"onnxruntime cannot be loaded ({error}); `lumen doctor` says more") from error
+        raise UnavailableError(f"onnxruntime cannot be loaded ({error}); run `lumen doctor` for details") from error
     return onnxruntime
 
 
 def native_errors() -> tuple[type[Exception], ...]:
-    """Return the exception classes of onnxruntime, which have no common base of their own."""
+    """Return the exception classes of onnxruntime, which have no common base class."""
     from onnxruntime.capi import onnxruntime_pybind11_state as native
 
     found = [value for value in vars(native).values() if isinstance(value, type) and issubclass(value, Exception)]
     return (*found, ValueError, RuntimeError, MemoryError)
 
 
-def device_index(device: str) -> int:
-    """Return N of `cuda:N`, 0 where none is named."""
-    return int(device.partition(":")[2] or 0)
-
-
 def first_line(error: Exception) -> str:
-    """Return the first line of an error, which onnxruntime follows by many."""
+    """Return the first of the many lines of an onnxruntime error."""
     return str(error).strip().partition("\n")[0] or type(error).__name__

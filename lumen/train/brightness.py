@@ -1,4 +1,4 @@
-"""The second stage: fit the head that predicts the brightness of the wanted picture."""
+"""The second stage: fit the head that predicts how bright the restored picture should be."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lumen.models.context import BrightnessHead
 from lumen.train.data.sampler import Sampler
 from lumen.train.recipe.sections import BrightnessConfig
 
-BANK_ITERATION = 1 << 40  # samples of this stage never repeat those of the first
+BANK_ITERATION = 1 << 40  # far beyond the first stage, so that no sample is drawn in both
 WARMUP = 100
-HUBER_DELTA = 0.2  # log levels: a fifth of the brightness
+HUBER_DELTA = 0.2  # in log levels: about a fifth of the brightness
 
 
 def brightness_head(network: Network) -> BrightnessHead | None:
-    """Return the head that predicts the brightness, if this kind of network has one."""
+    """Return the network's head that predicts the brightness, or None if it has none."""
     head = getattr(network, "exposure", None)
     return head if isinstance(head, BrightnessHead) else None
 
 
 def thumbnail_bank(sampler: Sampler, config: BrightnessConfig) -> tuple[Tensor, Tensor]:
-    """Draw thumbnails float32 [samples, 3, t, t] in [0, 1], and the mean level [samples] of each wanted picture."""
+    """Draw thumbnails float32 [samples, 3, t, t] in [0, 1], and the mean level [samples] of each reference."""
     shares = replace(
         sampler.config,
         pairs=config.pairs,
@@ -53,14 +53,10 @@ def thumbnail_bank(sampler: Sampler, config: BrightnessConfig) -> tuple[Tensor, 
 def fit_brightness(head: BrightnessHead, sampler: Sampler, config: BrightnessConfig, seed: int) -> None:
     """Fit a head in place.
 
-    The loss is the Huber distance between predicted and true log gain: where most pictures of a kind are good already,
-    the prediction is no change.
+    The loss is the Huber distance between predicted and true log gain, so that the head learns to leave pictures alone
+    where most pictures like them are already well lit.
 
-    Args:
-        head: On any device; left in evaluation mode.
-        sampler: Where thumbnails come from; its shares are replaced by those of `config`.
-        config: Values of this stage.
-        seed: Of dropout and of the order.
+    The head may be on any device, and is left in evaluation mode.
     """
     device = head.out.weight.device
     thumbnails, wanted = thumbnail_bank(sampler, config)

@@ -1,4 +1,4 @@
-"""In how many parts a batch has to be taken, measured with the network at hand."""
+"""How many parts a batch must be split into to fit the memory, measured with the network itself."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lumen.train.stepper import Stepper
 
 log = logging.getLogger(__name__)
 
-SHARE = 0.8  # of what is free: the rest is for what other programs take meanwhile
-TRIED = 2  # crops of the trial; a single one would show the fixed costs only
+SHARE = 0.8  # of the free memory; other programs may take some of the rest meanwhile
+TRIED = 2  # crops in the trial; one alone would mostly show fixed costs
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def parts_that_fit(crops: int, bytes_per_crop: float, free_bytes: float) -> int:
-    """Return the fewest equal parts of a number of crops that fit; one crop at a time where nothing would.
+    """Return the fewest equal parts that fit; one crop at a time if not even that fits.
 
     >>> parts_that_fit(16, 10.0, 100.0), parts_that_fit(16, 10.0, 1000.0), parts_that_fit(16, 10.0, 5.0)
     (2, 1, 16)
@@ -32,13 +32,8 @@ def parts_that_fit(crops: int, bytes_per_crop: float, free_bytes: float) -> int:
 def fit_batch(stepper: Stepper, crops: int, thumbnail_px: int) -> None:
     """Set `stepper.parts` so that a process's share of a batch fits the free memory of its device.
 
-    A gradient of two random crops is taken, and thrown away, to see what it costs. Weights, the optimiser's state and
-    the random numbers of the training stay as they are.
-
-    Args:
-        stepper: Of the training that is about to begin.
-        crops: This process's share of a batch.
-        thumbnail_px: Side of the thumbnails the network reads in training; 0 for none.
+    The gradient of two random crops is computed and thrown away, to measure its memory. Weights, optimiser state and
+    random numbers of the training do not change. Networks that read no thumbnails in training have `thumbnail_px` 0.
     """
     device = stepper.world.device
     tried = min(TRIED, crops)
@@ -46,23 +41,25 @@ def fit_batch(stepper: Stepper, crops: int, thumbnail_px: int) -> None:
     side, small = stepper.recipe.data.crop_px, thumbnail_px or 1
     low = torch.rand(tried, 3, side, side, generator=generator)
     batch = (low, 1 - low, torch.rand(tried, 3, small, small, generator=generator), torch.full((tried,), 0.5))
-    free = _free_bytes(device)
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_ram_bytes()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         stepper.network.train()
         peak = peak_bytes(device, lambda: torch.autograd.backward(stepper.loss(batch)))
         stepper.optimizer.zero_grad()
     if peak is None:
-        log.warning("this system does not tell how much memory a step takes: batches are taken as the recipe says")
+        log.warning("cannot measure the memory of a step on this system; batches stay as in the recipe")
         return
     optimizer = 2 * sum(p.numel() * p.element_size() for p in stepper.trained)  # Adam keeps two values for each
     stepper.parts = parts_that_fit(crops, peak / tried, SHARE * free - optimizer)
-    log.info("a crop takes %.0f MB, %.1f GB are free: %d part(s)", peak / tried / 1e6, free / 1e9, stepper.parts)
+    log.info(
+        "a crop takes %.0f MB, %.1f GB are free: %d part(s) a batch", peak / tried / 1e6, free / 1e9, stepper.parts
+    )
 
 
 def peak_bytes(device: torch.device, work: Callable[[], object]) -> int | None:
-    """Do some work; return the most memory it held at a time beyond what was held before, or None if unknown.
+    """Run `work`; return the most bytes it needed on top of those in use before, or None if unknown.
 
-    On a GPU it is what torch allocated, elsewhere the resident memory of the process (Linux).
+    On a GPU this is what torch allocated, elsewhere the resident memory of the process (Linux only).
     """
     if device.type == "cuda":
         before = torch.cuda.memory_allocated(device)
@@ -70,7 +67,7 @@ def peak_bytes(device: torch.device, work: Callable[[], object]) -> int | None:
         work()
         return torch.cuda.max_memory_allocated(device) - before
     try:
-        _RESET.write_text("5", encoding="ascii")  # the peak begins anew
+        _RESET.write_text("5", encoding="ascii")  # resets the peak
         before = _resident("VmRSS")
         work()
         return max(0, _resident("VmHWM") - before)
@@ -84,9 +81,3 @@ def _resident(name: str) -> int:
         if line.startswith(name + ":"):
             return int(line.split()[1]) * 1024
     raise LookupError(name)
-
-
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return free_ram_bytes()

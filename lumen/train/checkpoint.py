@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without running anything from the file."""
+"""Checkpoints: written completely or not at all, and read without running code from the file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lumen.files.atomic import write_atomically
 from lumen.models import Network, build_network
 
 FORMAT = 1
-# What torch raises on files that are not its own, found by feeding it such files.
+# What torch.load was seen to raise on files of other kinds.
 READ_FAULTS = (
     OSError,
     EOFError,
@@ -32,17 +32,17 @@ READ_FAULTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A training at some iteration.
+    """A training at some iteration, as it is stored.
 
     Attributes:
         iteration: Steps done.
         recipe: The effective recipe, as `Recipe.to_dict` gives it.
         weights: State dict of the network.
-        ema: State dict of the averaged network, the one that is validated and exported.
+        ema: State dict of the averaged network, which is validated and exported.
         optimizer: State dict of the optimiser; None in `best`.
         best: Best validation score so far.
-        facts: What the run knows of itself: validation scores, data, split, versions.
-        state: What else going on takes: rate on plateaus, scale of the loss. Empty in `best`, and in older files.
+        facts: About the run: validation scores, data, split, versions.
+        state: What else resuming needs: rate on plateaus, scale of the loss. Empty in `best`, and in older files.
     """
 
     iteration: int
@@ -63,17 +63,17 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Put a checkpoint in its place in one step; raises as `write_atomically` does."""
+    """Write a checkpoint atomically; raises what `write_atomically` raises."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **vars(checkpoint)}, buffer)
     write_atomically(path, buffer.getvalue())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint; tensors and plain values only, nothing is unpickled.
+    """Read a checkpoint: tensors and plain values only, nothing else is unpickled.
 
     Raises:
-        ModelError: The file is missing, damaged, or no checkpoint of lumen.
+        ModelError: The file is missing, damaged, or not a checkpoint of lumen.
     """
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""Several processes under `torchrun`, or one alone: the same calls serve both."""
+"""Several processes under `torchrun`, or a single one, behind the same calls."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lumen.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The place of this process among all.
+    """This process among all.
 
     Attributes:
-        rank: 0 is the one that writes and speaks.
+        rank: The process with rank 0 writes files and reports.
         size: Number of processes.
         device: Where this process computes.
     """
@@ -36,7 +36,7 @@ class World:
         """Return how many crops of a batch each process takes.
 
         Raises:
-            UsageError: They cannot be shared evenly.
+            UsageError: The crops cannot be shared evenly.
         """
         if batch % self.size:
             raise UsageError(f"expected data.batch={batch} to divide over {self.size} processes")
@@ -49,24 +49,22 @@ class World:
         return tensor
 
     def mean_gradients(self, parameters: Iterable[Tensor], stop: bool) -> bool:
-        """Average the gradients of all processes in one message; tell whether any process wants to stop."""
+        """Average the gradients of all processes in one message; return whether any process wants to stop."""
         if self.size == 1:
             return stop
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([g.reshape(-1) for g in gradients] + [gradients[0].new_tensor([float(stop)])])
         self.sum(flat)
-        offset = 0
-        for gradient in gradients:
-            gradient.copy_(flat[offset : offset + gradient.numel()].view_as(gradient) / self.size)
-            offset += gradient.numel()
+        means = torch.split(flat[:-1] / self.size, [gradient.numel() for gradient in gradients])
+        for gradient, mean in zip(gradients, means, strict=True):
+            gradient.copy_(mean.view_as(gradient))
         return bool(flat[-1] > 0)
 
 
 def join_world(device: str) -> World:
-    """Join the processes `torchrun` started; alone without it.
+    """Join the processes that `torchrun` started; without it, this process is alone.
 
-    Args:
-        device: `auto`, `cpu`, `cuda` or `cuda:N`; under torchrun each process takes the GPU of its local rank.
+    The device is `auto`, `cpu`, `cuda` or `cuda:N`; under torchrun each process takes the GPU of its local rank.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
@@ -81,6 +79,6 @@ def join_world(device: str) -> World:
 
 
 def leave_world(world: World) -> None:
-    """Leave the processes joined by `join_world`."""
+    """Leave what `join_world` joined."""
     if world.size > 1 and dist.is_initialized():
         dist.destroy_process_group()

@@ -30,18 +30,14 @@ from lumen.train.validate import overall_score, validate
 
 log = logging.getLogger(__name__)
 
-RETURNS = 3  # times a training that broke down begins again from its last checkpoint, each time at half the rate
+RETURNS = 3  # how often a training with NaN gradients goes back to its last checkpoint, each time at half the rate
 
 
 class Trainer:
     """One training run.
 
-    Args:
-        recipe: All values.
-        split: The pictures.
-        options: How the run is done, and its folder, which exists; other folders and the device are not read here.
-        world: This process among all.
-        on_event: Called in the leading process with `{"kind": "step" | "validation" | "stage", ...}`.
+    The folder of the run must exist; other folders and the device in the options are not used here. `on_event` is
+    called in the leading process with `{"kind": "step" | "validation" | "stage", ...}`.
 
     Attributes:
         recipe: With epochs turned into iterations.
@@ -72,12 +68,7 @@ class Trainer:
         self._stopped = 0
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint.
-
-        Raises:
-            ModelError: The file is no checkpoint.
-            UsageError: It holds another network, or no optimiser state.
-        """
+        """Resume from a checkpoint; raises what `TrainState.resume` raises."""
         self.state.resume(path)
         if self.world.leads:
             self.records.truncate(self.state.iteration)
@@ -85,17 +76,13 @@ class Trainer:
     def begin_from(self, source: str | Path) -> None:
         """Start a new training from trained weights: fine-tuning, or a wider network.
 
-        Args:
-            source: A checkpoint, of which the averaged weights are taken; an exported model's file; or the name of a
-                bundled model.
-
-        Raises:
-            ModelError: There is no such model, or its file is damaged.
-            UsageError: It holds a network of other blocks, or one whose widths do not divide this one's.
+        The source is as in `read_start`; raises what `TrainState.begin_from` raises.
         """
         start = self.state.begin_from(source)
         if start.held_out_joined and self.split.val_pairs:
-            log.warning("%s has seen the held-out pictures: their scores will be too good; take validated.pt", source)
+            log.warning(
+                "%s was trained on the held-out pictures: their scores will be too high; use validated.pt", source
+            )
         if seen := start.trained_on(self.split.val_pairs):
             log.warning("%s was trained on held-out pictures: %s", source, name_some(seen))
 
@@ -106,7 +93,7 @@ class Trainer:
             0, or the number of the signal that ended the training; the last state is saved in either case.
 
         Raises:
-            TrainingError: The gradients are no numbers any more, even at lower rates.
+            TrainingError: The gradients are NaN or infinite, even at lower rates.
         """
         self._prepare()
         with closing(self.records), stop_requests() as stop:
@@ -117,25 +104,28 @@ class Trainer:
             return stop() or self._stopped
 
     def _prepare(self) -> None:
-        """Set up what changes no result: memory, compilation, and where the pictures lie."""
+        """Set up what does not change the result: memory, compilation, and where the pictures are kept."""
         self.state.network.checkpoint_activations(self.options.recompute)
         if self.options.resident:
             self.batches.keep_resident()
-        if self.options.fit_memory:  # in what the pictures leave
+        if self.options.fit_memory:  # in the memory that the pictures leave free
             fit_batch(self.state.stepper, len(self.batches.places), self.state.thumbnail_px)
         if self.options.compile:
             self.state.network.compile()
 
     def _take_steps(self, stop: Callable[[], int]) -> bool:
-        """Take the steps that are left, or those until a signal; False where the training broke down instead."""
+        """Take the remaining steps, or those until a signal; return False if the gradients stay NaN or infinite."""
         state, every, last = self.state, self.recipe.validation.every, self.recipe.optimizer.iterations
         with closing(self.batches.ahead(state.iteration, self.options.workers)) as batches:
             start = time.perf_counter()
             for batch in batches:
                 step = state.step(batch, bool(stop()))
                 self._report_step(step.loss, time.perf_counter() - start)
-                if not step.taken and self._breaks_down():
-                    return False
+                if not step.taken:
+                    if self.world.leads and not state.stepper.scaler.is_enabled():
+                        log.warning("iteration %d: NaN or infinite gradients, the step is skipped", state.iteration)
+                    if state.stepper.broken:
+                        return False
                 if self._is_scored(state.iteration):
                     self._validate()
                 elif state.iteration % every == 0 or state.iteration == last:
@@ -148,7 +138,7 @@ class Trainer:
         return True
 
     def _report_step(self, loss: float, seconds: float) -> None:
-        """Tell of a step, and write it down."""
+        """Report a step, and record it."""
         if self.world.leads:
             state, speed = self.state, self.recipe.data.batch / seconds
             rate = float(state.stepper.optimizer.param_groups[0]["lr"])
@@ -157,39 +147,33 @@ class Trainer:
             self.on_event({"kind": "step", "of": self.recipe.optimizer.iterations, "epoch": epoch, **step})
             self.records.step(step)
 
-    def _breaks_down(self) -> bool:
-        """Tell of a step that was left out; whether there were too many in a row."""
-        if self.world.leads and not self.state.stepper.scaler.is_enabled():
-            log.warning("iteration %d: the gradient is no number; the step is left out", self.state.iteration)
-        return self.state.stepper.broken
-
     def _go_back(self) -> None:
-        """Begin again from the last checkpoint, more slowly.
+        """Go back to the last checkpoint, at half the rate.
 
         Raises:
-            TrainingError: There is none, or it did not help before.
+            TrainingError: There is none, or going back did not help.
         """
         state, last = self.state, self.options.run / "last.pt"
         returns, factor = state.returns + 1, state.rate.factor / 2
         if returns > RETURNS or not last.exists():
             raise TrainingError(
-                f"the gradients are no numbers any more at iteration {state.iteration}; the last sound state is in "
-                f"{last if last.exists() else 'no checkpoint yet'}; lower optimizer.rate, or take --amp off"
+                f"NaN or infinite gradients at iteration {state.iteration}; the last good state is in "
+                f"{last if last.exists() else 'no checkpoint yet'}; lower optimizer.rate, or use --amp off"
             )
         self.resume(last)
         state.returns, state.rate.factor, state.stepper.skipped = returns, factor, 0
         self.save("last.pt", with_optimizer=True)
         if self.world.leads:
-            log.warning("going on from iteration %d at %g of the rate", state.iteration, factor)
+            log.warning("resuming from iteration %d at %g times the learning rate", state.iteration, factor)
 
     def _is_scored(self, iteration: int) -> bool:
-        """Whether the weights are scored: on the beat and at the end, as long as the held-out pictures are unseen."""
+        """Return whether to validate now: every so often and at the end, until the held-out pictures join."""
         if iteration > self.recipe.joining:
             return False
         return iteration % self.recipe.validation.every == 0 or iteration == self.recipe.joining
 
     def _validate(self) -> None:
-        """Score the averaged weights, and write `last.pt`, and `best.pt` if they are."""
+        """Score the averaged weights; write `last.pt`, and `best.pt` if the score is the best so far."""
         state = self.state
         metrics = validate(state.ema, self.split.val_pairs, self.split.val_photos, self.world)
         score = overall_score(metrics)
@@ -197,7 +181,7 @@ class Trainer:
         if not self.world.leads:
             return
         if lowered:
-            log.info("no better score for a while: the rate is now %g of the recipe's", state.rate.factor)
+            log.info("the score has stopped rising: the learning rate is now %g times the recipe's", state.rate.factor)
         self._record(metrics, best=score > state.best)
         if score > state.best:
             state.best = score
@@ -209,22 +193,22 @@ class Trainer:
         self.save("last.pt", with_optimizer=True)
 
     def _record(self, metrics: Mapping[str, float], *, best: bool) -> None:
-        """Keep the scores of a validation, and tell them."""
+        """Store the scores of a validation, and report them."""
         self.state.facts["validation"] = dict(metrics)
         self.records.validation(self.state.iteration, metrics)
         self.on_event({"kind": "validation", "iteration": self.state.iteration, "best": best, **metrics})
 
     def _score_alone(self) -> None:
-        """Score the averaged weights in this process, and keep the scores."""
+        """Score the averaged weights in this process alone, and store the scores."""
         alone = World(device=self.world.device)
         self._record(validate(self.state.ema, self.split.val_pairs, self.split.val_photos, alone), best=True)
 
     def _finish(self) -> None:
-        """Write `best.pt` as it is released: with a fitted brightness head.
+        """Write the final `best.pt`, with a fitted brightness head.
 
-        Where the held-out pictures joined, it holds the last weights, and the scores of the moment before, whose
-        weights are in `validated.pt`. A run that went on from another folder's checkpoint and found nothing better
-        takes its present weights.
+        If the held-out pictures joined, it holds the last weights, and the scores from just before they joined; the
+        weights of that time are in `validated.pt`. A run that resumed from another folder's checkpoint and found
+        nothing better takes its current weights.
         """
         if not self.world.leads:
             return
@@ -246,7 +230,7 @@ class Trainer:
             self.save("best.pt", with_optimizer=False, iteration=iteration)
 
     def _fit_brightness(self, sampler: Sampler) -> None:
-        """Fit the averaged weights' brightness head, where there is one; in the leading process alone."""
+        """Fit the brightness head of the averaged network, if it has one; in the leading process alone."""
         head, config = brightness_head(self.state.ema), self.recipe.brightness
         if config.iterations and head is not None:
             self.on_event({"kind": "stage", "stage": "brightness", "of": config.iterations})

@@ -27,8 +27,8 @@ def charbonnier(prediction: Tensor, target: Tensor, epsilon: float = 1e-3) -> Te
 def rmse(prediction: Tensor, target: Tensor) -> Tensor:
     """Return the scalar mean over the pictures of the root of their mean squared error.
 
-    The root is taken picture by picture, so that a batch in parts or on several processes gives the same gradient. It
-    has none at 0: a millionth of a level keeps it finite there.
+    The root is taken per picture, so that a batch split into parts or over processes gives the same gradient. Its
+    gradient at 0 would be infinite; a millionth of a level keeps it finite.
     """
     squared = (prediction - target).square().mean(dim=(1, 2, 3))
     return torch.sqrt(squared + ROOT_FLOOR).mean()
@@ -36,7 +36,7 @@ def rmse(prediction: Tensor, target: Tensor) -> Tensor:
 
 @cache
 def gaussian_band(length: int) -> Tensor:
-    """Return float [length - 10, length]: as a matrix product the 11-tap window is far faster than as a convolution."""
+    """Return float [length - 10, length]: the 11-tap window as a matrix, far faster than as a convolution."""
     window = torch.exp(-torch.arange(-5, 6).square() / (2 * 1.5**2))
     band = torch.zeros(length - 10, length)
     for row in range(length - 10):
@@ -83,7 +83,7 @@ def clipping_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def restoration_loss(prediction: Tensor, target: Tensor, config: LossConfig) -> Tensor:
-    """Return the weighted sum of the terms, a scalar: the mean over the pictures of what each one gives."""
+    """Return the weighted sum of the terms, a scalar: the mean over the pictures."""
     terms: list[Tensor] = []
     if config.charbonnier:
         terms.append(config.charbonnier * charbonnier(prediction, target, config.epsilon))

@@ -1,4 +1,4 @@
-"""How a training is run: what belongs to the machine and changes no result, unlike a recipe."""
+"""How a training is run: folders, and settings of the machine. What a training learns is set by its recipe."""
 
 from __future__ import annotations
 
@@ -11,27 +11,16 @@ from lumen.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """Options of one run.
+    """Options of one run, as `lumen train --help` describes them.
 
     Attributes:
-        data: Folders of pairs.
-        photos: Folders of well-lit photographs.
-        weights: How often pairs of each folder of `data`, and photographs of each of `photos`, are drawn; alike where
-            empty.
-        val: Folder of pairs to validate on; None holds out scenes of `data`.
-        run: Folder of the run.
+        run: Folder of the run, `--out`.
+        photos: Folders of well-lit photographs, `--synthetic`.
+        weights: How often pairs of each folder of `data`, and photographs of each of `photos`, are drawn; empty draws
+            all alike.
         resume: `auto` (the run's `last.pt` if there is one), a checkpoint's path, or None for a new run.
-        init: A checkpoint, an exported model's file, or a bundled model's name, whose weights a new run starts from; a
-            run that is resumed has its own.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        threads: CPU threads of this process; 0 leaves torch's choice.
-        workers: Processes that draw batches ahead; 0 draws them in a thread.
-        resident: Keep the pictures in the device's memory, and cut crops there.
-        fit_memory: Take each batch in as few parts as the memory allows.
-        recompute: Keep few activations, and compute the rest again in the backward pass.
-        compile: Let torch compile the network.
-        tensorboard: Also write TensorBoard's event files.
-        check_pairs: Look for misaligned pairs and shared scenes first.
+        init: A checkpoint, an ONNX file or the name of a bundled model; ignored when a run is resumed.
+        fit_memory: `--batch auto`: take each batch in as few parts as the memory allows.
     """
 
     run: Path
@@ -53,7 +42,5 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         if self.resident and self.workers:
-            raise UsageError(
-                "expected --resident or --workers, got both: resident pictures need no processes that draw"
-            )
+            raise UsageError("expected --resident or --workers, got both: resident pictures need no worker processes")
         RuntimeOptions(device=self.device, threads=self.threads).require_one_device()

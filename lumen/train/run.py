@@ -21,27 +21,23 @@ from lumen.train.recipe.recipe import Recipe
 
 
 def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping[str, Any]], None]) -> int:
-    """Train by a recipe.
-
-    Args:
-        recipe: All values.
-        options: Folders, device, and how the run is done.
-        on_event: Receives progress in the leading process.
+    """Train by a recipe; `on_event` receives progress in the leading process.
 
     Returns:
         0, or the number of the signal that ended the training.
 
     Raises:
-        UsageError: No data is named, or the run's folder holds a training and `resume` is not given.
-        DeviceError: CUDA is asked for and not there.
+        UsageError: No data is given, or the run's folder already holds a training and `resume` is not given.
+        DeviceError: CUDA is requested and not available.
         DataError: There is nothing to train on.
-        TrainingError: The training broke down.
+        TrainingError: The gradients stayed NaN or infinite.
+        OutputError: The run's folder cannot be written.
     """
     if not (options.data or options.photos):
         raise UsageError("expected --data DIR, --synthetic DIR or both")
     last = options.run / "last.pt"
     if options.resume is None and last.exists():
-        raise UsageError(f"{options.run} holds a training already; go on with --resume auto, or name another --out")
+        raise UsageError(f"{options.run} already holds a training; use --resume auto to continue, or another --out")
     if options.device.startswith("cuda") and not torch.cuda.is_available():
         raise DeviceError(f"--device {options.device}: torch {torch.__version__} sees no CUDA device; use --device cpu")
     if options.threads:
@@ -54,11 +50,13 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
         split = load_split(recipe, options)
         if world.leads and options.check_pairs:
             warn_of_misaligned([*split.train_pairs, *split.val_pairs])
-            if options.val:  # otherwise they were held out by scene
+            if options.val:  # without --val whole scenes are held out, so none can be shared
                 warn_of_shared_scenes(split.train_pairs, split.val_pairs)
         trainer = Trainer(recipe, split, options, world=world, on_event=on_event)
         if world.leads:
-            write_recipe(options.run, trainer.recipe)
+            recipe = trainer.recipe  # as TOML for `--recipe`, and as JSON for programs
+            write_atomically(options.run / "recipe.toml", recipe.to_toml().encode())
+            write_atomically(options.run / "recipe.json", (json.dumps(recipe.to_dict(), indent=2) + "\n").encode())
         if options.resume and (options.resume != "auto" or last.exists()):
             trainer.resume(last if options.resume == "auto" else Path(options.resume))
         elif options.init:
@@ -69,7 +67,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
 
 
 def load_split(recipe: Recipe, options: TrainOptions) -> Split:
-    """Read the pictures of the folders named, and hold some out.
+    """Read the pictures of all folders, and hold some of them out.
 
     Raises:
         DataError: A folder or a picture cannot be read, or nothing would be left to train on.
@@ -85,13 +83,3 @@ def load_split(recipe: Recipe, options: TrainOptions) -> Split:
         recipe,
         pairs(options.val) if options.val else None,
     )
-
-
-def write_recipe(run: Path, recipe: Recipe) -> None:
-    """Write the effective recipe into the run's folder: as TOML for `--recipe`, and as JSON for programs.
-
-    Raises:
-        OutputError: The folder cannot be written.
-    """
-    write_atomically(run / "recipe.toml", recipe.to_toml().encode())
-    write_atomically(run / "recipe.json", (json.dumps(recipe.to_dict(), indent=2) + "\n").encode())

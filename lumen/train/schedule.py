@@ -1,16 +1,15 @@
-"""The learning rate: by the recipe's schedule, and less on a plateau or after a training that broke down."""
+"""The learning rate: the recipe's schedule, lowered on a plateau or after NaN gradients."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lumen.train.recipe.sections import OptimizerConfig
 
 
 def learning_rate(config: OptimizerConfig, iteration: int) -> float:
-    """Linear warm-up and a constant; with the cosine schedule half a cosine down to `final_rate` at the end."""
+    """Return the scheduled rate: linear warm-up, a constant, and for `cosine` half a cosine down to `final_rate`."""
     if iteration < config.warmup:
         return config.rate * (iteration + 1) / config.warmup
     start = max(config.warmup, int(config.hold * config.iterations))
@@ -24,12 +23,12 @@ def learning_rate(config: OptimizerConfig, iteration: int) -> float:
 class RateControl:
     """The rate of a training: the schedule's, times a factor.
 
-    The factor goes down when scores stop rising, or when the training broke down.
+    The factor goes down when scores stop rising, or when the gradients became NaN. Checkpoints store the attributes.
 
     Attributes:
         factor: Multiplies the rate of the schedule.
-        best: Best score seen.
-        waited: Validations since then.
+        best: Best score so far.
+        waited: Validations since the best score.
     """
 
     factor: float = 1.0
@@ -42,7 +41,7 @@ class RateControl:
         return max(rate, min(config.final_rate, config.rate)) if config.schedule == "plateau" else rate
 
     def observe(self, score: float, config: OptimizerConfig) -> bool:
-        """Take the score of a validation; tell whether the rate has just been lowered."""
+        """Record the score of a validation; return whether the rate was lowered."""
         if config.schedule != "plateau":
             return False
         self.waited = 0 if score > self.best else self.waited + 1
@@ -51,12 +50,3 @@ class RateControl:
             return False
         self.factor, self.waited = self.factor * config.plateau_factor, 0
         return True
-
-    def state(self) -> dict[str, float]:
-        """Return what a checkpoint keeps."""
-        return dict(vars(self))
-
-    def restore(self, state: Mapping[str, float]) -> None:
-        """Take what a checkpoint kept."""
-        self.factor = float(state["factor"])
-        self.best, self.waited = float(state["best"]), int(state["waited"])

@@ -1,4 +1,4 @@
-"""What a training changes step by step and a checkpoint keeps: weights, their average, optimiser, rate and counters."""
+"""The state of a training, as checkpoints store it: weights, their average, optimiser, rate and counters."""
 
 from __future__ import annotations
 
@@ -23,11 +23,7 @@ from lumen.train.stepper import Stepper, StepResult
 
 
 class TrainState:
-    """A training at some iteration.
-
-    Args:
-        recipe: All values, epochs turned into iterations.
-        world: This process among all.
+    """A training at some iteration, by a recipe with its epochs turned into iterations.
 
     Attributes:
         network: The one that is trained.
@@ -36,8 +32,8 @@ class TrainState:
         rate: The learning rate.
         iteration: Steps done.
         best: Best score of a validation so far.
-        returns: How often the training went back to a checkpoint.
-        facts: What checkpoints tell of the run, plain values.
+        returns: How often the training went back to its last checkpoint.
+        facts: What checkpoints say about the run, plain values.
     """
 
     def __init__(self, recipe: Recipe, world: World) -> None:
@@ -53,36 +49,22 @@ class TrainState:
 
     @property
     def thumbnail_px(self) -> int:
-        """Side of the thumbnails that are read in training; 0 where none are."""
+        """Side of the thumbnails the network reads in training; 0 if it reads none."""
         return self.network.thumbnail_px if self.network.predicts_brightness else 0
 
     def step(self, batch: Sequence[Tensor], stop: bool) -> StepResult:
-        """Take one optimiser step, and move the averaged weights.
-
-        Args:
-            batch: low and high [n, 3, c, c], thumbnails [n, 3, t, t] and brightness [n] of this process's share.
-            stop: Whether this process wants to stop.
-        """
+        """Take one optimiser step, see `Stepper.step`, and move the averaged weights."""
         result = self.stepper.step(batch, self.rate.at(self.recipe.optimizer, self.iteration), stop)
         if result.taken:
-            self._average()
+            decay = min(self.recipe.optimizer.ema, (1 + self.iteration) / (10 + self.iteration))  # faster at first
+            with torch.no_grad():
+                torch._foreach_lerp_(list(self.ema.parameters()), list(self.network.parameters()), 1 - decay)
         self.iteration += 1
         return result
 
-    @torch.no_grad()
-    def _average(self) -> None:
-        """Move the averaged weights towards the present ones; faster at first, when they are still far off."""
-        decay = min(self.recipe.optimizer.ema, (1 + self.iteration) / (10 + self.iteration))
-        torch._foreach_lerp_(list(self.ema.parameters()), list(self.network.parameters()), 1 - decay)
-
     def checkpoint(self, *, with_optimizer: bool, iteration: int | None = None) -> Checkpoint:
-        """Return what a file keeps.
-
-        Args:
-            with_optimizer: Whether training can go on from it.
-            iteration: Of the weights, where it is not the present one.
-        """
-        state = {"stepper": self.stepper.state(), "pace": self.rate.state(), "returns": self.returns}
+        """Return the state as a checkpoint: with the optimiser's state to resume from, or without to be exported."""
+        state = {"stepper": self.stepper.state(), "pace": dict(vars(self.rate)), "returns": self.returns}
         return Checkpoint(
             iteration=self.iteration if iteration is None else iteration,
             recipe=self.recipe.to_dict(),
@@ -95,17 +77,17 @@ class TrainState:
         )
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint.
+        """Resume from a checkpoint.
 
         Raises:
-            ModelError: The file is no checkpoint.
+            ModelError: The file is not a checkpoint.
             UsageError: It holds another network, or no optimiser state.
         """
         checkpoint = load_checkpoint(path)
         if checkpoint.optimizer is None:
             raise UsageError(f"expected a checkpoint with optimiser state (last.pt), got {path}")
         if from_dict(checkpoint.recipe).network != self.recipe.network:
-            raise UsageError(f"{path} holds another network than recipe {self.recipe.name!r}; use its own recipe")
+            raise UsageError(f"{path} holds a different network than recipe {self.recipe.name!r}; use its own recipe")
         self.network.load_state_dict(dict(checkpoint.weights))
         self.ema.load_state_dict(dict(checkpoint.ema))
         self.stepper.optimizer.load_state_dict(dict(checkpoint.optimizer))
@@ -113,7 +95,7 @@ class TrainState:
         self.facts["validation"] = dict(checkpoint.facts.get("validation", {}))
         if checkpoint.state:
             self.stepper.restore(checkpoint.state["stepper"])
-            self.rate.restore(checkpoint.state["pace"])
+            self.rate = RateControl(**checkpoint.state["pace"])
             self.returns = int(checkpoint.state["returns"])
 
     def begin_from(self, source: str | Path) -> Start:
@@ -121,13 +103,13 @@ class TrainState:
 
         Raises:
             ModelError: There is no such model, or its file is damaged.
-            UsageError: It holds a network of other blocks, or one whose widths do not divide this one's.
+            UsageError: Its network has other blocks, or widths that do not divide this one's.
         """
         start = read_start(str(source))
         try:
             weights = widened(start.filled(self.network), self.network, self.recipe.seed)
         except ValueError as error:
-            raise UsageError(f"{source} holds another network than recipe {self.recipe.name!r}: {error}") from error
+            raise UsageError(f"{source} holds a different network than recipe {self.recipe.name!r}: {error}") from error
         self.network.load_state_dict(weights)
         self.ema.load_state_dict(weights)
         return start

@@ -1,4 +1,4 @@
-"""One optimiser step: forward, backward, the mean over all processes, and the update unless it would do harm."""
+"""One optimiser step: forward, backward, the mean over all processes, and the update if all gradients are finite."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from lumen.train.recipe.sections import OptimizerConfig
 log = logging.getLogger(__name__)
 
 AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-SKIPPED_LIMIT = 10  # steps in a row that are no numbers: it will not get better by itself
-SCALED_SKIPPED_LIMIT = 40  # with a scaled loss the first ones only find the scale: 2**16 halves 16 times to 1
+SKIPPED_LIMIT = 10  # skipped steps in a row; after that many a training does not recover by itself
+SCALED_SKIPPED_LIMIT = 40  # fp16 skips its first steps, up to 16 of them, until it has found the scale of the loss
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """What one step gave.
+    """The result of one step.
 
     Attributes:
         loss: Of this process's share of the batch.
         stopping: Whether any process wants to stop.
-        taken: Whether the weights were changed; not where the gradient is no number.
+        taken: Whether the weights were changed; False for NaN or infinite gradients.
     """
 
     loss: float
@@ -40,16 +40,11 @@ class StepResult:
 
 
 class Stepper:
-    """Trains a network step by step.
-
-    Args:
-        network: On the world's device.
-        recipe: Loss and optimiser.
-        world: This process among all.
+    """Trains a network, which is on the world's device, step by step.
 
     Attributes:
-        parts: Into how many parts this process's share of a batch is cut; doubled where memory runs out.
-        skipped: Steps in a row that were not taken.
+        parts: Parts in which this process takes its share of a batch; doubled when memory runs out.
+        skipped: Steps skipped in a row.
     """
 
     def __init__(self, network: Network, recipe: Recipe, world: World) -> None:
@@ -62,16 +57,13 @@ class Stepper:
 
     @property
     def broken(self) -> bool:
-        """Whether so many steps in a row were no numbers that going on is of no use."""
+        """Whether too many steps in a row were skipped."""
         return self.skipped >= (SCALED_SKIPPED_LIMIT if self.scaler.is_enabled() else SKIPPED_LIMIT)
 
     def step(self, batch: Sequence[Tensor], rate: float, stop: bool) -> StepResult:
-        """Take one step.
+        """Take one step at a learning rate; `stop` tells that this process wants to stop.
 
-        Args:
-            batch: low and high [n, 3, c, c], thumbnails [n, 3, t, t] and brightness [n] of this process's share.
-            rate: Learning rate.
-            stop: Whether this process wants to stop.
+        The batch is this process's share: low and high [n, 3, c, c], thumbnails [n, 3, t, t] and brightness [n].
         """
         config = self.recipe.optimizer
         for group in self.optimizer.param_groups:
@@ -83,13 +75,13 @@ class Stepper:
         norm = nn.utils.clip_grad_norm_(self.trained, config.clip_norm or math.inf)
         taken = bool(torch.isfinite(norm))
         self.skipped = 0 if taken else self.skipped + 1
-        if taken or self.scaler.is_enabled():  # the scaler leaves out by itself what is no number, and learns from it
+        if taken or self.scaler.is_enabled():  # the scaler skips infinite gradients itself, and lowers its scale
             self.scaler.step(self.optimizer)
             self.scaler.update()
         return StepResult(loss=loss, stopping=stopping, taken=taken)
 
     def _gradient(self, batch: Sequence[Tensor]) -> float:
-        """Fill the gradients with those of this process's share; return its loss."""
+        """Compute the gradients of this process's share, in more parts if memory runs out; return its loss."""
         while True:
             try:
                 return self._gradient_in_parts(batch)
@@ -97,7 +89,7 @@ class Stepper:
                 if self.parts >= len(batch[0]):
                     raise
                 self.parts = min(2 * self.parts, len(batch[0]))
-                log.warning("out of memory: from now on a batch is taken in %d parts", self.parts)
+                log.warning("out of memory: each batch is now split into %d parts", self.parts)
                 self.optimizer.zero_grad()
                 torch.cuda.empty_cache()
 
@@ -120,11 +112,11 @@ class Stepper:
         return restoration_loss(output.float(), high, self.recipe.loss)
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps beside the optimiser's state."""
+        """Return what a checkpoint stores beside the optimiser's state."""
         return {"harmful": self.skipped, "scaler": dict(self.scaler.state_dict())}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take what a checkpoint kept; a scale where the training that goes on has one."""
+        """Restore what a checkpoint stored; the loss scale only if this training uses one."""
         self.skipped = int(state["harmful"])
         if state["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(dict(state["scaler"]))
@@ -133,13 +125,8 @@ class Stepper:
 def make_optimizer(parameters: Sequence[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
     """Return Adam or AdamW over the parameters; weights decay, biases do not."""
     kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
-    groups = parameter_groups(parameters, config.weight_decay)
-    return kind(groups, betas=(config.beta1, config.beta2), eps=config.epsilon)
-
-
-def parameter_groups(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """Group parameters: weights decay, biases do not."""
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    return kind(groups, betas=(config.beta1, config.beta2), eps=config.epsilon)

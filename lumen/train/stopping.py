@@ -1,4 +1,4 @@
-"""Signals to stop a training: the first is remembered until a step is done, the second ends it at once."""
+"""Signals that stop a training: the first one after the current step, the second one at once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], int]]:
-    """Catch SIGINT and SIGTERM while training; the result tells the last one caught, or 0.
+    """Catch SIGINT and SIGTERM; the yielded function returns the number of the caught one, or 0.
 
-    A second one is not caught any more and ends the training at once, with its last checkpoint as it is.
+    A second signal is not caught: it ends the training at once, and the last checkpoint stays as it is.
     """
     caught = [0]
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Scores on held-out pictures: 8-bit results, the same metrics as `lumen eval`."""
+"""Scores on held-out pictures: 8-bit results, with the metrics of `lumen eval`."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from lumen.train.distributed import World
 
 PAIR_METRICS = ("psnr", "psnr_gt_mean", "psnr_given", "ssim_given")
 PHOTO_METRICS = ("photo_psnr", "photo_psnr_own")
-PLAIN_PAIR_METRICS = ("psnr", "psnr_gt_mean", "ssim")  # of networks that are told no brightness
+PLAIN_PAIR_METRICS = ("psnr", "psnr_gt_mean", "ssim")  # of networks that predict no brightness
 PLAIN_PHOTO_METRICS = ("photo_psnr",)
-HIGHEST_DB = 60.0  # of a photograph that comes out equal
+HIGHEST_DB = 60.0  # the score of a photograph that comes out unchanged
 
 
 @torch.no_grad()
 def enhance_whole(network: Network, low: NDArray[np.uint8], brightness: float | None) -> NDArray[np.uint8]:
-    """Run a network on a whole picture, mirrored at its edges as the runtime does.
+    """Run a network on a whole picture, mirrored at its edges as the runtime mirrors it.
 
     Args:
         network: In evaluation mode.
         low: uint8 [H, W, 3].
         brightness: Mean sRGB level in (0, 1) to reach; None takes the network's own prediction. Networks that predict
-            none run over the picture as it is.
+            no brightness ignore it.
 
     Returns:
         uint8 [H, W, 3].
@@ -61,7 +61,7 @@ def enhance_whole(network: Network, low: NDArray[np.uint8], brightness: float | 
 
 
 def validate(network: Network, pairs: Sequence[Example], photos: Sequence[Example], world: World) -> dict[str, float]:
-    """Score a network; the pictures are shared out over the processes.
+    """Score a network; each process scores its share of the pictures.
 
     Returns:
         Means over the pictures: `psnr` (automatic), `psnr_gt_mean` (automatic, scaled to the reference's mean),
@@ -73,29 +73,21 @@ def validate(network: Network, pairs: Sequence[Example], photos: Sequence[Exampl
     plain = not network.predicts_brightness
     of_pairs = PLAIN_PAIR_METRICS if plain else PAIR_METRICS
     of_photos = PLAIN_PHOTO_METRICS if plain else PHOTO_METRICS
-    totals = dict.fromkeys((*of_pairs, *of_photos), 0.0)
-    for example in pairs[world.rank :: world.size]:
-        _add(totals, _score_pair(network, example))
-    for example in photos[world.rank :: world.size]:
-        _add(totals, _score_photo(network, example))
-    summed = world.sum(torch.tensor(list(totals.values()), dtype=torch.float64)).tolist()
-    counts = [len(pairs)] * len(of_pairs) + [len(photos)] * len(of_photos)
-    return {name: total / n for name, total, n in zip(totals, summed, counts, strict=True) if n}
+    scores = [_score_pair(network, example) for example in pairs[world.rank :: world.size]]
+    scores += [_score_photo(network, example) for example in photos[world.rank :: world.size]]
+    counts = dict.fromkeys(of_pairs, len(pairs)) | dict.fromkeys(of_photos, len(photos))
+    totals = torch.tensor([sum(s.get(name, 0.0) for s in scores) for name in counts], dtype=torch.float64)
+    return {name: total / n for (name, n), total in zip(counts.items(), world.sum(totals).tolist(), strict=True) if n}
 
 
 def overall_score(metrics: Mapping[str, float]) -> float:
-    """Return the one number that `best.pt` has the highest of, from the means that `validate` gives.
+    """Return the number by which `best.pt` is chosen, from the means that `validate` returns.
 
-    PSNR given the brightness, and a tenth of how well good photographs are left alone. Networks that predict no
-    brightness are scored by plain PSNR.
+    It is the PSNR at the reference's brightness, plus a tenth of the PSNR of well-lit photographs, which should come
+    out unchanged. For networks that predict no brightness it is the plain PSNR instead of the first.
     """
     given = metrics.get("psnr_given", metrics.get("psnr", 0.0))
     return given + 0.1 * min(45.0, metrics.get("photo_psnr_own", metrics.get("photo_psnr", 0.0)))
-
-
-def _add(totals: dict[str, float], scores: Mapping[str, float]) -> None:
-    for name, score in scores.items():
-        totals[name] += score
 
 
 def _score_pair(network: Network, example: Example) -> dict[str, float]:
@@ -114,7 +106,7 @@ def _score_pair(network: Network, example: Example) -> dict[str, float]:
 
 
 def _score_photo(network: Network, example: Example) -> dict[str, float]:
-    """PSNR is cut off, so that a photograph that comes out equal does not make the mean infinite."""
+    """Score a photograph; PSNR has a limit, so that an unchanged one does not make the mean infinite."""
     automatic = enhance_whole(network, example.low, None)
     scores = {"photo_psnr": min(HIGHEST_DB, psnr(automatic, example.high, data_range=255))}
     if not network.predicts_brightness:

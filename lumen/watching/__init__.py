@@ -1,33 +1,34 @@
-"""Watching a folder for months: nothing lost, nothing twice, nothing half.
+"""Watching a folder for months: no file is lost, enhanced twice, or left half-written.
 
-What the event libraries deliver is not enough: events are lost when a process is paused, new folders are seen too late,
-renames come in many shapes, threads die in silence. So **the scan is the truth, and events only shorten the wait.**
+Events alone are not enough: they are lost while a process is paused, new folders are watched too late, renames are
+reported in many forms, and threads die silently. So **the scan is the truth, and events only shorten the wait.**
 
-A file goes through these states; `settling` lives in memory, all others in the ledger::
+A file goes through these states; `settling` is kept in memory, all others in the ledger::
 
-               another version                          truncated, or a fault that may pass
-              +--------------+                              +--------------- retry <--+
-              v              |                              v                         |
-    seen -> settling --------+-- stood still --> ready -> working --------------------+
-                                                            |
-                                                            +--> done | failed | unsupported
+               another version                     truncated, or a fault that may pass
+              +--------------+                         +--------------- retry <--+
+              v              |                         v                         |
+    seen -> settling --------+-- unchanged --> ready -> working -----------------+
+                                                           |
+                                                           +--> done | failed | unsupported
 
-What must hold:
+Invariants:
 
-1.  Every version (path, size, time, inode) of a file that stood still ends as exactly one of done, failed,
-    unsupported (or skipped, where the backlog was not wanted). One that is replaced or removed before its turn leaves
-    the ledger, with a line in the log.
-2.  No part of a result ever stands under a final name.
+1.  Every settled version (path, size, time, inode) of a file ends as exactly one of done, failed, unsupported (or
+    skipped, if the backlog was not wanted). A version that is replaced or removed before it is processed leaves the
+    ledger, with a line in the log.
+2.  A partial result never has a final name.
 3.  Inputs are untouched unless `--on-success` or `--failed-dir` asks, and then only after the result is on the disk.
-4.  Everything is scanned at the start, every `--rescan`, and after an overflow, an error or a change of a folder. What
-    hears the events only takes notes, and cannot raise.
-5.  A file has its turn when size and time have stood still for `--settle`, at the start too, and is accepted when it
-    decodes whole. One that does not is tried again, later and later, until `--incomplete-timeout`.
-6.  Queues and memory are bounded, whatever the number of files: what waits, waits in the ledger.
-7.  Dead observers, folders they do not see and a folder that was replaced are found out, and watching begins anew.
-8.  Faults of the surroundings (disk full, read-only, mount gone) pause the work. They never make a file failed.
-9.  One watcher, or other run, per output folder.
-10. What was done stands in an SQLite ledger in `.lumen/` of the output folder, and survives `kill -9`.
+4.  Everything is scanned at the start, every `--rescan`, and after an overflow, an error or a change of a folder. Event
+    handlers only leave hints, and cannot raise.
+5.  A file is processed when its size and time have been unchanged for `--settle`, at the start too, and accepted if it
+    decodes completely. Otherwise it is tried again at growing intervals until `--incomplete-timeout`.
+6.  Queues and memory are bounded, however many files there are: files wait in the ledger.
+7.  Dead observers, folders they do not see and a replaced folder are detected, and watching starts again.
+8.  Disk and mount problems (disk full, read-only, mount gone) pause the work. They never make a file failed.
+9.  There is one watcher, or other run, per output folder.
+10. What was done is recorded in an SQLite ledger in `.lumen/` of the output folder, and survives `kill -9`.
 
-Nothing here knows of models: `Watcher.files` yields settled files, whoever takes them tells what became of each.
+`Service` runs it all. `Watcher` knows nothing of models: `Watcher.files` yields settled files, and is told what became
+of each.
 """

@@ -1,4 +1,4 @@
-"""The time, as the watcher sees it: tests bring their own."""
+"""The clocks of a watcher; tests replace them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Both clocks of the system; tests have their own."""
+    """A monotonic clock and a wall clock."""
 
     def monotonic(self) -> float:
-        """Return seconds that never jump, for lengths of time."""
+        """Return seconds that never jump, for durations."""
 
     def time(self) -> float:
-        """Return seconds since 1970, for what must outlive the process."""
+        """Return seconds since 1970, for times that are stored."""
 
 
 class SystemClock:
-    """The real clocks."""
+    """The clocks of the system."""
 
     def monotonic(self) -> float:
-        """Return seconds since some moment."""
+        """Return seconds since an arbitrary moment."""
         return time.monotonic()
 
     def time(self) -> float:

@@ -1,4 +1,4 @@
-"""Decides what became of every file that left the worker, and keeps what the surroundings do not let it finish."""
+"""Records what became of every file that left the worker, and keeps results while the disk cannot take them."""
 
 from __future__ import annotations
 
@@ -17,48 +17,41 @@ from lumen.errors import (
     UnsupportedError,
     reason_of,
 )
-from lumen.watching.clock import Clock
-from lumen.watching.events import Teller
-from lumen.watching.ledger.ledger import Final
+from lumen.stages import LeftError
+from lumen.watching.context import WatchContext
+from lumen.watching.ledger.ledger import FileOutcome, FinalStatus
 from lumen.watching.ledger.schema import DamagedLedgerError
-from lumen.watching.output import OutputHealth
-from lumen.watching.retire import Retirement
+from lumen.watching.output import HeldOutput
+from lumen.watching.retire import Retirement, is_to_retire
 from lumen.watching.watcher import Watcher
-from lumen.watching.worker import ChangedError, Ending, KnownError, LeftError, LostModelsError, Work, Worker
+from lumen.watching.worker import ChangedError, Ending, KnownError, LostModelsError, Work, Worker
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 2.0  # between two looks at the output folder
+LOOK_S = 2.0  # between two checks of the output folder
 FIRST_MEND_S, LONGEST_MEND_S = 1.0, 10.0
-LONGEST_RELAPSE_S = 300.0  # when work can go on, and cannot again at once, time after time
+LONGEST_RELAPSE_S = 300.0  # longest pause when work resumes and fails again at once, repeatedly
 
 
 class Endings:
-    """Brings ends into the ledger. For the thread of the watcher."""
+    """Writes endings to the ledger. For the thread of the watcher."""
 
-    def __init__(
-        self,
-        watcher: Watcher,
-        worker: Worker,
-        output: OutputHealth,
-        retirement: Retirement,
-        tell: Teller,
-        clock: Clock,
-    ) -> None:
-        """Take who works on the files, and where they end."""
+    def __init__(self, context: WatchContext, watcher: Watcher, worker: Worker, output: HeldOutput) -> None:
+        """Take the parts that files come from and go to."""
         self.held: list[Work] = []  # results that could not be written
-        self._unsettled: deque[Ending] = deque()  # ends that the ledger could not take
+        self._unrecorded: deque[Ending] = deque()  # endings that the ledger could not take yet
         self._watcher = watcher
         self._worker = worker
         self._output = output
-        self._retirement = retirement
-        self._tell = tell
-        self._clock = clock
+        self._retirement = Retirement(context)
+        self._options = context.options
+        self._emit = context.events.emit
+        self._clock = context.clock
         self._next_look = self._next_mend = self._paused_at = float("-inf")
         self._mend_s = self._relapse_s = FIRST_MEND_S
 
     def turn(self) -> None:
-        """Take what has ended, and look after the output and the inputs that are to be moved.
+        """Record what has ended, retire inputs, and check the output folder.
 
         Raises:
             DamagedLedgerError: The ledger cannot be used any more.
@@ -68,28 +61,28 @@ class Endings:
         if "output" not in self._watcher.paused:
             try:
                 if self._retirement.work():
-                    self._watcher.hints.ring()
+                    self._watcher.hints.wake()
             except DamagedLedgerError:
                 raise
             except OutputError as error:
                 self._pause(error)
-        self._look_around()
+        self._check_output()
 
     def take(self, endings: Iterable[Ending]) -> None:
-        """Bring ends into the ledger; those that it cannot take now are kept for the next time."""
-        self._unsettled.extend(endings)
-        while self._unsettled:
-            ending = self._unsettled.popleft()
+        """Write endings to the ledger; those that it cannot take now are kept for the next time."""
+        self._unrecorded.extend(endings)
+        while self._unrecorded:
+            ending = self._unrecorded.popleft()
             try:
-                self._settle(*ending)
+                self._record(*ending)
             except DamagedLedgerError:
                 raise
             except OutputError as error:
-                self._unsettled.appendleft(ending)
+                self._unrecorded.appendleft(ending)
                 self._pause(error)
                 return
 
-    def _settle(self, work: Work, error: Exception | None) -> None:
+    def _record(self, work: Work, error: Exception | None) -> None:
         settled = work.settled
         if error is None:
             self._done(work)
@@ -115,12 +108,12 @@ class Endings:
         waited = max(0.0, self._clock.time() - settled.first_seen - work.seconds)
         facts = {"seconds": round(work.seconds, 3), "waited_s": round(waited, 3), "megapixels": work.megapixels}
         together = {"together": work.together} if work.together > 1 else {}
-        self._tell("done", path=settled.relative, **facts, **together)
+        self._emit("done", path=settled.relative, **facts, **together)
         for warning in work.warnings:
-            self._tell("note", "warning", path=settled.relative, message=warning)
+            self._emit("note", "warning", path=settled.relative, message=warning)
 
     def _fault(self, work: Work, error: Exception) -> None:
-        """Tell faults that may pass from those that stay."""
+        """Try again after a fault that may pass; fail the file after one that will not, or after the last attempt."""
         log.debug("%s failed", work.settled.path, exc_info=error)
         reason = reason_of(error)
         if isinstance(error, UnsupportedError | MissingExtraError):
@@ -131,23 +124,27 @@ class Endings:
         if stays or not self._watcher.try_again(work.settled, reason, is_incomplete=is_incomplete):
             self._fail(work, "failed", reason)
 
-    def _fail(self, work: Work, status: Final, reason: str) -> None:
+    def _fail(self, work: Work, status: FinalStatus, reason: str) -> None:
         self._finish(work, status, reason)
-        self._tell(status, "error", path=work.settled.relative, attempts=work.settled.attempts + 1, reason=reason)
+        self._emit(status, "error", path=work.settled.relative, attempts=work.settled.attempts + 1, reason=reason)
 
-    def _finish(self, work: Work, status: Final, reason: str = "") -> None:
+    def _finish(self, work: Work, status: FinalStatus, reason: str = "") -> None:
         self._watcher.finish(
-            work.settled,
-            status,
-            reason=reason,
-            seconds=work.seconds,
-            megapixels=work.megapixels,
-            digest=work.digest or None,
-            retire=self._retirement.wants(status),
+            FileOutcome(
+                key=work.settled.key,
+                status=status,
+                finished_at=self._clock.time(),
+                attempts=work.settled.attempts + 1,
+                reason=reason,
+                seconds=work.seconds,
+                megapixels=work.megapixels,
+                digest=work.digest or None,
+                is_to_retire=is_to_retire(status, self._options),
+            )
         )
 
     def _hold(self, work: Work, error: OutputError) -> None:
-        """Keep a result until it can be written; where only its own place is bad, it comes again later."""
+        """Keep a result until it can be written; if only its own path is the problem, defer the file instead."""
         if isinstance(error, DiskFullError) or self._is_output_faulty():
             self.held.append(work)
             self._pause(error)
@@ -170,8 +167,8 @@ class Endings:
             self._next_mend = now + self._relapse_s
         self._watcher.pause("output", str(error))
 
-    def _look_around(self) -> None:
-        """Pause where the disk is short or the folder has gone, and go on when all is well again."""
+    def _check_output(self) -> None:
+        """Pause if the disk is short of space or the folder has gone; resume when the problem is solved."""
         now = self._clock.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_S
@@ -185,7 +182,7 @@ class Endings:
             self._mend(now)
 
     def _mend(self, now: float) -> None:
-        """Try once more what could not be written, and go on when nothing of it is left."""
+        """Retry what could not be written; resume when nothing of it is left."""
         self._mend_s = min(2 * self._mend_s, LONGEST_MEND_S)
         self._next_mend = now + self._mend_s
         try:
@@ -200,11 +197,11 @@ class Endings:
             self._worker.write_again(work)
         self.take(())
         if held or self._worker.is_writing:
-            self._next_mend = now + FIRST_MEND_S  # to look how they fared
-        elif not self._unsettled:
+            self._next_mend = now + FIRST_MEND_S  # to see whether they were written
+        elif not self._unrecorded:
             self._watcher.resume("output")
 
 
 def _is_of_the_system(error: Exception) -> bool:
-    """Tell an error of the file system from those that decoders give the same type."""
+    """Tell whether an error comes from the file system; decoders raise the same type without an error number."""
     return isinstance(error, OSError) and error.errno is not None

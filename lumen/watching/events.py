@@ -1,4 +1,4 @@
-"""What happens, as events with a name and facts: one line each for people, one object each for programs."""
+"""Events with a name and facts: shown as one line to people, as one object to programs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Level = Literal["debug", "info", "warning", "error"]
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened.
+    """One event.
 
     Attributes:
-        name: Which kind of event, of a small set: `done`, `failed`, `paused`, ...
-        level: How much it matters.
-        facts: What there is to say about it; JSON values.
+        name: One of a small set: `done`, `failed`, `paused`, ...
+        level: How important it is.
+        facts: Details, as JSON values.
     """
 
     name: str
@@ -27,23 +27,23 @@ class Event:
     facts: Mapping[str, Any]
 
 
-Listener = Callable[[Event], None]
+EventListener = Callable[[Event], None]
 
 
-class Teller:
-    """Hands events to a listener whose faults must not stop the watcher."""
+class Events:
+    """Passes events to a listener, whose errors must not stop the watcher."""
 
-    def __init__(self, listener: Listener) -> None:
-        """Take who listens."""
+    def __init__(self, listener: EventListener) -> None:
+        """Take the listener."""
         self._listener = listener
         self._has_failed = False
 
-    def __call__(self, name: str, level: Level = "info", /, **facts: Any) -> None:
-        """Tell what happened."""
+    def emit(self, name: str, level: Level = "info", /, **facts: Any) -> None:
+        """Pass an event to the listener."""
         try:
             self._listener(Event(name=name, level=level, facts=facts))
             self._has_failed = False
         except Exception as error:  # noqa: BLE001
-            # Said once: a log on a full disk would fail with every line.
-            log.log(logging.DEBUG if self._has_failed else logging.ERROR, "events cannot be told: %s", error)
+            # Logged once: a log on a full disk would fail with every line.
+            log.log(logging.DEBUG if self._has_failed else logging.ERROR, "cannot pass on events: %s", error)
             self._has_failed = True

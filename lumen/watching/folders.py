@@ -1,4 +1,4 @@
-"""Which folders may lie where: nothing may be overwritten, and no result may become an input."""
+"""Where folders may lie: nothing may be overwritten, and no result may become an input."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from lumen.text import printable
 
 
 def default_output(folder: Path) -> Path:
-    """Return the folder for results where none is named: beside the watched one."""
+    """Return the default folder for results, beside the watched one."""
     there = folder.absolute()
     return there.with_name(f"{there.name or 'root'}-enhanced")
 
 
-def check_layout(folder: Path, options: WatchOptions) -> None:
-    """Refuse folders that would overwrite each other's files; those for output may lie inside the watched one.
+def check_folders(folder: Path, options: WatchOptions) -> None:
+    """Refuse folders that would overwrite each other's files; output folders may lie inside the watched one.
 
     Raises:
-        UsageError: They do, or there is no folder to watch.
+        UsageError: They would, or there is no folder to watch.
     """
     if not is_folder(folder):
-        raise UsageError(f"expected a folder to watch, got {printable(folder)}, which is none")
+        raise UsageError(f"expected a folder to watch, got {printable(folder)}, which is not a folder")
     watched = real_path(folder)
     others = {"the output folder": options.output, "the folder of move": options.archive}
     others["--failed-dir"] = options.failed_dir
     places = {name: real_path(path) for name, path in others.items() if path is not None}
     for name, place in places.items():
         if watched.is_relative_to(place):
-            raise UsageError(f"expected {name} elsewhere, but {printable(folder)}, which is watched, is or lies in it")
+            raise UsageError(f"expected {name} elsewhere, but the watched folder {printable(folder)} is or lies in it")
     for name, place in places.items():
         for other, theirs in places.items():
             if name != other and place.is_relative_to(theirs):

@@ -1,4 +1,4 @@
-"""What becomes of an input retirement, where the operator asks: moved away, or removed. Never another file's loss."""
+"""Move or remove inputs safely: no other file is ever replaced or removed."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ LEAVING_SUFFIX = ".lumen-leaving"
 
 
 def seize(path: Path, is_meant: Callable[[Path], bool]) -> Path | None:
-    """Take a file's name away, so that no upload of that name can be what is removed, and return where it is now.
+    """Rename a file to a hidden name, so that a new upload under its name cannot be removed, and return its path.
 
-    It stands hidden beside its place until it is moved, removed, or given back. After an interruption the same call
+    It stays hidden beside its place until it is moved, removed, or given back. After an interruption the same call
     finds it there.
 
     Args:
         path: The file.
-        is_meant: Tells whether the file at a path is the one that is meant.
+        is_meant: Tells whether the file at a path is the right one.
 
     Returns:
-        None where another one stands there; that keeps its name.
+        None if another file is there, which keeps its name.
 
     Raises:
-        OSError: It cannot be renamed, or looked at.
+        OSError: It cannot be renamed or read.
     """
     hidden = hidden_place(path)
     if not os.path.lexists(hidden):
@@ -48,7 +48,7 @@ def seize(path: Path, is_meant: Callable[[Path], bool]) -> Path | None:
 
 
 def give_back(path: Path) -> None:
-    """Give a file that was seized its name again; where a newer one has it by now, that one stays.
+    """Give a seized file its name back; if a newer file has the name by now, that one stays.
 
     Raises:
         OSError: It cannot be renamed.
@@ -68,7 +68,7 @@ def give_back(path: Path) -> None:
 
 
 def hidden_place(path: Path) -> Path:
-    """Return where a seized file is; names may already be as long as the disk allows."""
+    """Return the path of a seized file; its name is short, as names may already be as long as the disk allows."""
     return path.with_name(f".{_digest(path.name)}{LEAVING_SUFFIX}")
 
 
@@ -77,12 +77,12 @@ def _digest(text: str) -> str:
 
 
 def move(path: Path, folder: Path, relative: str) -> Path:
-    """Move a file to its place below a folder, on another disk too, and return where it went.
+    """Move a file below a folder, on another disk too, and return its new path.
 
-    What is there is never replaced: a second `x.jpg` becomes `x~2.jpg`. After an interruption the same call goes on.
+    No file is ever replaced: a second `x.jpg` becomes `x~2.jpg`. After an interruption the same call continues.
 
     Raises:
-        OSError: It cannot be moved; it is where it was.
+        OSError: It cannot be moved, and is still where it was.
         OutputError: The folder cannot be made.
     """
     wanted = folder / relative
@@ -100,9 +100,9 @@ def move(path: Path, folder: Path, relative: str) -> Path:
 
 
 def _give_name(path: Path, place: Path, relative: str) -> None:
-    """Have a file, or a copy of it, stand at a place too; `FileExistsError` where something else does."""
+    """Give a file, or a copy of it, a second name; `FileExistsError` if another file has that name."""
     try:
-        os.link(path, place, follow_symlinks=False)  # unlike a rename it replaces nothing
+        os.link(path, place, follow_symlinks=False)  # unlike a rename, it replaces nothing
     except FileExistsError:
         raise
     except OSError:  # another disk, or one without hard links
@@ -112,15 +112,15 @@ def _give_name(path: Path, place: Path, relative: str) -> None:
 
 
 def _copy(path: Path, place: Path, relative: str) -> None:
-    """Copy a file with its times and mode; it has its name when it is whole and on the disk."""
-    # Always the same name: what a killed process left is written over.
+    """Copy a file with its times and mode; it gets its name when it is complete and on the disk."""
+    # Always the same name: the leftover of a killed process is overwritten.
     hidden = place.with_name(f".{_digest(relative)}{TEMP_SUFFIX}")
     try:
         with path.open("rb") as source, hidden.open("wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
             target.flush()
             os.fsync(target.fileno())
-        with suppress(OSError):  # disks of cameras and computers without modes, or times that others may set
+        with suppress(OSError):  # some disks have no modes, or do not let others set times
             shutil.copystat(path, hidden)
         hidden.replace(place)
     finally:
@@ -129,7 +129,7 @@ def _copy(path: Path, place: Path, relative: str) -> None:
 
 
 def _is_copy(path: Path, place: Path) -> bool:
-    """Tell whether an earlier call, that was interrupted, has brought the file there already."""
+    """Tell whether an earlier, interrupted call has already brought the file there."""
     try:
         first, second = path.stat(), place.lstat()
         if (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino):

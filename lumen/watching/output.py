@@ -1,4 +1,4 @@
-"""The output folder: held against other runs, with its ledger, and asked again and again whether it can be written."""
+"""The output folder of a watcher: its lock, its ledger, and whether it can be written."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from lumen.files.lock import lock_folder
 from lumen.watching.ledger.ledger import Ledger
 
 MIN_FREE_BYTES = 1 << 30
-MIN_FREE_SHARE = 0.1  # of a disk for which that would be too much
+MIN_FREE_SHARE = 0.1  # of a small disk
 PROBE_BYTES = 4096
-HYSTERESIS = 1.05  # so that work does not stop and go at the limit
+HYSTERESIS = 1.05  # so that work does not stop and start at the limit
 
 
-class OutputHealth:
-    """A `with` block during which the folder is held; `ledger` is open in it."""
+class HeldOutput:
+    """A `with` block that holds the folder and keeps its `ledger` open."""
 
     ledger: Ledger
 
     def __init__(self, folder: Path, min_free_bytes: int | None) -> None:
-        """Describe it; nothing is touched yet.
+        """Describe the folder; nothing is touched yet.
 
         Args:
-            folder: Made when missing.
+            folder: Made if it is missing.
             min_free_bytes: As in `lumen.config.WatchOptions`.
         """
         self.folder = folder
@@ -39,7 +39,7 @@ class OutputHealth:
         self._is_short = False
 
     def __enter__(self) -> Self:
-        """Hold the folder.
+        """Lock the folder and open its ledger.
 
         Raises:
             LockedError: Another run holds it.
@@ -65,14 +65,14 @@ class OutputHealth:
         self._lock.close()
 
     def clean(self) -> None:
-        """Let what was in work when a process ended wait again, and remove what it left half-written."""
-        # In this order: when it is killed in between, the next one still knows where to look.
+        """Remove temporary files of an interrupted process, and let the files that it worked on wait again."""
+        # In this order: after another interruption in between, the ledger still says where to look.
         for folder in {self.folder, *((self.folder / target).parent for target in self.ledger.begun())}:
             remove_leftovers(folder)
-        self.ledger.interrupted()
+        self.ledger.requeue_interrupted()
 
     def probe(self) -> None:
-        """Make sure that a file can be written.
+        """Check that a file can be written.
 
         Raises:
             OutputError: It cannot.
@@ -91,11 +91,11 @@ class OutputHealth:
                 path.unlink()
 
     def shortage(self) -> str | None:
-        """Return why the disk is too full, None where it is not."""
+        """Return why the disk is too full, None if it is not."""
         try:
             usage = shutil.disk_usage(self.folder)
         except OSError:
-            return None  # the writing will say why
+            return None  # writing a result reports why
         least = self._min_free_bytes
         if least is None:
             least = min(MIN_FREE_BYTES, int(usage.total * MIN_FREE_SHARE))
@@ -106,20 +106,20 @@ class OutputHealth:
         return f"{free} are free in {self.folder}, --min-free wants {wanted}"
 
     def is_other(self) -> bool:
-        """Tell whether the folder is not the one that is held: unmounted, or replaced."""
+        """Tell whether the folder is no longer the one that is held: it was unmounted or replaced."""
         return _identity(self.ledger.path) != self._identity
 
     def mend(self) -> None:
-        """Make sure that results and ledger can be written, and begin anew with both where the folder came back.
+        """Check that results and ledger can be written; reopen both if the folder has come back.
 
         Raises:
-            DamagedLedgerError: Another ledger stands there now.
+            DamagedLedgerError: Another ledger is there now.
             OutputError: They cannot be written.
         """
         if self.is_other():
             if _identity(self.ledger.path) is None:
                 raise OutputError(
-                    f"the output folder {self.folder} is not what it was: its ledger has gone; bring it back, or start "
+                    f"the output folder {self.folder} was replaced and its ledger has gone; bring it back, or start "
                     "lumen again"
                 )
             self._lock.close()

@@ -1,4 +1,4 @@
-"""Does with finished inputs what the operator wants: keeps, moves or removes them, once the ledger says it is due."""
+"""Keeps, moves or removes finished inputs, as the options ask, once the ledger says it is due."""
 
 from __future__ import annotations
 
@@ -6,39 +6,38 @@ from pathlib import Path, PurePath
 
 from lumen.config import WatchOptions
 from lumen.errors import LumenError
-from lumen.watching.clock import Clock
-from lumen.watching.events import Teller
-from lumen.watching.ledger.ledger import Ledger, Row
+from lumen.watching.context import WatchContext
+from lumen.watching.ledger.ledger import Row
 from lumen.watching.moving import give_back, move, seize
-from lumen.watching.observing.tree import Tree
 
 AT_ONCE = 100
-SLICE_S = 1.0  # another disk may be slow, and signals and results are waited for
+SLICE_S = 1.0  # another disk may be slow, and signals and results must be handled
 AGAIN_S = 60.0  # after some could not be moved or removed
 
 
-class Retirement:
-    """Works off the versions that the ledger marks as to be retired. A file that was replaced since is left alone."""
+def is_to_retire(status: str, options: WatchOptions) -> bool:
+    """Tell whether an input is moved or removed after it ended with this status."""
+    if status == "done":
+        return options.on_success != "keep"
+    return status in ("failed", "unsupported") and options.failed_dir is not None
 
-    def __init__(self, tree: Tree, ledger: Ledger, options: WatchOptions, tell: Teller, clock: Clock) -> None:
-        """Take what is wanted."""
-        self._tree = tree
-        self._ledger = ledger
-        self._options = options
-        self._tell = tell
-        self._clock = clock
+
+class Retirement:
+    """Moves or removes the files that the ledger marks as due. A file that was replaced since is left alone."""
+
+    def __init__(self, context: WatchContext) -> None:
+        """Take the options and the ledger."""
+        self._tree = context.tree
+        self._ledger = context.ledger
+        self._options = context.options
+        self._emit = context.events.emit
+        self._clock = context.clock
         self._after = 0
         self._failed = 0
         self._next = float("-inf")
 
-    def wants(self, status: str) -> bool:
-        """Tell whether anything is to be done with a file after this end."""
-        if status == "done":
-            return self._options.on_success != "keep"
-        return status in ("failed", "unsupported") and self._options.failed_dir is not None
-
     def work(self) -> bool:
-        """Do what is due, a part at a time; return whether more may be due.
+        """Retire some of the files that are due; return whether more may be due.
 
         Raises:
             OutputError: The ledger cannot be written.
@@ -52,27 +51,32 @@ class Retirement:
             retired += [row.key] if self._retire(row) else []
             if self._clock.monotonic() > until:
                 break
-        self._ledger.retired(retired)
+        self._ledger.mark_retired(retired)
         if len(rows) == AT_ONCE or (rows and self._after != rows[-1].key):
             return True
         if self._failed:
-            self._tell("retire", "warning", files=self._failed, message="inputs could not be moved or removed; later")
+            self._emit(
+                "retire",
+                "warning",
+                files=self._failed,
+                message="inputs could not be moved or removed; trying again later",
+            )
             self._next = self._clock.monotonic() + AGAIN_S
         self._after = self._failed = 0
         return False
 
     def _retire(self, row: Row) -> bool:
-        """Return whether nothing is left to do with a file."""
+        """Retire one file; return whether nothing is left to do with it."""
         path = self._tree.path(row.relative)
         try:
-            if not self.wants(row.status):
+            if not is_to_retire(row.status, self._options):
                 give_back(path)
                 return True
             seized = seize(path, lambda place: self._tree.look(self._beside(row, place)) == row.version)
             if seized is None:
                 if self._tree.is_same():
-                    return True  # it was removed, or a newer one has its place
-                self._failed += 1  # it is not gone, the folder is
+                    return True  # it was removed, or a newer file has its name
+                self._failed += 1  # the whole folder has gone, not this file
                 return False
             try:
                 self._act(row, seized)
@@ -80,7 +84,7 @@ class Retirement:
                 give_back(path)
                 raise
         except (OSError, LumenError) as error:
-            self._tell("retire", "debug", path=row.relative, reason=str(error))
+            self._emit("retire", "debug", path=row.relative, reason=str(error))
             self._failed += 1
             return False
         return True
@@ -93,6 +97,6 @@ class Retirement:
         folder = self._options.archive if row.status == "done" else self._options.failed_dir
         if folder is None:
             path.unlink()
-            self._tell("removed", "debug", path=row.relative)
+            self._emit("removed", "debug", path=row.relative)
         else:
-            self._tell("moved", "debug", path=row.relative, to=str(move(path, folder, row.relative)))
+            self._emit("moved", "debug", path=row.relative, to=str(move(path, folder, row.relative)))

@@ -1,4 +1,4 @@
-"""Looks for files: reads the notes, scans, and hands over to the ledger what has stood still."""
+"""Looks for files: follows hints, scans, and adds settled files to the ledger."""
 
 from __future__ import annotations
 
@@ -6,159 +6,146 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 
-from lumen.config import WatchOptions
-from lumen.watching.clock import Clock
-from lumen.watching.events import Teller
-from lumen.watching.ledger.ledger import Ledger
+from lumen.watching.context import WatchContext
 from lumen.watching.observing.hints import Hints
 from lumen.watching.observing.settling import Settling
 from lumen.watching.observing.supervisor import Supervisor
-from lumen.watching.observing.tree import Found, Tree
+from lumen.watching.observing.tree import SeenFile
 from lumen.watching.versions import Candidate, Version
 
-SLICE_S = 0.1  # of a scan at a time: results are taken in between
+SLICE_S = 0.1  # of a scan at a time: results are recorded in between
 SETTLED_AT_ONCE = 1000
 SKIPPED_AT_ONCE = 1000
 FOLDERS = 1000
-ECHO_S = 1.0  # a new folder is looked into twice: files may come before it is watched
+SECOND_LOOK_S = 1.0  # a new folder is scanned twice: files may arrive before it is watched
 OVERFLOW_LINE_S = 30.0
 UNREADABLE_LINE_S, UNREADABLE_LINES = 3600.0, 100
 
 
 class Scanner:
-    """Knows what is looked at, and when next. It keeps nothing about files that have settled."""
+    """Decides what is scanned, and when. It keeps nothing about files that have settled."""
 
-    def __init__(
-        self,
-        tree: Tree,
-        ledger: Ledger,
-        options: WatchOptions,
-        *,
-        hints: Hints,
-        supervisor: Supervisor,
-        tell: Teller,
-        clock: Clock,
-    ) -> None:
-        """Prepare; nothing is looked at yet."""
-        self.scans = 0  # of everything, that came to their end
-        self._tree = tree
-        self._ledger = ledger
-        self._options = options
+    def __init__(self, context: WatchContext, hints: Hints, supervisor: Supervisor) -> None:
+        """Prepare; nothing is scanned yet."""
+        self.scans = 0  # complete scans so far
+        self._tree = context.tree
+        self._ledger = context.ledger
+        self._options = context.options
+        self._emit = context.events.emit
+        self._clock = context.clock
         self._hints = hints
         self._supervisor = supervisor
-        self._tell = tell
-        self._clock = clock
-        self._settling = Settling(options.settle_s)
-        self._walk: Iterator[Found] | None = None
+        self._settling = Settling(context.options.settle_s)
+        self._walk: Iterator[SeenFile] | None = None
         self._is_full_walk = False
-        self._is_wanted = True
+        self._is_scan_wanted = True
         self._next_scan = 0.0
-        self._folders: set[str] = set()  # to look into now
-        self._echoes: dict[str, float] = {}  # to look into again, and when; the order is that of the times
+        self._folders: set[str] = set()  # to scan now
+        self._second_looks: dict[str, float] = {}  # to scan again, and when, in the order of the times
         self._inodes: set[int] = set()
-        self._unreadable: dict[str, float] = {}  # folders that cannot be listed, and when that was told
+        self._unreadable: dict[str, float] = {}  # folders that cannot be listed, and when that was reported
         self._overflow_told = float("-inf")
-        self._skips = options.skip_backlog
+        self._skips_backlog = context.options.skip_backlog
         self._skipped = 0
-        self._started_at = clock.time()
+        self._started_at = context.clock.time()
 
     @property
     def settling(self) -> int:
-        """How many files must still stand still."""
+        """How many files have yet to settle."""
         return len(self._settling)
 
     @property
     def has_seen_all(self) -> bool:
-        """Whether everything there was is in the ledger."""
-        waits = self._walk is not None or self._is_wanted or self._folders or self._echoes or self.settling
+        """Whether every file found so far is in the ledger."""
+        waits = self._walk is not None or self._is_scan_wanted or self._folders or self._second_looks or self.settling
         return self.scans > 0 and not waits
 
     def look(self) -> None:
-        """Read the notes, scan for a moment, and let files settle.
+        """Follow the hints, scan for a moment, and let files settle.
 
         Raises:
             OSError: The watched folder cannot be listed.
             OutputError: The ledger cannot be written.
         """
-        self.hear()
+        self.take_hints()
         self._scan()
         self._settle()
 
-    def hear(self, *, look: bool = True) -> None:
-        """Read the notes; without `look` they only become the wish to scan everything, later."""
-        notes = self._hints.take()
-        if notes.scan:
-            self._want_scan(notes.scan)
+    def take_hints(self, *, look: bool = True) -> None:
+        """Take the hints; without `look` they only request a full scan later."""
+        hints = self._hints.take()
+        if hints.scan:
+            self._on_scan_hint(hints.scan)
         if not look:
-            self._is_wanted |= bool(notes.files or notes.folders)
+            self._is_scan_wanted |= bool(hints.files or hints.folders)
             return
-        for path in notes.folders:
+        for path in hints.folders:
             relative = self._tree.relative(path)
             if relative is not None and self._tree.wants_folder(relative):
-                self._note_folder(relative)
-        for path in notes.files:
+                self._add_folder(relative)
+        for path in hints.files:
             relative = self._tree.relative(path)
             if relative and self._tree.wants(relative):
                 with suppress(OSError):  # the next scan looks again
-                    self.see(relative, self._tree.look(relative), told=True)
+                    self.see(relative, self._tree.look(relative), hinted=True)
 
-    def see(self, relative: str, version: Version | None, *, told: bool = False) -> None:
-        """Take in what a file is now.
+    def see(self, relative: str, version: Version | None, *, hinted: bool = False) -> None:
+        """Take note of what a file is now.
 
         Args:
             relative: Its path below the watched folder.
-            version: What it is; None when it is not there.
-            told: An event told of it: it came or changed after the start.
+            version: What it is; None if it does not exist.
+            hinted: An event named it: it arrived or changed after the start.
         """
         if version is None:
             self._settling.drop(relative)
             return
         if relative not in self._settling:
             status = self._ledger.status_of(relative, version)
-            if status == "skipped" and told and self._ledger.forget_skipped(relative, version, self._started_at):
-                status = None  # it came while the backlog was skipped
+            if status == "skipped" and hinted and self._ledger.forget_skipped(relative, version, self._started_at):
+                status = None  # it arrived while the backlog was skipped
             if status is not None:
                 return
         if not self._settling.see(relative, version, self._clock.monotonic(), self._clock.time()):
-            self._is_wanted = True
+            self._is_scan_wanted = True
 
-    def want_scan(self) -> None:
-        """Have everything looked at soon."""
-        self._is_wanted = True
+    def request_scan(self) -> None:
+        """Request a full scan."""
+        self._is_scan_wanted = True
 
-    def break_off(self) -> None:
-        """End the scan under way; another one is made later."""
+    def cancel_scan(self) -> None:
+        """Cancel the running scan; a full one follows later."""
         if self._walk is not None:
             self._walk.close()  # type: ignore[attr-defined]
-            self._walk, self._is_wanted = None, True
+            self._walk, self._is_scan_wanted = None, True
 
     def nap_s(self) -> float:
-        """Return after how many seconds there is something to look at, if nothing is told."""
+        """Return after how many seconds there is something to do if no hint arrives."""
         times = [self._settling.next_due()]
         if not self._settling.is_full:
-            if self._folders or self._walk is not None or self._is_wanted:
+            if self._folders or self._walk is not None or self._is_scan_wanted:
                 return 0.0
-            times += [self._next_scan, next(iter(self._echoes.values()), None)]
+            times += [self._next_scan, next(iter(self._second_looks.values()), None)]
         return max(0.0, min(time for time in times if time is not None) - self._clock.monotonic())
 
-    def _note_folder(self, relative: str) -> None:
-        if len(self._folders) >= FOLDERS or len(self._echoes) >= FOLDERS:
-            self._is_wanted = True
+    def _add_folder(self, relative: str) -> None:
+        if len(self._folders) >= FOLDERS or len(self._second_looks) >= FOLDERS:
+            self._is_scan_wanted = True
         else:
             self._folders.add(relative)
 
-    def _want_scan(self, reason: str) -> None:
-        self._is_wanted = True
+    def _on_scan_hint(self, reason: str) -> None:
+        self._is_scan_wanted = True
         if reason != "overflow":
-            self._tell("rescan", "debug", message=reason)
+            self._emit("rescan", "debug", message=reason)
             return
         now = self._clock.monotonic()
         if now > self._overflow_told + OVERFLOW_LINE_S:
-            self._tell("overflow", "warning", message="the system lost events; looking at everything instead")
+            self._emit("overflow", "warning", message="the system lost events; scanning everything instead")
         self._overflow_told = now
 
     def _scan(self) -> None:
-        """Look at files for a moment, or until too many of them have still to settle."""
+        """Scan for a moment, or until too many files have yet to settle."""
         now = self._clock.monotonic()
         if self._walk is None:
             self._begin_walk(now)
@@ -170,8 +157,8 @@ class Scanner:
             if found is None:
                 self._walk = None
                 break
-            if not self._skips or not self._is_full_walk:
-                self.see(found.relative, found.version, told=not self._is_full_walk)
+            if not self._skips_backlog or not self._is_full_walk:
+                self.see(found.relative, found.version, hinted=not self._is_full_walk)
             elif found.relative not in self._settling and not self._ledger.status_of(found.relative, found.version):
                 skipped[found.relative] = Candidate(version=found.version, since=now, first_seen=self._clock.time())
             if self._clock.monotonic() > now + SLICE_S:
@@ -183,18 +170,18 @@ class Scanner:
             self._end_scan()
 
     def _begin_walk(self, now: float) -> None:
-        """Choose what is looked at next: everything, a folder that was told of, or one once more."""
-        self._is_full_walk = self._is_wanted or now >= self._next_scan
+        """Choose what is scanned next: everything, a folder from a hint, or one for the second time."""
+        self._is_full_walk = self._is_scan_wanted or now >= self._next_scan
         if self._is_full_walk:
-            self._is_wanted, below = False, ""
+            self._is_scan_wanted, below = False, ""
             self._inodes = set()
         elif self._folders:
             below = self._folders.pop()
-            self._echoes.pop(below, None)
-            self._echoes[below] = now + ECHO_S
-        elif self._echoes and next(iter(self._echoes.values())) <= now:
-            below = next(iter(self._echoes))
-            del self._echoes[below]
+            self._second_looks.pop(below, None)
+            self._second_looks[below] = now + SECOND_LOOK_S
+        elif self._second_looks and next(iter(self._second_looks.values())) <= now:
+            below = next(iter(self._second_looks))
+            del self._second_looks[below]
         else:
             return
         self._walk = self._tree.walk(below, self._cannot_list, self._inodes.add)
@@ -204,13 +191,13 @@ class Scanner:
         self._next_scan = self._clock.monotonic() + self._options.rescan_s
         self._supervisor.scanned(self._inodes)
         self._inodes = set()
-        self._tell("scanned", "info" if self.scans == 1 else "debug", settling=len(self._settling))
-        if self._skips:
-            self._skips = False
-            self._tell("skipped", files=self._skipped, message="the backlog is left out")
+        self._emit("scanned", "info" if self.scans == 1 else "debug", settling=len(self._settling))
+        if self._skips_backlog:
+            self._skips_backlog = False
+            self._emit("skipped", files=self._skipped, message="the backlog is skipped")
 
     def _settle(self) -> None:
-        """Hand over to the ledger what has stood still."""
+        """Add the files that have settled to the ledger."""
         now, wall = self._clock.monotonic(), self._clock.time()
         ready: dict[str, Candidate] = {}
         for relative, candidate in list(islice(self._settling.due(now), SETTLED_AT_ONCE)):
@@ -231,13 +218,13 @@ class Scanner:
         replaced = self._ledger.add(ready)
         for relative in ready:
             self._settling.drop(relative)
-            self._tell("settled", "debug", path=relative)
+            self._emit("settled", "debug", path=relative)
         for relative in replaced:
-            self._tell("replaced", "debug", path=relative, message="a newer version takes its place")
+            self._emit("replaced", "debug", path=relative, message="a newer version takes its place")
 
     def _cannot_list(self, folder: str, error: OSError) -> None:
         now = self._clock.monotonic()
         self._unreadable = {name: told for name, told in self._unreadable.items() if told > now - UNREADABLE_LINE_S}
         if folder not in self._unreadable and len(self._unreadable) < UNREADABLE_LINES:
             self._unreadable[folder] = now
-            self._tell("unreadable", "warning", path=folder, reason=error.strerror or str(error))
+            self._emit("unreadable", "warning", path=folder, reason=error.strerror or str(error))

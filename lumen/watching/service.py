@@ -1,4 +1,4 @@
-"""The watching service: settled files in, results out, and retirement what the operator wants done with the inputs.
+"""The watching service: enhances settled files, then keeps, moves or removes the inputs.
 
 `Service.run` is one loop in one thread: it takes files from the watcher while the worker has room, and has the endings
 write down what became of each.
@@ -12,31 +12,31 @@ from pathlib import Path, PurePath
 
 from lumen.config import EnhanceOptions, WatchOptions
 from lumen.enhance.names import result_name
-from lumen.enhance.windows import window_px
+from lumen.enhance.tile_size import window_px
 from lumen.errors import Exit, OutputError, UnavailableError
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Models
-from lumen.watching.clock import Clock, SystemClock
+from lumen.stages import LeftError
+from lumen.watching.clock import SystemClock
+from lumen.watching.context import WatchContext
 from lumen.watching.endings import Endings
-from lumen.watching.events import Listener, Teller
-from lumen.watching.folders import check_layout
-from lumen.watching.observing.observer import Observe, observe
+from lumen.watching.events import EventListener, Events
+from lumen.watching.folders import check_folders
 from lumen.watching.observing.tree import Tree
-from lumen.watching.output import OutputHealth
-from lumen.watching.retire import Retirement
+from lumen.watching.output import HeldOutput
 from lumen.watching.watcher import Watcher
-from lumen.watching.worker import Ending, LeftError, Work, Worker
+from lumen.watching.worker import Ending, Work, Worker
 
-DRAIN_S = 16.0  # what is in work when the service is stopped may take so long; then pictures are left in the middle
-HURRY_S = 6.0
+DRAIN_S = 16.0  # for files in work when the service is stopped; after that they are aborted
+ABORT_S = 6.0
 TICK_S = 0.2
 
 
 class Service:
-    """Watches one folder until it is stopped, or once.
+    """Watches one folder until it is stopped, or processes it once.
 
     Attributes:
-        hangs: Whether threads are left that do not end; the process must not wait for them.
+        hangs: Whether threads are left that did not end; the process must not wait for them.
     """
 
     def __init__(
@@ -45,36 +45,30 @@ class Service:
         models: Sequence[Models],
         enhance: EnhanceOptions,
         options: WatchOptions,
-        listener: Listener,
-        *,
-        begin: Observe = observe,
-        clock: Clock | None = None,
+        listener: EventListener,
     ) -> None:
         """Prepare; nothing is touched yet.
 
         Args:
-            folder: What is watched.
-            models: Sets of models that each work on pictures of their own.
-            enhance: What is done to each picture.
+            folder: The folder to watch.
+            models: Sets of models that work side by side.
+            enhance: How each picture is enhanced.
             options: How it is watched, and where results go.
-            listener: Told what happens.
-            begin: Begins an observation.
-            clock: The clocks.
+            listener: Called with each event.
 
         Raises:
-            UsageError: The folder is not there, or others lie so that something would be overwritten.
+            UsageError: The folder does not exist, or the other folders lie so that files would be overwritten.
         """
-        check_layout(folder, options)
+        check_folders(folder, options)
         self.hangs = False
         self._models = models
         self._enhance = enhance
         self._options = options
-        self._tell = Teller(listener)
-        self._begin = begin
-        self._clock = clock or SystemClock()
+        self._events = Events(listener)
+        self._clock = SystemClock()
         own = [each for each in (options.output, options.archive, options.failed_dir) if each is not None]
         self._tree = Tree(folder, without=own, ignore=options.ignore)
-        self._output = OutputHealth(options.output, options.min_free_bytes)
+        self._output = HeldOutput(options.output, options.min_free_bytes)
         self._is_stopped = False
         self._watcher: Watcher | None = None
 
@@ -87,22 +81,31 @@ class Service:
         Raises:
             LockedError: Another run holds the output folder.
             OutputError: It cannot be written at the start, or with `oneshot` later; or the ledger is damaged.
-            UnavailableError: The model or the device cannot be used, or not any more.
-            UsageError: The asked window or memory is too small.
+            UnavailableError: The model or the device cannot be used, or stopped working.
+            UsageError: The requested window or memory is too small.
         """
         with self._output:
             self._output.clean()
-            # Before the first file: a model that is missing is not the file's fault.
+            # Before the first file: a missing model must not count as a failed file.
             opened = [models.for_sample("uint8") for models in self._models]
             for model in opened:
                 window_px(model, self._enhance)
             devices = [model.device for model in opened]
-            watcher = self._make_watcher()
-            worker = Worker(
-                self._models, self._enhance, self._tree.look, watcher.hints.ring, helpers=helper_threads(devices)
+            context = WatchContext(
+                tree=self._tree,
+                ledger=self._output.ledger,
+                options=self._options,
+                events=self._events,
+                clock=self._clock,
             )
-            endings = self._make_desk(watcher, worker)
-            self._tell(
+            self._watcher = watcher = Watcher(context, self._result_path)
+            if self._is_stopped:  # before there was a watcher to stop
+                watcher.stop()
+            worker = Worker(
+                self._models, self._enhance, self._tree.look, watcher.hints.wake, helpers=helper_threads(devices)
+            )
+            endings = Endings(context, watcher, worker, self._output)
+            self._events.emit(
                 "start",
                 input=str(self._tree.root),
                 output=str(self._options.output),
@@ -110,14 +113,14 @@ class Service:
                 device=",".join(devices),
                 waiting=self._output.ledger.unfinished(),
             )
-            watcher.note()
+            watcher.write_status()
             try:
                 for settled in watcher.files(lambda: worker.room):
                     if settled is None:
                         endings.turn()
                         self._refuse_to_wait(watcher)
                     else:
-                        target = self._options.output / self._place(settled.relative)
+                        target = self._options.output / self._result_path(settled.relative)
                         worker.begin(Work(settled=settled, target=target))
             finally:
                 self._drain(watcher, worker, endings)
@@ -129,49 +132,31 @@ class Service:
         return Exit.OK
 
     def stop(self) -> None:
-        """Let `run` finish what is in work and end; may be called from other threads and from signal handlers."""
+        """Let `run` finish the files in work and return; may be called from other threads and from signal handlers."""
         self._is_stopped = True
         if self._watcher is not None:
             self._watcher.stop()
 
-    def _make_watcher(self) -> Watcher:
-        self._watcher = watcher = Watcher(
-            self._tree,
-            self._output.ledger,
-            self._options,
-            self._place,
-            self._tell,
-            begin=self._begin,
-            clock=self._clock,
-        )
-        if self._is_stopped:  # meanwhile
-            watcher.stop()
-        return watcher
-
-    def _make_desk(self, watcher: Watcher, worker: Worker) -> Endings:
-        retirement = Retirement(self._tree, self._output.ledger, self._options, self._tell, self._clock)
-        return Endings(watcher, worker, self._output, retirement, self._tell, self._clock)
-
     def _refuse_to_wait(self, watcher: Watcher) -> None:
-        """End a run that is to end by itself, where it would wait for somebody to mend something."""
+        """With `oneshot`, raise instead of waiting for somebody to fix a problem."""
         if self._options.oneshot and watcher.paused and not self._is_stopped:
             reason = "; ".join(watcher.paused.values())
             raise UnavailableError(reason) if "input" in watcher.paused else OutputError(reason)
 
-    def _place(self, relative: str) -> str:
+    def _result_path(self, relative: str) -> str:
         """Return the path of a file's result below the output folder."""
         path = PurePath(relative)
         return str(path.with_name(result_name(path, self._options.suffix, self._options.format)))
 
     def _drain(self, watcher: Watcher, worker: Worker, endings: Endings) -> None:
-        """Finish what is in work, within the time that systems give a service to end; the rest waits in the ledger."""
+        """Finish the files in work, within the time that systems give a service; the rest stays in the ledger."""
         _take(endings, [(work, LeftError()) for work in worker.leave()])
         if worker.inside:
-            self._tell("stopping", files=worker.inside, message="finishing what is in work")
+            self._events.emit("stopping", files=worker.inside, message="finishing the files in work")
         started = self._clock.monotonic()
-        while worker.inside and (spent := self._clock.monotonic() - started) < DRAIN_S + HURRY_S:
+        while worker.inside and (spent := self._clock.monotonic() - started) < DRAIN_S + ABORT_S:
             if spent > DRAIN_S:
-                worker.hurry()
+                worker.abort()
             watcher.hints.wait(TICK_S)
             watcher.hints.take()
             _take(endings, worker.advance())
@@ -179,12 +164,12 @@ class Service:
         self.hangs = worker.inside > 0
         with suppress(OutputError):
             watcher.give_back([work.settled for work in left])
-        watcher.note("stopped")
-        self._tell("stop", **{status: watcher.counts[status] for status in ("done", "failed", "unsupported")})
+        watcher.write_status("stopped")
+        self._events.emit("stop", **{status: watcher.counts[status] for status in ("done", "failed", "unsupported")})
 
 
 def _take(endings: Endings, ended: Sequence[Ending]) -> None:
-    """Have ends written down while the service ends already: models that are lost are told once."""
+    """Record endings while the service shuts down, when lost models are no longer an error to raise."""
     while True:
         try:
             endings.take(ended)

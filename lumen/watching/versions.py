@@ -1,4 +1,4 @@
-"""What a file is at one moment."""
+"""Versions of files, by what the file system says of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Version(NamedTuple):
-    """What changes when somebody writes or replaces a file."""
+    """The facts of a file that change when somebody writes or replaces it."""
 
     size: int
     mtime_ns: int
@@ -17,17 +17,17 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """A version of a file that has stood still, and whose turn it is.
+    """A settled version of a file, to be processed now.
 
     Attributes:
         key: Its row in the ledger.
-        path: Where it is.
+        path: Its absolute path.
         relative: Its path below the watched folder.
-        version: What it was when it had settled.
-        attempts: How often it was tried before.
+        version: The version that settled.
+        attempts: Earlier attempts.
         first_seen: When this version was first seen, in seconds since 1970.
-        reason: Why it was not finished the last time.
-        twins: Digests of finished versions under this name that differ in the inode alone: it may be one of them.
+        reason: Why the last attempt failed.
+        known_digests: Of finished versions of this file that differ only in the inode: this may be one of them.
     """
 
     key: int
@@ -37,12 +37,12 @@ class Settled:
     attempts: int = 0
     first_seen: float = 0.0
     reason: str = ""
-    twins: tuple[bytes, ...] = ()
+    known_digests: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A version of a file and when it was first seen, by the monotonic and by the wall clock."""
+    """A version of a file, and when it was first seen by the monotonic and the wall clock."""
 
     version: Version
     since: float

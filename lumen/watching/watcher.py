@@ -1,4 +1,4 @@
-"""The watcher: settled files out, each when its turn has come, and in the ledger what became of them."""
+"""The watcher: yields settled files in order, and records in the ledger what became of them."""
 
 from __future__ import annotations
 
@@ -8,89 +8,76 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from lumen.config import WatchOptions
 from lumen.errors import OutputError
-from lumen.watching.clock import Clock, SystemClock
-from lumen.watching.events import Teller
-from lumen.watching.ledger.ledger import SHY_AFTER, Final, Ledger, Row
+from lumen.watching.context import WatchContext
+from lumen.watching.ledger.ledger import SUSPECT_AFTER, FileOutcome, Row
 from lumen.watching.ledger.schema import DamagedLedgerError
 from lumen.watching.observing.hints import Hints
 from lumen.watching.observing.observer import Observe, observe
 from lumen.watching.observing.supervisor import CHECK_S, Supervisor
-from lumen.watching.observing.tree import Tree
+from lumen.watching.retire import is_to_retire
 from lumen.watching.scanner import Scanner
 from lumen.watching.versions import Settled
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
 SHORTEST_DEFERRAL_S, LONGEST_DEFERRAL_S = 10.0, 600.0
-SHORTEST_NAP_S = 0.2  # where something is due that cannot be taken yet
-MOST_INTERRUPTIONS = 100  # a file that was in work each time so many processes ended is given up
-MOST_LINES = 10  # of one kind at once; then their number is told
+SHORTEST_NAP_S = 0.2  # while a due file cannot be started yet
+MOST_INTERRUPTIONS = 100  # a file that was in work each time the process ended so often is given up
+MOST_LINES = 10  # of one kind at once; beyond that only their number is reported
 
 
 class Watcher:
-    """Yields settled files, and writes down what became of them. For one thread, but for `stop`.
+    """Yields settled files, and records what became of them. For one thread, except `stop`.
 
     Attributes:
-        hints: Takes the notes.
-        ledger: Of the output folder.
-        paused: Why nothing is begun, by what asked for it.
-        counts: How many files ended as what since the start.
+        hints: Where to look next.
+        paused: Why no file is started, by the part that asked for the pause.
+        counts: Files ended since the start, by status.
     """
 
     def __init__(
         self,
-        tree: Tree,
-        ledger: Ledger,
-        options: WatchOptions,
-        place: Callable[[str], str],
-        tell: Teller,
+        context: WatchContext,
+        result_path: Callable[[str], str],
         *,
         hints: Hints | None = None,
         begin: Observe = observe,
-        clock: Clock | None = None,
     ) -> None:
-        """Prepare; nothing is looked at yet.
+        """Prepare; nothing is scanned yet.
 
         Args:
-            tree: The watched folder.
-            ledger: The ledger of the output folder.
-            options: How it is watched.
-            place: Returns the path of a result below the output folder for that of its file below the watched one.
-            tell: Told what happens.
-            hints: Takes the notes; who works on files may ring it.
-            begin: Begins an observation.
-            clock: The clocks.
+            context: What all parts share.
+            result_path: Returns the path of a result below the output folder, given that of its file.
+            hints: Where to look next; its `wake` ends the wait between two rounds.
+            begin: Starts an observer.
         """
         self.hints = hints or Hints()
-        self.ledger = ledger
         self.paused: dict[str, str] = {}
-        self._tree = tree
-        self._options = options
-        self._place = place
-        self._tell = tell
-        self._clock = clock or SystemClock()
-        self._supervisor = Supervisor(tree, self.hints, options.backend, tell, begin=begin, clock=self._clock)
-        self._scanner = Scanner(
-            tree, ledger, options, hints=self.hints, supervisor=self._supervisor, tell=tell, clock=self._clock
-        )
+        self._tree = context.tree
+        self._ledger = context.ledger
+        self._options = context.options
+        self._result_path = result_path
+        self._emit = context.events.emit
+        self._clock = context.clock
+        self._supervisor = Supervisor(context, self.hints, begin=begin)
+        self._scanner = Scanner(context, self.hints, self._supervisor)
         self.counts: Counter[str] = Counter()
         self._working: dict[int, Row] = {}
-        self._deferred: set[int] = set()  # with `oneshot` alone: it ends without them
+        self._deferred: set[int] = set()  # only with `oneshot`, which ends without them
         self._is_stopped = False
         self._scans_noted = 0
         self._started_at = self._clock.time()
 
     def files(self, room: Callable[[], int]) -> Iterator[Settled | None]:
-        """Yield files whose turn it is, and None whenever there are no more for now; then wait for the next.
+        """Yield files to process, and None whenever there are no more for now; then wait for the next.
 
-        It ends after `stop`, and with `oneshot` when everything that is there is finished.
+        Ends after `stop`, and with `oneshot` when every file is finished.
 
         Args:
-            room: Returns how many files can be taken now.
+            room: Returns how many files can be started now.
 
         Raises:
-            DamagedLedgerError: The ledger cannot be used any more.
+            DamagedLedgerError: The ledger can no longer be used.
         """
         try:
             while not self._is_stopped:
@@ -108,37 +95,37 @@ class Watcher:
                     nap = self._nap_s(has_room=room() > 0)
                 self.hints.wait(nap)
         finally:
-            self._scanner.break_off()
+            self._scanner.cancel_scan()
             self._supervisor.stop()
 
     def stop(self) -> None:
-        """Let `files` end; may be called from other threads and from signal handlers."""
+        """End `files`; may be called from other threads and from signal handlers."""
         self._is_stopped = True
-        self.hints.ring()
+        self.hints.wake()
 
     # Pausing
 
     def pause(self, key: str, reason: str) -> None:
-        """Let nothing be begun until `resume` is called for the same key."""
+        """Start no file until `resume` is called for the same key."""
         is_news = key not in self.paused
         self.paused[key] = reason
         if is_news:
-            self._scanner.break_off()
-            self._tell("paused", "warning", reason=reason)
-            self.note()
+            self._scanner.cancel_scan()
+            self._emit("paused", "warning", reason=reason)
+            self.write_status()
 
     def resume(self, key: str) -> None:
         """End a pause."""
         if self.paused.pop(key, None) is not None and not self.paused:
-            self._tell("resumed", "warning", message="work goes on")
-            self._scanner.want_scan()
-            self.note()
-            self.hints.ring()
+            self._emit("resumed", "warning", message="work continues")
+            self._scanner.request_scan()
+            self.write_status()
+            self.hints.wake()
 
-    def note(self, state: str = "") -> None:
-        """Write down for `--status` how it stands, if the ledger can be written."""
+    def write_status(self, state: str = "") -> None:
+        """Record the state of the watcher for `--status`, if the ledger can be written."""
         with suppress(OutputError):
-            self.ledger.note(
+            self._ledger.write_facts(
                 state=state or ("paused" if self.paused else "watching"),
                 reason="; ".join(self.paused.values()),
                 settling=self._scanner.settling,
@@ -150,46 +137,26 @@ class Watcher:
             )
 
     def is_input_there(self) -> bool:
-        """Look whether the watched folder is still there, and the same."""
+        """Check that the watched folder still exists and is the same."""
         before = self._tree.identity
         self._check_input(now=True)
         return "input" not in self.paused and self._tree.identity == before
 
     # What became of a file
 
-    def finish(
-        self,
-        settled: Settled,
-        status: Final,
-        *,
-        reason: str = "",
-        seconds: float = 0.0,
-        megapixels: float = 0.0,
-        digest: bytes | None = None,
-        retire: bool = False,
-    ) -> None:
-        """Write down the end of a file; with `retire` it has still to be moved or removed."""
-        self.ledger.finish(
-            settled.key,
-            status,
-            self._clock.time(),
-            attempts=settled.attempts + 1,
-            reason=reason,
-            seconds=seconds,
-            megapixels=megapixels,
-            digest=digest,
-            retire=retire,
-        )
-        self.counts[status] += 1
-        self._working.pop(settled.key, None)
+    def finish(self, outcome: FileOutcome) -> None:
+        """Record the end of a file."""
+        self._ledger.finish(outcome)
+        self.counts[outcome.status] += 1
+        self._working.pop(outcome.key, None)
 
     def try_again(self, settled: Settled, reason: str, *, is_incomplete: bool) -> bool:
-        """Have a file tried again later and later; return False after the last attempt, when it must be finished.
+        """Schedule another attempt, at growing intervals; return False after the last one.
 
         Args:
             settled: The file.
-            reason: Why it could not be finished.
-            is_incomplete: It may still be on its way: its last attempt comes `incomplete_timeout_s` after its first.
+            reason: Why this attempt failed.
+            is_incomplete: It may still be uploading: its last attempt comes `incomplete_timeout_s` after its first.
                 Otherwise it is tried again soon.
         """
         now, attempts = self._clock.time(), settled.attempts + 1
@@ -201,62 +168,62 @@ class Watcher:
             wait = max(wait, self._options.settle_s)
         else:
             wait = min(FIRST_RETRY_S * 2 ** (attempts - 1), LONGEST_RETRY_S)
-        self.ledger.retry(settled.key, now + wait, attempts=attempts, reason=reason)
+        self._ledger.retry(settled.key, now + wait, attempts=attempts, reason=reason)
         self._working.pop(settled.key, None)
         facts = {"attempt": attempts, "of": self._options.retries, "again_in_s": round(wait, 1)}
-        self._tell("retry", "warning", path=settled.relative, **facts, reason=reason)
+        self._emit("retry", "warning", path=settled.relative, **facts, reason=reason)
         return True
 
     @property
     def deferred(self) -> int:
-        """With `oneshot`, how many files are left for another time."""
+        """With `oneshot`, how many files are left for another run."""
         return len(self._deferred)
 
     def defer(self, settled: Settled, reason: str) -> None:
-        """Have a file tried again later without counting an attempt: the fault is not the file's."""
+        """Schedule a file for later without counting an attempt: the problem is not the file."""
         now = self._clock.time()
         wait = min(max((now - settled.first_seen) / 2, SHORTEST_DEFERRAL_S), LONGEST_DEFERRAL_S)
-        self.ledger.retry(settled.key, now + wait, attempts=settled.attempts, reason=reason)
+        self._ledger.retry(settled.key, now + wait, attempts=settled.attempts, reason=reason)
         self._working.pop(settled.key, None)
         if self._options.oneshot:
             self._deferred.add(settled.key)
-        if settled.reason != reason:  # said once, not every time
-            self._tell("deferred", "warning", path=settled.relative, again_in_s=round(wait, 1), reason=reason)
+        if settled.reason != reason:  # reported once, not every time
+            self._emit("deferred", "warning", path=settled.relative, again_in_s=round(wait, 1), reason=reason)
 
     def adopt(self, settled: Settled, digest: bytes) -> None:
-        """Take a file for the finished version that has its content."""
-        self.ledger.adopt(settled.key, digest)
+        """Treat a file as the finished version that has the same content."""
+        self._ledger.adopt(settled.key, digest)
         self._working.pop(settled.key, None)
-        self._tell("known", "debug", path=settled.relative)
+        self._emit("known", "debug", path=settled.relative)
 
     def look_again(self, settled: Settled) -> bool:
-        """Begin anew with a file that changed or went since it had settled; return False when it is what it was."""
+        """Let a file settle again if it changed or went since; return False if it is unchanged."""
         try:
             version = self._tree.look(settled.relative)
         except OSError:
             return False
         if version == settled.version:
             return False
-        self.ledger.forget([settled.key])
+        self._ledger.forget([settled.key])
         self._working.pop(settled.key, None)
         self._scanner.see(settled.relative, version)
         if version is None:
-            self._tell("gone", path=settled.relative, message="removed while it was read")
+            self._emit("gone", path=settled.relative, message="removed while it was read")
         else:
-            self._tell("changed", "debug", path=settled.relative)
+            self._emit("changed", "debug", path=settled.relative)
         return True
 
     def give_back(self, files: Sequence[Settled]) -> None:
-        """Let files wait again as if they had not been taken."""
-        self.ledger.give_back([settled.key for settled in files])
+        """Let files wait again as if they had not been started."""
+        self._ledger.give_back([settled.key for settled in files])
         for settled in files:
             self._working.pop(settled.key, None)
 
-    # One turn
+    # One round
 
     @contextmanager
     def _pausing(self) -> Iterator[None]:
-        """Pause where the ledger cannot be written; who resumes it makes sure that it can."""
+        """Pause if the ledger cannot be written; the part that resumes checks that it can."""
         try:
             yield
         except DamagedLedgerError:
@@ -267,16 +234,16 @@ class Watcher:
     def _look(self) -> None:
         self._check_input()
         if self.paused:
-            self._scanner.hear(look=False)
+            self._scanner.take_hints(look=False)
             return
         try:
             self._scanner.look()
         except OSError as error:
-            self._supervisor.lose(error)
+            self._supervisor.mark_absent(error)
             self._check_input()
         if self._scanner.scans > self._scans_noted:
             self._scans_noted = self._scanner.scans
-            self.note()
+            self.write_status()
 
     def _check_input(self, *, now: bool = False) -> None:
         self._supervisor.check(now=now)
@@ -286,41 +253,41 @@ class Watcher:
             self.pause("input", absence)
 
     def _take(self, count: int) -> list[Settled]:
-        """Return at most `count` files whose turn it is, marked as in work."""
-        if any(row.interruptions >= SHY_AFTER for row in self._working.values()):
-            return []  # one that may end the process is alone
+        """Return at most `count` files to process, marked as in work."""
+        if any(row.interruptions >= SUSPECT_AFTER for row in self._working.values()):
+            return []  # a suspect is processed alone
         now = self._clock.time()
-        rows = self.ledger.next(
+        rows = self._ledger.next(
             count + len(self._working),
             now,
             newest=self._options.order == "newest",
             longest_wait_s=max(self._options.incomplete_timeout_s, LONGEST_DEFERRAL_S),
         )
         rows = [row for row in self._still_there(rows) if self._may_begin(row)][:count]
-        owned = self.ledger.begin({row.key: (row.relative, self._place(row.relative)) for row in rows})
+        owned = self._ledger.begin({row.key: (row.relative, self._result_path(row.relative)) for row in rows})
         self._deferred.difference_update(row.key for row in rows)
         taken = []
         for row in rows:
             settled = self._settled(row)
             if row.key in owned:
-                self._refuse(settled, f"its result is that of {owned[row.key]} already; use another --format or name")
+                self._refuse(settled, f"its result already belongs to {owned[row.key]}; use another --format or name")
             elif row.interruptions >= MOST_INTERRUPTIONS:
                 self._refuse(settled, f"lumen ended {row.interruptions} times while it worked on this file")
             else:
                 self._working[row.key] = row
                 taken.append(settled)
         if len(taken) < len(rows):
-            self.hints.ring()  # there is room for the next at once
+            self.hints.wake()  # there is room for more at once
         return taken
 
     def _may_begin(self, row: Row) -> bool:
-        """Tell whether a file's turn is now: one at a time of each name, and what may end the process alone."""
+        """Tell whether a file may be started: one version of a name at a time, and a suspect only alone."""
         if any(row.relative == other.relative for other in self._working.values()):
             return False
-        return row.interruptions < SHY_AFTER or not self._working
+        return row.interruptions < SUSPECT_AFTER or not self._working
 
     def _still_there(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the versions that are what they were; what has gone or changed meanwhile is taken out."""
+        """Return the versions that are unchanged; those that went or changed leave the ledger."""
         kept, gone, unreadable = [], [], []
         for row in rows:
             try:
@@ -333,19 +300,19 @@ class Watcher:
             else:
                 gone.append((row, version))
         if (gone or unreadable) and not self.is_input_there():
-            return []  # they are not gone, the folder is
+            return []  # the whole folder has gone, not these files
         for row, fault in unreadable:
             self.defer(self._settled(row), f"cannot look at the file: {fault.strerror or fault}")
         if gone:
-            self.ledger.forget([row.key for row, _ in gone])
-            self.hints.ring()  # the next can have their turn at once
+            self._ledger.forget([row.key for row, _ in gone])
+            self.hints.wake()  # the next can be started at once
         for row, version in gone:
             self._scanner.see(row.relative, version)
         lost = [row for row, version in gone if version is None]
         for row in lost if len(lost) <= MOST_LINES else ():
-            self._tell("gone", path=row.relative, message="removed before its turn")
+            self._emit("gone", path=row.relative, message="removed before it was processed")
         if len(lost) > MOST_LINES:
-            self._tell("gone", files=len(lost), message="removed before their turn")
+            self._emit("gone", files=len(lost), message="removed before they were processed")
         return kept
 
     def _settled(self, row: Row) -> Settled:
@@ -357,24 +324,33 @@ class Watcher:
             attempts=row.attempts,
             first_seen=row.first_seen,
             reason=row.reason,
-            twins=self.ledger.twins(row.relative, row.version),
+            known_digests=self._ledger.known_digests(row.relative, row.version),
         )
 
     def _refuse(self, settled: Settled, reason: str) -> None:
-        self.finish(settled, "failed", reason=reason, retire=self._options.failed_dir is not None)
-        self._tell("failed", "error", path=settled.relative, reason=reason)
+        self.finish(
+            FileOutcome(
+                key=settled.key,
+                status="failed",
+                finished_at=self._clock.time(),
+                attempts=settled.attempts + 1,
+                reason=reason,
+                is_to_retire=is_to_retire("failed", self._options),
+            )
+        )
+        self._emit("failed", "error", path=settled.relative, reason=reason)
 
     def _is_over(self) -> bool:
         if self._working or self.paused or not self._scanner.has_seen_all:
             return False
-        return self.ledger.unfinished() <= len(self._deferred)
+        return self._ledger.unfinished() <= len(self._deferred)
 
     def _nap_s(self, *, has_room: bool) -> float:
-        """Return how long nothing has to be done, if nothing is heard."""
+        """Return how long nothing has to be done if no hint arrives."""
         if self.paused or self._is_stopped:
             return CHECK_S
         nap = min(CHECK_S, self._scanner.nap_s())
-        due = self.ledger.next_due() if has_room else None
+        due = self._ledger.next_due() if has_room else None
         if due is not None:
             nap = min(nap, max(SHORTEST_NAP_S, due - self._clock.time()))
         return nap

@@ -1,18 +1,15 @@
-"""Files of which more and more come: decoded ahead, through the model alone or together, encoded and written behind."""
+"""Files through the stages: decoded ahead, enhanced alone or with others like them, encoded and written behind."""
 
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
@@ -25,55 +22,48 @@ from lumen.files.atomic import flush_folder, make_folder, write_atomically
 from lumen.files.paths import is_folder
 from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
+from lumen.stages import Stages, Steps
 from lumen.watching.versions import Settled, Version
 
-AHEAD = 16  # decoded pictures, while they are small
-AHEAD_BYTES = 64 << 20  # when more are decoded, no other is begun
+AHEAD = 16  # decoded pictures, if they are small
+AHEAD_BYTES = 64 << 20  # when more is decoded, no other file is started
 BEHIND = 24  # pictures that are being written
 BEHIND_BYTES = 256 << 20
 PROBE_PX = 64
 
-Stage = Literal["read", "model", "write"]
-Look = Callable[[str], Version | None]
-R = TypeVar("R")
-
 
 class ChangedError(LumenError):
-    """A file is not any more what it was when it had settled."""
+    """A file changed after it had settled."""
 
 
 class KnownError(Exception):
-    """A file has the content of a version that was finished."""
+    """A file has the content of a version that is finished already."""
 
 
 class LostModelsError(Exception):
-    """The models fail with every picture; the cause says why."""
-
-
-class LeftError(Exception):
-    """A picture was left unfinished on purpose."""
+    """The models fail with every picture; `__cause__` says why."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Work:
-    """One file on its way.
+    """One file in work.
 
     Attributes:
         settled: The file.
         target: Where its result goes.
-        stage: Where it is, or was when it ended.
-        picture: From decoding to encoding.
-        data: The encoded result; it is kept until it is on the disk.
-        digest: Of the input's content.
-        seconds: Spent on it so far, waiting not counted.
+        stage: Its stage, or the one it ended in.
+        picture: The picture, from decoding to encoding.
+        data: The encoded result, until it is on the disk.
+        digest: Of the content of the input.
+        seconds: Spent on it so far, without waiting.
         megapixels: Size of the picture.
-        together: How many pictures shared the run of the model.
+        together: How many pictures shared its run of the model.
         warnings: What could not be kept.
     """
 
     settled: Settled
     target: Path
-    stage: Stage = "read"
+    stage: Literal["read", "model", "write"] = "read"
     picture: Picture | None = None
     data: bytes | None = None
     digest: bytes = b""
@@ -84,170 +74,110 @@ class Work:
 
     @property
     def nbytes(self) -> int:
-        """Memory that it holds."""
+        """Memory that it takes."""
         return (0 if self.picture is None else self.picture.pixels.nbytes) + len(self.data or b"")
 
 
 Ending = tuple[Work, Exception | None]
 
 
-@dataclass(kw_only=True, eq=False)
-class _Run:
-    """Pictures that go through a model together."""
-
-    models: Models
-    works: list[Work]
-
-
 class Worker:
-    """Takes files through the stages. Its methods are for one thread; `bell` is called from others."""
+    """Takes files through the stages. Its methods are for one thread; `wake` is called on others."""
 
     def __init__(
         self,
         models: Sequence[Models],
         options: EnhanceOptions,
-        look: Look,
-        bell: Callable[[], None],
+        look: Callable[[str], Version | None],
+        wake: Callable[[], None],
         *,
         helpers: int = 1,
     ) -> None:
         """Prepare.
 
         Args:
-            models: Each set works on pictures of its own.
-            options: What is done to each picture.
-            look: Returns what the file of a relative path is now.
-            bell: Called when a stage has ended, and `advance` has something to do.
+            models: Sets of models that work side by side.
+            options: How each picture is enhanced.
+            look: Returns the current version of a file, given its relative path.
+            wake: Called when a stage has ended, and `advance` has something to do.
             helpers: Threads that read, and as many that write.
         """
         self._options = options
         self._look = look
-        self._bell = bell
-        self._helpers = helpers
-        self._leave = threading.Event()
-        self._is_leaving = False
-        self._idle = deque(models)
-        self._ready: deque[Work] = deque()
-        self._reading: dict[Future[None], Work] = {}
-        self._improving: dict[Future[list[Ending]], _Run] = {}
-        self._writing: dict[Future[None], Work] = {}
-        self._readers = ThreadPoolExecutor(helpers, "read")
-        self._workers = ThreadPoolExecutor(len(models), "model")
-        self._writers = ThreadPoolExecutor(helpers, "write")
+        steps = Steps(read=self._read, work=self._improve, write=self._write, gather=self._alike)
+        self._stages = Stages(steps, models, helpers=helpers, is_behind=self._is_behind, wake=wake)
 
     @property
     def inside(self) -> int:
-        """How many files are here."""
-        return (
-            len(self._reading)
-            + len(self._ready)
-            + len(self._writing)
-            + sum(len(run.works) for run in self._improving.values())
-        )
+        """How many files are in work."""
+        return self._stages.inside
 
     @property
     def room(self) -> int:
-        """How many files can be begun now."""
-        ahead = AHEAD - len(self._ready) - len(self._reading)
-        full = sum(work.nbytes for work in self._ready) > AHEAD_BYTES or self._is_behind()
-        return 0 if full else max(0, min(ahead, self._helpers - len(self._reading)))
+        """How many files can be started now."""
+        reading, ready = len(self._stages.reading), self._stages.ready
+        if _nbytes(ready) > AHEAD_BYTES or self._is_behind():
+            return 0
+        return max(0, min(AHEAD - len(ready) - reading, self._stages.helpers - reading))
 
     @property
     def is_writing(self) -> bool:
         """Whether results are being written."""
-        return bool(self._writing)
+        return bool(self._stages.writing)
 
     def begin(self, work: Work) -> None:
-        """Begin with a file."""
-        self._reading[self._submit(self._readers, partial(self._read, work))] = work
+        """Start a file."""
+        self._stages.submit(work)
 
     def write_again(self, work: Work) -> None:
-        """Write a result that could not be written."""
-        self._writing[self._submit(self._writers, partial(self._write, work))] = work
+        """Write a result that could not be written before."""
+        self._stages.submit_writing(work, work)
 
     def advance(self) -> list[Ending]:
-        """Hand on what the stages have done, and return the files that have ended, with their error if there is one."""
-        endings: list[Ending] = []
-        for reading in [future for future in self._reading if future.done()]:
-            work, error = self._reading.pop(reading), _error(reading)
-            if error is None and self._is_leaving:
-                error = LeftError()
-            if error is None:
-                self._ready.append(work)
-            else:
-                endings.append((work, error))
-        for improving in [future for future in self._improving if future.done()]:
-            run = self._improving.pop(improving)
-            self._idle.append(run.models)
-            for work, error in improving.result():
-                if error is None:
-                    self.write_again(work)
-                else:
-                    endings.append((work, error))
-        written = [future for future in self._writing if future.done()]
-        endings += [(self._writing.pop(writing), _error(writing)) for writing in written]
-        self._begin_runs()
-        return endings
+        """Pass files on to their next stage, and return those that have ended, with their error if there is one."""
+        ended = list(self._stages.advance())
+        self._stages.begin_work()
+        return ended
 
     def leave(self) -> list[Work]:
-        """Begin nothing more, and return the files that had not reached the model."""
-        self._is_leaving = True
-        left = list(self._ready)
-        self._ready.clear()
-        for future, work in list(self._reading.items()):
-            if future.cancel():
-                left.append(work)
-                del self._reading[future]
-        return left
+        """Start nothing more, and return the files that had not reached the model."""
+        return self._stages.leave()
 
-    def hurry(self) -> None:
-        """Leave pictures unfinished that the model works on."""
-        self._leave.set()
+    def abort(self) -> None:
+        """Abort the pictures that the model works on."""
+        self._stages.abort()
 
     def close(self) -> list[Work]:
-        """End without waiting, and return the files that are left; threads that hang keep the process from ending."""
-        self._leave.set()
-        for pool in (self._readers, self._workers, self._writers):
-            pool.shutdown(wait=False, cancel_futures=True)
-        runs = [work for run in self._improving.values() for work in run.works]
-        return [*self._ready, *self._reading.values(), *runs, *self._writing.values()]
-
-    def _submit(self, pool: ThreadPoolExecutor, call: Callable[[], R]) -> Future[R]:
-        future = pool.submit(call)
-        future.add_done_callback(lambda _: self._bell())
-        return future
+        """End without waiting, and return the files that are left; threads that hang would keep the process alive."""
+        stages = self._stages
+        stages.close(at_once=True)
+        return [*stages.ready, *stages.reading, *stages.working, *stages.writing]
 
     def _is_behind(self) -> bool:
-        return len(self._writing) >= BEHIND or sum(work.nbytes for work in self._writing.values()) > BEHIND_BYTES
+        writing = self._stages.writing
+        return len(writing) >= BEHIND or _nbytes(writing) > BEHIND_BYTES
 
-    def _begin_runs(self) -> None:
-        while self._idle and self._ready and not self._is_behind():
-            run = _Run(models=self._idle.popleft(), works=[self._ready.popleft()])
-            self._gather(run)
-            self._improving[self._submit(self._workers, partial(self._improve, run))] = run
+    def _alike(self, models: Models, first: Work, others: Sequence[Work]) -> Sequence[Work]:
+        """Return pictures that can share a run with the first one."""
+        if first.picture is None or not others:
+            return ()
+        try:
+            count = frames_per_run(first.picture, models, self._options)
+        except LumenError:
+            return ()  # the run itself reports the error
+        alike = [work for work in others if work.picture is not None and are_alike(first.picture, work.picture)]
+        return alike[: count - 1]
 
-    def _gather(self, run: _Run) -> None:
-        """Add to a run the pictures that are like its first one."""
-        first = run.works[0].picture
-        if first is None or not self._ready:
-            return
-        with suppress(LumenError):  # the run itself will say it
-            count = frames_per_run(first, run.models, self._options)
-            alike = [work for work in self._ready if work.picture is not None and are_alike(first, work.picture)]
-            run.works += alike[: count - 1]
-        for work in run.works[1:]:
-            self._ready.remove(work)
-
-    def _read(self, work: Work) -> None:
+    def _read(self, work: Work) -> Work:
         started = time.monotonic()
         settled = work.settled
         try:
             with settled.path.open("rb") as file:
                 work.digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()
-            if work.digest not in settled.twins:
+            if work.digest not in settled.known_digests:
                 work.picture = read_source(settled.path, self._options, work.target)
         except Exception as error:
-            # A file that is being replaced may look damaged, or be gone.
+            # A file that is being replaced may seem damaged or missing.
             if self._has_changed(settled):
                 raise ChangedError from error
             raise
@@ -257,6 +187,7 @@ class Worker:
             raise KnownError
         work.megapixels = work.picture.width * work.picture.height / 1e6
         work.seconds = time.monotonic() - started
+        return work
 
     def _has_changed(self, settled: Settled) -> bool:
         try:
@@ -264,40 +195,36 @@ class Worker:
         except OSError:
             return True
 
-    def _improve(self, run: _Run) -> list[Ending]:
-        """Enhance pictures together; where that fails, one by one, so that none fails for another."""
+    def _improve(self, models: Models, works: Sequence[Work]) -> list[Work | Exception]:
+        """Enhance pictures together; if that fails, one by one, so that none fails because of another."""
         started = time.monotonic()
-        for work in run.works:
+        for work in works:
             work.stage = "model"
-        if len(run.works) > 1:
+        if len(works) > 1:
             with suppress(Exception):
-                pictures = [work.picture for work in run.works if work.picture is not None]
-                enhanced = enhance_frames(pictures, run.models, self._options)
-                for work, picture in zip(run.works, enhanced, strict=True):
-                    work.picture, work.together = picture, len(run.works)
-                    work.seconds += (time.monotonic() - started) / len(run.works)
-                return [(work, None) for work in run.works]
-        return [(work, self._improve_one(work, run.models)) for work in run.works]
+                pictures = [work.picture for work in works if work.picture is not None]
+                enhanced = enhance_frames(pictures, models, self._options)
+                for work, picture in zip(works, enhanced, strict=True):
+                    work.picture, work.together = picture, len(works)
+                    work.seconds += (time.monotonic() - started) / len(works)
+                return list(works)
+        return [self._improve_one(work, models) for work in works]
 
-    def _improve_one(self, work: Work, models: Models) -> Exception | None:
-        def progress(_: float) -> None:
-            if self._leave.is_set():
-                raise LeftError
-
+    def _improve_one(self, work: Work, models: Models) -> Work | Exception:
         started = time.monotonic()
         try:
-            progress(0.0)
+            self._stages.check()
             if work.picture is not None:
-                work.picture = enhance_picture(work.picture, models, self._options, progress)
+                work.picture = enhance_picture(work.picture, models, self._options, lambda _: self._stages.check())
         except UnavailableError as error:
-            return self._blamed(error, models)
+            return self._attribute(error, models)
         except Exception as error:  # noqa: BLE001
             return error
         work.seconds += time.monotonic() - started
-        return None
+        return work
 
-    def _blamed(self, error: UnavailableError, models: Models) -> Exception:
-        """Return an error as it is where the models still work with other pictures."""
+    def _attribute(self, error: UnavailableError, models: Models) -> Exception:
+        """Return the error itself if the models still work with another picture, `LostModelsError` if not."""
         picture = Picture(pixels=np.full((PROBE_PX, PROBE_PX, 3), 40, np.uint8), format="png")
         try:
             enhance_picture(picture, models, self._options)
@@ -319,17 +246,12 @@ class Worker:
         work.seconds += time.monotonic() - started
 
 
-def _error(future: Future[None]) -> Exception | None:
-    """Return what a stage has raised; what is no `Exception` is raised."""
-    try:
-        future.result()
-    except Exception as error:  # noqa: BLE001
-        return error
-    return None
+def _nbytes(works: Sequence[Work]) -> int:
+    return sum(work.nbytes for work in works)
 
 
 def _make_durable_folder(folder: Path) -> None:
-    """Make a folder and those above it, and bring their names to the disk: an input may be removed after this."""
+    """Make a folder and its missing parents, and flush their names to the disk: the input may be removed after this."""
     if is_folder(folder):
         return
     missing = [each for each in (folder, *folder.parents) if not is_folder(each)]

@@ -48,7 +48,8 @@ def test_lists_come_from_files_and_from_stdin(photos: Path, models: Path) -> Non
     assert tree("two") == [".lumen/lock", "in/b.png", "in/new\nline.png"]
 
 
-def test_lists_of_the_wrong_kind_are_exit_2(photos: Path, models: Path) -> None:
+@pytest.mark.usefixtures("photos")
+def test_lists_of_the_wrong_kind_are_exit_2(models: Path) -> None:
     Path("list.txt").write_bytes(b"in/a.png\0")
     for arguments, message in (
         (["--files-from", "list.txt"], "add --null"),
@@ -119,7 +120,7 @@ def test_in_place_what_fails_stays_as_it_is(photos: Path, models: Path) -> None:
     [
         (["in"], "expected --out DIR for the results, or --in-place"),
         (["in", "-o", "out", "--in-place"], "expected --out or --in-place, got both"),
-        (["in", "--in-place", "--suffix", "x"], "without --suffix and --format"),
+        (["in", "--in-place", "--suffix", "x"], "combined with --suffix or --format"),
         (["in", "--in-place", "--frames", "first"], "the other pictures of a file would be lost"),
         (["in", "-o", "in"], "or replace the pictures themselves with --in-place"),
     ],
@@ -163,13 +164,15 @@ def test_a_pipe_can_ask_for_a_format_and_a_file_can_go_into_one(photos: Path, mo
     assert err.startswith("failed: stdin: ")
 
 
+@pytest.mark.usefixtures("photos")
 @pytest.mark.parametrize("data", [b"", b"rubbish", b"\x89PNG\r\n\x1a\n half"])
-def test_what_is_no_picture_gives_no_output(photos: Path, models: Path, data: bytes) -> None:
+def test_what_is_no_picture_gives_no_output(models: Path, data: bytes) -> None:
     code, out, err = piped("-", model=models, data=data)
     assert (code, out) == (4, b"")
     assert err.startswith("failed: stdin: ")
 
 
+@pytest.mark.usefixtures("photos")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -180,7 +183,7 @@ def test_what_is_no_picture_gives_no_output(photos: Path, models: Path, data: by
         (["-", "--existing", "skip"], "expected no --existing with a picture for stdout"),
     ],
 )
-def test_a_pipe_takes_one_picture(photos: Path, models: Path, arguments: list[str], message: str) -> None:
+def test_a_pipe_takes_one_picture(models: Path, arguments: list[str], message: str) -> None:
     code, out, err = piped(*arguments, model=models, data=b"")
     assert (code, out, message in err) == (2, b"", True)
 
@@ -196,7 +199,8 @@ def test_terminals_get_no_picture_and_give_none(photos: Path, models: Path) -> N
     os.close(terminal)
 
 
-def test_a_full_disk_behind_a_pipe_is_exit_6(photos: Path, models: Path) -> None:
+@pytest.mark.usefixtures("photos")
+def test_a_full_disk_behind_a_pipe_is_exit_6(models: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
     with Path("/dev/full").open("wb") as full:
@@ -212,6 +216,7 @@ def redirected(redirection: str, *arguments: object, model: Path) -> tuple[int, 
     return done.returncode, done.stderr.decode()
 
 
+@pytest.mark.usefixtures("photos")
 @pytest.mark.parametrize(
     ("redirection", "arguments", "code", "message"),
     [
@@ -224,7 +229,7 @@ def redirected(redirection: str, *arguments: object, model: Path) -> tuple[int, 
     ],
 )
 def test_closed_and_full_streams_are_no_internal_errors(
-    photos: Path, models: Path, redirection: str, arguments: list[str], code: int, message: str
+    models: Path, redirection: str, arguments: list[str], code: int, message: str
 ) -> None:
     if "/dev/full" in redirection and not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
@@ -233,7 +238,8 @@ def test_closed_and_full_streams_are_no_internal_errors(
     assert all(read_picture(path).pixels.any() for path in Path().glob("out/*.png"))
 
 
-def test_a_picture_that_memory_cannot_hold_fails_by_name(photos: Path, models: Path) -> None:
+@pytest.mark.usefixtures("photos")
+def test_a_picture_that_memory_cannot_hold_fails_by_name(models: Path) -> None:
     resource = pytest.importorskip("resource")
     Image.new("L", (20000, 20000), 3).save("large.png", compress_level=1)
     limit = 1600 << 20
@@ -266,7 +272,8 @@ def test_the_run_is_recorded_beside_the_results(photos: Path, models: Path) -> N
     assert last["counts"] == {"done": 2, "failed": 1, "planned": 0, "skipped": 0}
 
 
-def test_whoever_reads_the_json_may_leave(many: Path, models: Path) -> None:
+@pytest.mark.usefixtures("many")
+def test_whoever_reads_the_json_may_leave(models: Path) -> None:
     line = command("enhance", "in", "-o", "out", "--json", model=models / "fast.onnx")
     with start(line) as process:
         assert process.stdout is not None and process.stderr is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -11,15 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import ROOT, Run
 from tests.support.fakes import write_fake_onnx
-
-
-def picture(seed: int, top: int, size: tuple[int, int] = (24, 32)) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(0, top, (*size, 3)).astype(np.uint8)
+from tests.support.scores import noise, save
 
 
 @pytest.fixture
@@ -27,11 +24,11 @@ def pairs(tmp_path: Path) -> Path:
     """A folder with `low` and `high`: `a` is half as bright, `b` is another picture."""
     for name in ("low", "high"):
         (tmp_path / name).mkdir()
-    half = picture(1, 100)
+    half = noise(1, high=100)
     Image.fromarray(half).save(tmp_path / "low" / "a.png")
     Image.fromarray(half * 2).save(tmp_path / "high" / "a.png")
-    Image.fromarray(picture(2, 100)).save(tmp_path / "low" / "b.png")
-    Image.fromarray(picture(3, 256)).save(tmp_path / "high" / "b.tif")
+    save(tmp_path / "low" / "b.png", noise(2, high=100))
+    save(tmp_path / "high" / "b.tif", noise(3, high=256))
     return tmp_path
 
 
@@ -94,8 +91,8 @@ def test_saved_results_score_the_same_as_is(pairs: Path, fake_model: Path, lumen
 
 
 def test_what_cannot_be_scored_is_named_and_ends_with_3(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
-    Image.fromarray(picture(4, 100)).save(pairs / "low" / "alone.png")
-    Image.fromarray(picture(5, 100, (20, 20))).save(pairs / "low" / "b.png")
+    save(pairs / "low" / "alone.png", noise(4, high=100))
+    save(pairs / "low" / "b.png", noise(5, high=100, size=(20, 20)))
     done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, cwd=pairs)
     assert done.returncode == 3
     assert "not scored: alone: expected a picture of this name in high, found none" in done.stderr
@@ -170,7 +167,7 @@ def test_models_results_and_baselines_stand_side_by_side(
     other = write_fake_onnx(tmp_path / "other.onnx", gain=1.5, radius=0)
     (pairs / "tool").mkdir()
     for name in "ab":
-        Image.fromarray(picture(9, 200)).save(pairs / "tool" / f"{name}.png")
+        save(pairs / "tool" / f"{name}.png", noise(9, high=200))
     done = lumen_command(
         "eval", "--gt", "high", "low", "-m", fake_model, "-m", other, "--device", "cpu", "--results", "tool",
         "--baseline", "gamma:3,autocontrast", "--gt-mean", "--save", "kept", "--json", cwd=pairs,
@@ -191,7 +188,7 @@ def test_folders_are_scored_as_they_are_beside_their_input(pairs: Path, lumen_co
     for tool, seed in (("one", 7), ("two", 8)):
         (pairs / tool).mkdir()
         for name in "ab":
-            Image.fromarray(picture(seed, 200)).save(pairs / tool / f"{name}.png")
+            save(pairs / tool / f"{name}.png", noise(seed, high=200))
     done = lumen_command("eval", "--gt", "high", "--as-is", "one", "two", "--input", "low", "--json", cwd=pairs)
     assert done.returncode == 0, done.stderr
     assert list(summary_of(done)["mean"]) == ["input", "one", "two"]
@@ -215,7 +212,7 @@ def test_order_names_and_extensions_do_not_change_a_score(pairs: Path, lumen_com
 
 
 def test_pictures_without_references_get_what_needs_none(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
-    large = picture(4, 100, (200, 300))
+    large = noise(4, high=100, size=(200, 300))
     Image.fromarray(large).save(pairs / "low" / "a.png")
     done = lumen_command("eval", "low", "--niqe", "-m", fake_model, "--json", cwd=pairs)
     assert done.returncode == 0, done.stderr
@@ -309,3 +306,52 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 4096)
     except OSError:
         return b""
+
+
+BEFORE = ROOT / "tests" / "data" / "before"
+LINE = ("--gt-mean", "--match-brightness", "--baseline", "gamma", "--report", "scores.json", "--report", "scores.csv")
+
+
+@pytest.fixture
+def pictures_before(tmp_path: Path) -> Path:
+    """The pictures of the reports in `tests/data/before`: one equals its reference, one has none."""
+    for number, name in enumerate("abcd"):
+        dark = noise(number, high=100)
+        save(tmp_path / "low" / f"{name}.png", dark)
+        if name != "d":
+            save(tmp_path / "high" / f"{name}.png", dark * 2 + noise(9, high=1 + 8 * number))
+    return tmp_path
+
+
+def test_reports_hold_the_fields_and_numbers_they_always_had(
+    pictures_before: Path, fake_model: Path, lumen_command: Run
+) -> None:
+    done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, "--device", "cpu", *LINE, cwd=pictures_before)
+    assert done.returncode == 3, done.stderr
+    then, now = (json.loads((folder / "scores.json").read_text()) for folder in (BEFORE, pictures_before))
+    assert [list(picture) for picture in now["pictures"]] == [list(picture) for picture in then["pictures"]]
+    for told in (then, now):  # words for people may change
+        assert told["summary"].pop("protocol") and all(problem.pop("error") for problem in told["problems"])
+    assert list(flat(now)) == list(flat(then))
+    assert list(flat(now).values()) == pytest.approx(list(flat(then).values()), rel=1e-6)
+    then, now = (
+        list(csv.reader((folder / "scores.csv").read_text().splitlines())) for folder in (BEFORE, pictures_before)
+    )
+    assert now[0] == then[0]
+    assert [row[:4] for row in now] == [row[:4] for row in then]
+
+
+def flat(value: Any, name: str = "") -> dict[str, float]:
+    """Return the numbers of a JSON value by their paths; whatever is no fraction stands in the path itself."""
+    if isinstance(value, dict | list):
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        return {key: leaf for part, inner in parts for key, leaf in flat(inner, f"{name}/{part}").items()}
+    return {name: value} if isinstance(value, float) else {f"{name}={value}": 0.0}
+
+
+def test_tables_written_before_are_still_checked(tmp_path: Path, lumen_command: Run) -> None:
+    done = lumen_command("eval", "--check", BEFORE / "scores.csv", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    methods = ["input", "output", "gt_mean", "match_brightness", "gamma", "gamma gt_mean"]
+    assert found == [{"method": method, "pictures": 3, "warnings": []} for method in methods]

@@ -1,4 +1,4 @@
-"""The page of `lumen eval --report F.html` in a real Chromium; left out where there is none."""
+"""The page of `lumen eval --report F.html` in Chromium; skipped if it is not installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 from tests.conftest import Run
 from tests.support.browser import Browser, find_chromium
 
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine drives the page")
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
 
 NAMES = ("one", "two", "three", "ten", "dark night")
 
@@ -55,14 +55,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(running: Browser) -> Iterator[Browser]:
-    """The browser; whatever a page complains of fails its test."""
+    """The browser; any complaint of a page fails its test."""
     running.complaints.clear()
     yield running
     assert running.complaints == []
 
 
 def keep(browser: Browser, name: str) -> None:
-    """Keep a picture of the page where LUMEN_SCREENSHOTS says."""
+    """Save a screenshot into the folder that LUMEN_SCREENSHOTS names."""
     if folder := os.environ.get("LUMEN_SCREENSHOTS"):
         browser.screenshot(Path(folder) / f"{name}.png")
 

@@ -49,14 +49,16 @@ def assert_only_the_rest_is_done(line: list[str]) -> None:
     assert {name: Path("out", name).stat().st_mtime_ns for name in results} == results
 
 
-def test_kill_9_leaves_no_partial_file_and_the_second_run_does_the_rest(many: Path, models: Path) -> None:
+@pytest.mark.usefixtures("many")
+def test_kill_9_leaves_no_partial_file_and_the_second_run_does_the_rest(models: Path) -> None:
     line = command("enhance", "in", "-o", "out", model=models / "slow.onnx")
     code, _ = interrupt(line, signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert_only_the_rest_is_done(line)
 
 
-def test_ctrl_c_finishes_the_file_in_work(many: Path, models: Path) -> None:
+@pytest.mark.usefixtures("many")
+def test_ctrl_c_finishes_the_file_in_work(models: Path) -> None:
     line = command("enhance", "in", "-o", "out", model=models / "slow.onnx")
     code, err = interrupt(line, signal.SIGINT)
     assert code == 130
@@ -67,7 +69,8 @@ def test_ctrl_c_finishes_the_file_in_work(many: Path, models: Path) -> None:
     assert_only_the_rest_is_done(line)
 
 
-def test_sigterm_leaves_nothing_torn(many: Path, models: Path) -> None:
+@pytest.mark.usefixtures("many")
+def test_sigterm_leaves_nothing_torn(models: Path) -> None:
     line = command("enhance", "in", "-o", "out", model=models / "slow.onnx")
     code, err = interrupt(line, signal.SIGTERM)
     assert code == 143

@@ -1,4 +1,4 @@
-"""docs/metrics.md is true: its table of inflated scores is made by code, its commands run, its names exist."""
+"""docs/metrics.md is true: its table of inflated scores comes from code, its commands run, its names exist."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ import pytest
 
 from lumen.evaluation.measures import MEASURES
 from tests.conftest import ROOT
-from tests.e2e.test_readme import INLINE as README_INLINE
-from tests.e2e.test_readme import options_of, run, runnable, workplace
+from tests.support.docs import options_of
 
 DOCS = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 NUMBER = re.compile(r"-?\d+\.\d+")
-
-__all__ = ["workplace"]
 
 
 def benchmark(name: str) -> ModuleType:
@@ -60,18 +57,6 @@ def test_options_in_the_text_exist() -> None:
     inline = re.findall(r"`(--[a-z][a-z-]*)", DOCS)
     assert len(inline) > 8
     assert set(inline) <= options_of("eval")
-
-
-def test_the_readme_has_a_row_for_every_option() -> None:
-    text = " ".join(README_INLINE)
-    missing = {name for name in options_of("eval") if name.startswith("--") and name not in text}
-    assert missing <= {"--help", "--verbose", "--quiet", "--version"}
-
-
-def test_commands_run(workplace: Path) -> None:
-    for line in re.findall(r"```bash\n(.*?)```", DOCS, re.DOTALL)[0].splitlines():
-        run(runnable(line), workplace)
-    assert (workplace / "scores.html").is_file()
 
 
 def test_the_benchmark_runs_in_short(tmp_path: Path) -> None:

@@ -17,10 +17,8 @@ from PIL import Image
 
 from lumen.codecs.codec import read_picture
 from lumen.files.lock import lock_folder
-from tests.support.commands import command, run, save, start, tree
+from tests.support.commands import LINE, command, run, save, start, tree
 
-FACT = r" [a-z_]+=(\"(\\.|[^\"])*\"|\S+)"
-LINE = re.compile(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z (debug|info|warning|error) [a-z]+({FACT})*")
 QUICK = ("--settle", "100ms", "--min-free", "0")
 
 
@@ -91,7 +89,8 @@ def test_the_status_is_for_people_and_for_programs(photos: Path, models: Path) -
     assert status["errors"][0]["path"] == "b.png"
 
 
-def test_the_status_can_be_asked_while_it_runs(photos: Path, models: Path) -> None:
+@pytest.mark.usefixtures("photos")
+def test_the_status_can_be_asked_while_it_runs(models: Path) -> None:
     with running(watch(models, "in", "out")) as process:
         wait(lambda: len(list(Path("out").glob("*.*"))) >= 4, process)  # three results, and .lumen
         status = json.loads(run(command("watch", "--status", "out", "--json"))[1])
@@ -100,7 +99,8 @@ def test_the_status_can_be_asked_while_it_runs(photos: Path, models: Path) -> No
     assert json.loads(run(command("watch", "--status", "out", "--json"))[1])["state"] == "stopped"
 
 
-def test_the_status_of_nothing_is_exit_4(photos: Path) -> None:
+@pytest.mark.usefixtures("photos")
+def test_the_status_of_nothing_is_exit_4() -> None:
     code, _, err = run(command("watch", "--status", "out"))
     assert code == 4
     assert "no ledger" in err
@@ -131,7 +131,8 @@ def test_sighup_without_a_log_ends_nothing(photos: Path, models: Path) -> None:
         assert end(process)[0] == 0
 
 
-def test_ctrl_c_finishes_what_is_in_work_and_shows(photos: Path, models: Path) -> None:
+@pytest.mark.usefixtures("photos")
+def test_ctrl_c_finishes_what_is_in_work_and_shows(models: Path) -> None:
     with running(watch(models, "in", "out")) as process:
         wait(lambda: Path("out/b.png").exists(), process)
         code, _, err = end(process, signal.SIGINT)
@@ -186,6 +187,7 @@ def test_names_with_newlines_spaces_and_no_utf8(photos: Path, models: Path) -> N
     assert run(command("watch", "--status", "out"))[0] == 0
 
 
+@pytest.mark.usefixtures("photos")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -201,14 +203,15 @@ def test_names_with_newlines_spaces_and_no_utf8(photos: Path, models: Path) -> N
         (("in", "out", "--retries", "0"), "retries"),
     ],
 )
-def test_wrong_usage_is_exit_2_and_touches_nothing(photos: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_wrong_usage_is_exit_2_and_touches_nothing(arguments: tuple[str, ...], said: str) -> None:
     code, _, err = run(command("watch", *arguments))
     assert code == 2
     assert said in err
     assert not Path("out").exists()
 
 
-def test_an_output_that_cannot_be_used_is_exit_6(photos: Path, models: Path) -> None:
+@pytest.mark.usefixtures("photos")
+def test_an_output_that_cannot_be_used_is_exit_6(models: Path) -> None:
     Path("file").touch()
     assert run(watch(models, "in", "file/out", "--oneshot"))[0] == 6
     assert run(watch(models, "in", "out", "--oneshot", "--log", "file/log"))[0] == 6
@@ -218,13 +221,15 @@ def test_an_output_that_cannot_be_used_is_exit_6(photos: Path, models: Path) -> 
     assert "another lumen run works on out" in err
 
 
-def test_a_missing_model_is_exit_5(photos: Path, models: Path) -> None:
+@pytest.mark.usefixtures("photos")
+def test_a_missing_model_is_exit_5(models: Path) -> None:
     code, _, err = run(watch(models, "in", "out", model="nowhere.onnx"))
     assert code == 5
     assert "there is no model" in err
 
 
-def test_a_signal_while_it_begins_is_heard(photos: Path, models: Path) -> None:
+@pytest.mark.usefixtures("photos")
+def test_a_signal_while_it_begins_is_heard(models: Path) -> None:
     log = Path("watch.log")
     with running(watch(models, "in", "out", "--log", log)) as process:
         wait(log.exists, process)  # long before the model is open

@@ -11,10 +11,12 @@ from importlib import import_module
 import click
 import pytest
 
+from lumen.cli.commands import COMMANDS
 from lumen.cli.commands.enhance import BATCH_ONLY
-from lumen.cli.main import COMMANDS, cli
+from lumen.cli.main import cli
 from lumen.errors import Exit
 from tests.conftest import ROOT
+from tests.support.commands import LINE
 
 DOCS = (ROOT / "docs" / "watch.md").read_text(encoding="utf-8")
 EVERYWHERE = {parameter.name for parameter in cli.params}  # a command takes them too, once it has been called
@@ -70,13 +72,13 @@ def test_every_event_stands_in_the_table() -> None:
     told = set()
     for path in ROOT.glob("lumen/**/*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "self._tell":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("self._emit", "self._events.emit"):
                 name, *rest = (ast.unparse(argument).strip("'") for argument in (*node.args, ast.Constant("")))
                 if name.isalpha() and name != "status" and "debug" not in rest:
                     told.add(name)
     table = {
         name
-        for cells in re.findall(r"^\| (`.*?`) \|", section("What it tells"), re.MULTILINE)
+        for cells in re.findall(r"^\| (`.*?`) \|", section("The log"), re.MULTILINE)
         for name in re.findall(r"`([a-z]+)`", cells)
     }
     assert {"start", "done", "paused"} <= told
@@ -85,7 +87,7 @@ def test_every_event_stands_in_the_table() -> None:
 
 
 def test_the_exit_codes_are_those_of_lumen() -> None:
-    cells = re.findall(r"^\| ([\d, ]+) \|", section("What it tells"), re.MULTILINE)
+    cells = re.findall(r"^\| ([\d, ]+) \|", section("The log"), re.MULTILINE)
     assert {int(code) for cell in cells for code in cell.split(",")} == set(map(int, Exit)) - {Exit.INTERNAL}
 
 
@@ -103,6 +105,4 @@ def test_the_unit_starts_a_command_that_exists() -> None:
 
 @pytest.mark.parametrize("line", re.findall(r"^\d{4}-.*$", DOCS, re.MULTILINE))
 def test_the_lines_are_as_they_are_written(line: str) -> None:
-    from tests.e2e.test_watch import LINE
-
     assert LINE.fullmatch(line)

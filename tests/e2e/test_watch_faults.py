@@ -21,7 +21,7 @@ def test_faults(name: str) -> None:
 
 def test_what_does_not_hold_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A watcher that forgets what was done fails the check that nothing is done again."""
-    monkeypatch.setattr("benchmarks.watching.arrivals.statuses", lambda out: {"d0/e/f.png": ["done", "done"]})
+    monkeypatch.setattr("benchmarks.watching.arrivals.statuses", lambda _out: {"d0/e/f.png": ["done", "done"]})
     found = check("folders", full=False)
     assert found["holds"] is False
     assert found["fault"] == "each once"

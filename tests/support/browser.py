@@ -1,4 +1,4 @@
-"""Drives a real Chromium without a window, by its own protocol over two pipes; no package is needed for it."""
+"""Drives a headless Chromium over two pipes, by its DevTools protocol; no package is needed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ TIMEOUT_S = 60.0
 
 
 def find_chromium() -> str | None:
-    """Return the path of a Chromium, from LUMEN_CHROMIUM or the search path; None where there is none."""
+    """Return the path of Chromium, from LUMEN_CHROMIUM or the search path; None if it is not installed."""
     return os.environ.get("LUMEN_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 class Browser:
-    """One page in a Chromium of its own.
+    """One page in its own Chromium.
 
     Attributes:
-        complaints: What the page wrote on the console as an error, and exceptions it did not catch.
+        complaints: Errors and warnings on the console, uncaught exceptions, and requests to the network.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +37,7 @@ class Browser:
         options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
         quiet = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--mute-audio")
         command = [path, *options, *quiet, "--remote-debugging-pipe", f"--user-data-dir={folder}", "about:blank"]
-        # It talks over the file descriptors 3 and 4, whatever ours are.
+        # It expects the pipes at file descriptors 3 and 4.
         script = f'exec 8<&{out_read} 9>&{out_write}; exec "$@" 3<&8 4>&9'
         self._process = subprocess.Popen(
             ["bash", "-c", script, "bash", *command],
@@ -85,7 +85,7 @@ class Browser:
     def open(
         self, path: Path, *, width: int = 1200, height: int = 900, phone: bool = False, dark: bool = False
     ) -> float:
-        """Show a file, and return the seconds until it was loaded and painted."""
+        """Open a file, and return the seconds until it was loaded and painted."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -104,7 +104,7 @@ class Browser:
         return time.monotonic() - started
 
     def run(self, script: str) -> Any:
-        """Return the value of an expression in the page, awaited where it is a promise."""
+        """Return the value of an expression in the page, awaited if it is a promise."""
         answer = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
@@ -117,7 +117,7 @@ class Browser:
             time.sleep(0.05)
 
     def middle(self, selector: str) -> tuple[float, float, float]:
-        """Scroll to an element, and return the place of its middle and its width, in pixels."""
+        """Scroll to an element, and return the position of its centre and its width, in pixels."""
         box = self.run(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
             "e.scrollIntoView({block: 'center', behavior: 'instant'}); const b = e.getBoundingClientRect(); "
@@ -126,13 +126,13 @@ class Browser:
         return box[0], box[1], box[2]
 
     def click(self, selector: str) -> None:
-        """Click on the middle of an element."""
+        """Click on the centre of an element."""
         x, y, _ = self.middle(selector)
         self._mouse("mousePressed", x, y)
         self._mouse("mouseReleased", x, y)
 
     def drag(self, x: float, y: float, to_x: float) -> None:
-        """Press the mouse at a place, move it sideways, and let go."""
+        """Press the mouse button at a position, move sideways, and release it."""
         self._mouse("mousePressed", x, y)
         for step in range(1, 6):
             self._mouse("mouseMoved", x + (to_x - x) * step / 5, y)
@@ -142,7 +142,7 @@ class Browser:
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
 
     def swipe(self, x: float, y: float, to_x: float) -> None:
-        """Touch a place, and move the finger sideways."""
+        """Touch a position, and move the finger sideways."""
         self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
         for step in range(1, 6):
             place = {"x": x + (to_x - x) * step / 5, "y": y}
@@ -155,16 +155,16 @@ class Browser:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
     def type(self, text: str) -> None:
-        """Type text into what has the focus."""
+        """Type text into the focused element."""
         self.call("Input.insertText", text=text)
 
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
-        """Write what is to be seen, or the whole page, as PNG."""
+        """Write the visible part, or the whole page, as PNG."""
         data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
         path.write_bytes(base64.b64decode(data))
 
     def _next(self) -> dict[str, Any]:
-        """Return the next message, and keep what it complains of."""
+        """Return the next message, and record its complaints."""
         end = time.monotonic() + TIMEOUT_S
         while b"\0" not in self._buffer:
             ready, _, _ = select.select([self._read], [], [], max(0.0, end - time.monotonic()))
@@ -174,10 +174,10 @@ class Browser:
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\0")
         message: dict[str, Any] = json.loads(line)
-        self._heed(message)
+        self._record(message)
         return message
 
-    def _heed(self, message: dict[str, Any]) -> None:
+    def _record(self, message: dict[str, Any]) -> None:
         method, parameters = message.get("method", ""), message.get("params", {})
         self._events.add(method)
         if method == "Runtime.exceptionThrown":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,10 @@ ENVIRONMENT = {
     "NO_COLOR": "1",
     "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "export")]),
 }
+
+# What `lumen watch` writes of an event: time, level, name and facts.
+_FACT = r" [a-z_]+=(\"(\\.|[^\"])*\"|\S+)"
+LINE = re.compile(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z (debug|info|warning|error) [a-z]+({_FACT})*")
 
 
 def save(path: Path, sample: SampleType = "uint8", size: tuple[int, int] = (40, 60)) -> None:

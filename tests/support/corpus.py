@@ -216,7 +216,10 @@ def _tiff_oddities() -> Iterator[Sound]:
     inks = ramp(channels=4, dtype=np.uint16) // 2
     eight = (inks >> 8).astype(np.uint8)
     for bits, samples in ((8, eight), (16, inks)):
-        for name, profile, warning in (("", None, "CMYK without a sound"), ("-icc", cmyk_profile(), "by its colour")):
+        for name, profile, warning in (
+            ("", None, "CMYK to RGB without a sound"),
+            ("-icc", cmyk_profile(), "CMYK to RGB with its colour"),
+        ):
             shown = printed(eight, profile).astype(samples.dtype) * (257 if bits == 16 else 1)
             yield Sound(
                 name=f"tiff-cmyk{name}-{bits}.tif",
@@ -237,7 +240,10 @@ def _jpeg() -> Iterator[Sound]:
     yield made("progressive", progressive=True)
     yield made("grey", RGB.convert("L"))
     yield made("restart", restart_marker_rows=1)
-    for name, profile, warning in (("", None, "CMYK without a sound"), ("-icc", cmyk_profile(), "by its colour")):
+    for name, profile, warning in (
+        ("", None, "CMYK to RGB without a sound"),
+        ("-icc", cmyk_profile(), "CMYK to RGB with its colour"),
+    ):
         inks = ramp(channels=4) // 2
         image = Image.frombytes("CMYK", RGB.size, inks.tobytes())
         data = saved(image, "JPEG", quality=97, **({"icc_profile": profile} if profile else {}))
@@ -349,7 +355,7 @@ def _sizes_and_names() -> Iterator[Sound]:
     yield Sound(
         name="a clear png.jpg",
         data=saved(Image.fromarray(ramp(channels=4)), "PNG"),
-        warning="the result is a png file, as the input is",
+        warning="the result is a png file like the input",
     )
 
 
@@ -405,13 +411,13 @@ def _halves() -> Iterator[Broken]:
         yield Broken(name="half-heic.heic", data=data[: len(data) // 2], reason="the heif file is damaged or truncated")
     if find_spec("rawpy"):
         data = dng()
-        yield Broken(name="half-dng.dng", data=data[: len(data) // 2], reason="damaged or truncated: LibRaw says")
+        yield Broken(name="half-dng.dng", data=data[: len(data) // 2], reason="damaged or truncated: LibRaw reports")
     yield Broken(name="no-last-byte.tif", data=tiff(ramp())[:-1], reason="the tiff file is damaged or truncated")
     yield Broken(name="no-end-mark.png", data=saved(RGB, "PNG")[:-12], reason="ends before its end mark")
 
 
 def _other_contents() -> Iterator[Broken]:
-    unknown = "a file of another or damaged kind"
+    unknown = "an unknown or damaged file"
     for name, data, reason in (
         ("text.jpg", b"Dear diary, it was dark.\n", unknown),
         ("page.png", b"<!doctype html><title>404</title>", unknown),
@@ -432,12 +438,12 @@ def _bombs() -> Iterator[Broken]:
     limit = "expected at most 512 megapixels"
     yield Broken(name="bomb.png", data=png_bomb(60_000, 60_000), reason=limit)
     yield Broken(name="bomb-deep.png", data=png_bomb(60_000, 60_000, bits=16), reason=limit)
-    yield Broken(name="bomb-within.png", data=png_bomb(20_000, 20_000), reason="which it is too short for")
+    yield Broken(name="bomb-within.png", data=png_bomb(20_000, 20_000), reason="the file is too short for them")
     yield Broken(name="bomb-jpg.jpg", data=sized_jpeg(65_500, 65_500), reason=limit)
     yield Broken(name="bomb-tif.tif", data=sized_tiff(60_000, 60_000), reason=limit)
-    yield Broken(name="bomb-within.tif", data=sized_tiff(20_000, 20_000), reason="which it is too short for")
-    yield Broken(name="bomb-within.jpg", data=sized_jpeg(20_000, 20_000), reason="which it is too short for")
-    yield Broken(name="text-for-width.tif", data=text_for_width(), reason="its size is no number")
+    yield Broken(name="bomb-within.tif", data=sized_tiff(20_000, 20_000), reason="the file is too short for them")
+    yield Broken(name="bomb-within.jpg", data=sized_jpeg(20_000, 20_000), reason="the file is too short for them")
+    yield Broken(name="text-for-width.tif", data=text_for_width(), reason="its size is not a number")
     data = patched(saved(RGB, "BMP"), 18, struct.pack("<ii", 60_000, 60_000))
     yield Broken(name="bomb-bmp.bmp", data=data, reason=limit)
     data = patched(saved(RGB.quantize(9), "GIF"), 6, b"\xff\xff\xff\xff")

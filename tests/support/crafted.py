@@ -222,3 +222,20 @@ def text_for_width() -> bytes:
     data = bytearray(tiff(ramp()))
     struct.pack_into("<H", data, data.index(struct.pack("<HH", 256, 4), 8) + 2, 2)
     return bytes(data)
+
+
+CHUNKS = (
+    (b"gAMA", struct.pack(">I", 55556)),
+    (b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)),
+    (b"tEXt", b"Author\0somebody"),
+    (b"zTXt", b"Comment\0\0" + zlib.compress(b"dark")),
+    (b"iTXt", b"Title\0\0\0de\0Titel\0" + "Straße".encode()),
+    (b"luMe", b"private"),
+)
+"""One of each kind that a PNG may hold beside its pixels."""
+
+
+def with_chunks(*chunks: tuple[bytes, bytes], data: bytes | None = None) -> bytes:
+    """Return a PNG with more chunks behind its header."""
+    whole = data or saved(RGB, "PNG")
+    return whole[:33] + b"".join(png_chunk(kind, content) for kind, content in chunks) + whole[33:]

@@ -1,4 +1,4 @@
-"""Pictures and files made for the tests of this folder, by other means than the code under test."""
+"""Pictures and files made for tests, by other means than the code under test."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from PIL import Image, ImageCms
 
 from lumen.imaging.formats import Format
 from lumen.imaging.picture import Metadata, Picture
+from lumen.spec import SampleType
 
 Array = npt.NDArray[Any]
 
@@ -135,3 +136,9 @@ SOUND: dict[str, Callable[[], bytes]] = {
 def picture(channels: int = 3, dtype: Any = np.uint8, **facts: Any) -> Picture:
     kind = facts.pop("format", "png")
     return Picture.from_channels(ramp(channels=channels, dtype=dtype), kind=kind, metadata=Metadata(**facts))
+
+
+def noise(height: int, width: int, sample: SampleType = "uint8") -> Picture:
+    """Return a dark picture of noise."""
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(sample).max // 3, (height, width, 3)).astype(sample)
+    return Picture(pixels=pixels, metadata=Metadata(dpi=(72.0, 72.0)), format="png")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from lumen.config import WatchOptions
-from lumen.watching.events import Event, Teller
-from lumen.watching.ledger.ledger import Ledger
+from lumen.watching.context import WatchContext
+from lumen.watching.events import Event, Events
+from lumen.watching.ledger.ledger import FileOutcome, FinalStatus, Ledger
 from lumen.watching.observing.hints import Hints
-from lumen.watching.observing.observer import Kind, LimitReachedError
+from lumen.watching.observing.observer import LimitReachedError, ObserverKind
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
 from lumen.watching.watcher import Watcher
+
+_FACT = r" [a-z_]+=(\"(\\.|[^\"])*\"|\S+)"
+EVENT_LINE = re.compile(rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z (debug|info|warning|error) [a-z]+({_FACT})*")
 
 
 class FakeClock:
@@ -29,7 +34,7 @@ class FakeClock:
         return self.now + 1e9
 
 
-class FakeInbox(Hints):
+class FakeHints(Hints):
     """Lets the clock jump instead of waiting."""
 
     def __init__(self, clock: FakeClock) -> None:
@@ -40,7 +45,7 @@ class FakeInbox(Hints):
 
     def wait(self, seconds: float) -> None:
         self.waits += 1
-        if self._rung:
+        if self._is_woken:
             return
         self._clock.now += max(min(seconds, self.until - self._clock.now), 0.001)
 
@@ -48,21 +53,33 @@ class FakeInbox(Hints):
 class FakeObservation:
     """What watches nothing; tests say what it has noticed."""
 
-    def __init__(self, tree: Tree, hints: Hints, kind: Kind) -> None:
-        self.kind: Kind = kind
+    def __init__(self, _tree: Tree, hints: Hints, kind: ObserverKind) -> None:
+        self.kind: ObserverKind = kind
         self.hints = hints
         self.trouble: str | None = None
         self.blind = False
         self.stopped = False
 
-    def ailment(self) -> str | None:
+    def fault(self) -> str | None:
         return self.trouble
 
-    def unwatched(self, inodes: set[int]) -> bool:
+    def unwatched(self, _inodes: set[int]) -> bool:
         return self.blind
 
     def stop(self) -> None:
         self.stopped = True
+
+
+def write_file(path: Path, data: bytes = b"x") -> Path:
+    """Write a file, and the folders above it where they are missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def outcome(key: int, status: FinalStatus, finished_at: float, *, attempts: int = 1, **facts: Any) -> FileOutcome:
+    """Return the end of a version, at the first attempt by default."""
+    return FileOutcome(key=key, status=status, finished_at=finished_at, attempts=attempts, **facts)
 
 
 class Stage:
@@ -78,7 +95,7 @@ class Stage:
         self.root.mkdir(exist_ok=True)
         self.out.mkdir(exist_ok=True)
         self.clock = FakeClock()
-        self.hints = FakeInbox(self.clock)
+        self.hints = FakeHints(self.clock)
         self.events: list[Event] = []
         self.observations: list[FakeObservation] = []
         self.refuse: list[Exception] = []
@@ -87,19 +104,17 @@ class Stage:
         self.tree = Tree(self.root, without=[self.out], ignore=self.options.ignore)
         self.ledger = Ledger(self.out)
         self.room = 100
-        self.watcher = Watcher(
-            self.tree,
-            self.ledger,
-            self.options,
-            str,
-            Teller(self.events.append),
-            hints=self.hints,
-            begin=self._begin,
+        self.context = WatchContext(
+            tree=self.tree,
+            ledger=self.ledger,
+            options=self.options,
+            events=Events(self.events.append),
             clock=self.clock,
         )
+        self.watcher = Watcher(self.context, str, hints=self.hints, begin=self._begin)
         self.files = self.watcher.files(lambda: self.room)
 
-    def _begin(self, tree: Tree, hints: Hints, kind: Kind) -> FakeObservation:
+    def _begin(self, tree: Tree, hints: Hints, kind: ObserverKind) -> FakeObservation:
         if self.refuse:
             raise self.refuse.pop(0)
         self.observations.append(FakeObservation(tree, hints, kind))
@@ -134,14 +149,16 @@ class Stage:
         """Let time pass, finish the files whose turn came, and return their paths."""
         taken = self.take(seconds)
         for settled in taken:
-            self.watcher.finish(settled, "done", digest=b"0" * 16)
+            self.finish(settled, digest=b"0" * 16)
         return [settled.relative for settled in taken]
+
+    def finish(self, settled: Settled, digest: bytes | None = None) -> None:
+        """Write down that a file is done."""
+        self.watcher.finish(outcome(settled.key, "done", self.clock.time(), digest=digest))
 
     def write(self, name: str, data: bytes = b"x", *, mtime: float | None = None) -> Path:
         """Write a file, without telling of it."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        path = write_file(self.root / name, data)
         if mtime is not None:
             os.utime(path, (mtime, mtime))
         return path
@@ -166,4 +183,4 @@ class Stage:
         self.ledger.close()
 
 
-__all__ = ["FakeClock", "FakeInbox", "FakeObservation", "LimitReachedError", "Stage"]
+__all__ = ["FakeClock", "FakeHints", "FakeObservation", "LimitReachedError", "Stage"]

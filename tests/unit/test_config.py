@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lumen.config import WatchOptions
+from lumen.config import BatchOptions, WatchOptions
 from lumen.errors import UsageError
 
 
@@ -27,3 +28,20 @@ from lumen.errors import UsageError
 def test_options_of_a_watch_are_checked(options: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         WatchOptions(output=Path("out"), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "expected --out DIR for the results, or --in-place"),
+        ({"output": Path("out"), "in_place": True}, "expected --out or --in-place, got both"),
+        ({"in_place": True, "suffix": "-lit"}, "combined with --suffix or --format"),
+        ({"in_place": True, "format": "png"}, "combined with --suffix or --format"),
+        ({"output": Path("out"), "shard": (0, 2)}, "I from 1 to N, got 0/2"),
+        ({"output": Path("out"), "shard": (3, 2)}, "I from 1 to N, got 3/2"),
+        ({"output": Path("out"), "include": ("",)}, "a pattern after --include"),
+    ],
+)
+def test_options_that_contradict_each_other(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        BatchOptions(**options)

@@ -46,7 +46,7 @@ def test_a_device_without_its_libraries_is_a_warning(tmp_path: Path, monkeypatch
 def test_every_device_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 
-    def opened(options: RuntimeOptions, sample: str = "uint8") -> FakeModel:
+    def opened(options: RuntimeOptions, **_: str) -> FakeModel:
         if options.device == "cuda:2":
             raise DeviceError("cuda:2 cannot be used: out of memory")
         tried.append(options.device)

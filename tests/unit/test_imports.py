@@ -21,9 +21,9 @@ import pytest
 from PIL import Image
 
 import lumen
+from tests.support.modules import ROOT, module_files
 
-ROOT = Path(__file__).parent.parent.parent
-HEAVY = ("numpy", "PIL", "onnxruntime", "torch")
+HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "jinja2", "tifffile")
 TORCH_ROOMS = {"lumen.models", "lumen.train", "lumen_export"}
 
 FACTS = {"lumen.errors", "lumen.config", "lumen.spec", "lumen.text", "lumen.files", "lumen.version"}
@@ -40,19 +40,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.registry": set(),
     "lumen.data": set(),
     "lumen.extras": {"lumen.errors"},
-    "lumen.files": {"lumen.errors"},
-    "lumen.imaging": FACTS,
+    "lumen.imaging": (FACTS - {"lumen.files"}) | {"lumen.extras"},
+    "lumen.files": {"lumen.errors", "lumen.imaging"},
     "lumen.color": FACTS | {"lumen.imaging"},
     "lumen.codecs": FACTS | {"lumen.imaging", "lumen.color", "lumen.extras"},
     "lumen.metrics": FACTS | {"lumen.imaging", "lumen.extras", "lumen.data"},
     "lumen.runtime": FACTS | {"lumen.data"},
     "lumen.enhance": CORE,
-    "lumen.conveyor": set(),
-    "lumen.batch": CORE | {"lumen.enhance", "lumen.conveyor"},
-    "lumen.watching": CORE | {"lumen.enhance"},
-    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance"},
-    "lumen.pages": FACTS | PIXELS | {"lumen.evaluation"},
-    "lumen.doctor": CORE,
+    "lumen.stages": set(),
+    "lumen.batch": CORE | {"lumen.enhance", "lumen.stages"},
+    "lumen.watching": CORE | {"lumen.enhance", "lumen.stages"},
+    "lumen.pages": FACTS,
+    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages"},
+    "lumen.doctor": CORE | {"lumen.extras"},
     "lumen.models": FACTS | {"lumen.registry"},
     "lumen.train": CORE | {"lumen.metrics", "lumen.registry", "lumen.extras", "lumen.models"},
     "lumen_export": CORE | {"lumen.registry", "lumen.models", "lumen.train"},
@@ -64,16 +64,6 @@ class Import(NamedTuple):
     source: str  # module that imports
     target: str  # module imported
     lazy: bool  # inside a function, or for type checkers only
-
-
-def module_files() -> dict[str, Path]:
-    """Return every module of the product by its import name."""
-    found = {}
-    for base, package in ((ROOT, "lumen"), (ROOT / "export", "lumen_export")):
-        for path in sorted((base / package).rglob("*.py")):
-            parts = path.relative_to(base).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
 
 
 def statements(tree: ast.Module) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
@@ -230,6 +220,31 @@ def test_eval_never_loads_torch(folders: tuple[Path, Path], fake_model: Path) ->
     loaded = loaded_by("eval", "--gt", folders[1], folders[0], "--model", fake_model, "--device", "cpu")
     assert "onnxruntime" in loaded
     assert "torch" not in loaded
+
+
+def test_only_pages_load_jinja(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    line = ("eval", "--gt", folders[1], folders[0], "--as-is", "--report")
+    assert "jinja2" not in loaded_by(*line, tmp_path / "scores.csv")
+    assert "jinja2" in loaded_by(*line, tmp_path / "scores.html")
+
+
+def test_a_format_is_loaded_when_a_file_of_it_comes(
+    folders: tuple[Path, Path], fake_model: Path, tmp_path: Path
+) -> None:
+    line = (
+        "enhance",
+        folders[0],
+        "-o",
+        tmp_path / "out",
+        "--model",
+        fake_model,
+        "--device",
+        "cpu",
+        "--existing",
+        "error",
+    )
+    assert "tifffile" not in loaded_by(*line)
+    assert "tifffile" in loaded_by(*line, "--format", "tiff")
 
 
 @pytest.mark.parametrize("command", ["models", "doctor"])

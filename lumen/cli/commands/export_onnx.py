@@ -18,7 +18,7 @@ from lumen.errors import UsageError
 @click.option(
     "--architecture",
     metavar="NAME",
-    help="CHECKPOINT holds the weights of this network's public release (mirnet), under its authors' names.",
+    help="CHECKPOINT is the public release of this network (mirnet), with its authors' names.",
 )
 @click.option("--name", help="Name stored in the files; by default the stem of --out.")
 @click.option(
@@ -31,21 +31,19 @@ from lumen.errors import UsageError
     type=click.Choice(["fp32", "fp16"]),
     help="fp16 adds M.fp16.onnx, in half precision for 8-bit pictures on GPUs, to the fp32 files.",
 )
-@click.option(
-    "--check/--no-check", default=None, help="Compare torch with onnxruntime first; --no-check leaves it out."
-)
+@click.option("--check/--no-check", default=None, help="Compare torch with ONNX Runtime first; --no-check skips this.")
 def command(checkpoint: Path, out: Path, scores: Path | None, **given: Any) -> None:
     """Export a CHECKPOINT of `lumen train`, or the weights of a public release, to ONNX.
 
-    Writes OUT for 8-bit pictures and its twin (M.u16.onnx) for 16-bit ones. Nothing is written unless the graph is
-    safe in tiles and, with --check, gives what the checkpoint gives.
+    Writes OUT for 8-bit pictures and M.u16.onnx for 16-bit ones. Nothing is written if tiles would show in the
+    results, or if ONNX Runtime and torch disagree.
     """
     from lumen.cli.views.console import note
     from lumen.extras import require_extra
 
     with require_extra("train"):
         from lumen_export.export import export_checkpoint
-    # What is not given is left to the defaults of export_checkpoint.
+    # Options that are not given keep the defaults of export_checkpoint.
     options = {name: value for name, value in given.items() if value is not None}
     exported = export_checkpoint(checkpoint, out, scores=_read_scores(scores), **options)
     spec = exported.spec
@@ -55,7 +53,7 @@ def command(checkpoint: Path, out: Path, scores: Path | None, **given: Any) -> N
     )
     for agreement in exported.agreements:
         note(
-            f"onnxruntime against torch, {agreement.sample}, {agreement.precision}: at most {agreement.worst_levels} "
+            f"ONNX Runtime against torch, {agreement.sample}, {agreement.precision}: at most {agreement.worst_levels} "
             f"level(s), {agreement.differing:.2e} of the samples differ ({agreement.tiles} tiles)"
         )
     for file in exported.files:

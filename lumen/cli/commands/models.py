@@ -28,7 +28,7 @@ def command(state: State, /, as_json: bool) -> None:
     """List the bundled models with their size, cost and measured scores."""
     from lumen.cli.views.console import print_json, print_table
     from lumen.runtime.model_files import bundled_models, find_model
-    from lumen.runtime.session import read_spec
+    from lumen.runtime.open import read_spec
 
     models = bundled_models()
     specs = [read_spec(find_model(model.name)) for model in models]

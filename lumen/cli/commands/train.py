@@ -28,31 +28,39 @@ _folder = click.Path(path_type=Path)
     "photos",
     metavar="DIR[=WEIGHT]",
     multiple=True,
-    help="Folder of well-lit photographs: darkened into pairs, and kept as they are. May be given again.",
+    help="Folder of well-lit photographs, to be darkened into pairs and to be left alone. Repeatable.",
 )
-@click.option("--val", type=_folder, help="Pairs to validate on; without it a part of the scenes is held out.")
-@click.option("--val-split", metavar="N%|N", help="How much is held out, by scene: a share, or a number of pairs.")
+@click.option("--val", type=_folder, help="Pairs to validate on; without it some scenes of --data are held out.")
+@click.option(
+    "--val-split", metavar="N%|N", help="How much to hold out, in whole scenes: a share, or a number of pairs."
+)
 @click.option("-o", "--out", "run", type=_folder, required=True, help="Folder of the run.")
 @click.option("--recipe", default="lumen-s", show_default=True, help="Bundled recipe or TOML file.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value: optimizer.rate=1e-4.")
-@click.option("--resume", metavar="auto|FILE", help="Go on from the run's last checkpoint, or from a file.")
-@click.option("--init", metavar="MODEL", help="Start from a checkpoint, an ONNX file or a bundled model.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value, such as optimizer.rate=1e-4."
+)
+@click.option("--resume", metavar="auto|FILE", help="Continue from the run's last checkpoint, or from a file.")
+@click.option(
+    "--init", metavar="MODEL", help="Start from the weights of a checkpoint, an ONNX file or a bundled model."
+)
 @click.option("--device", default=RuntimeOptions.device, show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--threads", type=click.IntRange(min=0), help="CPU threads per process; 0: torch decides.")
+@click.option("--threads", type=click.IntRange(min=0), help="CPU threads per process; 0 leaves it to torch.")
 @click.option(
     "--workers",
     type=click.IntRange(min=0),
-    help="Processes that draw batches, about one per core to feed a GPU; 0: a thread draws them.",
+    help="Processes that prepare batches, about one per core for a GPU; 0 uses a thread.",
 )
-@click.option("--resident", is_flag=True, help="Keep all pictures in the device's memory, and cut crops there.")
-@click.option("--batch", metavar="auto|N", help="Crops per iteration; auto takes the recipe's in parts that fit.")
-@click.option("--accumulate", metavar="N", type=click.IntRange(min=1), help="Take each batch in N parts.")
-@click.option("--amp", type=click.Choice(["bf16", "fp16", "off"]), help="Mixed precision, instead of the recipe's.")
-@click.option("--recompute", is_flag=True, help="Keep few activations and compute the rest again: less memory.")
-@click.option("--compile", is_flag=True, help="Let torch compile the network (needs a C++ compiler).")
-@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard's files.")
+@click.option("--resident", is_flag=True, help="Keep all pictures in the device's memory, and cut the crops there.")
 @click.option(
-    "--check/--no-check", "check_pairs", default=None, help="Look for misaligned pairs first; --no-check leaves it out."
+    "--batch", metavar="auto|N", help="Crops per iteration; auto splits the recipe's into parts that fit the memory."
+)
+@click.option("--accumulate", metavar="N", type=click.IntRange(min=1), help="Split each batch into N parts.")
+@click.option("--amp", type=click.Choice(["bf16", "fp16", "off"]), help="Mixed precision, instead of the recipe's.")
+@click.option("--recompute", is_flag=True, help="Keep few activations and recompute the rest: less memory, more time.")
+@click.option("--compile", is_flag=True, help="Compile the network with torch (needs a C++ compiler).")
+@click.option("--tensorboard", is_flag=True, help="Also write event files for TensorBoard.")
+@click.option(
+    "--check/--no-check", "check_pairs", default=None, help="Look for misaligned pairs first; --no-check skips this."
 )
 def command(
     data: tuple[str, ...],
@@ -67,12 +75,12 @@ def command(
 ) -> None:
     """Train a network on pairs of dark and good pictures.
 
-    A part of the scenes is held out for validation. RUN receives recipe.toml, metrics.csv, curves.png, samples/,
-    last.pt (to resume) and best.pt (to export); where the held-out scenes join at the end, validated.pt is the state
-    that was scored. SIGINT and SIGTERM save and stop. Start it under torchrun to use several processes.
+    Some scenes are held out for validation. The run's folder receives recipe.toml, metrics.csv, curves.png, samples/,
+    last.pt (to resume) and best.pt (to export); if the held-out scenes join at the end, validated.pt is the state
+    that was scored. SIGINT and SIGTERM save and stop. Start it with torchrun to use several processes.
 
-    Exit codes: 0 trained, 2 usage, 3 data or the training is no good, 5 device or package unavailable, 6 unwritable,
-    130 and 143 stopped by a signal.
+    Exit codes: 0 trained, 2 usage, 3 unusable data or a failed training, 5 device or package unavailable,
+    6 unwritable, 130 and 143 stopped by a signal.
     """
     if given["val"] and val_split:
         raise UsageError("expected --val DIR or --val-split, got both")
@@ -84,7 +92,7 @@ def command(
     from lumen.train.options import TrainOptions
     from lumen.train.recipe.recipe import load_recipe
 
-    # What is not given is left to the defaults of TrainOptions.
+    # Options that are not given keep the defaults of TrainOptions.
     folders, weights = zip(*(_sources(values) for values in (data, photos)), strict=True)
     options = TrainOptions(
         data=folders[0],
@@ -125,7 +133,7 @@ def _sources(values: tuple[str, ...]) -> tuple[tuple[Path, ...], tuple[float, ..
 
 
 def _split_values(text: str | None) -> list[str]:
-    """Return what `--val-split` changes in the recipe."""
+    """Return the changes of `--val-split` to the recipe."""
     if text is None:
         return []
     number = text.strip().removesuffix("%")
@@ -143,9 +151,9 @@ def _split_values(text: str | None) -> list[str]:
 
 
 def _batch_values(batch: str | None, accumulate: int | None) -> list[str]:
-    """Return what `--batch` and `--accumulate` change in the recipe."""
+    """Return the changes of `--batch` and `--accumulate` to the recipe."""
     if batch == "auto" and accumulate:
-        raise UsageError("expected --batch auto or --accumulate, got both: auto finds the number of parts itself")
+        raise UsageError("expected --batch auto or --accumulate, got both; auto chooses the number of parts itself")
     if batch is not None and batch != "auto" and not (batch.isdecimal() and int(batch)):
         raise click.BadParameter(f"expected auto or a number of crops, got {batch!r}", param_hint="--batch")
     values = [f"data.batch={batch}"] if batch not in (None, "auto") else []

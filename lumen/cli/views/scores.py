@@ -1,4 +1,4 @@
-"""Shows scores: progress and problems on stderr, the table or JSON lines on stdout."""
+"""Shows scores: progress and problems on stderr, tables or JSON lines on stdout."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from lumen.cli.state import State
 from lumen.cli.views.console import log_console, print_json, print_table
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.errors import Exit, UsageError
-from lumen.evaluation import EvalReport, PairResult, Progress, evaluate_results
-from lumen.evaluation.measures import BY_KEY, STATISTICS, formatted
-from lumen.evaluation.options import title
+from lumen.evaluation import EvalReport, PairProgress, PairResult, evaluate_results
+from lumen.evaluation.columns import column_title
+from lumen.evaluation.measures import STATISTICS
 from lumen.evaluation.pairs import Problem, Result
+from lumen.evaluation.report import WORST
 from lumen.evaluation.suspicions import read_scores, suspicions
 from lumen.files.paths import real_path, type_of
 from lumen.text import printable
 
-WORST = 10  # pictures that are printed
-FEW = 20  # pictures that are all named where there is no bar
+FEW = 20  # up to this many pictures, each gets a line if there is no progress bar
 
 
 @contextmanager
-def scoring(state: State, *, as_json: bool) -> Iterator[Progress]:
-    """Show how far it is on stderr, name what cannot be scored, and write JSON lines when asked."""
+def scoring(state: State, *, as_json: bool) -> Iterator[PairProgress]:
+    """Show progress and problems on stderr, and write JSON lines if asked."""
     console = log_console(state)
     bar = Bar(
         TextColumn("{task.description}", markup=False),
@@ -58,12 +58,12 @@ def scoring(state: State, *, as_json: bool) -> Iterator[Progress]:
 
 
 def _worth_a_line(done: int, total: int) -> bool:
-    """Tell whether progress is written where there is no bar: for each of few pictures, for each tenth of many."""
+    """Tell whether to write a line without a progress bar: for each of few pictures, at each tenth of many."""
     return total <= FEW or done == total or done * 10 // total > (done - 1) * 10 // total
 
 
 def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
-    """Print scores, summary and the protocol on stdout: tables, or as JSON the line that `scoring` has not printed."""
+    """Print scores, summary and protocol on stdout: as tables, or the last line of JSON after those of `scoring`."""
     for warning in report.warnings:
         log_console(state).print(f"warning: {printable(warning)}", style="yellow")
     if as_json:
@@ -74,25 +74,28 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
         _print_measures(state, report)
     for column in report.columns:
         if report.equal(column):
-            click.echo(f"{title(column)}: {report.equal(column)} equal to the reference, left out of the mean PSNR")
+            click.echo(
+                f"{column_title(column)}: {report.equal(column)} equal to the reference, left out of the mean PSNR"
+            )
     if report.problems:
-        click.echo(f"not scored: {len(report.problems)}, named on stderr")
+        click.echo(f"not scored: {len(report.problems)}, listed on stderr")
     click.echo("protocol:\n  " + report.protocol.replace("; ", ";\n  "))
 
 
 def _print_pictures(state: State, report: EvalReport) -> None:
-    """Print the worst pictures, all with -v, and the summary below."""
-    wanted = ("psnr", "ssim") if "psnr" in report.measured else ("niqe", "brightness")
-    keys = [key for key in report.measured if key in wanted]
+    """Print the worst pictures (all with -v), and the summary below."""
+    there = {measure.key: measure for measure in report.measures}
+    wanted = ("psnr", "ssim") if "psnr" in there else ("niqe", "brightness")
+    measures = [there[key] for key in wanted if key in there]
     ranked = report.ranked()
     shown = ranked if state.verbosity > 0 else ranked[:WORST]
     evs = list(dict.fromkeys(column for picture in report.pictures for column in picture.evs))
-    headers = [f"{title(column)} {BY_KEY[key].title}" if key == keys[0] else BY_KEY[key].title
-               for column in report.columns for key in keys]  # fmt: skip
+    headers = [f"{column_title(column)} {measure.title}" if measure is measures[0] else measure.title
+               for column in report.columns for measure in measures]  # fmt: skip
     rows = [
         [
             printable(picture.name),
-            *(formatted(picture.scores[column].get(key), key) for column in report.columns for key in keys),
+            *(measure.text(picture.score(column)) for column in report.columns for measure in measures),
             *(f"{picture.evs[column]:+.2f}" for column in evs),
         ]
         for picture in shown
@@ -100,25 +103,25 @@ def _print_pictures(state: State, report: EvalReport) -> None:
     for statistic in STATISTICS:
         scores = [report.summary(column, statistic) for column in report.columns]
         name = f"mean of {len(ranked)}" if statistic == "mean" else statistic
-        cells = [formatted(score.get(key), key) for score in scores for key in keys]
+        cells = [measure.text(score) for score in scores for measure in measures]
         rows.append([name, *cells, *("" for _ in evs)])
     print_table(state, ["picture", *headers, *("EV" if len(evs) == 1 else f"EV {name}" for name in evs)], rows)
     if len(shown) < len(ranked):
-        click.echo(f"the worst {len(shown)} of {len(ranked)} by {title(report.main or '')}; -v shows all")
+        click.echo(f"the worst {len(shown)} of {len(ranked)} by {column_title(report.main or '')}; -v shows all")
 
 
 def _print_measures(state: State, report: EvalReport) -> None:
-    """Print the mean of everything that was measured, a line for each method."""
+    """Print the means of all measures, one line for each method."""
     rows = []
     for column in report.described:
         mean = report.mean(column)
-        rows.append([title(column), *(formatted(mean.get(key), key) for key in report.measured)])
+        rows.append([column_title(column), *(measure.text(mean) for measure in report.measures)])
     click.echo()
-    print_table(state, ["mean", *(BY_KEY[key].title for key in report.measured)], rows)
+    print_table(state, ["mean", *(measure.title for measure in report.measures)], rows)
 
 
 def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:
-    """Look for impossible scores in a CSV file, tell them, and return 3 where there are any."""
+    """Look for impossible scores in a CSV file, report them, and return 3 if there are any."""
     found = {who: (len(rows), suspicions(rows)) for who, rows in read_scores(path).items()}
     for who, (count, lines) in found.items():
         if as_json:
@@ -133,7 +136,7 @@ def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:
 
 
 def check_reference(plan: Plan, reference: Path) -> None:
-    """Refuse to write among the references.
+    """Refuse to write into the folder of references.
 
     Raises:
         UsageError: A result would go into the folder of references.
@@ -149,7 +152,7 @@ def check_reference(plan: Plan, reference: Path) -> None:
 def score_results(
     state: State, results: Sequence[Result], reference: Path, reading: EnhanceOptions, *, as_json: bool
 ) -> Exit:
-    """Score results, print the report, and return 3 where one has no score, else 0."""
+    """Score results, print the report, and return 3 if one has no score, else 0."""
     if not results:
         return Exit.OK
     with scoring(state, as_json=as_json) as show:
@@ -159,12 +162,12 @@ def score_results(
 
 
 def results_of(plan: Plan, report: Report, options: BatchOptions) -> list[Result]:
-    """Return what a run into a folder has written, and what was there for it already.
+    """Return the results of a run into a folder, those from earlier runs included.
 
     Args:
-        plan: What the run had to do.
-        report: What became of it.
-        options: Where results went, and what was put into their names.
+        plan: The jobs of the run.
+        report: Their outcomes.
+        options: The folder of the results, and the suffix of their names.
     """
     assert options.output is not None
     failed = {outcome.source for outcome in report.failures}

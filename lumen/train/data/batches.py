@@ -1,4 +1,4 @@
-"""The batches of a training, in the order of its iterations and drawn ahead."""
+"""The batches of a training, in the order of its iterations, prepared ahead."""
 
 from __future__ import annotations
 
@@ -21,16 +21,12 @@ TrainingBatch = tuple[Tensor, Tensor, Tensor, Tensor]  # low, high, thumbnails, 
 class Batches(Dataset[TrainingBatch]):
     """Draws this process's share of each batch.
 
-    Args:
-        split: The pictures.
-        recipe: All values, epochs turned into iterations.
-        world: This process among all.
-        thumbnail_px: Side of the thumbnails; 0 for networks that read none in training.
-        weights: Of the sources of pairs and of those of photographs, see `Sampler`.
+    The recipe has its epochs turned into iterations; `thumbnail_px` is 0 for networks that read none in training;
+    `weights` are those of `Sampler`.
 
     Attributes:
-        apart: Draws while the held-out pictures are kept apart.
-        joined: Draws from all pictures, once the held-out ones have joined.
+        apart: Draws from the pictures that are not held out.
+        joined: Draws from all pictures, after the held-out ones have joined.
 
     Raises:
         DataError: There is nothing to draw from, or a picture is smaller than a crop.
@@ -50,7 +46,7 @@ class Batches(Dataset[TrainingBatch]):
         self.resident: list[ResidentSampler] = []
 
     def keep_resident(self) -> None:
-        """Keep the pictures in the device's memory from now on, and cut crops there.
+        """Keep the pictures in the device's memory, and cut the crops there.
 
         Raises:
             DataError: They do not fit.
@@ -60,7 +56,7 @@ class Batches(Dataset[TrainingBatch]):
             self.resident.append(ResidentSampler(self.joined, self.device, beside=self.resident[0]))
 
     def ahead(self, first: int, workers: int) -> Generator[TrainingBatch]:
-        """Yield the batches from an iteration to the end, drawn ahead by worker processes, or by a thread for 0."""
+        """Yield the batches from an iteration to the end, prepared by worker processes, or by a thread for 0."""
         coming = range(first, self.recipe.optimizer.iterations)
         if workers:
             pin = self.device.type == "cuda"

@@ -1,4 +1,4 @@
-"""What may be wrong with pairs: told by name before a training, never repaired."""
+"""What may be wrong with pairs: warned about by name before a training, never repaired."""
 
 from __future__ import annotations
 
@@ -10,23 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumen.train.data.load import Example, Pixels, name_some
-from lumen.train.data.split import group_scenes
+from lumen.train.data.split import group_scenes, normalised
 
 log = logging.getLogger(__name__)
 
-LOOKED_AT_PX = 320  # the longest side of what is compared: of a picture of 600 px, two pixels are one step
-CLEARER = 0.03  # how much better the correlation must be elsewhere
-FAINTEST = 0.2  # below it nothing is recognised, there or elsewhere
-BRIGHTEST_EDGES = 0.02  # that share of the edges counts no more than the rest: lamps would decide alone
+LOOKED_AT_PX = 320  # longest side at which pictures are compared; shifts in one of 600 px are found to 2 px
+CLEARER = 0.03  # how much higher the correlation must be at the shift than without it
+FAINTEST = 0.2  # below this correlation no shift is reported
+BRIGHTEST_EDGES = 0.02  # the strongest edges, such as lamps, are clipped, or they alone would decide
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """A pair whose pictures agree better when one is moved.
+    """A pair whose pictures match better when one is moved.
 
-    Attributes:
-        name: Of the pair.
-        down, right: How far the dark picture lies from the good one, in pixels, to about 1/300 of the longer side.
+    The offset is that of the dark picture from the reference, in pixels, to about 1/300 of the longer side.
     """
 
     name: str
@@ -38,9 +36,9 @@ class Shift:
 
 
 def misaligned(pairs: Sequence[Example]) -> list[Shift]:
-    """Find pairs that do not register, by the correlation of their edges over all shifts.
+    """Find misaligned pairs, by the correlation of their edges over all shifts.
 
-    Exposure hardly matters to the edges of log levels. Objects that moved while the camera stood still are not found.
+    Edges of log levels hardly depend on exposure. Objects that moved while the camera stood still are not found.
 
     Reference:
         Reddy, Chatterji, An FFT-Based Technique for Translation, Rotation, and Scale-Invariant Image Registration, IEEE
@@ -63,7 +61,7 @@ def misaligned(pairs: Sequence[Example]) -> list[Shift]:
 
 
 def shared_scenes(train: Sequence[Example], held_out: Sequence[Example]) -> list[tuple[str, str]]:
-    """Return, for every held-out picture whose scene is trained on too, its name and that of one such picture."""
+    """Return each held-out picture whose scene is also trained on, with one such training picture, by name."""
     if not train or not held_out:
         return []
     both = [*train, *held_out]
@@ -75,7 +73,7 @@ def shared_scenes(train: Sequence[Example], held_out: Sequence[Example]) -> list
 
 
 def warn_of_misaligned(pairs: Sequence[Example]) -> None:
-    """Tell by name which pairs look misaligned."""
+    """Warn about pairs that look misaligned, by name."""
     shifts = misaligned(pairs)
     if shifts:
         log.warning(
@@ -86,23 +84,20 @@ def warn_of_misaligned(pairs: Sequence[Example]) -> None:
 
 
 def warn_of_shared_scenes(train: Sequence[Example], held_out: Sequence[Example]) -> None:
-    """Tell by name which held-out pictures show a scene that is trained on."""
+    """Warn about held-out pictures that show a scene that is trained on, by name."""
     leaks = shared_scenes(train, held_out)
     if leaks:
         log.warning(
-            "%d held-out picture(s) show a scene that is trained on, so their scores are too good: %s",
+            "%d held-out picture(s) show a scene that is trained on, so their scores will be too high: %s",
             len(leaks),
             name_some([f"{inside} (as {outside})" for inside, outside in leaks]),
         )
 
 
 def _edges(pixels: Pixels, factor: int) -> NDArray[np.float32]:
-    """Return the edges of a reduced picture, float32 [h, w], with mean 0 and norm 1; few large ones are cut off."""
+    """Return the edges of a reduced picture, float32 [h, w], with mean 0 and norm 1; the strongest are clipped."""
     height, width = (side // factor for side in pixels.shape[:2])
     grey = pixels[: height * factor, : width * factor].mean(axis=2, dtype=np.float32)
     level = np.log1p(1 + grey.reshape(height, factor, width, factor).mean(axis=(1, 3)))
     edges = np.hypot(np.diff(level, axis=1)[:-1], np.diff(level, axis=0)[:, :-1])
-    edges = np.minimum(edges, np.quantile(edges, 1 - BRIGHTEST_EDGES))
-    edges -= edges.mean()
-    unit: NDArray[np.float32] = (edges / max(float(np.linalg.norm(edges)), 1e-6)).astype(np.float32)
-    return unit
+    return normalised(np.minimum(edges, np.quantile(edges, 1 - BRIGHTEST_EDGES)))

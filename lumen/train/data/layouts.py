@@ -1,17 +1,17 @@
-"""Where the pairs of a data set lie: one rule per layout, found by what a folder holds."""
+"""Folder layouts of data sets: one rule per layout, recognised by what a folder contains."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lumen.errors import DataError
-from lumen.imaging.formats import SUFFIXES
+from lumen.files.patterns import is_picture_name
 
-DARK, GOOD = ("low", "input"), ("high", "normal", "gt", "target")  # folders of plain pairs, whatever their case
+DARK, GOOD = ("low", "input"), ("high", "normal", "gt", "target")  # folders of plain pairs, in any case
 LOL_V1 = "our485"
 LOL_V2 = ("Real_captured", "Synthetic")
 LABELS = "label"
@@ -21,13 +21,10 @@ NATURAL = re.compile(r"(\d+)")
 
 @dataclass(frozen=True, kw_only=True)
 class PairFiles:
-    """Files that show the same.
+    """The dark picture and the reference of a pair, and what `data.exclude`, messages and records call it.
 
     Attributes:
-        name: What messages, `data.exclude` and the run's records call the pair.
-        low: The dark picture.
-        high: What it should look like.
-        scene: What the pair shows, where the data set says so; pairs of one scene stand on one side of a split.
+        scene: Name of the scene, if the data set has one; all pairs of a scene are on the same side of a split.
         held_out: Whether the data set keeps the pair for validation.
     """
 
@@ -43,10 +40,10 @@ class PairSet:
     """The pairs of a data set.
 
     Attributes:
-        layout: How they lie, for people.
-        pairs: In the order of their names. Of a sequence there is one for every exposure.
-        sequences: Whether pairs of the same label are exposures of one scene.
-        clean: Whether the dark pictures have less noise than cameras leave in the dark.
+        layout: Name of the layout, for people.
+        pairs: In the order of their names; an exposure sequence has one for every exposure.
+        sequences: Whether pairs with the same reference are exposures of one scene.
+        clean: Whether the dark pictures have less noise than a camera's in the dark.
         alone: Names without a partner.
     """
 
@@ -61,12 +58,11 @@ def picture_files(folder: Path) -> dict[str, Path]:
     """Return the pictures of a folder by stem, in name order.
 
     Raises:
-        DataError: The folder is missing or holds no picture.
+        DataError: The folder is missing or contains no picture.
     """
     if not folder.is_dir():
         raise DataError(f"expected a folder of pictures at {folder}, found none; check --data, --val and --synthetic")
-    found = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES)
-    files = {path.stem: path for path in found if not path.name.startswith(".")}
+    files = {path.stem: path for path in sorted(folder.iterdir()) if is_picture_name(path.name)}
     if not files:
         raise DataError(f"expected pictures in {folder}, found none")
     return files
@@ -75,12 +71,13 @@ def picture_files(folder: Path) -> dict[str, Path]:
 def find_training_pairs(root: Path) -> PairSet:
     """Find the pairs of a data set.
 
-    Known are LOL v1 (`our485/{low,high}`), LOL v2 (`Real_captured` and `Synthetic`, or one of them, with
+    The known layouts are LOL v1 (`our485/{low,high}`), LOL v2 (`Real_captured` and `Synthetic`, or one of them, with
     `Train/{Low,Normal}`), brackets (an `index.json` of scenes), SICE (a folder per scene beside `Label/`, also below
-    `Dataset_Part1` and `Dataset_Part2`), and plain pairs (`low/` and `high/`). Test parts of the sets are never read.
+    `Dataset_Part1` and `Dataset_Part2`), and plain pairs (`low/` and `high/`). The test parts of these sets are never
+    read.
 
     Raises:
-        DataError: The folder is missing, holds no layout that is known, or none of its pictures has a partner.
+        DataError: The folder is missing or has no known layout, or none of its pictures has a partner.
     """
     if not root.is_dir():
         raise DataError(f"expected a folder of pairs at {root}, found none; check --data and --val")
@@ -121,11 +118,11 @@ def _brackets(root: Path) -> PairSet | None:
 
 def _lol_v1(root: Path) -> PairSet | None:
     found = _plain(root / LOL_V1) if (root / LOL_V1).is_dir() else None
-    return found and PairSet(layout="LOL v1", pairs=found.pairs, alone=found.alone)
+    return found and replace(found, layout="LOL v1")
 
 
 def _lol_v2(root: Path) -> PairSet | None:
-    """Both halves of LOL v2, or the one whose folder is given; names of the two are kept apart by their folder."""
+    """Both halves of LOL v2, their names prefixed with the folder, or only the half whose folder is given."""
     train = _child(root, ("train",))
     halves = [("", train)] if train else [(f"{n}/", _child(root / n, ("train",))) for n in LOL_V2]
     parts = [(prefix, _plain(half)) for prefix, half in halves if half]
@@ -141,7 +138,7 @@ def _lol_v2(root: Path) -> PairSet | None:
 
 
 def _sice(root: Path) -> PairSet | None:
-    """Sequences of exposures, one folder per scene, and a label of the folder's name in `Label`."""
+    """Exposure sequences, one folder per scene; the reference in `Label` has the folder's name."""
     parts = [root] if _child(root, (LABELS,)) else [p for p in sorted(root.glob("Dataset_Part*")) if p.is_dir()]
     pairs, alone = [], []
     for part in parts:
@@ -175,7 +172,7 @@ def _plain(root: Path) -> PairSet | None:
 
 
 def _child(folder: Path, names: tuple[str, ...]) -> Path | None:
-    """Return the sub-folder that has one of these names, in whatever case; the first name that is there wins."""
+    """Return the sub-folder with one of these names, in any case; the first name that exists wins."""
     if not folder.is_dir():
         return None
     by_name = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True) if path.is_dir()}
@@ -183,11 +180,11 @@ def _child(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def _without_prefix(files: Mapping[str, Path], prefix: str) -> dict[str, Path]:
-    """Drop the folder's name from the front of the names of its files, in whatever case."""
+    """Drop the folder's name, in any case, from the front of its files' names."""
     length = len(prefix)
     return {name[length:] if name[:length].lower() == prefix.lower() else name: path for name, path in files.items()}
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a sort key by which 2 comes before 10."""
+    """Return a sort key that puts 2 before 10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in NATURAL.split(name)]

@@ -1,4 +1,4 @@
-"""Pairs and photographs: found, and decoded once into memory."""
+"""Pairs and photographs, decoded once into memory."""
 
 from __future__ import annotations
 
@@ -24,16 +24,13 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A dark picture and what it should look like; the same array where it is good already.
+    """A dark picture and its reference, uint8 [H, W, 3]; for a well-lit photograph, the same array twice.
 
     Attributes:
-        name: Stem of the file.
-        low: uint8 [H, W, 3].
-        high: uint8 [H, W, 3].
-        source: Which of the folders of a training it is from.
-        scene: What it shows, where the data set says so.
+        source: Index of the folder that it is from.
+        scene: Name of the scene, if the data set has one.
         held_out: Whether the data set keeps it for validation.
-        clean: Whether the dark picture has less noise than cameras leave in the dark.
+        clean: Whether the dark picture has less noise than a camera's in the dark.
     """
 
     name: str
@@ -48,9 +45,8 @@ class Example:
 def decode_all(files: Sequence[Path], longest_px: int = 0) -> list[Pixels]:
     """Decode pictures into uint8 [H, W, 3] arrays, as displayed; 16-bit ones are rounded to 8 bits.
 
-    Args:
-        files: What to decode; a file that is named twice is decoded once.
-        longest_px: Larger pictures are reduced by a whole factor, with area means; 0 leaves them as they are.
+    A file listed twice is decoded once. Pictures larger than `longest_px` are reduced by a whole factor, by area means;
+    0 keeps all sizes.
 
     Raises:
         DataError: A file cannot be decoded; the message names it.
@@ -87,17 +83,17 @@ def load_pairs(
 
     Args:
         root: Folder of the data set.
-        exclude: Names of pairs that are left out.
-        exposures: Of a sequence of exposures, take the darkest picture or all.
-        longest_px: Larger pictures are reduced until no side is longer; 0 leaves them as they are.
-        source: Which of the folders of a training it is.
+        exclude: Names of pairs to leave out.
+        exposures: Which pictures of an exposure sequence to take: the `lowest` (darkest) or `all`.
+        longest_px: Larger pictures are reduced until no side is longer; 0 keeps all sizes.
+        source: Index of the folder among those of a training.
 
     Raises:
         DataError: The folder has no known layout, a picture cannot be decoded, or the sizes of a pair differ.
     """
     found = find_training_pairs(root)
     if found.alone:
-        log.warning("%s: without a partner, left out: %s", root, name_some(found.alone))
+        log.warning("%s: left out, because they have no partner: %s", root, name_some(found.alone))
     files = [pair for pair in found.pairs if pair.name not in exclude]
     if found.sequences and exposures == "lowest":
         files = _darkest(files)
@@ -133,17 +129,17 @@ def _darkest(files: Sequence[PairFiles]) -> list[PairFiles]:
 
 
 def _level(path: Path) -> float:
-    """Return the mean level of a file, read as small as its format allows: sequences hold hundreds of large files."""
+    """Return the mean level of a file, decoded as small as its format allows, as sequences have many large files."""
     try:
         with Image.open(path) as image:
             image.draft("L", (64, 64))
             return float(np.asarray(image.convert("L").resize((64, 64), Image.Resampling.BOX)).mean())
-    except (OSError, ValueError):  # what Pillow does not read, the decoders of lumen may
+    except (OSError, ValueError):  # not for Pillow; lumen's own decoders may read it
         return float(decode_all([path])[0].mean())
 
 
 def load_photos(folders: Sequence[Path], longest_px: int = 0) -> list[Example]:
-    """Read well-lit photographs; each is its own target, and its source is the number of its folder."""
+    """Read well-lit photographs; each is its own reference, and its source is the index of its folder."""
     files = [(path, index) for index, folder in enumerate(folders) for path in picture_files(folder).values()]
     decoded = decode_all([path for path, _ in files], longest_px)
     return [
@@ -153,7 +149,7 @@ def load_photos(folders: Sequence[Path], longest_px: int = 0) -> list[Example]:
 
 
 def name_some(names: Sequence[str], most: int = 12) -> str:
-    """Return names for a message, the first ones of a long list.
+    """Return a list of names for a message, cut if it is long.
 
     >>> name_some(["a", "b", "c"], most=2)
     'a, b and 1 more'

@@ -1,7 +1,7 @@
-"""Training data in the device's memory: pictures lie there as uint8, and crops are cut there.
+"""Training data in the device's memory: pictures are kept there as uint8, and crops are cut there.
 
-The same samples as `Sampler` draws, by the same random numbers. What is made anew for every sample (darkened
-photographs) is made on the CPU and brought over.
+Draws the same samples as `Sampler`, from the same random numbers. Darkened photographs, which differ for every sample,
+are made on the CPU and copied over.
 """
 
 from __future__ import annotations
@@ -15,19 +15,15 @@ from torch import Tensor
 
 from lumen.errors import DataError
 from lumen.imaging.thumbnail import area_weights
-from lumen.train.data.load import Pixels
 from lumen.train.data.sampler import MIXUP_BETA, Augmentation, Sampler
 
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class ResidentSampler:
-    """Draws batches from pictures in the memory of a device.
+    """Draws the crops of a sampler from pictures in the memory of a device.
 
-    Args:
-        sampler: What decides which crops are drawn.
-        device: Where the pictures are kept.
-        beside: What keeps some of the same pictures on the same device already.
+    Pictures that another one, `beside`, already keeps on the same device are shared.
 
     Raises:
         DataError: They do not fit.
@@ -43,7 +39,9 @@ class ResidentSampler:
             }
         except torch.OutOfMemoryError as error:
             size = sum(pixels.nbytes for pixels in kept.values()) / 1e9
-            raise DataError(f"the pictures ({size:.1f} GB) do not fit on {device}; leave out --resident") from error
+            raise DataError(
+                f"the pictures ({size:.1f} GB) do not fit in the memory of {device}; leave out --resident"
+            ) from error
         self._weights = cache(lambda length: torch.from_numpy(area_weights(length, sampler.thumbnail_px)).to(device))
 
     def batch(self, iteration: int, places: Sequence[int]) -> Parts:
@@ -61,7 +59,7 @@ class ResidentSampler:
         if rng.random() >= sampler.config.mixup:
             return first
         second, share = self._sample(rng, kind), float(rng.beta(*MIXUP_BETA))
-        part, rest = float(np.float32(share)), float(np.float32(1 - share))  # as `blend` has them
+        part, rest = float(np.float32(share)), float(np.float32(1 - share))  # in float32, as `blend` has them
         low, high, thumbnail, brightness = (part * a + rest * b for a, b in zip(first, second, strict=True))
         return low, high, thumbnail, brightness
 
@@ -69,7 +67,7 @@ class ResidentSampler:
         sampler = self.sampler
         example, box = sampler.frame(rng, kind)
         if sampler.is_stored(kind, example):
-            low, high = (self._kept(pixels)[box] for pixels in (example.low, example.high))
+            low, high = (self.stored[id(pixels)][box] for pixels in (example.low, example.high))
         else:
             made = sampler.render(rng, kind, example, example.low[box], example.high[box])
             low, high = (torch.tensor(pixels, device=self.device) for pixels in made)
@@ -84,9 +82,6 @@ class ResidentSampler:
             _turned(self._thumbnail(low), augmentation),
             mean,
         )
-
-    def _kept(self, pixels: Pixels) -> Tensor:
-        return self.stored[id(pixels)]
 
     def _crop(self, pixels: Tensor, augmentation: Augmentation) -> Tensor:
         return _turned(pixels[augmentation.box], augmentation).float() / 255

@@ -1,7 +1,7 @@
-"""Samples: crops of pairs and photographs, cut, mirrored and darkened.
+"""Samples: crops of pairs and photographs, augmented, and darkened where they are to be.
 
-A sample depends only on the recipe's seed, the iteration and its place in the batch, so a resumed training and one on
-several processes draw the same samples.
+A sample depends only on the recipe's seed, the iteration and its place in the batch. So a resumed training, and one on
+several processes, draw the same samples.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Weights = tuple[Sequence[float], Sequence[float]]  # of the sources of pairs, of
 
 PAIRS, DARKENED, GOOD, NIGHT = range(4)  # the kinds of samples
 
-NO_THUMBNAIL = np.zeros((1, 1, 3), np.float32)  # for networks that are trained on crops alone
+NO_THUMBNAIL = np.zeros((1, 1, 3), np.float32)  # for networks that are trained on crops only
 
 MIXUP_BETA = (1.2, 1.2)
 
-SATURATION = (0.1, 0.3)  # mean and spread of the log of the factor
+SATURATION = (0.1, 0.3)  # mean and standard deviation of the log of the factor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,8 @@ class Sample:
 
     Attributes:
         low, high: [crop, crop, 3].
-        thumbnail: [t, t, 3], of the whole dark picture the crop is from; [1, 1, 3] of zeros where nothing reads it.
-        brightness: Mean level of the whole wanted picture; 0 where nothing reads it.
+        thumbnail: [t, t, 3], of the whole dark picture; [1, 1, 3] of zeros for networks that read none.
+        brightness: Mean level of the whole reference; 0 for networks that read none.
     """
 
     low: NDArray[np.float32]
@@ -51,7 +51,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Which part of its frame a crop is, how often it is turned by a quarter, and whether it is mirrored."""
+    """Where in a frame a crop is cut, how many quarter turns it gets, and whether it is mirrored."""
 
     box: Box
     turn: int
@@ -64,15 +64,10 @@ class Augmentation:
 
 
 class Sampler:
-    """Draws training samples.
+    """Draws training samples, with thumbnails of a given side, or of 0 for networks that read none.
 
-    Args:
-        pairs: Real pairs.
-        photos: Well-lit photographs; empty for pairs alone.
-        config: Shares, crop size, framing.
-        thumbnail_px: Side of the thumbnails; 0 for networks that read none.
-        seed: The recipe's seed.
-        weights: Of the sources of pairs and of those of photographs, how often they are drawn from; alike where empty.
+    `weights` say how often the sources of pairs and those of photographs are drawn from; without them all pictures are
+    drawn alike.
 
     Raises:
         DataError: There is nothing to draw from, or a picture is smaller than a crop.
@@ -108,7 +103,7 @@ class Sampler:
                 raise DataError(f"{example.name}: expected both sides to be at least data.crop_px={config.crop_px}")
 
     def draw(self, iteration: int, place: int) -> Sample:
-        """Return the sample at a place of the batch of an iteration."""
+        """Return the sample at a place in the batch of an iteration."""
         rng = self.rng(iteration, place)
         kind = self.kind(rng)
         sample = self._sample(rng, kind)
@@ -117,7 +112,7 @@ class Sampler:
         return sample
 
     def _sample(self, rng: np.random.Generator, kind: int) -> Sample:
-        """Draw a crop of a picture of a kind, turned and mirrored at random."""
+        """Draw an augmented crop of a picture of a kind."""
         low, high = self._picture(rng, kind)
         augmentation = self.draw_augmentation(rng, low.shape[0], low.shape[1])
 
@@ -131,9 +126,9 @@ class Sampler:
         return Sample(low=crop(low), high=crop(high), thumbnail=thumbnail, brightness=float(high.mean()) / 255)
 
     def whole(self, iteration: int, place: int) -> tuple[NDArray[np.float32], float]:
-        """Return the thumbnail [t, t, 3] in [0, 1] of a dark picture or frame, and the level of the good one.
+        """Return the thumbnail [t, t, 3] in [0, 1] of a dark picture or frame, and the mean level of its reference.
 
-        Half of them are mirrored left and right, half up and down.
+        Each is mirrored left to right with probability 1/2, and top to bottom likewise.
         """
         rng = self.rng(iteration, place)
         low, high = self._picture(rng, self.kind(rng))
@@ -141,15 +136,15 @@ class Sampler:
         return area_thumbnail(low, self.thumbnail_px)[rows, columns], float(high.mean()) / 255
 
     def rng(self, iteration: int, place: int) -> np.random.Generator:
-        """Return the source of all that is drawn for a place of the batch of an iteration."""
+        """Return the random generator for a place in the batch of an iteration."""
         return np.random.default_rng([self.seed, iteration, place])
 
     def kind(self, rng: np.random.Generator) -> int:
-        """Draw one of PAIRS, DARKENED, GOOD and NIGHT by their shares."""
+        """Draw PAIRS, DARKENED, GOOD or NIGHT, by their shares."""
         return int(np.searchsorted(self.thresholds, rng.random(), side="right"))
 
     def frame(self, rng: np.random.Generator, kind: int) -> tuple[Example, Box]:
-        """Draw a picture of a kind, and the part of it that stands for the whole."""
+        """Draw a picture of a kind, and the part of it that is taken for the whole picture."""
         examples = (self.pairs, self.photos, self.photos, self.good)[kind]
         chosen = self.chances[kind]
         if chosen is None:
@@ -164,13 +159,13 @@ class Sampler:
         return example, (slice(top, top + rows), slice(left, left + columns))
 
     def is_stored(self, kind: int, example: Example) -> bool:
-        """Tell whether the pixels of a sample are the files' own."""
+        """Return whether the pixels of a sample come from files unchanged."""
         return kind == GOOD or (kind == PAIRS and not (self.config.camera and example.clean))
 
     def render(
         self, rng: np.random.Generator, kind: int, example: Example, low: Pixels, high: Pixels
     ) -> tuple[Pixels, Pixels]:
-        """Make the dark and the good picture of a frame; most pairs and good pictures are taken as they are."""
+        """Return the dark picture of a frame and its reference; what is stored stays as it is."""
         if self.is_stored(kind, example):
             return low, high
         if kind == PAIRS:
@@ -182,7 +177,7 @@ class Sampler:
         return darken(high, rng, self.config.exposure_ev, self.config.jpeg), high
 
     def draw_augmentation(self, rng: np.random.Generator, height: int, width: int) -> Augmentation:
-        """Draw where in a frame a crop lies, and how it is turned and mirrored."""
+        """Draw where in a frame a crop is cut, and how it is turned and mirrored."""
         size = self.config.crop_px
         top, left = (int(rng.integers(side - size + 1)) for side in (height, width))
         turn, flip = int(rng.integers(4)), bool(rng.integers(2))
@@ -191,7 +186,7 @@ class Sampler:
         return Augmentation(box=(slice(top, top + size), slice(left, left + size)), turn=turn, flip=flip)
 
     def _picture(self, rng: np.random.Generator, kind: int) -> tuple[Pixels, Pixels]:
-        """Draw a picture of a kind and a frame of it; return the dark and the good picture."""
+        """Draw a frame of a picture of a kind; return the dark one and its reference."""
         example, box = self.frame(rng, kind)
         return self.render(rng, kind, example, example.low[box], example.high[box])
 
@@ -232,7 +227,7 @@ def scenes_of(examples: Sequence[Example]) -> list[list[int]]:
 
 
 def blend(a: Sample, b: Sample, share: float) -> Sample:
-    """Return share of a plus the rest of b, as if both pictures had been taken on one frame.
+    """Return `share * a + (1 - share) * b`, as if both pictures had been exposed on one frame.
 
     Reference:
         Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018.

@@ -1,4 +1,4 @@
-"""Which examples are trained on, and which are held out: whole scenes, or a folder of their own."""
+"""Which examples are trained on and which are held out: whole scenes, or a separate folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lumen.train.recipe.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Examples on both sides of the validation split, and all of them in the order they were read."""
+    """The examples to train on, those held out, and all of them in the order they were read."""
 
     train_pairs: Sequence[Example]
     val_pairs: Sequence[Example]
@@ -28,7 +28,7 @@ class Split:
     all_photos: Sequence[Example]
 
     def facts(self) -> dict[str, Any]:
-        """Counts, and the names held out."""
+        """Return counts, and the names held out, for checkpoints."""
         return {
             "train_pairs": len(self.train_pairs),
             "train_photos": len(self.train_photos),
@@ -38,20 +38,16 @@ class Split:
 
     @property
     def epoch(self) -> int:
-        """How many pictures an epoch goes through: the pairs, or the photographs where there are no pairs."""
+        """Pictures in an epoch: the pairs, or the photographs if there are no pairs."""
         return len(self.train_pairs) or len(self.train_photos)
 
 
 def split_by_scene(
     pairs: Sequence[Example], photos: Sequence[Example], recipe: Recipe, held_out: Sequence[Example] | None = None
 ) -> Split:
-    """Hold out whole scenes of pairs and of photographs, and what a data set itself keeps for validation.
+    """Hold out whole scenes of pairs and of photographs, as many as the recipe says, and what a data set holds out.
 
-    Args:
-        pairs: Real pairs.
-        photos: Well-lit photographs.
-        recipe: How many are held out, and the seed of the draw.
-        held_out: Pairs to validate on instead; then all of `pairs` are trained on.
+    If pairs from a separate folder are `held_out`, all of `pairs` are trained on.
 
     Raises:
         DataError: Nothing would be left to train on.
@@ -91,44 +87,38 @@ CORRELATION = 0.85
 
 def scene_descriptor(pixels: NDArray[np.integer]) -> NDArray[np.float32]:
     """Return float32 [256], the grey 16x16 thumbnail of a picture [H, W, 3] with mean 0 and norm 1."""
-    grey = area_thumbnail(pixels, SIDE).mean(axis=2).ravel()
-    centred = grey - grey.mean()
+    return normalised(area_thumbnail(pixels, SIDE).mean(axis=2).ravel())
+
+
+def normalised(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return float32 values of the same shape, with mean 0 and norm 1; equal values become 0."""
+    centred = values - values.mean()
     unit: NDArray[np.float32] = (centred / max(float(np.linalg.norm(centred)), 1e-6)).astype(np.float32)
     return unit
 
 
 def group_scenes(pictures: Iterable[NDArray[np.integer]]) -> list[list[int]]:
-    """Group pictures whose thumbnails correlate, transitively; exposure and contrast do not matter.
-
-    Args:
-        pictures: uint8 or uint16 [H, W, 3] each.
+    """Group pictures [H, W, 3] whose thumbnails correlate, transitively, whatever their exposure and contrast.
 
     Returns:
-        Groups of indices; every index stands in exactly one, groups and members in rising order.
+        Groups of indices, each index in exactly one; groups and members in rising order.
     """
     descriptors = np.stack([scene_descriptor(pixels) for pixels in pictures])
     alike = descriptors @ descriptors.T > CORRELATION
     unseen = set(range(len(descriptors)))
     groups: list[list[int]] = []
     while unseen:
-        frontier, group = [min(unseen)], set()
+        frontier, group = {min(unseen)}, set[int]()
         while frontier:
-            index = frontier.pop()
-            if index in group:
-                continue
-            group.add(index)
-            frontier.extend(int(other) for other in np.flatnonzero(alike[index]) if other in unseen)
+            group |= frontier
+            frontier = set(np.flatnonzero(alike[list(frontier)].any(axis=0)).tolist()) - group
         unseen -= group
         groups.append(sorted(group))
     return groups
 
 
 def split_scenes(groups: Sequence[Sequence[int]], held_out: int, seed: int) -> tuple[list[int], list[int]]:
-    """Hold out whole scenes, drawn at random, until at least `held_out` pictures are held out.
-
-    Returns:
-        Indices to train on and indices held out, both in rising order.
-    """
+    """Draw whole scenes until at least `held_out` pictures are held out; return what to train on, and those, sorted."""
     order = np.random.default_rng(seed).permutation(len(groups))
     validation: list[int] = []
     for group in order:

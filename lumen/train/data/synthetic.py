@@ -1,9 +1,9 @@
-"""Dark pictures made from ordinary photographs.
+"""Dark pictures, made from ordinary photographs.
 
-A photograph is taken back to linear light, exposed less, given a white-balance drift and the noise of a sensor, and
-coded again in 8 bits. `darken` draws from what ordinary cameras do; its noise is Poisson-Gaussian, so its variance
-grows with the light. `night` draws from what was measured on LOL's pairs: five stops less, a strong colour cast, and
-noise of one or two levels whatever the light.
+A photograph is converted to linear light, exposed less, given a white-balance error and sensor noise, and coded in 8
+bits again. `darken` imitates ordinary cameras: its noise is Poisson-Gaussian, so its variance grows with the light.
+`night` imitates LOL's pairs, as measured: about five stops less, a strong colour cast, and noise of one or two levels
+at any light.
 
 Reference:
     Foi et al., Practical Poissonian-Gaussian Noise Modeling and Fitting for Single-Image Raw-Data, IEEE TIP 2008.
@@ -32,7 +32,7 @@ def encode_srgb(light: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def quantise(level: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return levels rounded to the nearest of 0 to 255; what lies outside is clipped."""
+    """Return levels rounded to integers and clipped to 0 to 255."""
     rounded: NDArray[np.uint8] = (np.clip(level, 0, 255) + np.float32(0.5)).astype(np.uint8)
     return rounded
 
@@ -40,16 +40,9 @@ def quantise(level: NDArray[np.float32]) -> NDArray[np.uint8]:
 def darken(
     pixels: NDArray[np.uint8], rng: np.random.Generator, darkest_ev: float, worst_jpeg: int = 60
 ) -> NDArray[np.uint8]:
-    """Return the photograph as a badly exposed one.
+    """Return a photograph [H, W, 3] in sRGB as if it had been underexposed, by 0 to `darkest_ev` stops.
 
-    Args:
-        pixels: uint8 [H, W, 3], sRGB.
-        rng: Source of exposure, white balance, noise and compression.
-        darkest_ev: The exposure is drawn from 0 to this many stops less.
-        worst_jpeg: Lowest JPEG quality.
-
-    Returns:
-        uint8 [H, W, 3], sRGB.
+    White balance, noise and compression are drawn too, the latter of a JPEG quality from `worst_jpeg` on.
     """
     light = _DECODE[pixels] * np.float32(2 ** -rng.uniform(0, darkest_ev))
     if rng.random() < 0.5:
@@ -57,7 +50,7 @@ def darken(
     shot = np.float32(10 ** rng.uniform(-4.3, -2.5))
     read = np.float32(10 ** rng.uniform(-4.0, -2.5))
     noise: NDArray[np.float32] = rng.standard_normal(light.shape, np.float32)
-    if rng.random() < 0.3:  # cameras that smooth leave coarser noise
+    if rng.random() < 0.3:  # denoising cameras leave coarser noise
         noise = (noise + np.roll(noise, 1, 0) + np.roll(noise, 1, 1) + np.roll(noise, (1, 1), (0, 1))) / np.float32(2)
     light = light + noise * np.sqrt(shot * light + read * read)
     dark = quantise(encode_srgb(light) * np.float32(255))
@@ -88,25 +81,18 @@ def camera(pixels: NDArray[np.uint8], rng: np.random.Generator, worst_jpeg: int)
 
 
 NIGHT_EV, NIGHT_EV_SPREAD, NIGHT_EV_RANGE = 5.5, 1.35, (1.0, 8.5)
-NIGHT_PIVOT = 0.2  # linear light at which exposure and cast are measured
+NIGHT_PIVOT = 0.2  # linear light at which exposure and cast were measured
 NIGHT_CAST, NIGHT_CAST_SPREAD = (-0.06, 0.0, -0.15), (0.2, 0.0, 0.22)  # log gain of red and blue against green
 NIGHT_CONTRAST, NIGHT_CONTRAST_SPREAD = 1.02, 0.2  # exponent on linear light, the same for all channels
-NIGHT_TINT, NIGHT_TINT_SPREAD = (0.09, 0.0, 0.11), (0.2, 0.0, 0.23)  # what red and blue add to the exponent
+NIGHT_TINT, NIGHT_TINT_SPREAD = (0.09, 0.0, 0.11), (0.2, 0.0, 0.23)  # added to the exponent of red and blue
 NIGHT_NOISE, NIGHT_NOISE_SPREAD = (2.05, 1.15, 1.5), 0.15  # standard deviation in 8-bit levels, and its log spread
 
 
 def night(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the photograph as LOL's cameras would have taken it in the dark.
+    """Return a photograph [H, W, 3] in sRGB as if taken in the dark by the cameras of LOL.
 
-    Per channel a power law in linear light, fitted on block means of LOL's training pairs, and white noise. What is
-    drawn: exposure -5.5 +- 1.35 stops, exponent 1.02 +- 0.2, gains of red and blue +- 30 %, noise of 1 to 2 levels.
-
-    Args:
-        pixels: uint8 [H, W, 3], sRGB.
-        rng: Source of everything drawn.
-
-    Returns:
-        uint8 [H, W, 3], sRGB.
+    Each channel gets a power law in linear light, fitted to block means of LOL's training pairs, and white noise. Drawn
+    at random: exposure -5.5 +- 1.35 stops, exponent 1.02 +- 0.2, gains of red and blue +- 30 %, noise of 1 to 2 levels.
     """
     exposure = np.clip(rng.normal(NIGHT_EV, NIGHT_EV_SPREAD), *NIGHT_EV_RANGE)
     cast = rng.normal(NIGHT_CAST, NIGHT_CAST_SPREAD)
@@ -122,7 +108,7 @@ def night(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
 
 
 def saturate(pixels: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
-    """Return the pixels [H, W, 3] with their distance from grey scaled by a factor; 1 leaves them as they are."""
+    """Return the pixels [H, W, 3] with their distance from grey multiplied by a factor."""
     level = pixels.astype(np.float32)
     grey = level.mean(axis=2, keepdims=True)
     return quantise(grey + (level - grey) * np.float32(factor))

@@ -1,1 +1,1 @@
-"""Recipes: what a training does, as TOML."""
+"""Recipes: all values of a training, as TOML."""

@@ -1,4 +1,4 @@
-"""What is said of a recipe that msgspec refuses: the key, what was expected there, and what came."""
+"""Error messages for recipes that msgspec refuses: the key, what was expected, and the value."""
 
 from __future__ import annotations
 
@@ -23,18 +23,12 @@ BOUNDS = {">=": "of at least", "<": "below"}
 
 
 def explained(error: ValidationError, kind: type[Struct], values: Mapping[str, Any]) -> UsageError:
-    """Return the error for people, in one line.
-
-    Args:
-        error: What msgspec says, such as "Expected `int` >= 1 - at `$.data.batch`".
-        kind: What the values were to become.
-        values: Nested plain values.
-    """
+    """Return what msgspec says, such as "Expected `int` >= 1 - at `$.data.batch`", as one line for people."""
     text, _, place = str(error).partition(" - at `$")
-    key = place.strip(".`").partition("[")[0]  # an item of a list is told as the list
+    key = place.strip(".`").partition("[")[0]  # a wrong item of a list is reported as the list
     if unknown := re.search("unknown field `(.*)`", text):
         return _unknown_key(kind, key, unknown[1])
-    if not text.startswith(("Expected", "Invalid")):  # a rule of ours
+    if not text.startswith(("Expected", "Invalid")):  # raised by a section itself
         return UsageError(f"recipe: {text}")
     value, declared = reduce(lambda table, part: table[part], key.split("."), values), _type_of(kind, key)
     if bound := re.fullmatch(r"Expected `\w+` (\S+) (\S+)", text):
@@ -49,7 +43,7 @@ def explained(error: ValidationError, kind: type[Struct], values: Mapping[str, A
 
 
 def _unknown_key(kind: type[Struct], prefix: str, key: str) -> UsageError:
-    """Return the error for a key that no recipe has, with the nearest one that it has."""
+    """Return the error for an unknown key, with the most similar known one."""
     prefix = f"{prefix}." if prefix else ""
     known = sorted(field.name for field in structs.fields(_type_of(kind, prefix)))
     leaves = {leaf.rpartition(".")[2]: leaf for leaf in sorted(_leaves(kind, ""), reverse=True)}
@@ -60,7 +54,7 @@ def _unknown_key(kind: type[Struct], prefix: str, key: str) -> UsageError:
 
 
 def _type_of(kind: Any, key: str) -> Any:
-    """Return the declared type of a dotted key; that of the whole for none."""
+    """Return the declared type of a dotted key; for an empty key that of the whole."""
     for part in filter(None, key.split(".")):
         kind = next(field.type for field in structs.fields(kind) if field.name == part)
     return kind

@@ -1,4 +1,4 @@
-"""Recipes: every value of a training, read from TOML and written back."""
+"""Recipes: all values of a training, read from TOML and written back."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class Recipe(Section, frozen=True, kw_only=True):
 
     @property
     def joining(self) -> int:
-        """The iteration before which the held-out pictures join the training; that of the end where they never do."""
+        """The iteration after which the held-out pictures join the training; the last one if they never do."""
         return round(self.validation.until * self.optimizer.iterations)
 
     def epoch_length(self, examples: int) -> int:
-        """Return the iterations of an epoch: as many crops as there are pictures to train on."""
+        """Return the iterations of an epoch, in which as many crops are drawn as there are pictures to train on."""
         return max(1, math.ceil(examples / self.data.batch))
 
     def resolved(self, examples: int) -> Recipe:
-        """Return the recipe with its epochs as iterations, for a number of pictures to train on."""
+        """Return the recipe with epochs converted to iterations, for a number of pictures to train on."""
         length = self.epoch_length(examples)
         optimizer, validation = self.optimizer, self.validation
         if optimizer.epochs:
@@ -69,7 +69,7 @@ class Recipe(Section, frozen=True, kw_only=True):
 
 
 def _toml_lines(table: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    """Yield the lines of a table, plain values first. JSON writes strings, numbers and lists as TOML does."""
+    """Yield the lines of a table, plain values first; strings, numbers and lists are written alike in JSON and TOML."""
     for key, value in table.items():
         if not isinstance(value, Mapping):
             yield f"{key} = {json.dumps(value)}"
@@ -85,7 +85,7 @@ def from_dict(values: Mapping[str, Any]) -> Recipe:
         UsageError: A key is unknown, or a value has the wrong type or is out of its range.
     """
     try:
-        # Through JSON, where whole numbers become the floats that their fields are.
+        # By way of JSON, which turns whole numbers into floats where a field is a float.
         return msgspec.json.decode(msgspec.json.encode(values), type=Recipe)
     except msgspec.ValidationError as error:
         raise explained(error, Recipe, values) from error

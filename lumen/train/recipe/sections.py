@@ -1,4 +1,4 @@
-"""The sections of a recipe: every value of a training, with what it means and what it may be."""
+"""The sections of a recipe: every value of a training, its meaning and its range."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Share = Annotated[float, Meta(ge=0, lt=1)]
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of a recipe. Types and ranges are checked where a recipe is read, not where one is made in Python."""
+    """A table of a recipe. Types and ranges are checked when a recipe is read, not when one is made in Python."""
 
 
 class NetworkConfig(Section, frozen=True, kw_only=True):
@@ -37,19 +37,18 @@ class DataConfig(Section, frozen=True, kw_only=True):
         batch: Crops per iteration, over all processes.
         pairs, synthetic, identity: Relative shares of real pairs, of darkened ordinary photographs, and of well-lit
             photographs that must come out as they went in. Only pairs are used when no photographs are given.
-        night: Relative share of photographs and good pictures of the pairs, darkened as LOL's cameras do.
-        framing: Probability that a picture is first cut to a random frame of at least 60 % of each side.
+        night: Relative share of photographs and references of pairs, darkened as LOL's cameras do.
+        framing: Probability that a picture is first cropped to a random frame, at least 60 % of each side.
         exposure_ev: Darkest exposure of the synthetic pairs, in stops below the photograph.
-        jpeg: Lowest quality of the JPEG coding that half of the synthetic pairs go through, from 1 to 95.
-        by_scene: Whether pairs are drawn by scene, so that scenes with many pictures do not count more; the others
-            are drawn alike.
-        camera: Probability that the clean dark frame of an exposure bracket is given a sensor's noise, and JPEG coding.
-        saturation: Probability that the colours of a picture to be darkened are first made stronger or weaker.
+        jpeg: Lowest quality of the JPEG coding of half of the synthetic pairs, from 1 to 95.
+        by_scene: Whether pairs are drawn by scene, so that scenes with many pictures do not count more.
+        camera: Probability that noise of a sensor and JPEG coding are added to the dark frame of an exposure bracket.
+        saturation: Probability that a picture's saturation is changed before it is darkened.
         mixup: Probability that a sample is blended with another one of the same kind.
-        poses: Whether crops are turned by quarters and mirrored at random.
-        exclude: Names of pairs left out, such as misaligned ones.
-        exposures: Which pictures of an exposure sequence are paired with its label: the `lowest` or `all`.
-        longest_px: Larger pictures are reduced by a whole factor until no side is longer; 0 takes them as they are.
+        poses: Augmentation: whether crops are mirrored and turned by quarter turns at random.
+        exclude: Names of pairs to leave out, such as misaligned ones.
+        exposures: Which pictures of an exposure sequence are paired with its reference: the `lowest` or `all`.
+        longest_px: Larger pictures are reduced by a whole factor until no side is longer; 0 keeps all sizes.
     """
 
     crop_px: Positive = 128
@@ -78,11 +77,11 @@ class LossConfig(Section, frozen=True, kw_only=True):
         charbonnier: `mean(sqrt(d^2 + epsilon^2))`.
         l1: `mean(|d|)`.
         mse: `mean(d^2)`.
-        rmse: `sqrt(mean(d^2))` of every crop, then the mean over the crops.
+        rmse: `sqrt(mean(d^2))` of each crop, then the mean over the crops.
         ssim: `1 - SSIM`.
         chroma: `mean(|d - grey of d|)`, the mean over the picture at 1/1, 1/4 and 1/16 of its resolution.
-        clipping: `mean(max(0, prediction - max(target, 0.97)))`, what is burnt and was not.
-        epsilon: Of the Charbonnier term.
+        clipping: `mean(max(0, prediction - max(target, 0.97)))`: what is clipped, but not in the reference.
+        epsilon: That of the Charbonnier term.
     """
 
     charbonnier: Weight = 1.0
@@ -95,31 +94,31 @@ class LossConfig(Section, frozen=True, kw_only=True):
     epsilon: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not any((self.charbonnier, self.l1, self.mse, self.rmse, self.ssim)):  # the others see a part of a picture
-            raise ValueError("expected weights of the loss of which one at least is above 0, got 0 for all")
+        if not any((self.charbonnier, self.l1, self.mse, self.rmse, self.ssim)):  # chroma and clipping are not enough
+            raise ValueError("expected at least one of the weights of the loss above 0, got 0 for all")
 
 
 class OptimizerConfig(Section, frozen=True, kw_only=True):
-    """How the weights are changed, for how long.
+    """How the weights are updated, and for how long.
 
     Attributes:
         kind: `adamw` (decoupled weight decay) or `adam`.
         epochs: Passes over the training pairs; above 0 it sets `iterations`, which then is 0 in the recipe.
         iterations: Steps in all.
-        schedule: `cosine` (warm-up, a constant stretch, half a cosine down), `plateau` (less whenever the validation
-            stops getting better) or `constant`; all begin with the warm-up.
+        schedule: `cosine` (warm-up, a constant stretch, half a cosine down), `plateau` (lower whenever the validation
+            score stops rising) or `constant`; all start with the warm-up.
         rate, final_rate: Learning rate after the warm-up, and where cosine and plateau end.
         warmup: Steps of linear warm-up.
         hold: Share of the iterations after which the cosine begins.
-        plateau_factor: What the rate is multiplied by on a plateau.
+        plateau_factor: The rate is multiplied by this on a plateau.
         plateau_patience: Validations without a better score that make a plateau.
         beta1, beta2, epsilon: Adam's.
-        weight_decay: Of AdamW, or Adam's L2 term; biases have none.
-        clip_norm: Largest L2 norm of the gradient; 0 leaves it as it is.
-        ema: Decay of the exponential moving average of the weights, the ones that are validated and exported; 0 takes
-            the weights themselves.
+        weight_decay: That of AdamW, or Adam's L2 term; none for biases.
+        clip_norm: Largest L2 norm of the gradient; 0 does not clip it.
+        ema: Decay of the exponential moving average of the weights, which is validated and exported; 0 uses the
+            weights themselves.
         amp: `bf16` or `fp16` autocast (the latter with a scaled loss), or `off`.
-        accumulate: Parts in which each process takes its share of a batch, one after the other: less memory, the same
+        accumulate: Parts in which each process takes its share of a batch, one after another: less memory, the same
             gradient.
     """
 
@@ -144,19 +143,19 @@ class OptimizerConfig(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not (self.epochs or self.iterations):
-            raise ValueError("expected optimizer.iterations of at least 1 where there are no epochs, got 0")
+            raise ValueError("expected optimizer.iterations of at least 1, or optimizer.epochs above 0, got 0 for both")
 
 
 class BrightnessConfig(Section, frozen=True, kw_only=True):
     """The second stage: the head that predicts the brightness, on thumbnails alone, of networks that have one.
 
     Attributes:
-        iterations: Steps; 0 leaves the head as it is.
-        samples: Pictures or frames of them drawn once from the data.
+        iterations: Steps; 0 does not train the head.
+        samples: Thumbnails of pictures or frames, drawn once from the data.
         batch: Thumbnails per step.
         pairs, synthetic, identity: Relative shares of the sources in this stage.
-        rate: Learning rate, going down to 0 as a cosine.
-        weight_decay: Of AdamW.
+        rate: Learning rate, falling to 0 as a cosine.
+        weight_decay: That of AdamW.
     """
 
     iterations: int = 600
@@ -170,16 +169,16 @@ class BrightnessConfig(Section, frozen=True, kw_only=True):
 
 
 class ValidationConfig(Section, frozen=True, kw_only=True):
-    """What is held out, by scene, and how often it is scored.
+    """How much is held out, by scene, and how often it is scored.
 
     Attributes:
         every: Iterations between validations.
         epochs: Epochs between validations; above 0 it sets `every`, which then is 0 in the recipe.
         pairs: At least this many pairs are held out.
         photos: At least this many photographs are held out.
-        share: Above 0: at least this share of the pairs and of the photographs is held out instead.
-        until: Share of the iterations after which the held-out pictures join the training. The scores kept are those
-            of that moment, and the last weights are the result.
+        share: If above 0, at least this share of the pairs and of the photographs is held out instead.
+        until: Share of the iterations after which the held-out pictures join the training. The scores are those of
+            that moment, the weights those of the end.
     """
 
     every: Count = 2_000
@@ -191,4 +190,4 @@ class ValidationConfig(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not (self.epochs or self.every):
-            raise ValueError("expected validation.every of at least 1 where there are no epochs, got 0")
+            raise ValueError("expected validation.every of at least 1, or validation.epochs above 0, got 0 for both")

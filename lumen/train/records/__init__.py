@@ -1,1 +1,1 @@
-"""What a training writes down of itself."""
+"""What a training records: metrics, curves, samples and event files."""

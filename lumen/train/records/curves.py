@@ -1,11 +1,10 @@
-"""The curves of a run as one picture: loss, validation scores and learning rate over the iterations."""
+"""The curves of a run in one picture: loss, validation scores and learning rate over the iterations."""
 
 from __future__ import annotations
 
 import csv
 import io
 import logging
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lumen.extras import is_installed
@@ -21,15 +20,7 @@ PANELS = {
 
 
 def write_curves(table: Path, out: Path) -> bool:
-    """Draw `metrics.csv` into a PNG file.
-
-    Args:
-        table: The CSV file.
-        out: The picture, replaced.
-
-    Returns:
-        Whether it was drawn; not where matplotlib is missing, which is told.
-    """
+    """Draw `metrics.csv` into a PNG file; return False if matplotlib is missing, which is logged."""
     if not is_installed("matplotlib"):
         log.debug("no curves: matplotlib is not installed (it is part of the train extra)")
         return False
@@ -41,7 +32,7 @@ def write_curves(table: Path, out: Path) -> bool:
     axes = figure.subplots(len(PANELS), 1, sharex=True)
     for axis, (title, names) in zip(axes, PANELS.items(), strict=True):
         for name in names:
-            points = _points(rows, name)
+            points = [(int(row["iteration"]), float(row[name])) for row in rows if row.get(name)]
             if points:
                 axis.plot(*zip(*points, strict=True), label=name, marker="." if len(points) < 40 else None)
         axis.set_title(title, loc="left", fontsize=10)
@@ -54,7 +45,3 @@ def write_curves(table: Path, out: Path) -> bool:
     figure.savefig(buffer, format="png")
     write_atomically(out, buffer.getvalue())
     return True
-
-
-def _points(rows: Sequence[Mapping[str, str]], name: str) -> list[tuple[int, float]]:
-    return [(int(row["iteration"]), float(row[name])) for row in rows if row.get(name)]

@@ -1,4 +1,4 @@
-"""TensorBoard's event files, by the writer of tensorboardX: TensorBoard itself is needed only to look at them."""
+"""TensorBoard's event files, written by tensorboardX; TensorBoard itself is needed only to look at them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from lumen.extras import require_extra
 
 
 class EventFiles:
-    """Writes scalars into `tensorboard/` of a run.
-
-    Args:
-        run: Folder of the run.
+    """Writes scalars into the folder `tensorboard/` of a run.
 
     Raises:
         MissingExtraError: The package is not installed.
@@ -28,7 +25,7 @@ class EventFiles:
         self._first: int | None = None
 
     def begin_at(self, iteration: int) -> None:
-        """Let TensorBoard drop what an earlier run wrote after an iteration."""
+        """Make TensorBoard drop what an earlier run wrote after an iteration."""
         self.close()
         self._first = iteration + 1
 

@@ -1,4 +1,4 @@
-"""The table of a run, `metrics.csv`: means over its steps, and scores of its validations."""
+"""The table of a run, `metrics.csv`: means over its steps, and the scores of its validations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVERY = 50
 
 
 class MetricsLog:
-    """Writes the CSV file of a run; losses are averaged over the steps between rows."""
+    """Writes the CSV file of a run; values of steps are averaged between rows."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -24,7 +24,7 @@ class MetricsLog:
         self.count = 0
 
     def step(self, values: Mapping[str, float]) -> None:
-        """Take one step's `iteration`, `loss`, `crops_per_s` and `rate`; every 50th writes a row."""
+        """Record one step's `iteration`, `loss`, `crops_per_s` and `rate`; every 50th step writes a row."""
         for name in MEANS:
             self.sums[name] = self.sums.get(name, 0.0) + values[name]
         self.count += 1
@@ -37,7 +37,7 @@ class MetricsLog:
         self._append({"iteration": iteration, **metrics})
 
     def truncate(self, iteration: int) -> None:
-        """Drop the rows after an iteration, left by a run that went on after its last checkpoint."""
+        """Drop the rows after an iteration, which a run wrote after its last checkpoint."""
         if not self.path.exists():
             return
         with self.path.open(newline="") as file:
@@ -58,5 +58,5 @@ class MetricsLog:
 
 
 def _is_whole(row: Mapping[str, str | None]) -> bool:
-    """Whether a row was written to its end: a killed process may leave half of the last one."""
+    """Return whether a row is complete: a killed process may leave half of the last one."""
     return (row["iteration"] or "").isdecimal() and None not in row.values() and None not in row

@@ -1,4 +1,4 @@
-"""What a run writes down of itself: `metrics.csv`, `curves.png`, sheets of samples, and TensorBoard's files."""
+"""All records of a run: `metrics.csv`, `curves.png`, sheets of samples, and TensorBoard's files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,9 @@ from lumen.train.records.samples import write_sheet
 
 
 class RunRecords:
-    """All that a run writes down beside its checkpoints; only the leading process calls it.
+    """Writes all records of a run; only the leading process calls it.
 
-    Args:
-        run: Folder of the run.
-        network: The one that is validated, for the sheets of samples.
-        examples: Held-out pairs; the first few stand on the sheets.
-        tensorboard: Whether TensorBoard's files are written too.
+    The sheets of samples show what the averaged network makes of the first few held-out pairs.
     """
 
     def __init__(self, run: Path, *, network: Network, examples: Sequence[Example], tensorboard: bool) -> None:
@@ -29,13 +25,13 @@ class RunRecords:
         self.event_files = EventFiles(run) if tensorboard else None
 
     def step(self, values: Mapping[str, float]) -> None:
-        """Take one step's `iteration`, `loss`, `crops_per_s` and `rate`."""
+        """Record one step's `iteration`, `loss`, `crops_per_s` and `rate`."""
         self.metrics.step(values)
         if self.event_files and int(values["iteration"]) % EVERY == 0:
             self.event_files.add(int(values["iteration"]), {f"train/{name}": values[name] for name in MEANS})
 
     def validation(self, iteration: int, metrics: Mapping[str, float]) -> None:
-        """Take the scores of a validation, and draw the curves and the samples as they are now."""
+        """Record the scores of a validation, and draw curves and samples anew."""
         self.metrics.validation(iteration, metrics)
         if self.event_files:
             self.event_files.add(iteration, {f"validation/{name}": value for name, value in metrics.items()})
@@ -43,12 +39,12 @@ class RunRecords:
         write_sheet(self.network, self.examples, self.run / "samples" / f"{iteration:07d}.jpg")
 
     def truncate(self, iteration: int) -> None:
-        """Forget what came after an iteration."""
+        """Drop what was recorded after an iteration."""
         self.metrics.truncate(iteration)
         if self.event_files:
             self.event_files.begin_at(iteration)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is still buffered."""
         if self.event_files:
             self.event_files.close()

@@ -1,4 +1,4 @@
-"""A sheet of samples: what the network makes of some held-out pictures, between the input and the reference."""
+"""A sheet of samples: for some held-out pictures the input, the network's result and the reference."""
 
 from __future__ import annotations
 
@@ -21,12 +21,9 @@ QUALITY = 90
 
 
 def write_sheet(network: Network, examples: Sequence[Example], out: Path) -> None:
-    """Write a JPEG file with a row for each of the first few examples: input, result, reference; nothing without any.
+    """Write a JPEG file with a row for each of the first few pairs, and make its folder; without pairs write nothing.
 
-    Args:
-        network: In evaluation mode.
-        examples: Held-out pairs.
-        out: The file; its folder is made.
+    The network must be in evaluation mode.
     """
     rows = [_row((e.low, enhance_whole(network, e.low, None), e.high)) for e in examples[:MOST]]
     if not rows:
@@ -38,7 +35,7 @@ def write_sheet(network: Network, examples: Sequence[Example], out: Path) -> Non
 
 
 def _row(panels: Sequence[Pixels]) -> Pixels:
-    """Return panels beside each other, each as wide as the others, with a white gap below."""
+    """Return panels of equal width side by side, with a white gap below."""
     height, width = panels[0].shape[:2]
     size = (PANEL_PX, max(1, round(height * PANEL_PX / width)))
     images = [np.asarray(Image.fromarray(panel).resize(size, Image.Resampling.BOX)) for panel in panels]

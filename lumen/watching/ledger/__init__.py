@@ -1,1 +1,1 @@
-"""The ledger of the output folder: which version of a file ended as what."""
+"""The ledger of the output folder: how each version of a file ended."""

@@ -1,7 +1,7 @@
-"""What became of every version of every file: an SQLite file that survives `kill -9`.
+"""The ledger: what became of every version of every file, in an SQLite file that survives `kill -9`.
 
-A version stands in it from the moment it has settled: `ready`, `retry` (again later) and `working` have no
-`finished_at`; `done`, `failed`, `unsupported` and `skipped` are for ever. What waits, waits here and not in memory.
+A version is recorded from the moment it settles. `ready`, `retry` (again later) and `working` have no `finished_at`;
+`done`, `failed`, `unsupported` and `skipped` are final. Files wait here and not in memory.
 For one thread.
 """
 
@@ -13,7 +13,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,67 +23,96 @@ from lumen.watching.versions import Candidate, Version
 
 NAME = "watch.db"
 REASON_CHARACTERS = 500
-SHY_AFTER = 3  # interruptions, after which a file is suspected to end the process, and has its turn last
+SUSPECT_AFTER = (
+    3  # interruptions after which a file is a suspect: it may end the process, and is processed last and alone
+)
 
-Final = Literal["done", "failed", "unsupported", "skipped"]
-Status = Literal["ready", "retry", "working", "done", "failed", "unsupported", "skipped"]
+FinalStatus = Literal["done", "failed", "unsupported", "skipped"]
+VersionStatus = Literal["ready", "retry", "working", "done", "failed", "unsupported", "skipped"]
 
 _SAME = "path = ? AND size = ? AND mtime_ns = ? AND inode = ?"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One version as it stands in the ledger."""
+    """One version as recorded in the ledger."""
 
     key: int
     relative: str
     version: Version
-    status: Status
+    status: VersionStatus
     attempts: int
     interruptions: int
     reason: str
     first_seen: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class FileOutcome:
+    """How a version ended.
+
+    Attributes:
+        key: The version's row.
+        status: The final status.
+        finished_at: When, in seconds since 1970.
+        attempts: Number of attempts, including the last.
+        reason: Why it failed; empty otherwise.
+        seconds: Time spent on it.
+        megapixels: Size of the picture; 0 if unknown.
+        digest: Of the file's content; None if it was not read.
+        is_to_retire: Whether the file has yet to be moved or removed.
+    """
+
+    key: int
+    status: FinalStatus
+    finished_at: float
+    attempts: int
+    reason: str = ""
+    seconds: float = 0.0
+    megapixels: float = 0.0
+    digest: bytes | None = None
+    is_to_retire: bool = False
+
+
 _COLUMNS = "id, path, size, mtime_ns, inode, status, attempts, interruptions, reason, first_seen"
 
 
 class Ledger:
-    """The ledger of one output folder. Every method is one transaction: it holds, or it raises and nothing changed."""
+    """The ledger of one output folder. Every method is one transaction: if it raises, nothing has changed."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the ledger in `folder/.lumen/`, and make it when there is none.
+        """Open the ledger in `folder/.lumen/`, or make one.
 
         Raises:
-            DamagedLedgerError: What is there is no ledger, or of a newer lumen.
-            OutputError: It cannot be written (`DiskFullError` where that is why).
+            DamagedLedgerError: The file is not a ledger, or was written by a newer lumen.
+            OutputError: It cannot be written (`DiskFullError` if the disk is full).
         """
         self.path = folder / STATE / NAME
-        self._marks: set[str] = set()  # the last one written, and those of which nobody knows whether they were
+        self._marks: set[str] = set()  # the last one written, and any that may or may not have been
         self._database = connect(self.path)
 
     def close(self) -> None:
-        """Close it; the log beside it is folded in."""
+        """Close it; its write-ahead log is merged into it."""
         with suppress(sqlite3.Error):
             self._database.close()
 
     def reopen(self) -> None:
-        """Begin anew after the disk was away; raises as `__init__`, and where another ledger stands there now."""
+        """Open it again after the disk was away; raises as `__init__`, and if another ledger is there now."""
         self.close()
         self._database = connect(self.path)
         with self._reading():
             found = self._database.execute("SELECT value FROM facts WHERE name = 'mark'").fetchone()
         if self._marks and (found is None or json.loads(found[0]) not in self._marks):
             self.close()
-            # Its rows are others: what is in work now must not be written into them.
+            # It has other rows: the files in work must not be recorded in them.
             raise DamagedLedgerError(
-                f"{self.path} was replaced by another ledger; start lumen again to go on with that"
+                f"{self.path} was replaced by another ledger; start lumen again to continue with that one"
             )
 
     # What was seen
 
-    def status_of(self, relative: str, version: Version) -> Status | None:
-        """Return what became of a version, None for one that is not known."""
+    def status_of(self, relative: str, version: Version) -> VersionStatus | None:
+        """Return the status of a version, None if it is unknown."""
         with self._reading():
             row = self._database.execute(
                 f"SELECT status FROM versions WHERE {_SAME}", (os.fsencode(relative), *version)
@@ -91,11 +120,11 @@ class Ledger:
         return None if row is None else row[0]
 
     def add(self, settled: Mapping[str, Candidate], *, skipped_at: float | None = None) -> list[str]:
-        """Take in versions that have settled, as ready, in the place of earlier ones that were not begun.
+        """Add settled versions as ready, replacing earlier versions that were not started.
 
         Args:
             settled: Versions by the path of their file.
-            skipped_at: When given, they are not wanted, and finished at once.
+            skipped_at: If given, they are not wanted, and final at once.
 
         Returns:
             The files of which an earlier version was dropped.
@@ -119,12 +148,12 @@ class Ledger:
         return replaced
 
     def forget(self, keys: Sequence[int]) -> None:
-        """Take out versions that were replaced or removed before they were finished, or that are wanted after all."""
+        """Delete versions that were replaced or removed before they were finished."""
         with self._writing() as database:
             database.executemany("DELETE FROM versions WHERE id = ?", [(key,) for key in keys])
 
     def forget_skipped(self, relative: str, version: Version, since: float) -> bool:
-        """Take out a version that was skipped since a moment; return whether there was one."""
+        """Delete a version that was skipped at or after a moment; return whether there was one."""
         with self._writing() as database:
             dropped = database.execute(
                 f"DELETE FROM versions WHERE {_SAME} AND status = 'skipped' AND finished_at >= ?",
@@ -132,16 +161,16 @@ class Ledger:
             )
         return dropped.rowcount > 0
 
-    # Whose turn it is
+    # What is processed next
 
     def next(self, count: int, now: float, *, newest: bool, longest_wait_s: float) -> list[Row]:
-        """Return versions whose turn it is, the first first; those suspected to end the process come alone and last.
+        """Return the versions to process next, in order; suspects come last, one at a time.
 
         Args:
             count: At most so many.
             now: Seconds since 1970.
-            newest: Begin with the newest file instead of the oldest.
-            longest_wait_s: Longer no retry waits: a clock that was set back must not stop it.
+            newest: Start with the newest file instead of the oldest.
+            longest_wait_s: A retry that is due later than this is due now: the clock was set back.
         """
         order = f"ORDER BY mtime_ns {'DESC' if newest else 'ASC'}, id LIMIT ?"
         ready = f"SELECT {_COLUMNS} FROM versions WHERE finished_at IS NULL AND status = 'ready' AND shy = ? {order}"
@@ -150,9 +179,9 @@ class Ledger:
             f"AND (due <= ? OR due > ?) {order}"
         )
         with self._reading():
-            for shy, limit in ((0, count), (1, min(1, count))):
-                rows = self._database.execute(ready, (shy, limit)).fetchall()
-                rows += self._database.execute(again, (shy, now, now + longest_wait_s, limit)).fetchall()
+            for suspect, limit in ((0, count), (1, min(1, count))):
+                rows = self._database.execute(ready, (suspect, limit)).fetchall()
+                rows += self._database.execute(again, (suspect, now, now + longest_wait_s, limit)).fetchall()
                 if rows:
                     found = sorted(map(_row, rows), key=lambda row: (row.version.mtime_ns, row.key), reverse=newest)
                     return found[:limit]
@@ -171,8 +200,8 @@ class Ledger:
         with self._reading():
             return int(self._database.execute("SELECT COUNT(*) FROM versions WHERE finished_at IS NULL").fetchone()[0])
 
-    def twins(self, relative: str, version: Version) -> tuple[bytes, ...]:
-        """Return digests of finished versions under this name that differ in the inode alone."""
+    def known_digests(self, relative: str, version: Version) -> tuple[bytes, ...]:
+        """Return digests of finished versions of a file that differ only in the inode."""
         with self._reading():
             rows = self._database.execute(
                 "SELECT digest FROM versions WHERE path = ? AND size = ? AND mtime_ns = ? AND inode <> ? "
@@ -182,13 +211,13 @@ class Ledger:
         return tuple(row[0] for row in rows)
 
     def begin(self, claims: Mapping[int, tuple[str, str]]) -> dict[int, str]:
-        """Mark versions as in work, on the disk before the work begins.
+        """Mark versions as in work; this is on the disk before the work starts.
 
         Args:
-            claims: By the key of a version, the path of its file and of its result.
+            claims: Paths of file and result by the key of the version.
 
         Returns:
-            By the key, those left out because their result belongs to another file, which is named.
+            The versions left out because their result belongs to another file: that file by their key.
         """
         owned = {}
         with self._writing() as database:
@@ -206,29 +235,18 @@ class Ledger:
 
     # What became of it
 
-    def finish(
-        self,
-        key: int,
-        status: Final,
-        now: float,
-        *,
-        attempts: int,
-        reason: str = "",
-        seconds: float = 0.0,
-        megapixels: float = 0.0,
-        digest: bytes | None = None,
-        retire: bool = False,
-    ) -> None:
-        """Write down the end of a version; with `retire` its file has still to be moved or removed."""
+    def finish(self, outcome: FileOutcome) -> None:
+        """Record the end of a version."""
         with self._writing() as database:
             database.execute(
-                "UPDATE versions SET status = ?, attempts = ?, reason = ?, finished_at = ?, seconds = ?, "
-                "megapixels = ?, digest = ?, retire = ? WHERE id = ?",
-                (status, attempts, _short(reason), now, seconds, megapixels, digest, int(retire), key),
+                "UPDATE versions SET status = :status, attempts = :attempts, reason = :reason, "
+                "finished_at = :finished_at, seconds = :seconds, megapixels = :megapixels, digest = :digest, "
+                "retire = :is_to_retire WHERE id = :key",
+                {**asdict(outcome), "reason": _short(outcome.reason)},
             )
 
     def retry(self, key: int, due: float, *, attempts: int, reason: str) -> None:
-        """Have a version tried again later."""
+        """Schedule another attempt at a version."""
         with self._writing() as database:
             database.execute(
                 "UPDATE versions SET status = 'retry', attempts = ?, reason = ?, due = ? WHERE id = ?",
@@ -236,12 +254,12 @@ class Ledger:
             )
 
     def give_back(self, keys: Sequence[int]) -> None:
-        """Let versions wait again that were in work, as if nothing had been."""
+        """Let versions that were in work wait again as if they had not been started."""
         with self._writing() as database:
             database.executemany("UPDATE versions SET status = 'ready' WHERE id = ?", [(key,) for key in keys])
 
     def adopt(self, key: int, digest: bytes) -> None:
-        """Give a finished version the inode of `key`, which proved to be the same file, and take that one out."""
+        """Give a finished version the inode of `key`, which turned out to be the same file, and delete `key`."""
         with self._writing() as database:
             path, size, mtime_ns, inode = database.execute(
                 "SELECT path, size, mtime_ns, inode FROM versions WHERE id = ?", (key,)
@@ -254,7 +272,7 @@ class Ledger:
             )
 
     def begun(self) -> list[str]:
-        """Return the paths of the results of what is in work."""
+        """Return the result paths of the versions in work."""
         with self._reading():
             rows = self._database.execute(
                 "SELECT target FROM results WHERE path IN "
@@ -262,37 +280,37 @@ class Ledger:
             ).fetchall()
         return [os.fsdecode(row[0]) for row in rows]
 
-    def interrupted(self) -> None:
-        """Let what was in work when a process ended wait again.
+    def requeue_interrupted(self) -> None:
+        """Let versions that were in work when a process ended wait again.
 
-        One that was in work time after time has its turn last and alone: it may be what ends the process.
+        One that was in work repeatedly becomes a suspect, and is processed last and alone: it may end the process.
         """
         with self._writing() as database:
             database.execute(
                 "UPDATE versions SET status = 'ready', interruptions = interruptions + 1, "
                 "shy = interruptions + 1 >= ? WHERE status = 'working' AND finished_at IS NULL",
-                (SHY_AFTER,),
+                (SUSPECT_AFTER,),
             )
 
-    # Files that have still to be moved or removed
+    # Files that have yet to be moved or removed
 
     def to_retire(self, count: int, after: int) -> list[Row]:
-        """Return finished versions whose files have still to be moved or removed, by their keys from `after` on."""
+        """Return finished versions whose files have yet to be moved or removed, with keys above `after`."""
         with self._reading():
             rows = self._database.execute(
                 f"SELECT {_COLUMNS} FROM versions WHERE retire = 1 AND id > ? ORDER BY id LIMIT ?", (after, count)
             ).fetchall()
         return [_row(row) for row in rows]
 
-    def retired(self, keys: Sequence[int]) -> None:
-        """Write down that files were moved or removed, or are to stay."""
+    def mark_retired(self, keys: Sequence[int]) -> None:
+        """Record that files were moved or removed, or are to stay."""
         with self._writing() as database:
             database.executemany("UPDATE versions SET retire = 0 WHERE id = ?", [(key,) for key in keys])
 
-    # Facts about the watcher, and what the status is made of
+    # Facts about the watcher, for its status
 
-    def note(self, **facts: Any) -> None:
-        """Write down facts about the watcher, as JSON values."""
+    def write_facts(self, **facts: Any) -> None:
+        """Record facts about the watcher, as JSON values."""
         mark = secrets.token_hex(8)
         self._marks.add(mark)
         with self._writing() as database:
@@ -303,7 +321,7 @@ class Ledger:
         self._marks = {mark}
 
     def touch(self) -> None:
-        """Make sure that the ledger can be written; raises `OutputError` when it cannot."""
+        """Check that the ledger can be written; raises `OutputError` if it cannot."""
         with self._writing() as database:
             database.execute(
                 "INSERT INTO facts VALUES ('touches', '1') "
@@ -323,7 +341,7 @@ class Ledger:
                 yield self._database
                 self._database.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):  # some faults have rolled it back already
+                with suppress(sqlite3.Error):  # after some errors SQLite has rolled back already
                     self._database.execute("ROLLBACK")
                 raise
 
@@ -343,5 +361,5 @@ def _row(values: Sequence[Any]) -> Row:
 
 
 def _short(reason: str) -> str:
-    """Return text that SQLite can store and that stays within reason."""
+    """Return text of limited length that SQLite can store."""
     return reason[:REASON_CHARACTERS].encode("utf-8", "backslashreplace").decode("utf-8")

@@ -10,9 +10,9 @@ from pathlib import Path
 from lumen.errors import DiskFullError, OutputError
 
 SCHEMA = 1
-BUSY_S = 1.0  # for which others may lock it; stopping must not take long even then
-CACHE_KIB = 256  # of the ledger in memory: by default SQLite takes more and more, up to 2 MiB
-LOG_PAGES = 256  # 1 MiB beside the ledger: the disk may be small
+BUSY_S = 1.0  # wait for others that lock it; short, as stopping must not take long
+CACHE_KIB = 256  # SQLite's page cache, which grows to 2 MiB by default
+LOG_PAGES = 256  # of the write-ahead log, 1 MiB: the disk may be small
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS versions (
@@ -47,15 +47,15 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class DamagedLedgerError(OutputError):
-    """The ledger is no ledger any more; a person must decide."""
+    """The ledger cannot be used as it is; a person must decide."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a ledger, and make it where there is none; transactions are the caller's.
+    """Open a ledger, or make one; transactions are up to the caller.
 
     Raises:
-        DamagedLedgerError: What is there is no ledger, or of a newer lumen.
-        OutputError: It cannot be written (`DiskFullError` where that is why).
+        DamagedLedgerError: The file is not a ledger, or was written by a newer lumen.
+        OutputError: It cannot be written (`DiskFullError` if the disk is full).
     """
     with faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,14 +70,14 @@ def connect(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def faults(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises into errors that say what it means for the watcher."""
+    """Turn errors of SQLite into those that the watcher distinguishes."""
     try:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _DAMAGED:
             raise DamagedLedgerError(
-                f"{path} is damaged ({error}); move it away and start again, with --skip-backlog where the files that "
+                f"{path} is damaged ({error}); move it away and start again, with --skip-backlog if the files that "
                 "are there were enhanced before"
             ) from error
         if code in _FULL:
@@ -93,9 +93,9 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR:
             raise
-        database.execute("PRAGMA journal_mode = DELETE")  # some network file systems share no memory
-    # Killing the process loses nothing. A power cut may lose the last lines: files whose results are on the disk are
-    # then done again.
+        database.execute("PRAGMA journal_mode = DELETE")  # some network file systems have no shared memory
+    # A killed process loses nothing. A power cut may lose the last transactions: files whose results are on the disk
+    # are then enhanced again.
     database.execute("PRAGMA synchronous = NORMAL")
     database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")

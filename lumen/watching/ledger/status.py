@@ -1,4 +1,4 @@
-"""What a ledger says to people who ask: counts, speed, what waits longest, the last errors."""
+"""The status of a watcher, read from its ledger: counts, speed, the longest waiting file, the last errors."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ STATUSES = ("done", "failed", "unsupported", "skipped", "ready", "retry", "worki
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
-    """A version that failed, is of a kind lumen does not read, or waits to be tried again."""
+class FailedVersion:
+    """A version that failed, or is of a kind that lumen does not read."""
 
     path: str
     status: str
@@ -32,7 +32,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting:
+class WaitingVersion:
     """The version that has waited longest."""
 
     path: str
@@ -43,19 +43,19 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True)
 class WatchStatus:
-    """A ledger at one moment.
+    """The status at one moment.
 
     Attributes:
         state: What the watcher last said of itself: `watching`, `paused`, `stopping`, `stopped`; `ended` where it was
             ended without being able to say so.
-        reason: Why it is paused.
-        facts: What else it wrote down: its folder, process, host, start, last scan, files that are settling.
+        reason: Why the watcher is paused.
+        facts: What else the watcher recorded: its folder, process, host, start, last scan, files that are settling.
         counts: Versions by status.
         done_per_minute: Over the last minute.
         done_last_hour: Versions done in the last hour.
-        megapixels_last_hour: Their size.
-        oldest: What has waited longest, None when nothing waits.
-        errors: The last versions that failed or were of an unknown kind, the newest first.
+        megapixels_last_hour: Their total size.
+        oldest: The version that has waited longest, None if none waits.
+        errors: The last versions that failed or were unsupported, newest first.
     """
 
     state: str
@@ -65,8 +65,8 @@ class WatchStatus:
     done_per_minute: int
     done_last_hour: int
     megapixels_last_hour: float
-    oldest: Waiting | None
-    errors: tuple[Trouble, ...]
+    oldest: WaitingVersion | None
+    errors: tuple[FailedVersion, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -74,7 +74,7 @@ class WatchStatus:
 
 
 def read_status(folder: Path, now: float) -> WatchStatus:
-    """Read the ledger of an output folder, while a watcher works on it or not; nothing is written.
+    """Read the status of an output folder, whether a watcher is running or not; nothing is written.
 
     Args:
         folder: The output folder.
@@ -101,7 +101,7 @@ def read_status(folder: Path, now: float) -> WatchStatus:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Open for reading; in a folder that cannot be written, only a ledger nobody works on can be read."""
+    """Open for reading; in a read-only folder only a ledger that is not in use can be read."""
     place = path.absolute().as_uri()
     database = sqlite3.connect(f"{place}?mode=ro", uri=True, timeout=10)
     try:
@@ -115,7 +115,7 @@ def _open(path: Path) -> sqlite3.Connection:
 def _read(database: sqlite3.Connection, now: float) -> WatchStatus:
     facts = {name: json.loads(value) for name, value in database.execute("SELECT name, value FROM facts")}
     counts = dict.fromkeys(STATUSES, 0)
-    for condition in ("IS NOT NULL", "IS NULL"):  # each is answered by its index alone
+    for condition in ("IS NOT NULL", "IS NULL"):  # each is answered from an index alone
         query = f"SELECT status, COUNT(*) FROM versions WHERE finished_at {condition} GROUP BY status"
         for status, count in database.execute(query):
             counts[status] = counts.get(status, 0) + count
@@ -145,16 +145,18 @@ def _done_since(database: sqlite3.Connection, since: float) -> tuple[int, float]
     return int(count), float(megapixels)
 
 
-def _oldest(database: sqlite3.Connection, now: float) -> Waiting | None:
+def _oldest(database: sqlite3.Connection, now: float) -> WaitingVersion | None:
     waiting = "SELECT path, status, reason, first_seen FROM versions WHERE finished_at IS NULL"
     row = database.execute(f"{waiting} ORDER BY first_seen, id LIMIT 1").fetchone()
     if row is None:
         return None
     path, status, reason, first_seen = row
-    return Waiting(path=os.fsdecode(path), status=status, reason=reason, seconds=round(max(0.0, now - first_seen), 3))
+    return WaitingVersion(
+        path=os.fsdecode(path), status=status, reason=reason, seconds=round(max(0.0, now - first_seen), 3)
+    )
 
 
-def _errors(database: sqlite3.Connection) -> tuple[Trouble, ...]:
+def _errors(database: sqlite3.Connection) -> tuple[FailedVersion, ...]:
     query = (
         "SELECT path, status, reason, attempts, finished_at FROM versions "
         "WHERE finished_at IS NOT NULL AND status = ? ORDER BY finished_at DESC LIMIT ?"
@@ -162,13 +164,13 @@ def _errors(database: sqlite3.Connection) -> tuple[Trouble, ...]:
     rows = [row for status in ("failed", "unsupported") for row in database.execute(query, (status, ERRORS))]
     rows.sort(key=lambda row: -row[4])
     return tuple(
-        Trouble(path=os.fsdecode(path), status=status, reason=reason, attempts=attempts, at=at)
+        FailedVersion(path=os.fsdecode(path), status=status, reason=reason, attempts=attempts, at=at)
         for path, status, reason, attempts, at in rows[:ERRORS]
     )
 
 
 def _is_gone(facts: dict[str, Any]) -> bool:
-    """Tell whether the watcher's process has ended, as far as this host can know."""
+    """Tell whether the watcher's process has ended, as far as this host can tell."""
     if os.name != "posix" or facts.get("host") != platform.node():
         return False
     try:

@@ -1,1 +1,1 @@
-"""What happens in the watched folder: events, scans, and what is settled."""
+"""Observing the watched folder: events, hints, file systems, and files that settle."""

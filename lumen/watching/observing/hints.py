@@ -1,21 +1,21 @@
-"""Heard of what was heard, from any thread, until the watcher reads them. Bounded, and putting one never fails."""
+"""Hints where to look, given on any thread and taken by the watcher. Bounded; giving one never fails."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
 
-LIMIT = 4096  # beyond that looking everywhere is cheaper
+LIMIT = 4096  # beyond that a full scan is cheaper
 
 
 @dataclass(kw_only=True)
-class Heard:
-    """What was heard since the last time; hints where to look, never facts.
+class HintSet:
+    """The hints since the last time: where to look, never facts.
 
     Attributes:
         files: Paths of files that may be new or changed.
-        folders: Paths of folders in which something may have happened.
-        scan: Why everything has to be looked at; empty when it has not.
+        folders: Paths of folders whose content may have changed.
+        scan: Why a full scan is needed; empty if it is not.
     """
 
     files: set[str] = field(default_factory=set)
@@ -24,59 +24,57 @@ class Heard:
 
 
 class Hints:
-    """Takes notes, and wakes who waits for them."""
+    """Collects hints, and wakes the thread that waits for them."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        """Keep at most `limit` files and as many folders; more become the one note that all must be looked at."""
+        """Keep at most `limit` files and as many folders; beyond that, request a full scan."""
         self._limit = limit
-        self._notes = Heard()
-        self._bell = threading.Condition()
-        self._rung = False
+        self._hints = HintSet()
+        self._condition = threading.Condition()
+        self._is_woken = False
 
     def file(self, path: str) -> None:
-        """Note that a file may be new or changed."""
-        self._note(self._notes.files, path)
+        """Hint that a file may be new or changed."""
+        with self._condition:
+            self._add(self._hints.files, path)
 
     def folder(self, path: str) -> None:
-        """Note that something may have happened below a folder."""
-        self._note(self._notes.folders, path)
+        """Hint that something below a folder may have changed."""
+        with self._condition:
+            self._add(self._hints.folders, path)
 
     def scan(self, reason: str) -> None:
-        """Note that everything must be looked at; the first reason is kept."""
-        with self._bell:
-            self._notes.scan = self._notes.scan or reason
-            self._ring()
+        """Hint that a full scan is needed; the first reason is kept."""
+        with self._condition:
+            self._hints.scan = self._hints.scan or reason
+            self._wake_waiting()
 
-    def ring(self) -> None:
-        """Wake who waits, for a reason of its own."""
-        with self._bell:
-            self._ring()
+    def wake(self) -> None:
+        """End the wait for another reason."""
+        with self._condition:
+            self._wake_waiting()
 
-    def take(self) -> Heard:
-        """Return all notes and begin anew."""
-        with self._bell:
-            self._rung = False
-            notes = Heard(files=set(self._notes.files), folders=set(self._notes.folders), scan=self._notes.scan)
-            self._notes.files.clear()
-            self._notes.folders.clear()
-            self._notes.scan = ""
-            return notes
+    def take(self) -> HintSet:
+        """Return all hints and start a new set."""
+        with self._condition:
+            self._is_woken = False
+            hints, self._hints = self._hints, HintSet()
+            return hints
 
     def wait(self, seconds: float) -> None:
-        """Wait for the next note or ring since `take`, at most so long."""
-        with self._bell:
-            self._bell.wait_for(lambda: self._rung, max(0.0, seconds))
+        """Wait for a hint or `wake` since the last `take`, at most so long."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._is_woken, max(0.0, seconds))
 
-    def _note(self, paths: set[str], path: str) -> None:
-        with self._bell:
-            if self._notes.scan != "":
-                pass  # it will be found
-            elif len(paths) >= self._limit:
-                self._notes.scan = "many events"
-            else:
-                paths.add(path)
-            self._ring()
+    def _add(self, paths: set[str], path: str) -> None:
+        if self._hints.scan != "":
+            pass  # the full scan will find it
+        elif len(paths) >= self._limit:
+            self._hints.scan = "many events"
+        else:
+            paths.add(path)
+        self._wake_waiting()
 
-    def _ring(self) -> None:
-        self._rung = True
-        self._bell.notify_all()
+    def _wake_waiting(self) -> None:
+        self._is_woken = True
+        self._condition.notify_all()

@@ -1,4 +1,4 @@
-"""What kind of file system a folder is on: whether it tells of changes, and whether its inode numbers last."""
+"""Which file system a folder is on: whether it reports changes, and whether its inode numbers are stable."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 TABLE = Path("/proc/self/mountinfo")
 
-# Changes made on the other side of these are never told on this one.
+# Changes that other machines make on these are not reported here.
 _SILENT = re.compile(
     r"nfs4?|cifs|smb\w*|9p|afs|ceph|glusterfs|lustre|gpfs|beegfs|ncpfs|davfs2?|coda|virtiofs|vboxsf|prl_fs|vmhgfs|drvfs"
     r"|fuse(\..+)?"
 )
-# These number their files anew when they are mounted, or even when a file was not used for a while.
+# These renumber their files when they are mounted, or even when a file was not used for a while.
 _RENUMBERING = re.compile(r"cifs|smb\w*|9p|vfat|msdos|exfat|vboxsf|prl_fs|vmhgfs|drvfs|davfs2?|fuse(\..+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mount:
-    """A mounted file system: where, which kind, and the options of the file system itself."""
+    """A mounted file system: its mount point, kind, and own options."""
 
     point: str
     kind: str
@@ -28,7 +28,7 @@ class Mount:
 
 
 def read_mounts(table: Path = TABLE) -> list[Mount]:
-    """Return what is mounted, in the order of mounting; nothing where the system does not say."""
+    """Return all mounts in the order of mounting; none if the system does not list them."""
     try:
         lines = table.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -37,7 +37,7 @@ def read_mounts(table: Path = TABLE) -> list[Mount]:
 
 
 def silent_kind(folder: str, mounts: list[Mount] | None = None) -> str | None:
-    """Return the kind of the file system of a folder, or of one mounted inside, that may change without telling."""
+    """Return the kind of file system, of a folder or mounted inside it, that does not report all changes; or None."""
     mounts = read_mounts() if mounts is None else mounts
     at = mount_of(folder, mounts)
     inside = [each for each in mounts if each.point.startswith(folder.rstrip("/") + "/")]
@@ -48,7 +48,7 @@ def silent_kind(folder: str, mounts: list[Mount] | None = None) -> str | None:
 
 
 def has_stable_inodes(folder: str, mounts: list[Mount] | None = None) -> bool:
-    """Tell whether a file keeps its inode number for as long as it is there."""
+    """Tell whether a file keeps its inode number as long as it exists."""
     mount = mount_of(folder, read_mounts() if mounts is None else mounts)
     if mount is None:
         return os.name == "posix"
@@ -56,7 +56,7 @@ def has_stable_inodes(folder: str, mounts: list[Mount] | None = None) -> bool:
 
 
 def mount_of(folder: str, mounts: list[Mount]) -> Mount | None:
-    """Return the mount that a folder, given without links, lies on."""
+    """Return the mount of a folder, given without links."""
     around = [m for m in mounts if folder == m.point or folder.startswith(m.point.rstrip("/") + "/")]
     # The later one of two at the same place hides the other.
     return max(reversed(around), key=lambda mount: len(mount.point), default=None)

@@ -1,4 +1,4 @@
-"""The seam to watchdog: its observers fill an hints, and are looked after, as they lose events and die in silence."""
+"""The interface to watchdog: its observers give hints, and are checked, as they lose events and die silently."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from watchdog.utils import BaseThread
 from lumen.watching.observing.hints import Hints
 from lumen.watching.observing.tree import Tree
 
-Kind = Literal["native", "poll"]
+ObserverKind = Literal["native", "poll"]
 
 POLL_S = 1.0
-POLL_SHARE = 0.05  # of the time is spent on polling at most, but
+POLL_SHARE = 0.05  # of the time at most
 LONGEST_POLL_S = 30.0
-BACKLOG = 50_000  # events that were read and not handed on; then looking everywhere is cheaper
+BACKLOG = 50_000  # events in the queue; beyond that a full scan is cheaper
 JOIN_S = 2.0
 
 _FILES = [FileCreatedEvent, FileClosedEvent, FileMovedEvent]
@@ -47,59 +47,59 @@ _FOLDERS = [DirCreatedEvent, DirMovedEvent]
 
 
 class LimitReachedError(Exception):
-    """The system allows no more watches; the message names what to raise."""
+    """The system allows no more watches; the message says which limit to raise."""
 
 
 class Observation(Protocol):
-    """What fills an hints until it is stopped."""
+    """A running observer, which gives hints until it is stopped."""
 
-    kind: Kind
+    kind: ObserverKind
 
-    def ailment(self) -> str | None:
-        """Return why it must be begun anew, None while it is well."""
+    def fault(self) -> str | None:
+        """Return why it must be restarted, None while it works."""
 
     def unwatched(self, inodes: set[int]) -> bool:
         """Tell whether some of these folders are certainly not watched."""
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
 
 
 class Observe(Protocol):
-    """Begins an observation."""
+    """Starts an observer."""
 
-    def __call__(self, tree: Tree, hints: Hints, kind: Kind) -> Observation:
+    def __call__(self, tree: Tree, hints: Hints, kind: ObserverKind) -> Observation:
         """Watch an opened folder.
 
         Raises:
             LimitReachedError: The system allows no more watches.
-            OSError: The folder is not there.
+            OSError: The folder does not exist.
         """
 
 
-def observe(tree: Tree, hints: Hints, kind: Kind) -> Observation:
+def observe(tree: Tree, hints: Hints, kind: ObserverKind) -> Observation:
     """Watch a folder with watchdog; see `Observe`."""
     return WatchdogObservation(tree, hints, kind)
 
 
 class WatchdogObservation:
-    """An observer of watchdog, all its threads, and what it logs."""
+    """An observer of watchdog, with all its threads and its log."""
 
-    def __init__(self, tree: Tree, hints: Hints, kind: Kind) -> None:
-        """Begin to watch; raises as `Observe` says."""
+    def __init__(self, tree: Tree, hints: Hints, kind: ObserverKind) -> None:
+        """Start watching; raises as `Observe` does."""
         self.kind = kind
-        # Where folders come while it begins to watch them, it warns in a text as long as the tree, and goes on.
+        # If folders arrive while it starts, it warns in a text as long as the tree, and continues.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
         before = set(threading.enumerate())
-        self._log = _Listener(hints)
+        self._log = _WatchdogLog(hints)
         self._log.attach()
         self._observer: BaseObserver | None = None
         try:
             self._observer = _make_observer(tree, kind)
-            # Without a filter every read of ours would be an event, too.
+            # Without a filter our own reads would be events, too.
             kinds = [*_FILES, *_FOLDERS] if kind == "native" else [*_FILES, FileModifiedEvent, *_FOLDERS]
             if kind == "native" and not sys.platform.startswith("linux"):
-                kinds.append(FileModifiedEvent)  # there nothing is told of closed files
+                kinds.append(FileModifiedEvent)  # closing a file is not reported there
             self._observer.schedule(_Handler(hints), tree.real, recursive=True, event_filter=kinds)
             self._observer.start()
         except BaseException as error:
@@ -108,11 +108,11 @@ class WatchdogObservation:
             if kind == "native" and isinstance(error, OSError) and error.errno in limits:
                 raise LimitReachedError(limit_message(error.errno)) from error
             raise
-        # Not all of them are known to the observer: what reads from the kernel is a thread of its own.
+        # The observer does not know all of its threads: a separate one reads from the kernel.
         self._threads = [t for t in threading.enumerate() if isinstance(t, BaseThread) and t not in before]
 
-    def ailment(self) -> str | None:
-        """Return why it must be begun anew, None while it is well."""
+    def fault(self) -> str | None:
+        """Return why it must be restarted, None while it works."""
         if self._observer is None:
             return "it was stopped"
         if not all(thread.is_alive() and thread.should_keep_running() for thread in self._threads):
@@ -122,16 +122,16 @@ class WatchdogObservation:
         return None
 
     def unwatched(self, inodes: set[int]) -> bool:
-        """Tell whether the kernel watches none of some of these folders; watchdog passes over those it cannot add."""
+        """Tell whether the kernel does not watch some of these folders; watchdog skips those it cannot add."""
         watched = _watched_inodes() if self.kind == "native" else None
         return watched is not None and not inodes <= watched
 
     def stop(self) -> None:
-        """End it; threads that hang are left behind."""
+        """Stop it; threads that hang are left behind."""
         self._log.detach()
         observer, self._observer = self._observer, None
         if observer is not None:
-            ender = threading.Thread(target=_end, args=[observer], daemon=True)  # it waits without limit
+            ender = threading.Thread(target=_end, args=[observer], daemon=True)  # joining an observer has no timeout
             ender.start()
             ender.join(JOIN_S)
 
@@ -144,7 +144,7 @@ def _end(observer: BaseObserver) -> None:
 
 
 def limit_message(number: int) -> str:
-    """Return what to do when inotify refuses with an error number."""
+    """Return what to do when inotify fails with an error number."""
     name = "max_user_watches" if number == errno.ENOSPC else "max_user_instances"
     what = "watched folders" if number == errno.ENOSPC else "inotify instances, or of open files (ulimit -n),"
     try:
@@ -171,13 +171,13 @@ def is_watch_limit_reached(folder: str) -> bool:
 
 
 class _Handler(FileSystemEventHandler):
-    """Takes notes, and cannot raise: that would end the thread that calls it."""
+    """Turns events into hints. It must not raise, which would end the thread that calls it."""
 
     def __init__(self, hints: Hints) -> None:
         self._hints = hints
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        """Note where to look."""
+        """Give a hint where to look."""
         try:
             path = os.fsdecode(event.dest_path or event.src_path)
             if event.is_directory:
@@ -188,8 +188,8 @@ class _Handler(FileSystemEventHandler):
             self._hints.scan("an event that could not be read")
 
 
-class _Listener(logging.Handler):
-    """Hears what watchdog logs: that events were lost is told nowhere else."""
+class _WatchdogLog(logging.Handler):
+    """Reads the log of watchdog, which reports lost events nowhere else."""
 
     def __init__(self, hints: Hints) -> None:
         super().__init__(logging.WARNING)
@@ -206,7 +206,7 @@ class _Listener(logging.Handler):
         self._logger.propagate = self._propagated
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note that events may be missing."""
+        """Request a full scan, as events may be missing."""
         text = record.getMessage()
         self._hints.scan("overflow" if "overflow" in text.lower() else f"watchdog: {text}")
 
@@ -217,14 +217,14 @@ class _CalmEmitter(PollingEmitter):
     _cost_s = 0.0
 
     def queue_events(self, timeout: float) -> None:
-        """Wait, then tell what has changed."""
+        """Wait, then queue the changes."""
         pause = min(max(timeout, self._cost_s / POLL_SHARE), LONGEST_POLL_S)
         started = time.monotonic()
         super().queue_events(pause)
         self._cost_s = max(0.0, time.monotonic() - started - pause)
 
 
-def _make_observer(tree: Tree, kind: Kind) -> BaseObserver:
+def _make_observer(tree: Tree, kind: ObserverKind) -> BaseObserver:
     if kind == "native":
         return Observer(timeout=POLL_S)
 
@@ -240,7 +240,7 @@ def _make_observer(tree: Tree, kind: Kind) -> BaseObserver:
 
 
 def _watched_inodes() -> set[int] | None:
-    """Return the inodes that this process watches, None where the system does not tell."""
+    """Return the inodes that this process watches, None if the system does not list them."""
     found: set[int] = set()
     seen = False
     try:

@@ -1,4 +1,4 @@
-"""Files that must stand still before anything is done with them."""
+"""Files that must be unchanged for a while before they are processed."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ LIMIT = 8192
 
 
 class Settling:
-    """Remembers since when each file is what it is. Times are given by the caller; nothing is read from the disk."""
+    """Remembers since when each file is unchanged. The caller gives the times; nothing is read from the disk."""
 
     def __init__(self, settle_s: float, limit: int = LIMIT) -> None:
-        """Files settle when they have not changed for `settle_s`; more than `limit` are not taken."""
+        """Files settle when they are unchanged for `settle_s`; at most `limit` are remembered."""
         self._settle_s = settle_s
         self._limit = limit
-        self._files: dict[str, Candidate] = {}  # the order is that of `since`, as a changed file goes to the end
+        self._files: dict[str, Candidate] = {}  # in the order of `since`: a changed file goes to the end
 
     def __len__(self) -> int:
         return len(self._files)
 
     @property
     def is_full(self) -> bool:
-        """Whether no other file is taken."""
+        """Whether there is no room for another file."""
         return len(self._files) >= self._limit
 
     def __contains__(self, relative: str) -> bool:
         return relative in self._files
 
     def see(self, relative: str, version: Version, now: float, wall: float) -> bool:
-        """Take in what a file is now; return False when there is no room for it."""
+        """Take note of what a file is now; return False if there is no room for it."""
         known = self._files.get(relative)
         if known is not None and known.version == version:
             return True
@@ -41,14 +41,14 @@ class Settling:
         return True
 
     def due(self, now: float) -> Iterator[tuple[str, Candidate]]:
-        """Yield the files that were last seen changing so long ago that they have settled, if they are unchanged."""
+        """Yield the files whose last known change is long enough ago; they have settled if they are still the same."""
         for relative, candidate in self._files.items():
             if candidate.since + self._settle_s > now:
                 return
             yield relative, candidate
 
     def next_due(self) -> float | None:
-        """Return when the next file may have settled, None when there is none."""
+        """Return when the next file may have settled, None if there is none."""
         first = next(iter(self._files.values()), None)
         return None if first is None else first.since + self._settle_s
 

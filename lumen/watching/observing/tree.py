@@ -1,4 +1,4 @@
-"""The watched folder: which of its files are meant, and what they are now."""
+"""The watched folder: which of its files count, and their current versions."""
 
 from __future__ import annotations
 
@@ -9,41 +9,39 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from lumen.files.patterns import Selection
-from lumen.imaging.formats import SUFFIXES
+from lumen.files.patterns import Selection, is_hidden, is_picture_name
 from lumen.watching.observing.mounts import has_stable_inodes
 from lumen.watching.versions import Version
 
-# What network storages and systems keep in folders of their own, beside hidden ones.
+# Folders of network storage and operating systems, besides hidden ones.
 SYSTEM_FOLDERS = frozenset(
     {"@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 )
 
 Identity = tuple[int, int]
-Unreadable = Callable[[str, OSError], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """A file that is meant, by its path below the watched folder, and what it is now."""
+class SeenFile:
+    """A file that counts: its path below the watched folder, and its current version."""
 
     relative: str
     version: Version
 
 
 class Tree:
-    """Looks at files; it changes and remembers nothing but where the folder is.
+    """Reads the folder; it changes nothing, and remembers only where the folder is.
 
-    Files that begin with a dot, files of unknown suffixes (`x.jpg.filepart`), links, and folders that begin with a dot
-    are not meant: that is what uploads are called while they last. Nor are the folders that lumen itself fills.
+    Hidden files, files of unknown suffixes (`x.jpg.filepart`), links, and hidden folders do not count: unfinished
+    uploads have such names. Nor do the folders that lumen itself fills.
     """
 
     def __init__(self, root: Path, *, without: Iterable[Path] = (), ignore: Iterable[str] = ()) -> None:
-        """Describe a folder; `open` it before looking.
+        """Describe a folder; `open` it before reading.
 
         Args:
             root: The folder, or a link to it.
-            without: Folders that are left out where they lie inside.
+            without: Folders that are left out if they lie inside.
             ignore: Patterns of files and folders that are left out, as `lumen.files.patterns.Selection` matches them.
         """
         self.root = root.absolute()
@@ -56,14 +54,14 @@ class Tree:
         self._use_inodes = True
 
     def open(self) -> None:
-        """Find the folder as it is now.
+        """Open the folder as it is now.
 
         Raises:
-            OSError: It is not there, or is no folder.
+            OSError: It does not exist, or is not a folder.
         """
         real = os.path.realpath(self.root)
         identity = _identity(real)
-        os.scandir(real).close()  # a mount that has gone may still be seen, but not be listed
+        os.scandir(real).close()  # a mount that has gone may still exist, but cannot be listed
         self.real, self.identity = real, identity
         self._excluded = {os.path.relpath(folder, real) for folder in self._without if _inside(folder, real)}
         self._use_inodes = has_stable_inodes(real)
@@ -72,28 +70,28 @@ class Tree:
         """Tell whether the folder is still the one that was opened.
 
         Raises:
-            OSError: It is not there.
+            OSError: It does not exist.
         """
         return _identity(os.path.realpath(self.root)) == self.identity
 
     def path(self, relative: str) -> Path:
-        """Return where a file is."""
+        """Return the absolute path of a file."""
         return Path(self.real, relative)
 
     def relative(self, path: str) -> str | None:
-        """Return a path below the folder, None for one that lies elsewhere; the folder itself is empty."""
+        """Return a path relative to the folder, None if it lies elsewhere; the folder itself is empty."""
         if path == self.real:
             return ""
         prefix = self.real.rstrip(os.sep) + os.sep
         return path[len(prefix) :] if path.startswith(prefix) else None
 
     def wants(self, relative: str) -> bool:
-        """Tell by its path whether a file is meant."""
+        """Tell by its path whether a file counts."""
         folder, _, name = relative.rpartition(os.sep)
         return self._wants_name(relative, name) and self.wants_folder(folder)
 
     def wants_folder(self, relative: str) -> bool:
-        """Tell by its path whether a folder is looked into."""
+        """Tell by its path whether a folder is scanned."""
         while relative:
             if not self.enters(relative):
                 return False
@@ -101,17 +99,17 @@ class Tree:
         return True
 
     def enters(self, relative: str) -> bool:
-        """Tell by its path whether a folder is looked into, those above it taken for granted."""
+        """Tell by its path whether a folder is scanned, assuming that those above it are."""
         name = relative.rpartition(os.sep)[2]
-        if name.startswith(".") or name in SYSTEM_FOLDERS or relative in self._excluded:
+        if is_hidden(name) or name in SYSTEM_FOLDERS or relative in self._excluded:
             return False
         return self._selection is None or not self._selection.drops(PurePath(relative))
 
     def look(self, relative: str) -> Version | None:
-        """Return what a file is now, None where no plain file is.
+        """Return the current version of a file, None if there is no regular file.
 
         Raises:
-            OSError: The file system fails.
+            OSError: The file system reports an error.
         """
         try:
             facts = self.path(relative).lstat()
@@ -119,13 +117,15 @@ class Tree:
             return None
         return self._version(facts) if stat.S_ISREG(facts.st_mode) else None
 
-    def walk(self, below: str, unreadable: Unreadable, entered: Callable[[int], None]) -> Iterator[Found]:
-        """Yield the files below a folder, at no more memory than the paths of folders not yet looked into.
+    def walk(
+        self, below: str, unreadable: Callable[[str, OSError], None], entered: Callable[[int], None]
+    ) -> Iterator[SeenFile]:
+        """Yield the files below a folder; memory only holds the paths of folders not scanned yet.
 
         Args:
-            below: Where to begin; empty for the whole.
-            unreadable: Told about folders that cannot be listed. For the watched folder itself the error is raised.
-            entered: Told the inode of each folder.
+            below: Where to start; empty for the whole folder.
+            unreadable: Called for folders that cannot be listed. For the watched folder itself the error is raised.
+            entered: Called with the inode of each folder.
         """
         pending = [below]
         while pending:
@@ -150,27 +150,26 @@ class Tree:
                 unreadable(folder, error)
 
     def _wants_name(self, relative: str, name: str) -> bool:
-        stem, dot, suffix = name.rpartition(".")
-        if name.startswith(".") or not stem or dot + suffix.lower() not in SUFFIXES:
+        if not is_picture_name(name):
             return False
         return self._selection is None or not self._selection.drops(PurePath(relative))
 
-    def _found(self, relative: str, entry: os.DirEntry[str]) -> Found | None:
+    def _found(self, relative: str, entry: os.DirEntry[str]) -> SeenFile | None:
         try:
             facts = entry.stat(follow_symlinks=False)
-        except OSError:  # gone since the folder was listed; or damaged, and then the next scan looks again
+        except OSError:  # gone since the folder was listed; or damaged, and the next scan tries again
             return None
-        return Found(relative=relative, version=self._version(facts)) if stat.S_ISREG(facts.st_mode) else None
+        return SeenFile(relative=relative, version=self._version(facts)) if stat.S_ISREG(facts.st_mode) else None
 
     def _version(self, facts: os.stat_result) -> Version:
-        # SQLite has 63 bits: a broken clock says the year 2300, and some file systems number with all 64.
+        # SQLite has 63 bits: a broken clock may say the year 2300, and some file systems use all 64 for inodes.
         inode = (facts.st_ino + 2**63) % 2**64 - 2**63 if self._use_inodes else 0
         mtime_ns = max(-(2**63), min(facts.st_mtime_ns, 2**63 - 1))
         return Version(size=facts.st_size, mtime_ns=mtime_ns, inode=inode)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry is a folder; one damaged entry, which not even says that, must not hide those beside it."""
+    """Tell whether an entry is a folder; a damaged entry, which cannot say, must not hide those beside it."""
     try:
         return entry.is_dir(follow_symlinks=False)
     except OSError:

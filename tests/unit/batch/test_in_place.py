@@ -23,42 +23,42 @@ def enhance(path: Path, result: bytes) -> None:
     journal = Journal(path.parent)
     journal.note(path.name, digest_of(path), result)
     path.write_bytes(result)
-    journal.seal(path)
+    journal.note_fingerprint(path)
 
 
-def verdict(path: Path) -> str:
-    return Journal(path.parent).verdict(path)
+def state(path: Path) -> str:
+    return Journal(path.parent).state(path)
 
 
 def test_only_what_was_enhanced_is_known(folder: Path) -> None:
-    assert verdict(folder / "a.jpg") == "new"
+    assert state(folder / "a.jpg") == "new"
     enhance(folder / "a.jpg", b"result")
-    assert [verdict(folder / name) for name in ("a.jpg", "b.jpg")] == ["enhanced", "new"]
+    assert [state(folder / name) for name in ("a.jpg", "b.jpg")] == ["enhanced", "new"]
 
 
-def test_what_is_sealed_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_its_fingerprint_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enhance(folder / "a.jpg", b"result")
 
     def never(_: Path) -> str:
         raise AssertionError
 
     monkeypatch.setattr(module, "digest_of", never)
-    assert [verdict(folder / name) for name in ("a.jpg", "b.jpg")] == ["enhanced", "new"]
+    assert [state(folder / name) for name in ("a.jpg", "b.jpg")] == ["enhanced", "new"]
 
 
 def test_a_copy_under_another_time_or_name_is_recognised(folder: Path) -> None:
     enhance(folder / "a.jpg", b"result")
     os.utime(folder / "a.jpg", (1, 1))
     (folder / "renamed.jpg").write_bytes(b"result")
-    assert [verdict(folder / name) for name in ("a.jpg", "renamed.jpg")] == ["enhanced", "enhanced"]
+    assert [state(folder / name) for name in ("a.jpg", "renamed.jpg")] == ["enhanced", "enhanced"]
 
 
 def test_a_crash_before_the_replacement_leaves_the_picture_new_and_after_it_enhanced(folder: Path) -> None:
     path = folder / "a.jpg"
     Journal(folder).note(path.name, digest_of(path), b"result")
-    assert verdict(path) == "new"
+    assert state(path) == "new"
     path.write_bytes(b"result")
-    assert verdict(path) == "enhanced"
+    assert state(path) == "enhanced"
 
 
 def test_an_original_that_came_back_is_new_and_other_content_is_changed(folder: Path) -> None:
@@ -66,9 +66,9 @@ def test_an_original_that_came_back_is_new_and_other_content_is_changed(folder: 
     original = path.read_bytes()
     enhance(path, b"result")
     path.write_bytes(original)
-    assert verdict(path) == "new"
+    assert state(path) == "new"
     path.write_bytes(b"edited")
-    assert verdict(path) == "changed"
+    assert state(path) == "changed"
 
 
 def test_an_original_of_the_same_size_and_time_is_new(folder: Path) -> None:
@@ -78,11 +78,11 @@ def test_an_original_of_the_same_size_and_time_is_new(folder: Path) -> None:
     Journal(folder).note(path.name, digest_of(path), b"enhanced")
     path.write_bytes(b"enhanced")
     os.utime(path, (5, 5))
-    Journal(folder).seal(path)
-    assert verdict(path) == "enhanced"
+    Journal(folder).note_fingerprint(path)
+    assert state(path) == "enhanced"
     path.write_bytes(b"original")
     os.utime(path, (5, 5))
-    assert verdict(path) == "new"
+    assert state(path) == "new"
 
 
 def test_the_first_original_is_known_after_every_round(folder: Path) -> None:
@@ -91,7 +91,7 @@ def test_the_first_original_is_known_after_every_round(folder: Path) -> None:
     enhance(path, b"first")
     enhance(path, b"second")
     path.write_bytes(original)
-    assert verdict(path) == "new"
+    assert state(path) == "new"
 
 
 def test_every_result_there_ever_was_is_known(folder: Path) -> None:
@@ -99,7 +99,7 @@ def test_every_result_there_ever_was_is_known(folder: Path) -> None:
     enhance(path, b"first")
     enhance(path, b"second")
     path.write_bytes(b"first")
-    assert verdict(path) == "enhanced"
+    assert state(path) == "enhanced"
 
 
 @pytest.mark.parametrize(
@@ -110,23 +110,23 @@ def test_half_a_line_spoils_no_other(folder: Path, torn: bytes) -> None:
     with Journal(folder).path.open("ab") as file:
         file.write(torn)
     enhance(folder / "b.jpg", b"other")
-    assert [verdict(folder / name) for name in ("a.jpg", "b.jpg")] == ["enhanced", "enhanced"]
+    assert [state(folder / name) for name in ("a.jpg", "b.jpg")] == ["enhanced", "enhanced"]
 
 
 def test_names_of_all_kinds_are_kept(folder: Path) -> None:
     path = folder / os.fsdecode(b"new\nline \xff.jpg")
     path.write_bytes(b"original")
     enhance(path, b"result")
-    assert verdict(path) == "enhanced"
+    assert state(path) == "enhanced"
     assert len(Journal(folder).path.read_bytes().splitlines()) == 2
 
 
 def test_what_others_write_is_seen(folder: Path) -> None:
     journal = Journal(folder)
     enhance(folder / "a.jpg", b"result")
-    assert journal.verdict_of("a.jpg", digest_of(folder / "a.jpg")) == "new"
+    assert journal.state_of("a.jpg", digest_of(folder / "a.jpg")) == "new"
     journal.refresh()
-    assert journal.verdict(folder / "a.jpg") == "enhanced"
+    assert journal.state(folder / "a.jpg") == "enhanced"
 
 
 def test_a_journal_that_cannot_be_used_is_an_output_error(folder: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lumen import conveyor
+from lumen import stages
 from lumen.batch import destinations
 from lumen.batch import run as module
 from lumen.batch.job import Job
@@ -199,7 +199,7 @@ def test_an_interruption_while_waiting_reports_what_was_written(
         write_atomically(path, data, **options)
 
     monkeypatch.setattr(destinations, "write_atomically", write)
-    monkeypatch.setattr(conveyor, "wait", interrupted)
+    monkeypatch.setattr(stages, "wait", interrupted)
     ear = Ear()
     run = make(pictures, ear)
     with pytest.raises(KeyboardInterrupt):
@@ -277,7 +277,7 @@ def test_several_models_work_side_by_side(pictures: Path) -> None:
     both = threading.Barrier(2, timeout=10)
     met: list[int] = []
 
-    def fault(tiles: NDArray[Any]) -> None:
+    def fault(_tiles: NDArray[Any]) -> None:
         if not met or both.n_waiting:
             both.wait()
             met.append(1)
@@ -314,7 +314,7 @@ def test_a_name_that_lies_about_its_format_costs_nothing(pictures: Path, odd: st
     assert np.array_equal(found.pixels, pixels * 2)
     assert odd == "deep" or (found.alpha is not None and found.alpha.max() == 7)
     (warning,) = ear.outcomes[-1].warnings
-    assert warning.startswith("the result is a png file, as the input is whatever its name says: ")
+    assert warning.startswith("the result is a png file like the input, despite its name: ")
 
 
 def test_another_run_holds_the_output(pictures: Path) -> None:
@@ -353,7 +353,7 @@ def test_at_most_one_picture_is_decoded_ahead(pictures: Path, monkeypatch: pytes
             decoded.append(path.name)
         return read_source(path, options, target)
 
-    def fault(tiles: NDArray[Any]) -> None:
+    def fault(_tiles: NDArray[Any]) -> None:
         threading.Event().wait(0.05)
         with lock:
             ahead.append(len(decoded) - len(ahead))

@@ -8,8 +8,9 @@ from collections import Counter
 import click
 import pytest
 
+from lumen.cli.commands import COMMANDS
 from lumen.cli.help import ADVANCED, GROUPS, GroupedCommand
-from lumen.cli.main import COMMANDS, cli, main
+from lumen.cli.main import cli, main
 
 
 def command(name: str) -> click.Command:

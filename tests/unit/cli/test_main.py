@@ -8,7 +8,8 @@ import click
 import pytest
 
 from lumen.cli import main as module
-from lumen.cli.main import COMMANDS, cli, main
+from lumen.cli.commands import COMMANDS
+from lumen.cli.main import cli, main
 from lumen.cli.state import State, pass_state
 from lumen.errors import DeviceError, Exit, LumenError
 from lumen.version import __version__

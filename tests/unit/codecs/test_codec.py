@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 import os
 import tracemalloc
@@ -17,7 +18,8 @@ from PIL import Image
 
 from lumen.codecs.codec import encode_picture, read_picture, write_picture
 from lumen.errors import DiskFullError, OutputError
-from lumen.imaging.formats import STORABLE, SUFFIXES
+from lumen.imaging.formats import CODECS, SUFFIXES
+from tests.support.codecs import read
 from tests.support.files import RGB, SOUND, XMP, deep_png, exif, icc, picture, put, ramp, saved, tags, tiff
 
 
@@ -36,7 +38,7 @@ def test_every_sound_file_reads_as_another_decoder_reads_it(name: str, tmp_path:
             np.testing.assert_array_equal(found.pixels, np.asarray(image.convert("RGB")))
 
 
-@pytest.mark.parametrize("suffix", sorted(suffix for suffix, kind in SUFFIXES.items() if kind in STORABLE))
+@pytest.mark.parametrize("suffix", sorted(suffix for suffix, kind in SUFFIXES.items() if not CODECS[kind].stored_as))
 def test_round_trip_of_8_bit_rgb(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"out{suffix}"
     assert write_picture(picture(), path) == ()
@@ -202,7 +204,7 @@ def test_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found.pixels, alone[i % len(alone)])
 
 
-def test_quality_decides_the_size(tmp_path: Path) -> None:
+def test_quality_decides_the_size() -> None:
     for kind in ("jpeg", "webp"):
         sizes = [len(encode_picture(picture(), kind, quality=quality)[0]) for quality in (20, 60, 95)]
         assert sizes == sorted(sizes)
@@ -235,3 +237,28 @@ def test_a_full_disk_leaves_what_was_there(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_a_missing_folder_is_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="No such file"):
         write_picture(picture(), tmp_path / "missing" / "a.png")
+
+
+def test_only_the_extras_own_files_need_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    real = builtins.__import__
+
+    def without_extras(name: str, *rest: Any, **more: Any) -> Any:
+        if name in ("pillow_heif", "rawpy"):
+            raise ModuleNotFoundError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without_extras)
+    for suffix in (".jpg", ".png", ".tif", ".webp", ".avif", ".bmp"):
+        write_picture(picture(), tmp_path / f"a{suffix}")
+        read_picture(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF", "TIFF"])
+def test_the_first_of_several_pictures_can_be_taken(kind: str) -> None:
+    first = RGB.quantize(20).convert("RGB") if kind == "GIF" else RGB
+    options = {"quality": 95} if kind == "AVIF" else {"lossless": True} if kind == "WEBP" else {}
+    data = saved(first, kind, save_all=True, append_images=[RGB.rotate(180)], **options)
+    found = read(data, first_frame=True)
+    assert np.abs(found.pixels.astype(int) - np.asarray(first)).mean() < 3
+    assert len(found.notes) == 1
+    assert found.notes[0].startswith("only the first picture of a")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from lumen.codecs.codec import read_picture, write_picture
+from lumen.codecs.codec import encode_picture, read_picture, write_picture
+from lumen.imaging.picture import Metadata
+from tests.support.codecs import read
 from tests.support.files import RGB, XMP, exif, icc, picture, put, ramp, saved, tags, tiff
 
 
@@ -113,27 +113,21 @@ def test_metadata_an_encoder_refuses_is_left_out_with_a_warning(
     assert tags(read_picture(tmp_path / "a.jpg").metadata.exif)["orientation"] == 6
 
 
-def test_grey_profiles_do_not_go_into_webp(tmp_path: Path) -> None:
-    profile = icc()[:16] + b"GRAY" + icc()[20:]
-    warnings = write_picture(picture(1, icc=profile, dpi=(72, 72)), tmp_path / "a.webp")
-    assert warnings == (
-        "the ICC profile was left out: webp has no grey",
-        "the resolution was left out: webp cannot hold it",
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_malformed_block_still_says_how_a_picture_is_displayed(orientation: int, tmp_path: Path) -> None:
+    warnings = write_picture(picture(exif=exif(orientation)[:60]), tmp_path / "a.tif")
+    assert warnings == ("the EXIF block is malformed and was left out",)
+    assert tags(read_picture(tmp_path / "a.tif").metadata.exif)["orientation"] == orientation
+
+
+def test_faults_of_metadata_are_told_and_cost_nothing() -> None:
+    found = read(saved(RGB, "JPEG", icc_profile=b"rubbish" * 40, exif=b"Exif\0\0" + exif()[:60]))
+    assert found.notes == (
+        "the colour profile is malformed; it is kept as it is",
+        "the EXIF block is malformed; it is kept as it is where the format allows",
     )
-
-
-@pytest.mark.parametrize("kind", ["icc", "xmp", "text"])
-def test_large_metadata_of_a_png_never_costs_the_picture(kind: str, tmp_path: Path) -> None:
-    large = np.random.default_rng(0).bytes(2 << 20)
-    path = tmp_path / "a.png"
-    write_picture(picture(4, icc=large if kind == "icc" else None), path)
-    whole = path.read_bytes()
-    if kind != "icc":
-        name = b"XML:com.adobe.xmp" if kind == "xmp" else b"Comment"
-        data = b"iTXt" + name + b"\0\1\0\0\0" + zlib.compress(large)
-        chunk = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
-        path.write_bytes(whole[:33] + chunk + whole[33:])
-    found = read_picture(path)
-    np.testing.assert_array_equal(found.to_channels(), ramp(channels=4))
-    kept = {"icc": found.metadata.icc, "xmp": found.metadata.xmp}.get(kind, large)
-    assert kept == large
+    data, warnings = encode_picture(found, "jpeg")
+    assert warnings == ()
+    assert read(data).metadata == found.metadata
+    _, warnings = encode_picture(replace(found, metadata=Metadata(exif=exif()[:60])), "avif")
+    assert warnings == ("the metadata could not be stored (the EXIF block is malformed) and was left out",)

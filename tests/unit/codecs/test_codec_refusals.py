@@ -15,6 +15,7 @@ from lumen.codecs.codec import encode_picture, read_picture, write_picture
 from lumen.errors import DecodeError, EncodeError, PictureError, UnsupportedError
 from lumen.imaging.formats import Format
 from lumen.imaging.picture import Picture
+from tests.support.codecs import read
 from tests.support.files import KINDS, RGB, SOUND, XMP, exif, icc, picture, put, ramp, saved, tiff
 
 
@@ -70,7 +71,7 @@ def two_frames(kind: str) -> bytes:
         (two_frames("AVIF"), "animation of 2 frames"),
         (tiff(ramp().astype(np.float32)), "IEEEFP"),
         (tiff(ramp(dtype=np.uint16).astype(np.uint32)), "32 "),
-        (tiff(ramp(8, 8), subfiletype=1), "camera raw data that LibRaw knows"),
+        (tiff(ramp(8, 8), subfiletype=1), "camera raw data that LibRaw supports"),
         (tiff(ramp(channels=5), photometric="rgb", planarconfig="contig"), "3 or 4 channels"),
         (b"\0\0\0\x18jP  \r\n" + b"\0" * 40, "JPEG 2000"),
         (b"\0\0\0\x18ftypisom" + b"\0" * 40, "a video"),
@@ -136,3 +137,14 @@ def test_damaged_files_fail_as_pictures_or_not_at_all(name: str, tmp_path: Path)
             reasons.append(str(error))
     assert len(reasons) > 5
     assert not any("\n" in reason for reason in reasons)
+
+
+def test_files_too_short_for_their_size_are_refused_before_memory_is_taken() -> None:
+    from tests.support.corpus import broken_files
+
+    names = {"bomb-within.png", "bomb-within.jpg", "bomb-within.tif", "text-for-width.tif"}
+    bombs = [file for file in broken_files() if file.name in names]
+    assert len(bombs) == 4
+    for bomb in bombs:
+        with pytest.raises(DecodeError, match=bomb.reason):
+            read(bomb.data)

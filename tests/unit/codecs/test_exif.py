@@ -17,6 +17,7 @@ from lumen.codecs.exif import (
     Entry,
     build_block,
     byte_order,
+    is_sound,
     orientation,
     orientation_only,
     parse_block,
@@ -26,6 +27,7 @@ from lumen.codecs.exif import (
     without_prefix,
     without_thumbnail,
 )
+from tests.support.codecs import read
 from tests.support.files import RGB, exif, saved, tags, with_thumbnail
 
 
@@ -129,3 +131,41 @@ def test_damaged_blocks_raise_nothing_else() -> None:
             read_directory(BytesIO(cut))
         except (ValueError, EOFError):
             continue
+
+
+MALFORMED = "the EXIF block is malformed; it is kept as it is where the format allows"
+
+
+def levels_of_directories(levels: int, width: int) -> bytes:
+    """Return an EXIF block in which each of `levels` directories points `width` times to the next one."""
+    block, step = b"II*\0\x08\0\0\0", 2 + 12 * width + 4
+    for level in range(1, levels):
+        entry = struct.pack("<HHII", EXIF_IFD, 4, 1, 8 + level * step)
+        block += struct.pack("<H", width) + entry * width + bytes(4)
+    return block + bytes(6)
+
+
+def test_directories_that_share_a_place_are_not_read_again_and_again() -> None:
+    # With a hundred entries on each of six levels this would never end; with two on three it is only told.
+    for levels, width in ((3, 2), (6, 100)):
+        block = levels_of_directories(levels, width)
+        with pytest.raises(ValueError, match="overlap"):
+            parse_block(block)
+        found = read(saved(RGB, "JPEG", exif=b"Exif\0\0" + block))
+        assert found.notes == (MALFORMED,)
+        assert found.metadata.exif == block
+
+
+def test_a_deep_chain_of_directories_costs_no_picture() -> None:
+    block = levels_of_directories(2000, 1)
+    assert read(saved(RGB, "JPEG", exif=b"Exif\0\0" + block)).notes == (MALFORMED,)
+    assert is_sound(levels_of_directories(4, 1))
+
+
+def test_many_tags_of_one_place_take_no_memory_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = b"".join(struct.pack("<HHII", tag, 1, 1000, 0) for tag in range(1, 41))
+    block = (b"II*\0\x08\0\0\0" + struct.pack("<H", 40) + entries + bytes(4)).ljust(1000, b"\0")
+    assert len(parse_block(block)) == 40
+    monkeypatch.setattr("lumen.codecs.exif._MAX_VALUES", 39_999)
+    with pytest.raises(ValueError, match="too many values"):
+        parse_block(block)

@@ -75,7 +75,7 @@ def test_cmyk_becomes_what_others_show(dtype: Any, profiled: bool) -> None:
     scale = 257 if dtype == np.uint16 else 1
     pixels, note = icc.rgb_of_cmyk(inks.astype(dtype) * dtype(scale), profile)
     assert pixels.dtype == dtype
-    assert ("by its colour profile" in note) is profiled
+    assert ("with its colour profile" in note) is profiled
     assert np.abs(pixels / scale - printed(inks, profile)).max() <= 2
 
 
@@ -100,3 +100,12 @@ def test_pillow_agrees_on_ink_without_a_profile() -> None:
     inks = ramp(37, 53, 4)
     shown = np.asarray(Image.frombytes("CMYK", (53, 37), inks.tobytes()).convert("RGB"))
     assert np.abs(icc.rgb_of_cmyk(inks, None)[0].astype(int) - shown).max() <= 1
+
+
+def test_the_wide_colours_of_bt_2020_are_those_that_are_published() -> None:
+    profile, told = icc.coded_profile(9, 8)
+    assert profile is not None and told == ()
+    levels = np.array([[[65535, 0, 0], [0, 65535, 0], [0, 0, 65535]]], np.uint16)
+    wide = imagecodecs.cms_transform(levels, pillows_srgb(), profile, colorspace="rgb", outcolorspace="rgb", intent=1)
+    published = [[0.6274, 0.0691, 0.0164], [0.3293, 0.9195, 0.0880], [0.0433, 0.0114, 0.8956]]  # ITU-R BT.2087
+    np.testing.assert_allclose(wide[0] / 65535, published, atol=2e-3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,10 @@ from lumen.color.srgb import linear_to_srgb, srgb_to_linear
 from lumen.color.tone import Tone, tone_of
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import ModelError
 from lumen.imaging.picture import Extra, Metadata, Picture
-from lumen.spec import SampleType
 from tests.support.corpus import ADOBE, LINEAR, PROPHOTO
 from tests.support.crafted import cmyk_profile, gray_profile
-from tests.support.fakes import FakeModel, FakeModels
+from tests.support.fakes import FakeModels
 from tests.support.files import icc, ramp
 
 
@@ -82,15 +81,6 @@ def test_channels_may_have_curves_of_their_own() -> None:
     assert seen[0] > seen[1] + 5000
 
 
-class OneTwin(FakeModels):
-    """The 8-bit model alone, as people's own models may be."""
-
-    def for_sample(self, sample: SampleType) -> FakeModel:
-        if sample == "uint16":
-            raise ModelError("there is no 16-bit twin")
-        return super().for_sample(sample)
-
-
 def picture(profile: bytes | None, dtype: Any = np.uint8) -> Picture:
     return Picture(pixels=ramp(60, 90, dtype=dtype), metadata=Metadata(icc=profile), format="png")
 
@@ -121,7 +111,16 @@ def test_tiles_and_strength_do_not_show() -> None:
     assert np.abs(half - (made.pixels.astype(float) + whole) / 2).max() <= 0.5
 
 
-def test_without_the_16_bit_model_the_picture_is_taken_for_srgb(caplog: pytest.LogCaptureFixture) -> None:
-    found = enhance_picture(picture(ADOBE), OneTwin(gain=1.0))
-    np.testing.assert_array_equal(found.pixels, ramp(60, 90))
-    assert "taken for sRGB" in caplog.text
+@pytest.mark.parametrize("values", [(0, -1.0), (4, 3000.0, 1.0, 2.0, 1.0, 0.0, 0.0, 0.0)])
+def test_curves_without_sense_are_passed_over_silently(values: tuple[float, ...]) -> None:
+    kind, *numbers = values
+    curve = b"para\0\0\0\0" + struct.pack(f">HH{len(numbers)}i", int(kind), 0, *(round(n * 65536) for n in numbers))
+    plain = matrix_profile(SRGB_PRIMARIES, "x", 1.0)
+    (offset, size) = struct.unpack_from(">II", plain, plain.index(b"rTRC") + 4)
+    bad = bytearray(plain[:offset] + curve + plain[offset + size :])
+    for name in (b"rTRC", b"gTRC", b"bTRC"):
+        struct.pack_into(">I", bad, bad.index(name) + 8, len(curve))
+    struct.pack_into(">I", bad, 0, len(bad))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tone_of(Metadata(icc=bytes(bad)), np.uint8) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import multiprocessing
 import os
 import pickle
@@ -20,7 +19,6 @@ from PIL import Image
 
 from lumen import Enhancer, Picture, enhance_picture
 from lumen.codecs.codec import write_picture
-from lumen.enhance import enhancer
 from lumen.errors import DecodeError, ModelError, UsageError
 from tests.conftest import ROOT
 
@@ -33,12 +31,6 @@ def doubling(fake_model: Path) -> Enhancer:
 
 def noise(*shape: int, kind: str = "uint8") -> Any:
     return np.random.default_rng(1).integers(0, np.iinfo(kind).max // 2, shape).astype(kind)
-
-
-def test_the_documented_example_is_true() -> None:
-    result = doctest.testmod(enhancer)
-    assert result.attempted > 4
-    assert result.failed == 0
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16"])

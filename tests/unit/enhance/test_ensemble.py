@@ -178,7 +178,7 @@ def test_short_memory_in_the_middle_of_a_window_starts_it_again() -> None:
 class Instant(FakeModel):
     """Returns its input: no memory of its own hides what the main path takes."""
 
-    def run(self, tiles: Pixels, thumbnails: NDArray[np.float32], ev: NDArray[np.float32]) -> Pixels:
+    def run(self, tiles: Pixels, *_: NDArray[np.float32]) -> Pixels:
         return tiles.copy()
 
 

@@ -89,8 +89,8 @@ def test_only_equal_sizes_and_depths_are_alike() -> None:
     assert not are_alike(frame(0), frame(1, sample="uint16"))
 
 
-def test_a_fault_is_raised_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fault(tiles: object) -> None:
+def test_a_fault_is_raised_for_all() -> None:
+    def fault(_tiles: object) -> None:
         raise OutOfMemoryError("too many")
 
     with pytest.raises(OutOfMemoryError):

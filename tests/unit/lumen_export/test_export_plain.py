@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lumen.config import EnhanceOptions, RuntimeOptions
-from lumen.enhance.pipeline import chosen_brightness, enhance_picture
+from lumen.enhance.model_choice import chosen_brightness
+from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import UsageError
 from lumen.imaging.picture import Picture
 from lumen.models.plain import PlainNetwork

@@ -54,5 +54,5 @@ def test_an_exported_file_that_overflows_runs_in_fp32_or_not_at_all(
     expected = open_model(replace(options, precision="fp32")).run(*feeds)
     assert np.array_equal(open_model(options).run(*feeds), expected)
     full.unlink()
-    with pytest.raises(NotFiniteError, match="fp32 file must stand beside it"):
+    with pytest.raises(NotFiniteError, match="put its fp32 file beside it"):
         open_model(replace(options, model=str(half))).run(*feeds)

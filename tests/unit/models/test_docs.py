@@ -7,12 +7,11 @@ import re
 import pytest
 import torch
 
-from lumen.cli.main import COMMANDS
 from lumen.models import build_network
 from lumen.models.cost import count_macs, count_parameters
 from lumen.registry import ARCHITECTURES
 from tests.conftest import ROOT
-from tests.e2e.test_readme import options_of
+from tests.support.docs import all_options
 
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 ROWS = [
@@ -38,7 +37,7 @@ def test_the_costs_are_those_of_the_networks(row: list[str]) -> None:
 
 
 def test_named_options_exist() -> None:
-    known = set().union(*map(options_of, COMMANDS))
+    known = all_options()
     lines = [text.split() for text in re.findall(r"`([^`\n]+)`", PAGE) if not text.startswith("python ")]
     named = {word for words in lines for word in words if re.match(r"--?[a-z]", word)}
     of_benchmarks = {"--rows", "--iterations", "--eval"}

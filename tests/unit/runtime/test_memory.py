@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,8 @@ def write(folder: Path, **files: str) -> None:
         (folder / name.replace("__", ".")).write_text(text)
 
 
-def test_without_groups_what_is_available_counts(system: Path) -> None:
+@pytest.mark.usefixtures("system")
+def test_without_groups_what_is_available_counts() -> None:
     assert memory.free_ram_bytes() == 8 * GIB
 
 
@@ -144,3 +146,22 @@ def test_freed_buffers_leave_a_real_process() -> None:
     (said, ours), (untold, kept) = resident_mib(clean), resident_mib(tuned)
     assert (said, untold) == ("True", "False")
     assert ours < kept - 50
+
+
+def test_free_vram_comes_from_the_tool_and_respects_visible_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def answer(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0, stdout="1000\n")
+
+    monkeypatch.setattr(shutil, "which", lambda name: "/bin/" + name)
+    monkeypatch.setattr(subprocess, "run", answer)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,3")
+    assert memory.free_vram_bytes(1) == 1000 << 20
+    assert commands[0][-2:] == ["-i", "3"]
+
+
+def test_free_vram_has_a_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_: None)
+    assert memory.free_vram_bytes() == memory.FALLBACK_VRAM_BYTES

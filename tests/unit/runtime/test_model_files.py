@@ -57,7 +57,8 @@ def test_a_malformed_list_is_an_error(tmp_path: Path, text: str) -> None:
         model_files.bundled_models(tmp_path)
 
 
-def test_an_unknown_name_lists_the_known_ones(bundle: Path) -> None:
+@pytest.mark.usefixtures("bundle")
+def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ModelError, match=r"'lumen-x'.*\(m\)"):
         model_files.find_model("lumen-x")
 

@@ -35,7 +35,7 @@ def test_a_trial_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     subject = make_stepper()
     before, state = weights_of(subject).clone(), torch.get_rng_state()
     monkeypatch.setattr(capacity, "peak_bytes", lambda _, work: (work(), 2_000_000)[1])
-    monkeypatch.setattr(capacity, "_free_bytes", lambda _: 5_000_000)
+    monkeypatch.setattr(capacity, "free_ram_bytes", lambda: 5_000_000)
     fit_batch(subject, 16, 0)
     assert subject.parts == 6  # 0.8 of 5 MB, less the optimiser's state, hold three crops of a megabyte
     assert torch.equal(weights_of(subject), before) and torch.equal(torch.get_rng_state(), state)
@@ -49,4 +49,4 @@ def test_where_nothing_is_known_the_recipe_decides(
     subject = make_stepper(accumulate=2)
     monkeypatch.setattr(capacity, "peak_bytes", lambda *_: None)
     fit_batch(subject, 16, 0)
-    assert subject.parts == 2 and "does not tell how much memory" in caplog.text
+    assert subject.parts == 2 and "cannot measure the memory of a step" in caplog.text

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from lumen.errors import TrainingError
-from lumen.train.checkpoint import load_checkpoint
-from lumen.train.loop import Trainer
+from lumen.train.checkpoint import Checkpoint, load_checkpoint
+from lumen.train.recipe.recipe import Recipe
 from lumen.train.stepper import StepResult
 from tests.support.training import SMALL_RESIDUAL, csv_rows, make_trainer, tiny_recipe
 
@@ -49,14 +49,22 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
     assert np.mean(losses[-30:]) < 0.9 * np.mean(losses[:30])
 
 
-def stop_at(run: Trainer, iteration: int) -> None:
-    """Let a run behave as if a signal had come during the step that ends an iteration."""
-    step = run.state.step
+def whole_and_in_parts(recipe: Recipe, folder: Path, stop_at: int, name: str) -> list[Checkpoint]:
+    """Return a checkpoint of a run, and that of one that a signal stopped after some iterations, and that went on."""
+    make_trainer(recipe, folder / "whole").fit()
+    first = make_trainer(recipe, folder / "parts")
+    step = first.state.step
 
     def stopping(batch: Any, stop: bool) -> StepResult:
-        return step(batch, stop or run.state.iteration == iteration - 1)
+        return step(batch, stop or first.state.iteration == stop_at - 1)
 
-    run.state.step = stopping  # type: ignore[method-assign]
+    first.state.step = stopping  # type: ignore[method-assign]
+    assert first.fit() == signal.SIGTERM
+    second = make_trainer(recipe, folder / "parts")
+    second.resume(folder / "parts" / "last.pt")
+    assert second.state.iteration == stop_at
+    second.fit()
+    return [load_checkpoint(folder / part / name) for part in ("whole", "parts")]
 
 
 @pytest.mark.parametrize(
@@ -69,15 +77,7 @@ def stop_at(run: Trainer, iteration: int) -> None:
 )
 def test_resume_is_bit_equal(tmp_path: Path, optimizer: dict[str, object]) -> None:
     recipe = tiny_recipe(optimizer=optimizer, brightness={"iterations": 0}, validation={"every": 2})
-    make_trainer(recipe, tmp_path / "whole").fit()
-    first = make_trainer(recipe, tmp_path / "parts")
-    stop_at(first, 3)
-    assert first.fit() == signal.SIGTERM
-    second = make_trainer(recipe, tmp_path / "parts")
-    second.resume(tmp_path / "parts" / "last.pt")
-    assert second.state.iteration == 3
-    second.fit()
-    whole, parts = (load_checkpoint(tmp_path / name / "last.pt") for name in ("whole", "parts"))
+    whole, parts = whole_and_in_parts(recipe, tmp_path, 3, "last.pt")
     assert all(torch.equal(whole.weights[name], parts.weights[name]) for name in whole.weights)
     assert all(torch.equal(whole.ema[name], parts.ema[name]) for name in whole.ema)
     assert whole.state == parts.state
@@ -107,15 +107,7 @@ def test_held_out_pictures_join_at_the_end(tmp_path: Path) -> None:
 
 def test_joining_resumes_bit_equal(tmp_path: Path) -> None:
     recipe = tiny_recipe(validation={"until": 0.5})
-    make_trainer(recipe, tmp_path / "whole").fit()
-    first = make_trainer(recipe, tmp_path / "parts")
-    stop_at(first, 4)
-    first.fit()
-    second = make_trainer(recipe, tmp_path / "parts")
-    second.resume(tmp_path / "parts" / "last.pt")
-    assert second.state.iteration == 4
-    second.fit()
-    whole, parts = (load_checkpoint(tmp_path / name / "best.pt") for name in ("whole", "parts"))
+    whole, parts = whole_and_in_parts(recipe, tmp_path, 4, "best.pt")
     assert all(torch.equal(whole.ema[name], parts.ema[name]) for name in whole.ema)
     assert whole.facts["validation"] == parts.facts["validation"]
 
@@ -136,8 +128,8 @@ def test_a_broken_training_goes_back_and_slows_down(
 
     run.batches.draw = broken_once  # type: ignore[method-assign]
     assert run.fit() == 0
-    assert "iteration 5: the gradient is no number; the step is left out" in caplog.text
-    assert "going on from iteration 3 at 0.5 of the rate" in caplog.text
+    assert "iteration 5: NaN or infinite gradients, the step is skipped" in caplog.text
+    assert "resuming from iteration 3 at 0.5 times the learning rate" in caplog.text
     assert run.state.iteration == 8 and run.state.rate.factor == 0.5
     weights = load_checkpoint(tmp_path / "last.pt").weights
     assert all(bool(torch.isfinite(value).all()) for value in weights.values())
@@ -155,13 +147,13 @@ def test_a_training_that_stays_broken_ends_with_its_last_sound_state(
         return low * (math.nan if iteration >= 4 else 1), *rest
 
     run.batches.draw = broken  # type: ignore[method-assign]
-    with pytest.raises(TrainingError, match=r"last sound state is in .*last\.pt; lower optimizer\.rate"):
+    with pytest.raises(TrainingError, match=r"last good state is in .*last\.pt; lower optimizer\.rate"):
         run.fit()
     last = load_checkpoint(tmp_path / "last.pt")
     assert last.iteration == 3
     assert last.state["pace"]["factor"] == 0.125
     assert all(bool(torch.isfinite(value).all()) for value in last.weights.values())
-    assert "going on from iteration 3 at 0.125 of the rate" in caplog.text
+    assert "resuming from iteration 3 at 0.125 times the learning rate" in caplog.text
 
 
 def test_what_belongs_to_the_machine_changes_no_result(tmp_path: Path) -> None:
@@ -224,4 +216,4 @@ def test_beginning_from_weights_that_saw_the_held_out_pictures_is_told(
     make_trainer(recipe, tmp_path / "second").begin_from(tmp_path / "first" / "validated.pt")
     assert not caplog.records
     make_trainer(recipe, tmp_path / "third").begin_from(tmp_path / "first" / "best.pt")
-    assert "has seen the held-out pictures" in caplog.text
+    assert "was trained on the held-out pictures" in caplog.text

@@ -32,9 +32,7 @@ def test_a_plateau_lowers_the_rate_down_to_the_final_one() -> None:
     lowered = [rate.observe(score, config) for score in (20.0, 21.0, 20.5, 21.0, 21.5, 21.0, 21.0)]
     assert lowered == [False, False, False, True, False, False, True]
     assert rate.at(config, 5) == 0.3  # a quarter would be less than the final rate
-    other = RateControl()
-    other.restore(rate.state())
-    assert other == rate
+    assert RateControl(**vars(rate)) == rate
 
 
 def test_other_schedules_have_no_plateau() -> None:

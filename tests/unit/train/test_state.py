@@ -26,7 +26,7 @@ def test_a_run_begins_from_the_weights_of_another(tmp_path: Path) -> None:
     for weights in (second.state.network.state_dict(), second.state.ema.state_dict()):
         assert all(torch.equal(weights[name], value) for name, value in given.items())
     other = tiny_recipe(network={"hyperparameters": {"widths": [8, 24], "blocks": 1, "code": 8, "thumbnail_px": 32}})
-    with pytest.raises(UsageError, match="another network"):
+    with pytest.raises(UsageError, match="a different network"):
         make_trainer(other, tmp_path / "third").begin_from(tmp_path / "first" / "last.pt")
     wider = tiny_recipe(network={"hyperparameters": {"widths": [16, 32], "blocks": 1, "code": 8, "thumbnail_px": 32}})
     third = make_trainer(wider, tmp_path / "third")
@@ -40,5 +40,5 @@ def test_resume_refuses_what_it_cannot_go_on_from(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="optimiser state"):
         make_trainer(tiny_recipe(), tmp_path).resume(tmp_path / "best.pt")
     other = tiny_recipe(network={"hyperparameters": {"widths": [16, 16], "blocks": 1, "thumbnail_px": 32}})
-    with pytest.raises(UsageError, match="another network"):
+    with pytest.raises(UsageError, match="a different network"):
         make_trainer(other, tmp_path).resume(tmp_path / "last.pt")

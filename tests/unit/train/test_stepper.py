@@ -76,7 +76,7 @@ def test_where_memory_runs_out_a_batch_is_cut(
 
     monkeypatch.setattr(subject, "loss", narrow)
     assert subject.step(batch(), 1e-3, False).taken
-    assert subject.parts == 4 and "a batch is taken in 4 parts" in caplog.text
+    assert subject.parts == 4 and "each batch is now split into 4 parts" in caplog.text
     most = 0
     with pytest.raises(torch.OutOfMemoryError):
         subject.step(batch(), 1e-3, False)

@@ -11,7 +11,7 @@ import pytest
 from lumen.errors import LockedError, OutputError
 from lumen.files.atomic import TEMP_SUFFIX
 from lumen.watching.ledger.schema import DamagedLedgerError
-from lumen.watching.output import OutputHealth
+from lumen.watching.output import HeldOutput
 from lumen.watching.versions import Candidate, Version
 
 
@@ -22,23 +22,23 @@ class Usage(NamedTuple):
 
 
 def test_it_is_held_by_one_at_a_time_and_left_clean(tmp_path: Path) -> None:
-    with OutputHealth(tmp_path / "out", None):
-        with pytest.raises(LockedError), OutputHealth(tmp_path / "out", None):
+    with HeldOutput(tmp_path / "out", None):
+        with pytest.raises(LockedError), HeldOutput(tmp_path / "out", None):
             pass
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".lumen"]
-    with OutputHealth(tmp_path / "out", None):
+    with HeldOutput(tmp_path / "out", None):
         pass
 
 
 def test_what_a_killed_process_left_is_removed_where_it_was_at_work(tmp_path: Path) -> None:
-    with OutputHealth(tmp_path, None) as output:
+    with HeldOutput(tmp_path, None) as output:
         output.ledger.add({"d/a.jpg": Candidate(version=Version(1, 1, 1), since=0.0, first_seen=0.0)})
         (row,) = output.ledger.next(1, 0.0, newest=False, longest_wait_s=1.0)
         output.ledger.begin({row.key: ("d/a.jpg", "d/a.jpg")})
     for name in ("d", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / f".0123{TEMP_SUFFIX}").touch()
-    with OutputHealth(tmp_path, None) as output:
+    with HeldOutput(tmp_path, None) as output:
         output.clean()
         assert output.ledger.status_of("d/a.jpg", Version(1, 1, 1)) == "ready"
     assert [path.parent.name for path in tmp_path.rglob(f".0*{TEMP_SUFFIX}")] == ["other"]
@@ -59,13 +59,13 @@ def test_a_short_disk_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, total: int, free: int, asked: int | None, short: bool
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(total, total - free, free))
-    shortage = OutputHealth(tmp_path, asked).shortage()
+    shortage = HeldOutput(tmp_path, asked).shortage()
     assert (shortage is not None) == short
     assert shortage is None or "--min-free" in shortage
 
 
 def test_work_does_not_stop_and_go_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    output = OutputHealth(tmp_path, 1000)
+    output = HeldOutput(tmp_path, 1000)
     said = []
     for free in (1001, 999, 1001, 1040, 1060, 1001):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: Usage(10**6, 0, free))
@@ -75,7 +75,7 @@ def test_work_does_not_stop_and_go_at_the_limit(tmp_path: Path, monkeypatch: pyt
 
 def test_a_folder_that_goes_is_noticed_and_taken_up_again_when_it_is_back(tmp_path: Path) -> None:
     out, away = tmp_path / "out", tmp_path / "away"
-    with OutputHealth(out, None) as output:
+    with HeldOutput(out, None) as output:
         assert not output.is_other()
         out.rename(away)
         assert output.is_other()
@@ -88,13 +88,13 @@ def test_a_folder_that_goes_is_noticed_and_taken_up_again_when_it_is_back(tmp_pa
         shutil.copytree(away, out)  # the same disk, mounted anew
         output.mend()
         assert not output.is_other()
-        with pytest.raises(LockedError), OutputHealth(out, None):
+        with pytest.raises(LockedError), HeldOutput(out, None):
             pass
-        output.ledger.note(state="watching")
+        output.ledger.write_facts(state="watching")
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with OutputHealth(tmp_path / "out", None) as output:
+    with HeldOutput(tmp_path / "out", None) as output:
         output.probe()
         shutil.rmtree(tmp_path / "out")
         (tmp_path / "out").touch()
@@ -107,20 +107,22 @@ def test_what_a_killed_process_left_is_known_until_it_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     candidate = Candidate(version=Version(1, 1, 1), since=0.0, first_seen=0.0)
-    with OutputHealth(tmp_path / "out", None) as output:
+    with HeldOutput(tmp_path / "out", None) as output:
         output.ledger.add({"d/a.jpg": candidate})
         output.ledger.begin({1: ("d/a.jpg", "d/a.jpg")})
     left = tmp_path / "out" / "d" / f".half{TEMP_SUFFIX}"
     left.parent.mkdir()
     left.touch()
     with (
-        OutputHealth(tmp_path / "out", None) as output,
+        HeldOutput(tmp_path / "out", None) as output,
         monkeypatch.context() as patch,
     ):  # killed in the middle of cleaning
-        patch.setattr("lumen.watching.output.remove_leftovers", lambda folder: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            "lumen.watching.output.remove_leftovers", lambda _folder: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             output.clean()
-    with OutputHealth(tmp_path / "out", None) as output:
+    with HeldOutput(tmp_path / "out", None) as output:
         output.clean()
         assert not left.exists()
         assert output.ledger.begun() == []
@@ -128,10 +130,10 @@ def test_what_a_killed_process_left_is_known_until_it_is_removed(
 
 def test_another_ledger_is_not_written_into(tmp_path: Path) -> None:
     out, backup = tmp_path / "out", tmp_path / "backup"
-    with OutputHealth(out, None) as output:
-        output.ledger.note(state="watching")
+    with HeldOutput(out, None) as output:
+        output.ledger.write_facts(state="watching")
         shutil.copytree(out, backup)
-        output.ledger.note(state="watching")  # and so on, for days
+        output.ledger.write_facts(state="watching")  # and so on, for days
         out.rename(tmp_path / "away")
         shutil.copytree(backup, out)
         with pytest.raises(DamagedLedgerError, match="was replaced by another ledger"):

@@ -141,7 +141,7 @@ def test_a_model_that_fails_with_one_file_fails_that_file(running: Running) -> N
 
 
 def test_a_model_that_fails_with_every_file_ends_the_service_and_fails_none(running: Running) -> None:
-    def fault(tiles: np.ndarray[Any, Any]) -> None:
+    def fault(_tiles: np.ndarray[Any, Any]) -> None:
         raise ModelError("the device was lost")
 
     for index in range(3):
@@ -187,7 +187,7 @@ def test_a_ledger_that_cannot_be_written_pauses_and_every_end_is_kept(
         def full(*_: Any, **__: Any) -> None:
             raise DiskFullError("no space left for the ledger")
 
-        for name in ("finish", "note", "touch"):
+        for name in ("finish", "write_facts", "touch"):
             patch.setattr(f"lumen.watching.ledger.ledger.Ledger.{name}", full)
         running.picture("b.png")
         running.wait_for("paused")
@@ -224,7 +224,7 @@ def test_a_name_the_disk_cannot_hold_fails_that_file(running: Running, monkeypat
 
 
 def test_once_does_not_wait_for_space(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lumen.watching.output.OutputHealth.shortage", lambda self: "1 MB are free")
+    monkeypatch.setattr("lumen.watching.output.HeldOutput.shortage", lambda _self: "1 MB are free")
     running.picture("a.png")
     running.start(oneshot=True)
     running.thread.join(60)
@@ -234,7 +234,7 @@ def test_once_does_not_wait_for_space(running: Running, monkeypatch: pytest.Monk
 
 def test_too_little_space_pauses_before_anything_is_begun(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     shortage: list[str | None] = ["1 MB are free"]
-    monkeypatch.setattr("lumen.watching.output.OutputHealth.shortage", lambda self: shortage[0])
+    monkeypatch.setattr("lumen.watching.output.HeldOutput.shortage", lambda _self: shortage[0])
     monkeypatch.setattr("lumen.watching.endings.LOOK_S", 0.1)
     running.start()
     running.wait_for("paused")
@@ -312,7 +312,7 @@ def test_results_can_be_stored_otherwise_and_never_overwrite_each_other(running:
     assert "already" in running.named("failed")[0]["reason"]
 
 
-def test_stopping_before_it_has_begun_is_heard(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_before_it_has_begun_is_heard(running: Running) -> None:
     running.picture("a.png")
     watching = WatchOptions(output=running.out, settle_s=0.05)
     service = Service(running.root, [FakeModels()], EnhanceOptions(), watching, running.events.append)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lumen.errors import OutputError
-from lumen.watching.ledger.ledger import SHY_AFTER
+from lumen.watching.ledger.ledger import SUSPECT_AFTER
 from lumen.watching.watcher import MOST_INTERRUPTIONS
 from tests.support.watching import Stage
 
@@ -103,7 +103,7 @@ def test_two_versions_of_a_name_are_never_in_work_at_once(make: Make) -> None:
     stage.write("a.jpg", b"22")
     stage.tell("a.jpg")
     assert stage.names(10.0) == []
-    stage.watcher.finish(first, "done")
+    stage.finish(first)
     (second,) = stage.take()
     assert (second.relative, second.version.size) == ("a.jpg", 2)
 
@@ -156,7 +156,7 @@ def test_the_order_is_that_of_the_files_times(make: Make, order: str, names: lis
     for _ in names:
         settled = stage.first()
         taken.append(settled.relative[0])
-        stage.watcher.finish(settled, "done")
+        stage.finish(settled)
     assert taken == names
 
 
@@ -276,7 +276,7 @@ def test_oneshot_ends_when_all_is_finished(make: Make) -> None:
     taken = []
     for settled in stage.files:
         if settled is not None:
-            stage.watcher.finish(settled, "done")
+            stage.finish(settled)
             taken.append(settled.relative)
     assert sorted(taken) == ["a.jpg", "d/b.jpg"]
     assert stage.observations[-1].stopped
@@ -339,17 +339,17 @@ def test_what_was_in_work_when_the_process_ended_is_taken_again(make: Make) -> N
     stage.take()
     stage = make(settle_s=1.0)
     assert stage.ledger.begun() == ["a.jpg"]
-    stage.ledger.interrupted()
+    stage.ledger.requeue_interrupted()
     (settled,) = stage.take()
     assert settled.attempts == 0
 
 
 def test_what_may_end_the_process_comes_last_and_alone_and_is_given_up_in_the_end(make: Make) -> None:
     make(settle_s=1.0).write("poison.jpg", mtime=1.0)
-    for _ in range(SHY_AFTER):
+    for _ in range(SUSPECT_AFTER):
         stage = make(settle_s=1.0)
         stage.take()
-        stage.ledger.interrupted()
+        stage.ledger.requeue_interrupted()
     stage = make(settle_s=1.0)
     stage.write("good.jpg", mtime=2.0)
     stage.room = 0
@@ -358,7 +358,7 @@ def test_what_may_end_the_process_comes_last_and_alone_and_is_given_up_in_the_en
     good = stage.first()
     assert good.relative == "good.jpg"
     assert stage.names(10.0) == []
-    stage.watcher.finish(good, "done")
+    stage.finish(good)
     (poison,) = stage.take()
     stage.write("other.jpg", mtime=3.0)
     assert stage.names(100.0) == []  # nothing beside it
@@ -369,14 +369,14 @@ def test_what_may_end_the_process_comes_last_and_alone_and_is_given_up_in_the_en
     assert f"{MOST_INTERRUPTIONS} times" in stage.named("failed")[0]["reason"]
 
 
-def test_two_files_of_one_result_never_overwrite_each_other(make: Make, tmp_path: Path) -> None:
+def test_two_files_of_one_result_never_overwrite_each_other(make: Make) -> None:
     stage = make(settle_s=1.0)
-    stage.watcher._place = lambda relative: relative.rpartition(".")[0] + ".png"
+    stage.watcher._result_path = lambda relative: relative.rpartition(".")[0] + ".png"
     stage.write("a.jpg", mtime=1.0)
     stage.write("a.png", mtime=2.0)
     assert stage.done() == ["a.jpg"]
     assert stage.statuses() == {"a.jpg": "done", "a.png": "failed"}
-    assert "that of a.jpg already" in stage.named("failed")[0]["reason"]
+    assert "already belongs to a.jpg" in stage.named("failed")[0]["reason"]
 
 
 def test_a_folder_that_goes_pauses_and_nothing_is_forgotten(make: Make, tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ def test_a_folder_that_can_be_seen_and_not_listed_pauses_without_haste(
     turns = 0
     with monkeypatch.context() as patch:
 
-        def refuse(path: object) -> object:
+        def refuse(_path: object) -> object:
             nonlocal turns
             turns += 1
             raise OSError(number, os.strerror(number))
@@ -437,7 +437,7 @@ def test_the_same_content_with_another_inode_comes_with_the_digest_of_the_known_
     copy.replace(path)
     stage.tell("a.jpg")
     (settled,) = stage.take()
-    assert settled.twins == (b"0" * 16,)
+    assert settled.known_digests == (b"0" * 16,)
     stage.watcher.adopt(settled, b"0" * 16)
     assert stage.done(200.0) == []
     assert stage.ledger._database.execute("SELECT COUNT(*) FROM versions").fetchone() == (1,)
@@ -480,13 +480,15 @@ def test_stopping_ends_it(make: Make) -> None:
     assert stage.observations[-1].stopped
 
 
-def test_a_listener_that_raises_is_harmless(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_listener_that_raises_is_harmless(
+    make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage = make(settle_s=1.0)
 
-    def fault(event: object) -> None:
+    def fault(_event: object) -> None:
         raise RuntimeError("no one is there")
 
-    stage.watcher._tell._listener = fault
+    monkeypatch.setattr(stage.context.events, "_listener", fault)
     stage.write("a.jpg")
     assert stage.done() == ["a.jpg"]
     assert [record.levelname for record in caplog.records].count("ERROR") == 1
@@ -508,7 +510,7 @@ def test_a_backlog_that_went_takes_no_time(make: Make) -> None:
 
 def test_what_is_refused_takes_no_time_counts_and_goes_where_failed_files_go(make: Make, tmp_path: Path) -> None:
     stage = make(settle_s=1.0, failed_dir=tmp_path / "bad")
-    stage.watcher._place = lambda relative: "x.png"
+    stage.watcher._result_path = lambda _relative: "x.png"
     for index in range(20):
         stage.write(f"{index}.bmp", mtime=float(index + 1))
     stage.room = 1
@@ -523,7 +525,7 @@ def test_oneshot_does_not_wait_for_what_is_left_for_another_time(make: Make) -> 
     stage.write("b.jpg")
     first, second = stage.take()
     stage.watcher.defer(first, "its folder is read-only")
-    stage.watcher.finish(second, "done")
+    stage.finish(second)
     assert next(stage.files, "the end") == "the end"
     assert stage.watcher.deferred == 1
     assert stage.statuses() == {first.relative: "retry", second.relative: "done"}

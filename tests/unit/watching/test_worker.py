@@ -13,10 +13,13 @@ import pytest
 from PIL import Image
 
 from lumen.config import EnhanceOptions
+from lumen.enhance.file_io import read_source
 from lumen.errors import DecodeError, NotFiniteError, OutputError
+from lumen.imaging.picture import Picture
+from lumen.stages import LeftError
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
-from lumen.watching.worker import AHEAD, ChangedError, Ending, KnownError, LeftError, Work, Worker
+from lumen.watching.worker import AHEAD, ChangedError, Ending, KnownError, Work, Worker
 from tests.support.fakes import FakeModels
 
 Make = Callable[..., Worker]
@@ -30,12 +33,12 @@ class Shop:
         (folder / "in").mkdir()
         self.tree.open()
         self.out = folder / "out"
-        self.bell = threading.Event()
+        self.woken = threading.Event()
         self.endings: list[Ending] = []
 
     def open(self, helpers: int = 1, **arguments: Any) -> Worker:
         self.models = FakeModels(gain=2.0, **arguments)
-        self.shop = Worker([self.models], EnhanceOptions(), self.tree.look, self.bell.set, helpers=helpers)
+        self.shop = Worker([self.models], EnhanceOptions(), self.tree.look, self.woken.set, helpers=helpers)
         return self.shop
 
     def picture(self, name: str, level: int = 10, size: tuple[int, int] = (60, 40)) -> Work:
@@ -44,26 +47,31 @@ class Shop:
         Image.new("RGB", size, (level, level, level)).save(path)
         return self.work(name)
 
-    def work(self, name: str, twins: tuple[bytes, ...] = ()) -> Work:
+    def noise(self, name: str) -> Work:
+        Image.fromarray(np.random.default_rng(0).integers(0, 99, (40, 60, 3), np.uint8)).save(self.tree.root / name)
+        return self.work(name)
+
+    def work(self, name: str, known_digests: tuple[bytes, ...] = ()) -> Work:
         version = self.tree.look(name)
         assert version is not None
-        settled = Settled(key=1, path=self.tree.path(name), relative=name, version=version, twins=twins)
+        settled = Settled(key=1, path=self.tree.path(name), relative=name, version=version, known_digests=known_digests)
         return Work(settled=settled, target=self.out / name)
 
     def begin(self, *works: Work) -> None:
         """Begin with files: the first is alone in the model, the others wait decoded."""
         self.shop.begin(works[0])
-        self.run(until=lambda: self.shop._improving)
+        self.run(until=lambda: self.shop._stages.working)
         for work in works[1:]:
             self.shop.begin(work)
-        self.run(until=lambda: len(self.shop._ready) == len(works) - 1)
+        self.run(until=lambda: len(self.shop._stages.ready) == len(works) - 1)
 
     def run(self, until: Callable[[], object] | None = None) -> dict[str, Exception | None]:
         """Go on until nothing is inside, or a condition holds."""
         deadline = time.monotonic() + 60
-        while (self.shop.inside if until is None else not until()) and time.monotonic() < deadline:
-            self.bell.wait(0.05)
-            self.bell.clear()
+        while self.shop.inside if until is None else not until():
+            assert time.monotonic() < deadline
+            self.woken.wait(0.05)
+            self.woken.clear()
             self.endings += self.shop.advance()
         return {work.settled.relative: error for work, error in self.endings}
 
@@ -92,7 +100,7 @@ def test_a_file_becomes_its_result_in_folders_that_are_made(shop: Shop) -> None:
 
 def test_a_backlog_of_equal_frames_shares_runs(shop: Shop) -> None:
     gate = threading.Event()
-    shop.open(fault=lambda tiles: gate.wait(30))
+    shop.open(fault=lambda _tiles: gate.wait(30))
     works = [shop.picture(f"{index}.png", index) for index in range(6)]
     works.append(shop.picture("other.png", 9, (61, 40)))
     shop.begin(*works)
@@ -120,12 +128,29 @@ def test_one_bad_frame_does_not_fail_those_beside_it(shop: Shop) -> None:
     assert found == {"first.png": None, "a.png": None, "b.png": None}
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_taken(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changed_before_it_was_read_is_not_taken(shop: Shop) -> None:
     opened = shop.open()
     work = shop.picture("a.png")
     (shop.tree.root / "a.png").write_bytes(b"something else")
     opened.begin(work)
     assert isinstance(shop.run()["a.png"], ChangedError)
+    assert not (shop.out / "a.png").exists()
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_taken(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = shop.open()
+    work = shop.picture("a.png")
+
+    def read(path: Path, *arguments: Any) -> Picture:
+        picture = read_source(path, *arguments)  # the whole picture: only the file itself tells that it was replaced
+        shop.picture("a.png", level=30, size=(50, 40))
+        return picture
+
+    monkeypatch.setattr("lumen.watching.worker.read_source", read)
+    opened.begin(work)
+    error = shop.run()["a.png"]
+    assert isinstance(error, ChangedError)
+    assert "while it was read" in str(error)
     assert not (shop.out / "a.png").exists()
 
 
@@ -146,10 +171,10 @@ def test_a_file_with_the_content_of_a_finished_version_is_known(shop: Shop) -> N
     first = shop.picture("a.png")
     opened.begin(first)
     shop.run()
-    opened.begin(shop.work("a.png", twins=(b"another", first.digest)))
+    opened.begin(shop.work("a.png", known_digests=(b"another", first.digest)))
     shop.run()
     assert isinstance(shop.endings[-1][1], KnownError)
-    assert shop.models.for_sample("uint8").shapes == shop.models.for_sample("uint8").shapes[:1]
+    assert len(shop.models.for_sample("uint8").shapes) == 1  # for the first file alone
 
 
 def test_a_result_that_cannot_be_written_is_kept_and_written_later(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,14 +195,14 @@ def test_a_result_that_cannot_be_written_is_kept_and_written_later(shop: Shop, m
 
 def test_no_more_is_taken_than_there_is_room_for(shop: Shop) -> None:
     gate = threading.Event()
-    opened = shop.open(fault=lambda tiles: gate.wait(30), helpers=2)
+    opened = shop.open(fault=lambda _tiles: gate.wait(30), helpers=2)
     begun = 0
     while begun < 100:
         if opened.room:
             opened.begin(shop.picture(f"{begun}.png"))
             begun += 1
             continue
-        shop.run(until=lambda: not opened._reading)
+        shop.run(until=lambda: not opened._stages.reading)
         if not opened.room:
             break
     assert AHEAD <= begun <= AHEAD + 3
@@ -189,18 +214,65 @@ def test_no_more_is_taken_than_there_is_room_for(shop: Shop) -> None:
 def test_large_pictures_are_not_decoded_ahead_by_the_dozen(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lumen.watching.worker.AHEAD_BYTES", 10_000)
     gate = threading.Event()
-    opened = shop.open(fault=lambda tiles: gate.wait(30))
+    opened = shop.open(fault=lambda _tiles: gate.wait(30))
     for index in range(3):
         opened.begin(shop.picture(f"{index}.png"))
-        shop.run(until=lambda: not opened._reading)
-    assert len(opened._ready) == 2 and opened.room == 0
+        shop.run(until=lambda: not opened._stages.reading)
+    assert len(opened._stages.ready) == 2 and opened.room == 0
     gate.set()
     shop.run()
 
 
+@pytest.mark.parametrize(("limit", "value"), [("BEHIND", 2), ("BEHIND_BYTES", 10_000)])
+def test_nothing_is_begun_while_the_writing_is_behind(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(f"lumen.watching.worker.{limit}", value)
+    gate = threading.Event()
+
+    def write(*_: Any, **__: Any) -> None:
+        gate.wait(30)
+
+    monkeypatch.setattr("lumen.watching.worker.write_atomically", write)
+    opened = shop.open(helpers=2)
+    for name in ("a.png", "b.png"):
+        assert opened.room > 0
+        opened.begin(shop.noise(name))  # what is encoded is as large as what was decoded
+        shop.run(until=lambda: opened.inside == len(opened._stages.writing))
+    assert len(opened._stages.writing) == 2
+    assert opened.room == 0
+    gate.set()
+    shop.run()
+    assert opened.room > 0
+
+
+def test_models_wait_too_while_the_writing_is_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lumen.watching.worker.BEHIND", 1)
+    gate = threading.Event()
+    monkeypatch.setattr("lumen.watching.worker.write_atomically", lambda *_, **__: gate.wait(30))
+    opened = shop.open()
+    first, second = shop.picture("a.png"), shop.picture("b.png")
+    opened.write_again(first)
+    opened.begin(second)
+    shop.run(until=lambda: not opened._stages.reading)
+    assert opened._stages.ready and not opened._stages.working
+    gate.set()
+    assert shop.run() == {"a.png": None, "b.png": None}
+
+
+def test_the_names_of_folders_that_are_made_reach_the_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr("lumen.watching.worker.flush_folder", flushed.append)
+    opened = shop.open()
+    (shop.tree.root / "d").mkdir()
+    opened.begin(shop.picture("d/e/a.png"))
+    assert shop.run() == {"d/e/a.png": None}
+    assert set(flushed) == {shop.out.parent, shop.out, shop.out / "d"}
+
+
 def test_leaving_gives_back_what_had_not_begun_and_finishes_the_rest(shop: Shop) -> None:
     gate = threading.Event()
-    opened = shop.open(fault=lambda tiles: gate.wait(30))
+    opened = shop.open(fault=lambda _tiles: gate.wait(30))
     works = [shop.picture(f"{index}.png", size=(60 + index, 40)) for index in range(4)]
     shop.begin(*works)
     assert opened.leave() == works[1:]
@@ -211,13 +283,13 @@ def test_leaving_gives_back_what_had_not_begun_and_finishes_the_rest(shop: Shop)
     assert isinstance(shop.run()["late.png"], LeftError)
 
 
-def test_hurrying_leaves_a_picture_in_the_middle(shop: Shop) -> None:
+def test_aborting_leaves_a_picture_in_the_middle(shop: Shop) -> None:
     entered = threading.Event()
-    opened = shop.open(fault=lambda tiles: entered.set())
+    opened = shop.open(fault=lambda _tiles: entered.set())
     opened._options = EnhanceOptions(tile_px=64)
     opened.begin(shop.picture("large.png", size=(2000, 2000)))
     shop.run(until=entered.is_set)
-    opened.hurry()
+    opened.abort()
     assert isinstance(shop.run()["large.png"], LeftError)
     assert not shop.out.exists()
 

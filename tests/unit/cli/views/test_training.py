@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lumen.cli.state import State
 from lumen.cli.views.console import start_logging
-from lumen.cli.views.training import Course, TrainingView, training_view
+from lumen.cli.views.training import TrainingProgress, TrainingView, training_view
 
 
 def step(iteration: int, *, loss: float = 0.5, speed: float = 8.0) -> dict[str, Any]:
@@ -47,11 +47,11 @@ def test_a_minute_later_comes_another_line(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_loss_and_speed_are_those_of_the_last_steps() -> None:
-    course = Course(clock=lambda: 0.0)
+    progress = TrainingProgress(clock=lambda: 0.0)
     for iteration in range(1, 101):
-        course.step(step(iteration, loss=1.0 if iteration <= 50 else 0.2, speed=4.0 if iteration % 2 else 12.0))
-    assert course.loss() == pytest.approx(0.2)
-    assert course.speed() == pytest.approx(6.0)  # seconds count, not the mean of the speeds
+        progress.step(step(iteration, loss=1.0 if iteration <= 50 else 0.2, speed=4.0 if iteration % 2 else 12.0))
+    assert progress.loss() == pytest.approx(0.2)
+    assert progress.speed() == pytest.approx(6.0)  # seconds count, not the mean of the speeds
 
 
 def test_the_live_view_has_loss_psnr_speed_and_time_left() -> None:

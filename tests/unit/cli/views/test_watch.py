@@ -12,7 +12,7 @@ import pytest
 from lumen.cli.state import State
 from lumen.cli.views.watch import EventLog, event_json, event_line
 from lumen.errors import OutputError
-from lumen.watching.events import Event, Teller
+from lumen.watching.events import Event, Events
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=UTC)
 
@@ -64,7 +64,7 @@ def test_a_log_that_cannot_be_opened_again_goes_on_as_it_was(tmp_path: Path) -> 
     path = tmp_path / "logs" / "log"
     path.parent.mkdir()
     with EventLog(State(), path, as_json=False) as log:
-        tell = Teller(log.tell)
+        tell = Events(log.tell).emit
         tell("first")
         path.parent.rename(tmp_path / "away")
         log.reopen()
@@ -81,7 +81,7 @@ def test_a_log_that_cannot_be_written_is_exit_6(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
 def test_a_log_on_a_full_disk_ends_nothing() -> None:
     with EventLog(State(), Path("/dev/full"), as_json=False) as log:
-        Teller(log.tell)("done")
+        Events(log.tell).emit("done")
 
 
 def test_what_lumen_logs_fails_nobody_when_the_log_cannot_be_opened_again(tmp_path: Path) -> None:

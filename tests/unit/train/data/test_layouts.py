@@ -87,7 +87,7 @@ def test_the_parts_of_sice_are_kept_apart_and_scenes_without_a_label_told(
         write_sice(tmp_path / name)
     write(tmp_path / "Dataset_Part1" / "7" / "1.JPG", scene(0))
     assert [pair.name for pair in load_pairs(tmp_path)][::3] == ["Dataset_Part1/2/2", "Dataset_Part2/10/2"]
-    assert "left out: Dataset_Part1/7" in caplog.text
+    assert "have no partner: Dataset_Part1/7" in caplog.text
 
 
 def test_large_pictures_are_reduced_by_a_whole_factor(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_a_missing_partner_is_named_and_left_out(tmp_path: Path, caplog: pytest.
     base = write_pairs(tmp_path, 3) / "our485"
     (base / "low" / "2.png").unlink()
     assert [pair.name for pair in load_pairs(tmp_path)] == ["0", "1"]
-    assert "without a partner, left out: 2" in caplog.text
+    assert "left out, because they have no partner: 2" in caplog.text
     for name in ("0", "1"):
         (base / "low" / f"{name}.png").rename(base / "low" / f"other{name}.png")
     with pytest.raises(DataError, match="same name on both sides"):

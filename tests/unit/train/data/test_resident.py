@@ -69,5 +69,5 @@ def test_too_little_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         raise torch.OutOfMemoryError("no")
 
     monkeypatch.setattr(torch, "tensor", full)
-    with pytest.raises(DataError, match=r"do not fit on cpu; leave out --resident"):
+    with pytest.raises(DataError, match=r"do not fit in the memory of cpu; leave out --resident"):
         both()

@@ -16,11 +16,11 @@ import pytest
 from watchdog.events import FileCreatedEvent, FileMovedEvent
 
 from lumen.watching.observing import observer
-from lumen.watching.observing.hints import Heard, Hints
-from lumen.watching.observing.observer import Kind, WatchdogObservation
+from lumen.watching.observing.hints import Hints, HintSet
+from lumen.watching.observing.observer import ObserverKind, WatchdogObservation
 from lumen.watching.observing.tree import Tree
 
-Begin = Callable[[Kind], WatchdogObservation]
+Begin = Callable[[ObserverKind], WatchdogObservation]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def begin(tree: Tree, hints: Hints, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr(observer, "POLL_S", 0.05)
     begun: list[WatchdogObservation] = []
 
-    def observe(kind: Kind) -> WatchdogObservation:
+    def observe(kind: ObserverKind) -> WatchdogObservation:
         begun.append(WatchdogObservation(tree, hints, kind))
         return begun[-1]
 
@@ -56,15 +56,15 @@ def wait_for(hints: Hints, path: Path) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         hints.wait(1.0)
-        notes = hints.take()
-        if str(path) in notes.files or {str(parent) for parent in path.parents} & notes.folders:
+        taken = hints.take()
+        if str(path) in taken.files or {str(parent) for parent in path.parents} & taken.folders:
             return
     raise AssertionError(f"nothing was told of {path}")
 
 
 @pytest.mark.parametrize("kind", ["native", "poll"])
 def test_files_that_are_written_renamed_and_moved_in_are_told(
-    begin: Begin, tree: Tree, hints: Hints, tmp_path: Path, kind: Kind
+    begin: Begin, tree: Tree, hints: Hints, tmp_path: Path, kind: ObserverKind
 ) -> None:
     begin(kind)
     (tree.root / "a.jpg").write_bytes(b"x")
@@ -96,20 +96,20 @@ def test_reading_a_file_is_no_event(begin: Begin, tree: Tree, hints: Hints) -> N
 
 
 @pytest.mark.parametrize("kind", ["native", "poll"])
-def test_threads_that_end_are_noticed_and_none_are_left_behind(begin: Begin, kind: Kind) -> None:
+def test_threads_that_end_are_noticed_and_none_are_left_behind(begin: Begin, kind: ObserverKind) -> None:
     before = set(threading.enumerate())
     observation = begin(kind)
-    assert observation.ailment() is None
+    assert observation.fault() is None
     threads = set(threading.enumerate()) - before
     assert observation._observer is not None
     next(iter(observation._observer.emitters)).stop()  # the observer itself still says that it is alive
     assert observation._observer.is_alive()
-    assert "thread" in (observation.ailment() or "")
+    assert "thread" in (observation.fault() or "")
     observation.stop()
     for thread in threads:
         thread.join(10)
     assert not any(thread.is_alive() for thread in threads)
-    assert observation.ailment() is not None
+    assert observation.fault() is not None
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors cannot be counted")
@@ -131,9 +131,7 @@ def test_folders_that_are_not_watched_are_noticed(begin: Begin, tree: Tree, tmp_
     assert not begin("poll").unwatched({tmp_path.stat().st_ino})
 
 
-def test_what_watchdog_logs_is_heard_and_not_shown(
-    begin: Begin, hints: Hints, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_watchdog_logs_is_heard_and_not_shown(begin: Begin, hints: Hints) -> None:
     observation = begin("native")
     hints.take()
     logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; events were lost")
@@ -141,7 +139,7 @@ def test_what_watchdog_logs_is_heard_and_not_shown(
     logging.getLogger("watchdog.observers.inotify").error("Unable to rebuild")
     assert hints.take().scan == "watchdog: Unable to rebuild"
     observation.stop()
-    logging.getLogger("watchdog").error("retirement")
+    logging.getLogger("watchdog").error("afterwards")
     assert hints.take().scan == ""
 
 
@@ -149,7 +147,7 @@ def test_the_handler_cannot_raise(hints: Hints) -> None:
     handler = observer._Handler(hints)
     handler.dispatch(FileMovedEvent("/in/.tmp", "/in/a.jpg"))
     handler.dispatch(FileCreatedEvent(b"/in/\xff.jpg"))
-    assert hints.take() == Heard(files={"/in/a.jpg", os.fsdecode(b"/in/\xff.jpg")})
+    assert hints.take() == HintSet(files={"/in/a.jpg", os.fsdecode(b"/in/\xff.jpg")})
     handler.dispatch(None)  # type: ignore[arg-type]
     assert hints.take().scan != ""
 
@@ -169,7 +167,7 @@ def test_polling_leaves_out_what_is_not_meant(begin: Begin, tree: Tree, hints: H
 def test_limits_of_the_system_are_told_apart(
     tree: Tree, hints: Hints, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def refuse(tree: Tree, kind: Kind) -> None:
+    def refuse(_tree: Tree, _kind: ObserverKind) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(observer, "_make_observer", refuse)
@@ -179,7 +177,7 @@ def test_limits_of_the_system_are_told_apart(
 
 def test_a_folder_that_is_not_there_is_an_error_and_leaves_nothing(tree: Tree, hints: Hints) -> None:
     tree.root.rmdir()
-    kinds: tuple[Kind, ...] = ("native", "poll")
+    kinds: tuple[ObserverKind, ...] = ("native", "poll")
     before = list(logging.getLogger("watchdog").handlers)
     for kind in kinds:
         with pytest.raises(OSError, match=str(errno.ENOENT)):
@@ -192,7 +190,7 @@ def test_a_limit_that_is_not_reached_is_not_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["native", "poll"])
-def test_warnings_of_watchdog_are_no_lines_of_the_log(begin: Begin, kind: Kind) -> None:
+def test_warnings_of_watchdog_are_no_lines_of_the_log(begin: Begin, kind: ObserverKind) -> None:
     begin(kind)
     place = ("inotify.py", 365, "watchdog.observers.inotify")
     warnings.warn_explicit("Callback with id '1' already exists for watch ...", RuntimeWarning, *place)

@@ -47,7 +47,7 @@ def test_a_limit_of_the_system_is_told_and_polling_takes_over(stage: Stage) -> N
 
 
 def test_folders_passed_over_in_silence_are_found_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "is_watch_limit_reached", lambda folder: True)
+    monkeypatch.setattr(module, "is_watch_limit_reached", lambda _folder: True)
     stage.take(2.0)
     stage.observations[-1].blind = True
     stage.take(40.0)
@@ -56,14 +56,14 @@ def test_folders_passed_over_in_silence_are_found_out(stage: Stage, monkeypatch:
 
 
 def test_where_no_limit_is_reached_observers_are_begun_anew_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "is_watch_limit_reached", lambda folder: False)
+    monkeypatch.setattr(module, "is_watch_limit_reached", lambda _folder: False)
     stage.blind = True  # a file system that has other numbers for its folders
     stage.take(400.0)
     assert [each.kind for each in stage.observations] == ["native", "native"]
 
 
 def test_folders_passed_over_another_time_are_found_out_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "is_watch_limit_reached", lambda folder: False)
+    monkeypatch.setattr(module, "is_watch_limit_reached", lambda _folder: False)
     stage.take(2.0)
     for count in (2, 3):
         stage.observations[-1].blind = True
@@ -81,14 +81,14 @@ def test_an_observer_that_cannot_be_begun_leaves_the_scans(stage: Stage) -> None
 
 
 def test_network_mounts_are_polled(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "silent_kind", lambda folder: "cifs")
+    monkeypatch.setattr(module, "silent_kind", lambda _folder: "cifs")
     stage.take(2.0)
     assert stage.observations[0].kind == "poll"
     assert "cifs" in stage.named("backend")[0]["message"]
 
 
 def test_a_backend_that_is_asked_for_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "silent_kind", lambda folder: "nfs")
+    monkeypatch.setattr(module, "silent_kind", lambda _folder: "nfs")
     for backend, kind in (("poll", "poll"), ("inotify", "native")):
         stage = Stage(tmp_path, backend=backend)
         stage.take(2.0)

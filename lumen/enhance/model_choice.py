@@ -1,0 +1,34 @@
+"""Choice of the model for a picture, and the brightness that the model chooses."""
+
+from __future__ import annotations
+
+import logging
+
+from lumen.color.tone import Tone, tone_of
+from lumen.errors import ModelError
+from lumen.imaging.picture import Picture
+from lumen.imaging.thumbnail import thumbnail_for
+from lumen.runtime.protocols import Model, Models
+
+log = logging.getLogger(__name__)
+
+
+def model_for(picture: Picture, models: Models) -> tuple[Model, Tone | None]:
+    """Return the model for a picture, and the conversion of its levels to sRGB if they need one.
+
+    The picture's depth decides. A picture with a tone curve other than that of sRGB always needs the 16-bit model: in
+    8 bits the dark levels of other curves would merge.
+    """
+    tone = tone_of(picture.metadata, picture.pixels.dtype)
+    if tone is not None:
+        try:
+            return models.for_sample("uint16"), tone
+        except ModelError as error:
+            log.warning("treating the picture's colours as sRGB, because the 16-bit model is missing: %s", error)
+    return models.for_sample(picture.sample), None
+
+
+def chosen_brightness(picture: Picture, models: Models) -> float:
+    """Return the mean sRGB level in [0, 1] that the model chooses by itself."""
+    model, tone = model_for(picture, models)
+    return model.brightness(thumbnail_for(picture.pixels, model.spec, None if tone is None else tone.seen))

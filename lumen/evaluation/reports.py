@@ -1,0 +1,126 @@
+"""The reports of an evaluation as files: JSON, CSV, Markdown, and an HTML page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from lumen.errors import UsageError
+from lumen.evaluation.columns import REFERENCE, column_title
+from lumen.evaluation.measures import STATISTICS
+from lumen.evaluation.previews import Previews
+from lumen.evaluation.report import WORST, EvalReport
+from lumen.files.atomic import make_folder, write_atomically
+from lumen.text import printable
+
+PAGE_SUFFIXES: Final = (".html", ".htm")
+REPORT_SUFFIXES: Final = (*PAGE_SUFFIXES, ".json", ".csv", ".md")
+
+
+def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Refuse reports of an unknown kind, or that would overwrite an input, before any work is done.
+
+    Raises:
+        UsageError: A suffix is unknown, or a report would overwrite an input.
+    """
+    for target in targets:
+        if target.suffix.lower() not in REPORT_SUFFIXES:
+            raise UsageError(f"expected --report with a name in {', '.join(REPORT_SUFFIXES)}, got {target}")
+        if any(target.resolve() == path.resolve() for path in inputs):
+            raise UsageError(f"expected --report apart from the pictures, got {target}")
+
+
+def previews_for(targets: Sequence[Path]) -> Previews | None:
+    """Return previews to be filled for a page; None if no report is a page."""
+    return Previews() if any(target.suffix.lower() in PAGE_SUFFIXES for target in targets) else None
+
+
+def write_reports(report: EvalReport, targets: Sequence[Path], previews: Previews | None = None) -> None:
+    """Write a report to files, each in the format of its suffix.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
+    for target in targets:
+        suffix = target.suffix.lower()
+        if suffix in PAGE_SUFFIXES:
+            from lumen.evaluation.page import page_of  # loads Jinja, which nothing else needs
+
+            text = page_of(report, (previews or Previews()).album)
+        else:
+            text = {".json": json_of, ".csv": csv_of, ".md": markdown_of}[suffix](report)
+        make_folder(target.parent)
+        write_atomically(target, text.encode("utf-8"))
+
+
+def json_of(report: EvalReport) -> str:
+    """Return the report as one JSON object."""
+    pictures = [picture.as_dict() for picture in report.pictures]
+    problems = [problem.as_dict() for problem in report.problems]
+    return json.dumps({"pictures": pictures, "problems": problems} | report.as_dict(), indent=1) + "\n"
+
+
+def csv_of(report: EvalReport) -> str:
+    """Return a CSV line for each picture and method, at full precision; what was not measured is empty."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["picture", "method", "width", "height", *(measure.key for measure in report.measures)])
+    for picture in report.pictures:
+        for column in (*picture.scores, REFERENCE):
+            score = picture.score(column)
+            if score is None:
+                continue
+            values = ("" if (value := score.get(measure.key)) is None else repr(value) for measure in report.measures)
+            writer.writerow([picture.name, column, picture.width, picture.height, *values])
+    return stream.getvalue()
+
+
+def markdown_of(report: EvalReport) -> str:
+    """Return the summary and the worst pictures as Markdown tables, with the protocol."""
+    parts = [f"# Scores of {len(report.pictures)} pictures"]
+    if report.warnings:
+        parts.append("\n".join(f"> **Warning:** {_cell(warning)}" for warning in report.warnings))
+    if report.pictures:
+        parts += [_summary(report), f"The worst by {_cell(column_title(report.main or ''))}:", _worst(report)]
+    if report.problems:
+        parts.append("Not scored:")
+        parts.append("\n".join(f"- {_cell(problem.name)}: {_cell(problem.reason)}" for problem in report.problems))
+    parts += ["How it was measured:", "\n".join(f"- {_cell(part)}" for part in report.protocol.split("; "))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(report: EvalReport) -> str:
+    rows = [
+        [_cell(column_title(column)), statistic, *(measure.text(score) for measure in report.measures)]
+        for column in report.described
+        for statistic in STATISTICS
+        for score in [report.summary(column, statistic)]
+    ]
+    return _table(["method", "", *(measure.title for measure in report.measures)], rows)
+
+
+def _worst(report: EvalReport) -> str:
+    measures = report.measures[:2]
+    headers = [f"{_cell(column_title(column))} {measure.title}" for column in report.columns for measure in measures]
+    rows = [
+        [
+            _cell(picture.name),
+            *(measure.text(picture.score(column)) for column in report.columns for measure in measures),
+        ]
+        for picture in report.ranked()[:WORST]
+    ]
+    return _table(["picture", *headers], rows)
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headers, ["---", *("---:" for _ in headers[1:])], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Return text on one line with the markup characters escaped."""
+    return "".join(f"\\{c}" if c in r"\|*_`<>[]#" else c for c in printable(text))

@@ -1,0 +1,117 @@
+"""AVIF: depth, colours by code, and what other boxes hide."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image, features
+
+from lumen.codecs.codec import encode_picture, read_picture, write_picture
+from lumen.color import icc
+from lumen.color.icc import HDR_TRANSFERS, p3_profile
+from lumen.errors import EncodeError, UnsupportedError
+from tests.support.codecs import read
+from tests.support.files import RGB, XMP, picture, ramp, saved, tags
+from tests.support.files import exif as exif_block
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_avif_keeps_what_it_was_given(channels: int, turn: int, tmp_path: Path) -> None:
+    made = picture(channels, exif=exif_block(turn), icc=p3_profile(), xmp=XMP)
+    assert write_picture(made, tmp_path / "a.avif") == ()
+    found = read_picture(tmp_path / "a.avif")
+    assert (found.gray, found.alpha is not None) == (channels == 1, channels == 4)
+    assert np.abs(found.pixels.astype(int) - made.pixels).mean() < 3
+    kept = tags(found.metadata.exif)
+    assert kept | {"orientation": kept["orientation"] or 1} == tags(exif_block(turn))
+    assert (found.metadata.icc, found.metadata.xmp) == (p3_profile(), XMP)
+    with Image.open(tmp_path / "a.avif") as image:
+        assert image.getexif().get(0x0112, 1) == turn
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_deep_avif_is_read_in_full_and_never_lowered_silently(bits: int, tmp_path: Path) -> None:
+    samples = ramp(64, 64, dtype=np.uint16) >> (16 - bits)
+    samples[:8, :8] = 2**bits - 1
+    path = tmp_path / "a.avif"
+    path.write_bytes(imagecodecs.avif_encode(samples, level=100, bitspersample=bits, pixelformat="444"))
+    found = read_picture(path)
+    assert (found.sample, found.bits) == ("uint16", bits)
+    assert np.abs((found.pixels >> (16 - bits)).astype(int) - samples).max() <= 1
+    assert found.pixels.max() == 65_535
+    with pytest.raises(EncodeError, match="--allow-8bit"):
+        encode_picture(found, "avif")
+    data, _ = encode_picture(found, "avif", allow_8bit=True)
+    assert np.abs(read(data).pixels.astype(int) - (found.pixels >> 8)).mean() < 3
+
+
+def test_a_pillow_without_avif_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "check", lambda name: name != "avif")
+    with pytest.raises(UnsupportedError, match="this build of Pillow has no AVIF support"):
+        read(saved(RGB, "AVIF"))
+    with pytest.raises(EncodeError, match="pip install -U pillow"):
+        encode_picture(picture(), "avif")
+
+
+def test_wide_colours_without_a_profile_get_one_and_hdr_is_refused() -> None:
+    def of_code(primaries: int, transfer: int) -> bytes:
+        samples = ramp(64, 64)
+        return bytes(imagecodecs.avif_encode(samples, level=90, primaries=primaries, transfer=transfer))
+
+    assert read(of_code(12, 13)).metadata.icc == p3_profile()
+    assert read(of_code(1, 13)).metadata.icc is None
+    for transfer, name in HDR_TRANSFERS.items():
+        with pytest.raises(UnsupportedError, match=rf"one for HDR \({name}\)"):
+            read(of_code(9, transfer))
+
+
+def test_depth_and_colours_of_an_avif_are_found_behind_other_boxes() -> None:
+    deep = ramp(64, 64, dtype=np.uint16) >> 6
+    data = bytes(imagecodecs.avif_encode(deep, level=90, bitspersample=10, primaries=12, transfer=13))
+    start, end = data.index(b"meta") - 4, data.index(b"mdat") - 4
+    between = struct.pack(">I4s", (1 << 21) + 8, b"free") + bytes(1 << 21)
+    place = struct.pack(">I", end + 8)  # of the samples, as the description says it
+    assert data.count(place, start, end) == 1
+    described = data[start:end].replace(place, struct.pack(">I", end + 8 + len(between)))
+    for moved in (between, struct.pack(">I4sQ", 1, b"free", len(between)) + between[16:]):
+        found = read(data[:start] + moved + described + data[end:])
+        assert (found.bits, found.metadata.icc) == (10, p3_profile())
+        np.testing.assert_array_equal(found.pixels, read(data).pixels)
+        with pytest.raises(UnsupportedError, match=r"at most 0\.001 megapixels"):
+            read(data[:start] + moved + described + data[end:], max_pixels=1000)
+
+
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "middle"),
+    [(9, 13, 0.214), (9, 1, 0.214), (6, 6, 0.214), (5, 13, 0.214), (12, 4, 0.5**2.2), (1, 8, 0.5), (2, 5, 0.5**2.8)],
+)
+def test_colours_by_code_become_a_profile(primaries: int, transfer: int, middle: float) -> None:
+    data = imagecodecs.avif_encode(ramp(64, 64), level=90, primaries=primaries, transfer=transfer)
+    found = read(bytes(data))
+    profile = found.metadata.icc
+    assert profile is not None and icc.is_sound(profile)
+    assert found.notes == ()
+    again, told = encode_picture(found, "avif")
+    assert (read(again).metadata.icc, told) == (profile, ())
+    (curve,) = icc.tone_curves(profile, 3) or ()
+    assert curve[1] == pytest.approx(middle, abs=2e-3)
+
+
+@pytest.mark.parametrize(("primaries", "transfer"), [(11, 13), (10, 13), (1, 9), (4, 4)])
+def test_colours_of_an_unknown_code_are_told(primaries: int, transfer: int) -> None:
+    data = imagecodecs.avif_encode(ramp(64, 64), level=90, primaries=primaries, transfer=transfer)
+    found = read(bytes(data))
+    assert found.metadata.icc is None
+    assert found.notes == (f"the colours are treated as sRGB: their code {primaries}/{transfer} has no profile",)
+
+
+@pytest.mark.parametrize(("primaries", "transfer"), [(1, 13), (2, 2), (1, 1), (1, 6)])
+def test_srgb_by_code_needs_no_profile(primaries: int, transfer: int) -> None:
+    data = imagecodecs.avif_encode(ramp(64, 64), level=90, primaries=primaries, transfer=transfer)
+    found = read(bytes(data))
+    assert (found.metadata.icc, found.notes) == (None, ())

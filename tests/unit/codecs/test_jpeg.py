@@ -1,0 +1,107 @@
+"""JPEG: colour resolution, segments of its own, further pictures, and streams without end."""
+
+from __future__ import annotations
+
+import struct
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, IptcImagePlugin
+
+from lumen.codecs import jpeg
+from lumen.codecs.codec import encode_picture
+from lumen.config import Subsampling
+from lumen.errors import DecodeError
+from tests.support.codecs import read
+from tests.support.corpus import LONG_XMP, PREVIEW, RESOURCES
+from tests.support.crafted import jpeg_segment
+from tests.support.files import RGB, saved
+from tests.support.files import tiff as tiff_file
+
+
+def test_gain_maps_of_phones_are_told_and_previews_are_not() -> None:
+    several = {"save_all": True, "append_images": [RGB.resize((20, 14))]}
+    assert read(saved(RGB, "MPO", **several)).notes == ()
+    told = ("the gain map for HDR screens was left out",)
+    assert read(saved(RGB, "MPO", xmp=b"<x hdrgm:Version='1.0'/>", **several)).notes == told
+    segment = jpeg_segment(0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4))
+    assert read(saved(RGB, "JPEG", extra=segment)).notes == told
+
+
+@pytest.mark.parametrize(
+    ("quality", "subsampling", "stored", "expected"),
+    [
+        (95, "auto", "4:2:0", 0),
+        (80, "auto", "4:4:4", 2),
+        (80, "444", "4:2:0", 0),
+        (95, "420", "4:4:4", 2),
+        (95, "keep", "4:2:2", 1),
+        (95, "keep", "4:2:0", 2),
+    ],
+)
+def test_how_finely_a_jpeg_stores_colours(quality: int, subsampling: Subsampling, stored: str, expected: int) -> None:
+    from PIL.JpegImagePlugin import get_sampling
+
+    found = read(saved(RGB, "JPEG", quality=95, subsampling=stored))
+    assert found.chroma == stored
+    data, _ = encode_picture(found, "jpeg", quality=quality, subsampling=subsampling)
+    with Image.open(BytesIO(data)) as image:
+        assert get_sampling(image) == expected
+
+
+def test_iptc_and_long_xmp_stay_in_a_jpeg_without_dark_previews() -> None:
+    segments = jpeg_segment(0xED, b"Photoshop 3.0\0" + PREVIEW + RESOURCES) + jpeg_segment(0xE1, LONG_XMP)
+    found = read(saved(RGB, "JPEG", extra=segments))
+    data, warnings = encode_picture(found, "jpeg")
+    assert warnings == ()
+    assert LONG_XMP in data
+    assert PREVIEW not in data
+    with Image.open(BytesIO(data)) as image:
+        assert IptcImagePlugin.getiptcinfo(image) == {(2, 120): b"A dark street", (2, 25): b"night"}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "count", "told"),
+    [
+        (0x020002, 2, ("only the first picture of a file of 2 pictures was used",)),
+        (0x020003, 3, ("only the first picture of a file of 3 pictures was used",)),
+        (0x010001, 3, ()),
+        (0, 2, ()),
+    ],
+)
+def test_pictures_of_the_same_rank_are_told_and_previews_are_not(attribute: int, count: int, told: Any) -> None:
+    rows = [struct.pack(">4I", 0x20030000, 1000, 0, 0)]
+    rows += [struct.pack(">4I", attribute, 1000, 5000, 0)] * (count - 1)
+    block = b"MM\0*\0\0\0\x08\0\1" + struct.pack(">HHII", 0xB002, 7, 16 * count, 26) + bytes(4) + b"".join(rows)
+    assert read(saved(RGB, "JPEG", extra=jpeg_segment(0xE2, b"MPF\0" + block))).notes == told
+    assert read(saved(RGB, "JPEG", extra=jpeg_segment(0xE2, b"MPF\0" + block[:30]))).notes == ()
+
+
+@pytest.mark.parametrize(
+    "said", ['GCamera:MotionPhoto="1"', "<Camera:MotionPhoto>1</Camera:MotionPhoto>", "a:MicroVideo='1'"]
+)
+def test_the_video_of_a_motion_photo_is_told(said: str) -> None:
+    data = saved(RGB, "JPEG", xmp=f"<x {said}/>".encode()) + b"\0\0\0\x18ftypmp42" + bytes(500)
+    assert read(data).notes == ("the video of the motion photo was left out",)
+    assert read(data.replace(b"1", b"0")).notes == ()
+
+
+def test_a_jpeg_may_not_go_over_its_picture_without_end() -> None:
+    data = saved(Image.new("L", (200, 200), 128), "JPEG", progressive=True)
+    last, end = data.rindex(b"\xff\xc4", 0, data.rindex(b"\xff\xda")), data.rindex(b"\xff\xd9")
+    assert read(data[:end] + data[last:end] * 50 + data[end:]).pixels.shape == (200, 200, 3)
+    more = data[:end] + data[last:end] * 120 + data[end:]
+    with pytest.raises(DecodeError, match="more than 100 scans"):
+        read(more)
+    packed = bytearray(tiff_file(np.zeros((200, 200), np.uint8), compression="jpeg"))
+    with tifffile.TiffFile(BytesIO(bytes(packed))) as file:
+        place, length = (file.pages.first.tags[code] for code in (273, 279))
+    for tag, value in ((place, len(packed)), (length, len(more))):
+        struct.pack_into("<I" if tag.dtype == 4 else "<H", packed, tag.valueoffset, value)
+    with pytest.raises(DecodeError, match="more than 100 scans"):
+        read(bytes(packed) + more)
+    jpeg.check_scans(data + more)  # what stands behind the picture is not counted
+    jpeg.check_scans(data[:20] + b"\xff\xe5" + struct.pack(">H", 602) + b"\xff\xda" * 300 + data[20:])  # nor segments

@@ -1,0 +1,26 @@
+"""Columns under other rules have names that say whose and which."""
+
+from __future__ import annotations
+
+import pytest
+
+from lumen.evaluation.columns import GT_MEAN, MATCHED, OUTPUT, column_title, variant
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "column", "title"),
+    [
+        (OUTPUT, GT_MEAN, "gt_mean", "GT-mean"),
+        (OUTPUT, MATCHED, "match_brightness", "brightness matched"),
+        ("lumen-s", GT_MEAN, "lumen-s gt_mean", "lumen-s GT-mean"),
+        ("my tool", MATCHED, "my tool match_brightness", "my tool brightness matched"),
+    ],
+)
+def test_a_variant_is_named_after_its_method(method: str, kind: str, column: str, title: str) -> None:
+    assert variant(method, kind) == column
+    assert column_title(column) == title
+
+
+@pytest.mark.parametrize("column", ["input", "output", "a b", "gamma:3"])
+def test_other_columns_are_called_what_they_are(column: str) -> None:
+    assert column_title(column) == column

@@ -1,0 +1,72 @@
+"""What a ledger says to people who ask."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lumen.errors import NothingToDoError, OutputError
+from lumen.watching.ledger.ledger import Ledger
+from lumen.watching.ledger.status import read_status
+from tests.support.ledger import NOW, add, begin, turns, version
+from tests.support.watching import outcome
+
+
+def test_the_status_counts_and_names(ledger: Ledger, tmp_path: Path) -> None:
+    add(ledger, a=version(), b=version(mtime=2), c=version(mtime=3), d=version(mtime=4))
+    a, b, c, _ = turns(ledger)
+    begin(ledger, a, b, c)
+    ledger.finish(outcome(a.key, "done", NOW + 10, megapixels=2.0))
+    ledger.finish(outcome(b.key, "failed", NOW + 20, attempts=5, reason="truncated"))
+    ledger.write_facts(state="watching", reason="", settling=7, pid=os.getpid(), input="/in")
+    status = read_status(tmp_path, NOW + 100)
+    assert (status.state, status.facts["settling"]) == ("watching", 7)
+    assert {name: count for name, count in status.counts.items() if count} == {
+        "done": 1,
+        "failed": 1,
+        "ready": 1,
+        "working": 1,
+    }
+    assert (status.done_per_minute, status.done_last_hour, status.megapixels_last_hour) == (0, 1, 2.0)
+    assert read_status(tmp_path, NOW + 20).done_per_minute == 1
+    assert status.oldest is not None and (status.oldest.path, status.oldest.seconds) == ("c", 100.0)
+    (error,) = status.errors
+    assert (error.path, error.reason, error.attempts) == ("b", "truncated", 5)
+    assert status.as_dict()["errors"][0]["path"] == "b"
+
+
+def test_a_watcher_that_was_killed_is_not_said_to_watch(ledger: Ledger, tmp_path: Path) -> None:
+    import platform
+
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    ledger.write_facts(state="watching", pid=gone.pid, host=platform.node())
+    assert read_status(tmp_path, NOW).state == "ended"
+    ledger.write_facts(host="another-machine")
+    assert read_status(tmp_path, NOW).state == "watching"
+
+
+def test_the_status_needs_a_ledger_and_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(NothingToDoError, match="no ledger"):
+        read_status(tmp_path, NOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_status_of_a_ledger_that_is_not_in_use_can_be_read(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    add(ledger, a=version())
+    ledger.close()
+    assert read_status(tmp_path, NOW).counts["ready"] == 1
+
+
+def test_a_status_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Ledger(tmp_path).close()
+    refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    monkeypatch.setattr(Path, "stat", lambda *_, **__: (_ for _ in ()).throw(refused))
+    with pytest.raises(OutputError, match=r"cannot read .*watch\.db: Permission denied"):
+        read_status(tmp_path, 0.0)
