@@ -43,7 +43,7 @@ class ShapeHead(nn.Module):
     flat areas and blocks that JPEG leaves, which it would only magnify.
 
     Args:
-        statistics: How many there are.
+        statistics: Number of statistics.
         hidden: Width of the hidden layer.
         dropout: Share of it dropped in training.
     """

@@ -36,7 +36,7 @@ class UnshufflingConv2d(nn.Conv2d):
 
 
 class ToneMIRNet(ContextMIRNet):
-    """The family behind `lumen-s`: a `ContextMIRNet` whose curve has a predicted shape and keeps colours.
+    """The network of the recipe `lumen-tone`: a `ContextMIRNet` whose curve has a predicted shape and keeps colours.
 
     Args:
         **hyperparameters: Those of `ContextMIRNet`.
@@ -54,7 +54,7 @@ class ToneMIRNet(ContextMIRNet):
         self.shape = ShapeHead(BrightnessHead.FEATURES)
 
     def tone(self, thumbnails: Tensor, brightness: Tensor) -> Tensor:
-        """Decide what is decided once per picture.
+        """Compute the tone of pictures, once for all their tiles.
 
         Args:
             thumbnails: float [M, 3, t, t] in [0, 1].
@@ -87,5 +87,5 @@ class ToneMIRNet(ContextMIRNet):
         """
         device = tiles.device.type
         with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
-            tone = self.tone(thumbnails, brightness)  # a step of Newton's method wants all digits
+            tone = self.tone(thumbnails, brightness)  # a step of Newton's method needs full precision
         return self.restore_toned(tiles, tone)

@@ -67,9 +67,9 @@ def ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def chroma_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """Return the scalar distance of the channels from their mean, over the scales that H and W are multiples of.
+    """Return the scalar error of the colours, over the scales that H and W are multiples of.
 
-    The coarse scales see casts and faded colours, which the fine ones drown in noise and edges.
+    Coarse scales show casts and faded colours, which noise and edges hide at fine ones.
     """
     difference = prediction - target
     colour = difference - difference.mean(dim=1, keepdim=True)

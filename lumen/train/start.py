@@ -22,7 +22,7 @@ from lumen.train.data.load import Example, name_some
 
 log = logging.getLogger(__name__)
 
-PREFIX = "network."  # of the initialisers of exported files, before the names of the state dict
+PREFIX = "network."  # of the initialisers in exported files; then follow the names of the state dict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Start:
         name: For messages.
         weights: State dict.
         held_out_joined: Whether the pictures that were held out joined the training at its end.
-        data: The record of a run's split, as `Split.facts` gives it; empty where it is not known.
+        data: The run's split, as `Split.facts` gives it; empty if not known.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Start:
     data: Mapping[str, Any]
 
     def trained_on(self, pairs: Sequence[Example]) -> list[str]:
-        """Return the names of pairs that the weights were trained on: those a joined training had held out."""
+        """Return the names of those pairs that had been held out, and then joined the training."""
         seen = set(self.data.get("val_pairs", ())) if self.held_out_joined else set()
         return [pair.name for pair in pairs if pair.name in seen]
 
     def filled(self, network: nn.Module) -> dict[str, Tensor]:
-        """Return the weights, with the network's own where the file lacks a part, which is told."""
+        """Return the weights, with the network's own for parts that the file lacks; a warning names these."""
         fresh = {name: value for name, value in network.state_dict().items() if name not in self.weights}
         parts = sorted({name.partition(".")[0] for name in fresh})
         if fresh and len(fresh) < len(network.state_dict()):

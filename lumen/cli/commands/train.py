@@ -20,8 +20,8 @@ _folder = click.Path(path_type=Path)
     "--data",
     metavar="DIR[=WEIGHT]",
     multiple=True,
-    help="Pairs: low/ and high/, brackets with an index.json, or the folders of LOL v1, LOL v2 or SICE. May be given "
-    "again; a weight says how often pairs are drawn from a folder.",
+    help="Pairs: low/ and high/, brackets with an index.json, or the folders of LOL v1, LOL v2 or SICE. "
+    "Repeatable; a weight says how often pairs of a folder are drawn.",
 )
 @click.option(
     "--synthetic",

@@ -95,7 +95,7 @@ def find_training_pairs(root: Path) -> PairSet:
 
 
 def _brackets(root: Path) -> PairSet | None:
-    """Bracketed exposures: scenes with the dark frames and the reference of each, listed with the side of the split."""
+    """Bracketed exposures: `index.json` lists scenes, their side of the split, their dark frames and references."""
     index = root / INDEX
     if not index.is_file():
         return None

@@ -194,12 +194,12 @@ class Sampler:
 def chances(
     examples: Sequence[Example], weights: Sequence[float], *, by_scene: bool = False
 ) -> NDArray[np.float64] | None:
-    """Return float64 [n], summed up, how often examples are drawn; None where all are alike.
+    """Return float64 [n], the cumulative sum of how often examples are drawn; None if all are drawn alike.
 
     Args:
         examples: Pairs or photographs.
-        weights: Of the sources, shared out within each; empty where the source does not matter.
-        by_scene: Whether the share of a source is given to its scenes first.
+        weights: Those of the sources, each divided among its examples; empty if the source does not matter.
+        by_scene: Whether the weight of a source is divided among its scenes first.
     """
     if not (weights or by_scene) or not examples:
         return None
@@ -214,7 +214,7 @@ def chances(
 
 
 def scenes_of(examples: Sequence[Example]) -> list[list[int]]:
-    """Return groups of indices of the examples that show one scene: as the data set says, else by likeness."""
+    """Group the indices of examples by scene: by its name if the data set has one, otherwise by similarity."""
     named: dict[str, list[int]] = {}
     unnamed = []
     for index, example in enumerate(examples):

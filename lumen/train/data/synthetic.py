@@ -42,7 +42,7 @@ def darken(
 ) -> NDArray[np.uint8]:
     """Return a photograph [H, W, 3] in sRGB as if it had been underexposed, by 0 to `darkest_ev` stops.
 
-    White balance, noise and compression are drawn too, the latter of a JPEG quality from `worst_jpeg` on.
+    White balance, noise and compression are drawn too; `worst_jpeg` is the lowest JPEG quality.
     """
     light = _DECODE[pixels] * np.float32(2 ** -rng.uniform(0, darkest_ev))
     if rng.random() < 0.5:
@@ -63,16 +63,7 @@ CAMERA_JPEG = 0.6  # share of the frames that are coded
 
 
 def camera(pixels: NDArray[np.uint8], rng: np.random.Generator, worst_jpeg: int) -> NDArray[np.uint8]:
-    """Return a clean dark frame with the noise of a sensor, coded as cameras do.
-
-    Args:
-        pixels: uint8 [H, W, 3], sRGB.
-        rng: Source of noise and compression.
-        worst_jpeg: Lowest JPEG quality.
-
-    Returns:
-        uint8 [H, W, 3], sRGB.
-    """
+    """Return a clean dark frame [H, W, 3] in sRGB with a sensor's noise, and JPEG of at least quality `worst_jpeg`."""
     shot, read = (np.float32(10 ** rng.uniform(*decades)) for decades in (CAMERA_SHOT, CAMERA_READ))
     light = _DECODE[pixels]
     noise = rng.standard_normal(light.shape, np.float32)
