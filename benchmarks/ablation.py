@@ -89,7 +89,7 @@ def train(changes: Sequence[str], args: argparse.Namespace, run: Path) -> float:
     narrow = [change.replace("width=32", "width=8") for change in changes] if args.smoke else list(changes)
     recipe = load_recipe(RECIPE, [*BASE, *steps, *data, *(SMOKE if args.smoke else ()), *narrow])
     options = TrainOptions(
-        run=run, data=args.data, resume="auto", device=args.device, threads=args.threads, check_pairs=False
+        run=run, data=(args.data,), resume="auto", device=args.device, threads=args.threads, check_pairs=False
     )
     start = time.monotonic()
     stopped = train_run(recipe, options, lambda _: None)

@@ -33,21 +33,27 @@ def open_profiled(path: Path, folder: Path) -> Any:
 
 
 def inputs(session: Any, side: int) -> dict[str, Any]:
-    """Return a dark tile of side x side pixels with a thumbnail, as `lumen.spec` describes them."""
+    """Return a dark tile of side x side pixels with a thumbnail, for either contract of `lumen.spec`."""
     rng = np.random.default_rng(SEED)
     shapes = {each.name: each.shape for each in session.get_inputs()}
     deep = "uint16" in session.get_inputs()[0].type
-    return {
+    feeds = {
         "tiles": (rng.random((1, side, side, 3)) * 0.16 * (65535 if deep else 255)).astype("u2" if deep else "u1"),
         "thumbnails": (rng.random((1, *shapes["thumbnails"][1:])) * 0.16).astype(np.float32),
         "ev": np.zeros(1, np.float32),
     }
+    if "tones" in shapes:
+        feeds["tones"] = np.zeros((1, shapes["tones"][1]), np.float32)
+        feeds["tones"] = session.run(["tone"], feeds)[0]
+    return feeds
 
 
 def run_tile(session: Any, feeds: dict[str, Any]) -> float:
-    """Enhance a tile; return the CPU seconds it took."""
+    """Enhance a tile, without the half of contract 2 that is run once per picture; return the CPU seconds it took."""
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True
     start = time.process_time()
-    session.run(["enhanced"], feeds)
+    session.run(["enhanced"], feeds, options)
     return time.process_time() - start
 
 

@@ -62,7 +62,7 @@ def train(data: Path, run: Path, iterations: int, every: int) -> int:
         "validation.until": 1 / iterations,
     }
     recipe = load_recipe("residual", [f"{key}={value}" for key, value in changes.items()])
-    options = TrainOptions(data=data, run=run, resume="auto", device="cpu", threads=1, check_pairs=False)
+    options = TrainOptions(data=(data,), run=run, resume="auto", device="cpu", threads=1, check_pairs=False)
     return train_run(recipe, options, lambda _: None)
 
 

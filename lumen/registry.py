@@ -22,6 +22,11 @@ class Architecture:
 
 ARCHITECTURES: tuple[Architecture, ...] = (
     Architecture(
+        name="tone-mirnet",
+        target="lumen.models.tone_mirnet:ToneMIRNet",
+        summary="context-mirnet with a tone stage: a predicted curve that keeps colours, decided once per picture",
+    ),
+    Architecture(
         name="context-mirnet",
         target="lumen.models.context_mirnet:ContextMIRNet",
         summary="MIRNet whose gates read a context code taken from a thumbnail of the whole picture",

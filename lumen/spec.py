@@ -1,6 +1,6 @@
 """The spec of a model, and the contract of its inputs and outputs.
 
-A model is one ONNX file with this contract::
+A model is one ONNX file that follows one of two contracts::
 
     tiles       uint8   [N, H, W, 3]   pieces of one or more pictures, sRGB; H, W multiples of `align`
     thumbnails  float32 [M, h, w, 3]   the whole picture of each tile, area-averaged, in [0, 1]; M = 1 or N
@@ -9,6 +9,21 @@ A model is one ONNX file with this contract::
     enhanced    uint8   [N, H, W, 3]
     brightness  float32 [M]            target mean sRGB level in [0, 1] of the output (after `ev`)
     finite      bool    [N]            whether the result of a tile is free of NaN and infinity; older files lack it
+
+This is contract 1. In contract 2, what is decided once per picture is a vector, computed apart from the tiles::
+
+    thumbnails, ev  as above
+    ->
+    tone        float32 [M, K]         everything that is decided once per picture
+    brightness  float32 [M]            mean sRGB level in [0, 1] that the curve reaches (after `ev`)
+
+    tiles       as above
+    tones       float32 [M, K]         `tone` of the pictures that the tiles are from; M = 1 or N
+    ->
+    enhanced, finite                   as above
+
+Both halves are in one graph and share nothing: to get the outputs of one half, the other may be fed any values of the
+right shape. K is the size of `tones` in the graph.
 
 In the 16-bit file of a model, `uint16` replaces `uint8`. `finite` exists because integers cannot represent NaN. The
 spec is stored in the file's `metadata_props`, so that the runtime needs neither torch nor the code of the network.
@@ -23,9 +38,9 @@ from typing import Any, Literal, get_args
 
 from lumen.errors import ModelError
 
-CONTRACT = 1
+CONTRACTS = (1, 2)
 PREFIX = "lumen."
-LATER = frozenset({"precision", "thumbnail"})  # fields that older files may lack
+LATER = frozenset({"precision", "thumbnail", "tone_size"})  # fields that older files may lack
 
 SampleType = Literal["uint8", "uint16"]
 Precision = Literal["fp32", "fp16"]
@@ -50,8 +65,9 @@ class ModelSpec:
         parameters: Number of trained values.
         weights_sha256: Digest of the checkpoint's weights.
         training: Data, recipe and measured scores, for people; JSON values only.
-        contract: Version of the contract above.
+        contract: 1 or 2, as above.
         precision: Precision of the weights and of most of the computation; `fp16` files are for 8-bit pictures.
+        tone_size: K of contract 2; 0 in contract 1.
         thumbnail: `square`: h = w = `thumbnail_px`, whatever the picture's aspect ratio. `fit`: the picture's aspect
             ratio, with sides in multiples of `align`; a picture up to that size is its own thumbnail.
     """
@@ -69,15 +85,16 @@ class ModelSpec:
     parameters: int
     weights_sha256: str
     training: Mapping[str, Any] = field(default_factory=dict)
-    contract: int = CONTRACT
+    contract: int = 1
     precision: Precision = "fp32"
     thumbnail: ThumbnailKind = "square"
+    tone_size: int = 0
 
     def __post_init__(self) -> None:
-        if self.contract != CONTRACT:
+        if self.contract not in CONTRACTS:
             raise ModelError(
-                f"model {self.name!r} follows contract {self.contract}, this lumen reads contract {CONTRACT}; "
-                "export it again with this version"
+                f"model {self.name!r} follows contract {self.contract}, this lumen reads "
+                f"contracts {CONTRACTS[0]} and {CONTRACTS[-1]}; export it again with this version"
             )
         for name in ("align", "thumbnail_px", "bytes_per_px"):
             if getattr(self, name) < 1:

@@ -24,7 +24,10 @@ shapes = {i.name: i.shape for i in session.get_inputs()}
 tiles = numpy.full((1, side, side, 3), 20, "uint8" if "uint8" in session.get_inputs()[0].type else "uint16")
 seen = [size if isinstance(size, int) else int(sys.argv[3]) for size in shapes["thumbnails"][1:3]]
 thumbnails = numpy.full((1, *seen, 3), 0.1, numpy.float32)
-session.run(None, {"tiles": tiles, "thumbnails": thumbnails, "ev": numpy.zeros(1, numpy.float32)})
+feeds = {"tiles": tiles, "thumbnails": thumbnails, "ev": numpy.zeros(1, numpy.float32)}
+if "tones" in shapes:
+    feeds["tones"] = numpy.zeros((1, shapes["tones"][1]), numpy.float32)
+session.run(None, feeds)
 status = pathlib.Path("/proc/self/status")
 if status.exists():  # getrusage would count what the parent held when it forked
     print(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")))

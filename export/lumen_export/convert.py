@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import onnx
+import onnxruntime
 import torch
 from torch.export import Dim
 
 from lumen.models import Network
 from lumen.spec import SampleType
 from lumen_export.tile_safety import tile_nodes
-from lumen_export.wrapper import TileModel
+from lumen_export.wrapper import ToneModel, model_of
 
 OPSET = 20
 TORCH_SAMPLES = {"uint8": torch.uint8, "uint16": torch.uint16}
@@ -24,35 +27,66 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
 
     Batch, height, width and number of thumbnails are left free.
     """
-    model = TileModel(network, TORCH_SAMPLES[sample]).eval()
+    module = model_of(network, TORCH_SAMPLES[sample])
     side = 8 * network.align
     tiles = torch.zeros(2, side, side + network.align, 3, dtype=TORCH_SAMPLES[sample])
     thumbnails = torch.rand(2, *example_thumbnail(network), 3)
     batch, seen = Dim("n", min=1), {}
     if network.thumbnail == "fit":
         seen = {1: sides("thumbnail_rows", network.align), 2: sides("thumbnail_columns", network.align)}
+    tile_sides = {0: batch, 1: sides("rows", network.align), 2: sides("columns", network.align)}
+    tones, tone_sides = {}, {}
+    if isinstance(module, ToneModel):
+        tones["tones"], tone_sides["tones"] = module.tone(thumbnails, torch.zeros(2))[0].detach(), {0: batch}
+    inputs = {"tiles": tiles, **tones, "thumbnails": thumbnails, "ev": torch.zeros(2)}
+    outputs = ["enhanced", "finite", "tone", "brightness"] if tones else ["enhanced", "brightness", "finite"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            model,
-            (tiles, thumbnails, torch.zeros(2)),
+            module,
+            tuple(inputs.values()),
             dynamo=True,
             verbose=False,
             opset_version=OPSET,
-            input_names=["tiles", "thumbnails", "ev"],
-            output_names=["enhanced", "brightness", "finite"],
-            dynamic_shapes=(
-                {0: batch, 1: sides("rows", network.align), 2: sides("columns", network.align)},
-                {0: batch, **seen},
-                {0: batch},
+            input_names=list(inputs),
+            output_names=outputs,
+            dynamic_shapes=tuple(
+                {"tiles": tile_sides, **tone_sides, "thumbnails": {0: batch, **seen}, "ev": {0: batch}}.values()
             ),
             external_data=False,
         )
     assert program is not None
     model = program.model_proto
     _free_thumbnails(model)
+    if tones:
+        _fix_scales(model, inputs)
     return model
+
+
+def _fix_scales(model: onnx.ModelProto, inputs: Mapping[str, torch.Tensor]) -> None:
+    """Give resizing by a whole factor that factor, seen in a run, instead of a size that is computed from the tile's.
+
+    The tracer knows sizes alone; with a constant factor onnxruntime keeps its blocked layout.
+    """
+    resizes = [node for node in model.graph.node if node.op_type == "Resize"]
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    wanted = [name for node in resizes for name in (node.input[0], node.output[0])]
+    probe.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(wanted))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    values = dict(
+        zip(wanted, session.run(wanted, {name: value.numpy() for name, value in inputs.items()}), strict=True)
+    )
+    for node in resizes:
+        before, after = (values[name].shape for name in (node.input[0], node.output[0]))
+        if all(a % b == 0 for b, a in zip(before, after, strict=True)):
+            factors = np.array(after, np.float32) / np.array(before, np.float32)
+            name = f"{node.output[0]}_scales"
+            model.graph.initializer.append(onnx.numpy_helper.from_array(factors, name))
+            node.input[:] = [node.input[0], "", name]
 
 
 def sides(name: str, align: int) -> Any:

@@ -99,6 +99,8 @@ def spec_of(trained: TrainedNetwork, name: str, scores: Mapping[str, Any]) -> Mo
         align=network.align,
         halo_px=calibrate_halo(network),
         edge_px=network.edge_px,
+        contract=network.contract,
+        tone_size=network.tone_size,
         thumbnail=network.thumbnail,
         thumbnail_px=network.thumbnail_px,
         bytes_per_px=1,

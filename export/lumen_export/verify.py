@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -14,7 +15,7 @@ from lumen.errors import ModelError
 from lumen.models import Network
 from lumen.spec import Precision, SampleType
 from lumen_export.convert import TORCH_SAMPLES, example_thumbnail
-from lumen_export.wrapper import TileModel
+from lumen_export.wrapper import ToneModel, model_of
 
 LIMIT_LEVELS: dict[SampleType, int] = {"uint8": 1, "uint16": 2}
 HALF_LIMIT_LEVELS = 2  # of 8 bits
@@ -70,7 +71,7 @@ def compare(
         ModelError: They differ by more than 1 level of 8 bits (2 for a file in half precision), or 2 of 16 bits (16
             for networks that predict no brightness); or the file gives NaN or infinity.
     """
-    model = TileModel(network, TORCH_SAMPLES[sample]).eval()
+    model = model_of(network, TORCH_SAMPLES[sample])
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -78,9 +79,14 @@ def compare(
     rng = np.random.default_rng(1)
     for tiles, thumbnails in random_tiles(network, sample, count):
         ev = rng.uniform(-1, 1, len(thumbnails)).astype(np.float32)
-        enhanced, _, finite = session.run(None, {"tiles": tiles, "thumbnails": thumbnails, "ev": ev})
+        feeds = {"tiles": tiles, "thumbnails": thumbnails, "ev": ev}
+        if isinstance(model, ToneModel):
+            feeds = {"tiles": tiles, "tones": _tones(session, network, feeds), "thumbnails": thumbnails, "ev": ev}
+        enhanced, finite = session.run(["enhanced", "finite"], feeds)
         with torch.no_grad():
-            expected, *_ = model(torch.from_numpy(tiles), torch.from_numpy(thumbnails), torch.from_numpy(ev))
+            if isinstance(model, ToneModel):
+                feeds["tones"] = model.tone(torch.from_numpy(thumbnails), torch.from_numpy(ev))[0].numpy()
+            expected = model(*map(torch.from_numpy, feeds.values()))[0]
         difference = np.abs(enhanced.astype(np.int64) - expected.numpy().astype(np.int64))
         worst = max(worst, int(difference.max()))
         differing += int((difference > 0).sum())
@@ -99,3 +105,11 @@ def compare(
             "the file is not written"
         )
     return Agreement(sample=sample, precision=precision, tiles=count, worst_levels=worst, differing=differing / total)
+
+
+def _tones(
+    session: onnxruntime.InferenceSession, network: Network, feeds: dict[str, NDArray[Any]]
+) -> NDArray[np.float32]:
+    """Return what the file decides once per picture."""
+    tones = np.zeros((len(feeds["thumbnails"]), network.tone_size), np.float32)
+    return np.asarray(session.run(["tone"], {**feeds, "tones": tones})[0])

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from lumen.models import Network
+from lumen.models.tone import reached_level
+from lumen.models.tone_mirnet import ToneMIRNet
 
 BRIGHTEST = 0.98
 
@@ -27,7 +29,7 @@ def shift_exposure(brightness: Tensor, ev: Tensor) -> Tensor:
 
 
 class TileModel(nn.Module):
-    """A network in evaluation mode, behind the contract of `lumen.spec`; tiles are `torch.uint8` or `torch.uint16`."""
+    """A network in evaluation mode, behind contract 1 of `lumen.spec`; tiles are `torch.uint8` or `torch.uint16`."""
 
     def __init__(self, network: Network, sample: torch.dtype) -> None:
         super().__init__()
@@ -43,6 +45,44 @@ class TileModel(nn.Module):
         x = tiles.to(torch.float32).permute(0, 3, 1, 2) / self.levels
         thumbnail = thumbnails.permute(0, 3, 1, 2)
         y, brightness = self.network.enhance(x, thumbnail, lambda chosen: shift_exposure(chosen, ev))
-        finite = torch.isfinite(y.mean(dim=(1, 2, 3)))  # a single NaN makes the mean NaN
+        return self.stored(y), brightness, is_finite(y)
+
+    def stored(self, y: Tensor) -> Tensor:
+        """Return float [N, 3, H, W] as [N, H, W, 3] of the tiles' type."""
         y = torch.round(y.clamp(0, 1) * self.levels).permute(0, 2, 3, 1)
-        return y.to(torch.int32).to(self.sample), brightness, finite
+        return y.to(torch.int32).to(self.sample)
+
+
+class ToneModel(TileModel):
+    """A network with a tone stage behind contract 2: two halves that share nothing."""
+
+    network: ToneMIRNet
+
+    def forward(  # type: ignore[override]
+        self, tiles: Tensor, tones: Tensor, thumbnails: Tensor, ev: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return enhanced [N, H, W, 3], finite bool [N], tone float [M, K] and brightness float [M].
+
+        Inputs as in `lumen.spec`.
+        """
+        x = tiles.to(torch.float32).permute(0, 3, 1, 2) / self.levels
+        y = self.network.restore_toned(x, tones)
+        tone, brightness = self.tone(thumbnails, ev)
+        return self.stored(y), is_finite(y), tone, brightness
+
+    def tone(self, thumbnails: Tensor, ev: Tensor) -> tuple[Tensor, Tensor]:
+        """Return tone float [M, K] and brightness float [M] for thumbnails [M, t, t, 3] and ev [M]."""
+        thumbnail = thumbnails.permute(0, 3, 1, 2)
+        tone = self.network.tone(thumbnail, shift_exposure(self.network.brightness(thumbnail), ev))
+        return tone, reached_level(thumbnail, tone)
+
+
+def model_of(network: Network, sample: torch.dtype) -> TileModel:
+    """Return a network behind the contract it follows, in evaluation mode; `sample` as in `TileModel`."""
+    kind = ToneModel if isinstance(network, ToneMIRNet) else TileModel
+    return kind(network, sample).eval()
+
+
+def is_finite(y: Tensor) -> Tensor:
+    """Return bool [N]: one number of [N, 3, H, W] that is none makes the mean none."""
+    return torch.isfinite(y.mean(dim=(1, 2, 3)))

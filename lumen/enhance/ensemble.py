@@ -18,7 +18,7 @@ def run_passes(
 
     The thumbnail is augmented with the window, as if the whole padded picture were. The sides of that picture are
     multiples of `align`, and so are origin and sides of every window: an augmented window starts at such a multiple
-    again, and tiles stay exact.
+    again, and tiles stay exact. With contract 2 the thumbnail is not augmented, so that all passes have the same tone.
 
     Args:
         model: The model, run once per pass.
@@ -30,7 +30,8 @@ def run_passes(
     """
 
     def run(flips: int) -> Pixels:
-        tiles, thumbnails = (np.ascontiguousarray(_flipped(array, flips))[None] for array in (window, thumbnail))
+        seen = _flipped(thumbnail, flips) if model.spec.contract == 1 else thumbnail
+        tiles, thumbnails = (np.ascontiguousarray(array)[None] for array in (_flipped(window, flips), seen))
         enhanced = _restored(model.run(tiles, thumbnails, ev)[0], flips)
         progress((flips + 1) / passes)
         return enhanced

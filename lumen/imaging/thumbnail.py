@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol
 
@@ -68,14 +69,15 @@ def thumbnail_for(pixels: Samples, viewer: Viewer, seen: Conversion | None = Non
 Band = tuple[int, NDArray[np.float32]]
 
 
-def area_bands(length: int, size: int) -> list[Band]:
+@lru_cache(maxsize=1024)  # a training meets the same sides again and again
+def area_bands(length: int, size: int) -> tuple[Band, ...]:
     """Return for each output pixel the first input pixel it covers, and the weights, which sum to 1.
 
     Nearly all weights of a whole axis are zero. Products of whole matrices would take ten times longer, need gigabytes
     for a panorama, and start BLAS threads that compete with those of the model.
     """
     edges = np.arange(size + 1) * (length / size)
-    return [_band(float(start), float(stop), length) for start, stop in pairwise(edges)]
+    return tuple(_band(float(start), float(stop), length) for start, stop in pairwise(edges))
 
 
 def area_weights(length: int, size: int) -> NDArray[np.float32]:

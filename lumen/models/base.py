@@ -41,6 +41,8 @@ class Network(nn.Module):
         predicts_brightness: Whether it is trained to a given brightness, and has a head, `exposure`, that predicts it.
             Other networks are trained on crops alone: their `forward` uses neither thumbnails nor brightness.
         hyperparameters: Keyword arguments that rebuild this network.
+        contract: Of the files it is exported to, see `lumen.spec`; 2 where it has a tone stage.
+        tone_size: Length of the vector that the tone stage gives; 0 without one.
     """
 
     align: int
@@ -49,6 +51,8 @@ class Network(nn.Module):
     edge_px: int = 16
     predicts_brightness: bool = True
     hyperparameters: Mapping[str, Any]
+    contract: int = 1
+    tone_size: int = 0
 
     @abstractmethod
     def brightness(self, thumbnails: Tensor) -> Tensor:

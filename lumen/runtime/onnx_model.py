@@ -68,6 +68,7 @@ class OnnxModel:
         self._in_full = in_full
         self._full: OnnxModel | None = None
         self._untrimmed = False
+        self._last_tones: tuple[Floats, Floats, Floats] | None = None
 
     @cached_property
     def budget_bytes(self) -> int:
@@ -95,6 +96,12 @@ class OnnxModel:
             NotFiniteError: The model gave NaN or infinity, in fp32 too if there is an fp32 model.
             ModelError: The graph failed for another reason.
         """
+        if self.spec.contract > 1:
+            tones = self._tones_of(thumbnails, ev)
+            enhanced, finite = self._run(("enhanced", "finite"), {**self._smallest(), "tiles": tiles, "tones": tones})
+            if np.isfinite(tones).all() and finite.all():
+                return np.asarray(enhanced)
+            return self._run_in_full(tiles, thumbnails, ev)
         feeds = {"tiles": tiles, "thumbnails": thumbnails, "ev": ev}
         enhanced, brightness, *finite = self._run(self._outputs, feeds)
         if np.isfinite(brightness).all() and all(map(np.all, finite)):
@@ -111,7 +118,8 @@ class OnnxModel:
         Raises:
             NotFiniteError: The model gave NaN or infinity.
         """
-        level = float(self._run(("brightness",), self._smallest(thumbnail, ev))[0][0])
+        asked = {"thumbnails": thumbnail[None], "ev": np.array([ev], np.float32)}
+        level = float(self._run(("brightness",), {**self._smallest(), **asked})[0][0])
         if not math.isfinite(level):
             raise NotFiniteError(f"model {self.spec.name!r} gave {level} as the target brightness")
         return level
@@ -122,11 +130,10 @@ class OnnxModel:
         if session is not None and untrimmed and self.device == "cpu":
             options = load_onnxruntime().RunOptions()
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-            dark = np.zeros((self.spec.thumbnail_px, self.spec.thumbnail_px, 3), np.float32)
             with contextlib.suppress(
                 *native_errors()
             ):  # the arena is trimmed at the end of a run, so run something tiny
-                session.run(("brightness",), self._smallest(dark, 0.0), options)
+                session.run(("brightness",), self._smallest(), options)
         if self._full is not None:
             self._full.trim()
 
@@ -136,17 +143,37 @@ class OnnxModel:
         if self._full is not None:
             self._full.release()
 
-    def _smallest(self, thumbnail: Floats, ev: float) -> Mapping[str, Any]:
-        """Return inputs with the smallest tile, for outputs that depend on the thumbnail [t, t, 3] only."""
+    def tone(self, thumbnails: Floats, ev: Floats) -> Floats:
+        """Return float32 [M, K], the tone of pictures, which a model of contract 2 computes once per picture.
+
+        Args:
+            thumbnails: float32 [M, h, w, 3] in [0, 1] of whole pictures.
+            ev: float32 [M], stops relative to the model's own choice.
+        """
+        return np.asarray(self._run(("tone",), {**self._smallest(), "thumbnails": thumbnails, "ev": ev})[0])
+
+    def _tones_of(self, thumbnails: Floats, ev: Floats) -> Floats:
+        """Return the tones of pictures; the last ones are cached, because the tiles of a picture come in a row."""
+        known = self._last_tones
+        if known is None or not (np.array_equal(known[0], thumbnails) and np.array_equal(known[1], ev)):
+            self._last_tones = known = (thumbnails, ev, self.tone(thumbnails, ev))
+        return known[2]
+
+    def _smallest(self) -> dict[str, Any]:
+        """Return the smallest inputs there are, for outputs that depend on some of them only."""
         tile = np.zeros((1, self.spec.align, self.spec.align, 3), self.spec.sample)
-        return {"tiles": tile, "thumbnails": thumbnail[None], "ev": np.array([ev], np.float32)}
+        dark = np.zeros((1, self.spec.thumbnail_px, self.spec.thumbnail_px, 3), np.float32)
+        feeds = {"tiles": tile, "thumbnails": dark, "ev": np.zeros(1, np.float32)}
+        return feeds if self.spec.contract == 1 else {**feeds, "tones": np.zeros((1, self.spec.tone_size), np.float32)}
 
     def _run(self, outputs: Sequence[str], feeds: Mapping[str, Any]) -> Sequence[Any]:
         tiles = feeds["tiles"]
         if self._session is None:
             self._session = self._open(self._connect, tiles)
         try:
-            return self._session.run(outputs, feeds)
+            if self.spec.contract == 1:
+                return self._session.run(outputs, feeds)
+            return self._session.run(outputs, feeds, _of_one_half())
         except native_errors() as error:
             if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(_no_memory(tiles, self.device)) from error
@@ -177,6 +204,13 @@ class OnnxModel:
             if _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(_no_memory(tiles, self.device)) from error
             raise
+
+
+def _of_one_half() -> Any:
+    """Return the options of a run that computes nothing but what is asked for."""
+    options = load_onnxruntime().RunOptions()
+    options.only_execute_path_to_fetches = True
+    return options
 
 
 def _no_memory(tiles: Pixels, device: str) -> str:

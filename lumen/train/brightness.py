@@ -37,7 +37,14 @@ def thumbnail_bank(sampler: Sampler, config: BrightnessConfig) -> tuple[Tensor, 
         saturation=0.0,
         mixup=0.0,
     )
-    source = Sampler(sampler.pairs, sampler.photos, shares, thumbnail_px=sampler.thumbnail_px, seed=sampler.seed)
+    source = Sampler(
+        sampler.pairs,
+        sampler.photos,
+        shares,
+        thumbnail_px=sampler.thumbnail_px,
+        seed=sampler.seed,
+        weights=sampler.weights,
+    )
     drawn = [source.whole(BANK_ITERATION, place) for place in range(config.samples)]
     thumbnails = torch.from_numpy(np.stack([thumbnail for thumbnail, _ in drawn]))
     return thumbnails.permute(0, 3, 1, 2), torch.tensor([level for _, level in drawn])

@@ -17,6 +17,7 @@ from lumen.train.brightness import brightness_head, fit_brightness
 from lumen.train.capacity import fit_batch
 from lumen.train.checkpoint import load_checkpoint, save_checkpoint
 from lumen.train.data.batches import Batches
+from lumen.train.data.load import name_some
 from lumen.train.data.sampler import Sampler
 from lumen.train.data.split import Split
 from lumen.train.distributed import World
@@ -54,8 +55,13 @@ class Trainer:
         self.split, self.options, self.world, self.on_event = split, options, world, on_event
         self.recipe = recipe = recipe.resolved(split.epoch)
         self.state = state = TrainState(recipe, world)
-        state.facts = {"data": split.facts(), "validation": {}, "torch": str(torch.__version__)}
-        self.batches = Batches(split, recipe, world, state.thumbnail_px)
+        state.facts = {
+            "data": split.facts(),
+            "validation": {},
+            "held_out_joined": False,
+            "torch": str(torch.__version__),
+        }
+        self.batches = Batches(split, recipe, world, state.thumbnail_px, options.weights)
         self.records = RunRecords(
             options.run, network=state.ema, examples=split.val_pairs, tensorboard=options.tensorboard
         )
@@ -67,16 +73,18 @@ class Trainer:
         if self.world.leads:
             self.records.truncate(self.state.iteration)
 
-    def begin_from(self, path: Path) -> None:
-        """Start a new training from a checkpoint: fine-tuning, or a wider network.
+    def begin_from(self, source: str | Path) -> None:
+        """Start a new training from trained weights: fine-tuning, or a wider network.
 
-        Raises what `TrainState.begin_from` raises.
+        The source is as in `read_start`; raises what `TrainState.begin_from` raises.
         """
-        checkpoint = self.state.begin_from(path)
-        if checkpoint.facts.get("held_out_joined") and self.split.val_pairs:
+        start = self.state.begin_from(source)
+        if start.held_out_joined and self.split.val_pairs:
             log.warning(
-                "%s was trained on the held-out pictures: their scores will be too high; use validated.pt", path
+                "%s was trained on the held-out pictures: their scores will be too high; use validated.pt", source
             )
+        if seen := start.trained_on(self.split.val_pairs):
+            log.warning("%s was trained on held-out pictures: %s", source, name_some(seen))
 
     def fit(self) -> int:
         """Train to the end of the recipe, or until a signal.

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from lumen.train.recipe.sections import LossConfig
 
 ROOT_FLOOR = 1e-12
+CHROMA_SCALES = (1, 4, 16)
+NEARLY_WHITE = 0.97
 
 
 def charbonnier(prediction: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
@@ -64,6 +66,22 @@ def ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
     return 1 - (luminance * structure).mean()
 
 
+def chroma_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the scalar error of the colours, over the scales that H and W are multiples of.
+
+    Coarse scales show casts and faded colours, which noise and edges hide at fine ones.
+    """
+    difference = prediction - target
+    colour = difference - difference.mean(dim=1, keepdim=True)
+    scales = [scale for scale in CHROMA_SCALES if not (colour.shape[2] % scale or colour.shape[3] % scale)]
+    return torch.stack([F.avg_pool2d(colour, scale).abs().mean() for scale in scales]).mean()
+
+
+def clipping_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the scalar mean of what lies above `NEARLY_WHITE` and above the target."""
+    return F.relu(prediction - target.clamp(min=NEARLY_WHITE)).mean()
+
+
 def restoration_loss(prediction: Tensor, target: Tensor, config: LossConfig) -> Tensor:
     """Return the weighted sum of the terms, a scalar: the mean over the pictures."""
     terms: list[Tensor] = []
@@ -77,4 +95,8 @@ def restoration_loss(prediction: Tensor, target: Tensor, config: LossConfig) -> 
         terms.append(config.rmse * rmse(prediction, target))
     if config.ssim:
         terms.append(config.ssim * ssim_loss(prediction, target))
+    if config.chroma:
+        terms.append(config.chroma * chroma_loss(prediction, target))
+    if config.clipping:
+        terms.append(config.clipping * clipping_loss(prediction, target))
     return reduce(torch.add, terms)

@@ -16,17 +16,20 @@ class TrainOptions:
     Attributes:
         run: Folder of the run, `--out`.
         photos: Folders of well-lit photographs, `--synthetic`.
+        weights: How often pairs of each folder of `data`, and photographs of each of `photos`, are drawn; empty draws
+            all alike.
         resume: `auto` (the run's `last.pt` if there is one), a checkpoint's path, or None for a new run.
-        init: Ignored when a run is resumed.
+        init: A checkpoint, an ONNX file or the name of a bundled model; ignored when a run is resumed.
         fit_memory: `--batch auto`: take each batch in as few parts as the memory allows.
     """
 
     run: Path
-    data: Path | None = None
+    data: tuple[Path, ...] = ()
     photos: tuple[Path, ...] = ()
+    weights: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     val: Path | None = None
     resume: str | None = None
-    init: Path | None = None
+    init: str | Path | None = None
     device: str = RuntimeOptions.device
     threads: int = RuntimeOptions.threads
     workers: int = 0

@@ -33,7 +33,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
         TrainingError: The gradients stayed NaN or infinite.
         OutputError: The run's folder cannot be written.
     """
-    if options.data is None and not options.photos:
+    if not (options.data or options.photos):
         raise UsageError("expected --data DIR, --synthetic DIR or both")
     last = options.run / "last.pt"
     if options.resume is None and last.exists():
@@ -73,11 +73,12 @@ def load_split(recipe: Recipe, options: TrainOptions) -> Split:
         DataError: A folder or a picture cannot be read, or nothing would be left to train on.
     """
 
-    def pairs(folder: Path) -> list[Example]:
-        return load_pairs(folder, recipe.data.exclude, recipe.data.exposures, recipe.data.longest_px)
+    def pairs(folder: Path, source: int = 0) -> list[Example]:
+        data = recipe.data
+        return load_pairs(folder, data.exclude, data.exposures, data.longest_px, source=source)
 
     return split_by_scene(
-        pairs(options.data) if options.data else [],
+        [pair for source, folder in enumerate(options.data) for pair in pairs(folder, source)],
         load_photos(options.photos, recipe.data.longest_px),
         recipe,
         pairs(options.val) if options.val else None,

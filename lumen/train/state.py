@@ -18,6 +18,7 @@ from lumen.train.checkpoint import Checkpoint, load_checkpoint
 from lumen.train.distributed import World
 from lumen.train.recipe.recipe import Recipe, from_dict
 from lumen.train.schedule import RateControl
+from lumen.train.start import Start, read_start
 from lumen.train.stepper import Stepper, StepResult
 
 
@@ -97,18 +98,18 @@ class TrainState:
             self.rate = RateControl(**checkpoint.state["pace"])
             self.returns = int(checkpoint.state["returns"])
 
-    def begin_from(self, path: Path) -> Checkpoint:
-        """Start a new training from the averaged weights of a checkpoint, which is returned.
+    def begin_from(self, source: str | Path) -> Start:
+        """Start a new training from trained weights; return what is known of them.
 
         Raises:
-            ModelError: The file is not a checkpoint.
+            ModelError: There is no such model, or its file is damaged.
             UsageError: Its network has other blocks, or widths that do not divide this one's.
         """
-        checkpoint = load_checkpoint(path)
+        start = read_start(str(source))
         try:
-            weights = widened(checkpoint.ema, self.network, self.recipe.seed)
+            weights = widened(start.filled(self.network), self.network, self.recipe.seed)
         except ValueError as error:
-            raise UsageError(f"{path} holds a different network than recipe {self.recipe.name!r}: {error}") from error
+            raise UsageError(f"{source} holds a different network than recipe {self.recipe.name!r}: {error}") from error
         self.network.load_state_dict(weights)
         self.ema.load_state_dict(weights)
-        return checkpoint
+        return start

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,11 +16,17 @@ from lumen.errors import UsageError
 
 
 @click.command("train", cls=GroupedCommand)
-@click.option("--data", type=PATH, help="Pairs: low/ and high/, or the folders of LOL v1, LOL v2 or SICE.")
+@click.option(
+    "--data",
+    metavar="DIR[=WEIGHT]",
+    multiple=True,
+    help="Pairs: low/ and high/, brackets with an index.json, or the folders of LOL v1, LOL v2 or SICE. "
+    "Repeatable; a weight says how often pairs of a folder are drawn.",
+)
 @click.option(
     "--synthetic",
     "photos",
-    type=PATH,
+    metavar="DIR[=WEIGHT]",
     multiple=True,
     help="Folder of well-lit photographs, to be darkened into pairs and to be left alone. Repeatable.",
 )
@@ -32,7 +40,9 @@ from lumen.errors import UsageError
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value, such as optimizer.rate=1e-4."
 )
 @click.option("--resume", metavar="auto|FILE", help="Continue from the run's last checkpoint, or from a file.")
-@click.option("--init", type=PATH, metavar="FILE", help="Start from a checkpoint's weights.")
+@click.option(
+    "--init", metavar="MODEL", help="Start from the weights of a checkpoint, an ONNX file or a bundled model."
+)
 @field_option(RuntimeOptions, "--device", help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(min=0), help="CPU threads per process; 0 leaves it to torch.")
 @click.option(
@@ -53,6 +63,8 @@ from lumen.errors import UsageError
     "--check/--no-check", "check_pairs", default=None, help="Look for misaligned pairs first; --no-check skips this."
 )
 def command(
+    data: tuple[str, ...],
+    photos: tuple[str, ...],
     recipe: str,
     overrides: tuple[str, ...],
     val_split: str | None,
@@ -81,7 +93,14 @@ def command(
     from lumen.train.recipe.recipe import load_recipe
 
     # Options that are not given keep the defaults of TrainOptions.
-    options = TrainOptions(fit_memory=batch == "auto", **{k: v for k, v in given.items() if v is not None})
+    folders, weights = zip(*(_sources(values) for values in (data, photos)), strict=True)
+    options = TrainOptions(
+        data=folders[0],
+        photos=folders[1],
+        weights=weights,
+        fit_memory=batch == "auto",
+        **{k: v for k, v in given.items() if v is not None},
+    )
     changes = [*overrides, *_split_values(val_split), *_batch_values(batch, accumulate)]
     changes += [f"optimizer.amp={amp}"] if amp else []
     values = load_recipe(recipe, changes)
@@ -89,6 +108,28 @@ def command(
         stopped = train_run(values, options, show)
     if stopped:
         raise SystemExit(128 + stopped)
+
+
+def _sources(values: tuple[str, ...]) -> tuple[tuple[Path, ...], tuple[float, ...]]:
+    """Return folders and their weights; no weights where none is given, 1 for those that lack one.
+
+    >>> _sources(("lol=3", "brackets"))
+    ((PosixPath('lol'), PosixPath('brackets')), (3.0, 1.0))
+    """
+    found = []
+    for value in values:
+        path, equals, text = value.rpartition("=")
+        try:
+            weight = float(text) if equals and not Path(value).exists() else None
+        except ValueError:
+            weight = None
+        if weight is not None and not 0 < weight < math.inf:
+            raise UsageError(f"expected DIR=WEIGHT with a weight above 0, got {value!r}")
+        found.append((Path(value), None) if weight is None else (Path(path), weight))
+    folders = tuple(path for path, _ in found)
+    if all(weight is None for _, weight in found):
+        return folders, ()
+    return folders, tuple(1.0 if weight is None else weight for _, weight in found)
 
 
 def _split_values(text: str | None) -> list[str]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lumen.train.data.resident import ResidentSampler
-from lumen.train.data.sampler import Sampler
+from lumen.train.data.sampler import Sampler, Weights
 from lumen.train.data.split import Split
 from lumen.train.distributed import World
 from lumen.train.recipe.recipe import Recipe
@@ -21,7 +21,8 @@ TrainingBatch = tuple[Tensor, Tensor, Tensor, Tensor]  # low, high, thumbnails, 
 class Batches(Dataset[TrainingBatch]):
     """Draws this process's share of each batch.
 
-    The recipe has its epochs turned into iterations; `thumbnail_px` is 0 for networks that read none in training.
+    The recipe has its epochs turned into iterations; `thumbnail_px` is 0 for networks that read none in training;
+    `weights` are those of `Sampler`.
 
     Attributes:
         apart: Draws from the pictures that are not held out.
@@ -32,12 +33,14 @@ class Batches(Dataset[TrainingBatch]):
         UsageError: The processes cannot share a batch evenly.
     """
 
-    def __init__(self, split: Split, recipe: Recipe, world: World, thumbnail_px: int) -> None:
+    def __init__(
+        self, split: Split, recipe: Recipe, world: World, thumbnail_px: int, weights: Weights = ((), ())
+    ) -> None:
         self.recipe, self.device = recipe, world.device
         share = world.share_of(recipe.data.batch)
         self.places = range(world.rank * share, (world.rank + 1) * share)
         self.apart, self.joined = (
-            Sampler(*examples, recipe.data, thumbnail_px=thumbnail_px, seed=recipe.seed)
+            Sampler(*examples, recipe.data, thumbnail_px=thumbnail_px, seed=recipe.seed, weights=weights)
             for examples in ((split.train_pairs, split.train_photos), (split.all_pairs, split.all_photos))
         )
         self.resident: list[ResidentSampler] = []

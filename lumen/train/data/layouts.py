@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,16 +15,24 @@ DARK, GOOD = ("low", "input"), ("high", "normal", "gt", "target")  # folders of 
 LOL_V1 = "our485"
 LOL_V2 = ("Real_captured", "Synthetic")
 LABELS = "label"
+INDEX = "index.json"
 NATURAL = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairFiles:
-    """The dark picture and the reference of a pair, and what `data.exclude`, messages and records call it."""
+    """The dark picture and the reference of a pair, and what `data.exclude`, messages and records call it.
+
+    Attributes:
+        scene: Name of the scene, if the data set has one; all pairs of a scene are on the same side of a split.
+        held_out: Whether the data set keeps the pair for validation.
+    """
 
     name: str
     low: Path
     high: Path
+    scene: str = ""
+    held_out: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +43,14 @@ class PairSet:
         layout: Name of the layout, for people.
         pairs: In the order of their names; an exposure sequence has one for every exposure.
         sequences: Whether pairs with the same reference are exposures of one scene.
+        clean: Whether the dark pictures have less noise than a camera's in the dark.
         alone: Names without a partner.
     """
 
     layout: str
     pairs: tuple[PairFiles, ...]
     sequences: bool = False
+    clean: bool = False
     alone: tuple[str, ...] = ()
 
 
@@ -61,15 +72,16 @@ def find_training_pairs(root: Path) -> PairSet:
     """Find the pairs of a data set.
 
     The known layouts are LOL v1 (`our485/{low,high}`), LOL v2 (`Real_captured` and `Synthetic`, or one of them, with
-    `Train/{Low,Normal}`), SICE (a folder per scene beside `Label/`, also below `Dataset_Part1` and `Dataset_Part2`),
-    and plain pairs (`low/` and `high/`). The test parts of these sets are never read.
+    `Train/{Low,Normal}`), brackets (an `index.json` of scenes), SICE (a folder per scene beside `Label/`, also below
+    `Dataset_Part1` and `Dataset_Part2`), and plain pairs (`low/` and `high/`). The test parts of these sets are never
+    read.
 
     Raises:
         DataError: The folder is missing or has no known layout, or none of its pictures has a partner.
     """
     if not root.is_dir():
         raise DataError(f"expected a folder of pairs at {root}, found none; check --data and --val")
-    for look in (_lol_v1, _lol_v2, _sice, _plain):
+    for look in (_brackets, _lol_v1, _lol_v2, _sice, _plain):
         found = look(root)
         if found is not None:
             if not found.pairs:
@@ -80,6 +92,28 @@ def find_training_pairs(root: Path) -> PairSet:
         f"expected pairs in {root}: low/ and high/, or the folders of LOL or SICE; found none of them; "
         "check --data and --val"
     )
+
+
+def _brackets(root: Path) -> PairSet | None:
+    """Bracketed exposures: `index.json` lists scenes, their side of the split, their dark frames and references."""
+    index = root / INDEX
+    if not index.is_file():
+        return None
+    try:
+        pairs = tuple(
+            PairFiles(
+                name=f"{scene['id']}/{Path(frame['file']).stem}",
+                low=root / scene["id"] / frame["file"],
+                high=root / scene["id"] / frame["ref"],
+                scene=scene["id"],
+                held_out=scene["split"] == "val",
+            )
+            for scene in json.loads(index.read_text(encoding="utf-8"))
+            for frame in scene["dark"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"expected scenes with id, split and dark frames in {index}, got {error!r}") from error
+    return PairSet(layout="brackets", pairs=pairs, clean=True)
 
 
 def _lol_v1(root: Path) -> PairSet | None:

@@ -24,11 +24,22 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A dark picture and its reference, uint8 [H, W, 3]; for a well-lit photograph, the same array twice."""
+    """A dark picture and its reference, uint8 [H, W, 3]; for a well-lit photograph, the same array twice.
+
+    Attributes:
+        source: Index of the folder that it is from.
+        scene: Name of the scene, if the data set has one.
+        held_out: Whether the data set keeps it for validation.
+        clean: Whether the dark picture has less noise than a camera's in the dark.
+    """
 
     name: str
     low: Pixels
     high: Pixels
+    source: int = 0
+    scene: str = ""
+    held_out: bool = False
+    clean: bool = False
 
 
 def decode_all(files: Sequence[Path], longest_px: int = 0) -> list[Pixels]:
@@ -59,7 +70,12 @@ def _reduced(pixels: Pixels, longest_px: int) -> Pixels:
 
 
 def load_pairs(
-    root: Path, exclude: Sequence[str] = (), exposures: Exposures = "lowest", longest_px: int = 0
+    root: Path,
+    exclude: Sequence[str] = (),
+    exposures: Exposures = "lowest",
+    longest_px: int = 0,
+    *,
+    source: int = 0,
 ) -> list[Example]:
     """Read the pairs of a data set in any layout that `find_training_pairs` knows.
 
@@ -70,6 +86,7 @@ def load_pairs(
         exclude: Names of pairs to leave out.
         exposures: Which pictures of an exposure sequence to take: the `lowest` (darkest) or `all`.
         longest_px: Larger pictures are reduced until no side is longer; 0 keeps all sizes.
+        source: Index of the folder among those of a training.
 
     Raises:
         DataError: The folder has no known layout, a picture cannot be decoded, or the sizes of a pair differ.
@@ -87,7 +104,18 @@ def load_pairs(
             raise DataError(
                 f"pair {pair.name}: expected equal sizes, got {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}"
             )
-    return [Example(name=pair.name, low=a, high=b) for pair, a, b in zip(files, low, high, strict=True)]
+    return [
+        Example(
+            name=pair.name,
+            low=a,
+            high=b,
+            source=source,
+            scene=pair.scene,
+            held_out=pair.held_out,
+            clean=found.clean,
+        )
+        for pair, a, b in zip(files, low, high, strict=True)
+    ]
 
 
 def _darkest(files: Sequence[PairFiles]) -> list[PairFiles]:
@@ -111,9 +139,13 @@ def _level(path: Path) -> float:
 
 
 def load_photos(folders: Sequence[Path], longest_px: int = 0) -> list[Example]:
-    """Read well-lit photographs; each is its own reference."""
-    files = [path for folder in folders for path in picture_files(folder).values()]
-    return [Example(name=f.stem, low=p, high=p) for f, p in zip(files, decode_all(files, longest_px), strict=True)]
+    """Read well-lit photographs; each is its own reference, and its source is the index of its folder."""
+    files = [(path, index) for index, folder in enumerate(folders) for path in picture_files(folder).values()]
+    decoded = decode_all([path for path, _ in files], longest_px)
+    return [
+        Example(name=path.stem, low=pixels, high=pixels, source=index)
+        for (path, index), pixels in zip(files, decoded, strict=True)
+    ]
 
 
 def name_some(names: Sequence[str], most: int = 12) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lumen.errors import DataError
 from lumen.imaging.thumbnail import area_weights
-from lumen.train.data.sampler import MIXUP_BETA, STORED, Augmentation, Sampler
+from lumen.train.data.sampler import MIXUP_BETA, Augmentation, Sampler
 
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -66,10 +66,10 @@ class ResidentSampler:
     def _sample(self, rng: np.random.Generator, kind: int) -> Parts:
         sampler = self.sampler
         example, box = sampler.frame(rng, kind)
-        if kind in STORED:
+        if sampler.is_stored(kind, example):
             low, high = (self.stored[id(pixels)][box] for pixels in (example.low, example.high))
         else:
-            made = sampler.render(rng, kind, example.low[box], example.high[box])
+            made = sampler.render(rng, kind, example, example.low[box], example.high[box])
             low, high = (torch.tensor(pixels, device=self.device) for pixels in made)
         augmentation = sampler.draw_augmentation(rng, low.shape[0], low.shape[1])
         if not sampler.thumbnail_px:

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from lumen.errors import DataError
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.train.data.load import Example, Pixels
-from lumen.train.data.synthetic import darken, night, saturate
+from lumen.train.data.split import group_scenes
+from lumen.train.data.synthetic import camera, darken, night, saturate
 from lumen.train.recipe.sections import DataConfig
 
 T = TypeVar("T", bound=np.generic)
 Box = tuple[slice, slice]
+Weights = tuple[Sequence[float], Sequence[float]]  # of the sources of pairs, of those of photographs
 
 PAIRS, DARKENED, GOOD, NIGHT = range(4)  # the kinds of samples
-STORED = (PAIRS, GOOD)  # kinds whose pixels come from files unchanged
 
 NO_THUMBNAIL = np.zeros((1, 1, 3), np.float32)  # for networks that are trained on crops only
 
@@ -65,12 +66,22 @@ class Augmentation:
 class Sampler:
     """Draws training samples, with thumbnails of a given side, or of 0 for networks that read none.
 
+    `weights` say how often the sources of pairs and those of photographs are drawn from; without them all pictures are
+    drawn alike.
+
     Raises:
         DataError: There is nothing to draw from, or a picture is smaller than a crop.
     """
 
     def __init__(
-        self, pairs: Sequence[Example], photos: Sequence[Example], config: DataConfig, *, thumbnail_px: int, seed: int
+        self,
+        pairs: Sequence[Example],
+        photos: Sequence[Example],
+        config: DataConfig,
+        *,
+        thumbnail_px: int,
+        seed: int,
+        weights: Weights = ((), ()),
     ) -> None:
         self.pairs, self.photos, self.config = pairs, photos, config
         self.thumbnail_px, self.seed = thumbnail_px, seed
@@ -83,6 +94,10 @@ class Sampler:
         if sum(shares) <= 0:
             raise DataError("expected pairs or photographs to train on, found neither; check --data and --synthetic")
         self.thresholds = np.cumsum(shares) / sum(shares)
+        self.weights = weights
+        real = chances(pairs, weights[0], by_scene=config.by_scene)
+        made = chances(photos, weights[1])
+        self.chances = (real, made, made, None)
         for example in (*pairs, *photos):
             if min(example.low.shape[:2]) < config.crop_px:
                 raise DataError(f"{example.name}: expected both sides to be at least data.crop_px={config.crop_px}")
@@ -131,7 +146,11 @@ class Sampler:
     def frame(self, rng: np.random.Generator, kind: int) -> tuple[Example, Box]:
         """Draw a picture of a kind, and the part of it that is taken for the whole picture."""
         examples = (self.pairs, self.photos, self.photos, self.good)[kind]
-        example = examples[int(rng.integers(len(examples)))]
+        chosen = self.chances[kind]
+        if chosen is None:
+            example = examples[int(rng.integers(len(examples)))]
+        else:
+            example = examples[int(np.searchsorted(chosen, rng.random() * chosen[-1], side="right"))]
         height, width = example.low.shape[:2]
         if rng.random() >= self.config.framing:
             return example, (slice(0, height), slice(0, width))
@@ -139,13 +158,23 @@ class Sampler:
         top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
         return example, (slice(top, top + rows), slice(left, left + columns))
 
-    def render(self, rng: np.random.Generator, kind: int, low: Pixels, high: Pixels) -> tuple[Pixels, Pixels]:
-        """Return the dark picture of a frame and its reference; only kinds that are darkened change."""
-        if kind in STORED:
+    def is_stored(self, kind: int, example: Example) -> bool:
+        """Return whether the pixels of a sample come from files unchanged."""
+        return kind == GOOD or (kind == PAIRS and not (self.config.camera and example.clean))
+
+    def render(
+        self, rng: np.random.Generator, kind: int, example: Example, low: Pixels, high: Pixels
+    ) -> tuple[Pixels, Pixels]:
+        """Return the dark picture of a frame and its reference; what is stored stays as it is."""
+        if self.is_stored(kind, example):
             return low, high
+        if kind == PAIRS:
+            return (camera(low, rng, self.config.jpeg) if rng.random() < self.config.camera else low), high
         if rng.random() < self.config.saturation:
             high = saturate(high, float(np.exp(rng.normal(*SATURATION))))
-        return (darken(high, rng, self.config.exposure_ev) if kind == DARKENED else night(high, rng)), high
+        if kind == NIGHT:
+            return night(high, rng), high
+        return darken(high, rng, self.config.exposure_ev, self.config.jpeg), high
 
     def draw_augmentation(self, rng: np.random.Generator, height: int, width: int) -> Augmentation:
         """Draw where in a frame a crop is cut, and how it is turned and mirrored."""
@@ -159,7 +188,42 @@ class Sampler:
     def _picture(self, rng: np.random.Generator, kind: int) -> tuple[Pixels, Pixels]:
         """Draw a frame of a picture of a kind; return the dark one and its reference."""
         example, box = self.frame(rng, kind)
-        return self.render(rng, kind, example.low[box], example.high[box])
+        return self.render(rng, kind, example, example.low[box], example.high[box])
+
+
+def chances(
+    examples: Sequence[Example], weights: Sequence[float], *, by_scene: bool = False
+) -> NDArray[np.float64] | None:
+    """Return float64 [n], the cumulative sum of how often examples are drawn; None if all are drawn alike.
+
+    Args:
+        examples: Pairs or photographs.
+        weights: Those of the sources, each divided among its examples; empty if the source does not matter.
+        by_scene: Whether the weight of a source is divided among its scenes first.
+    """
+    if not (weights or by_scene) or not examples:
+        return None
+    shares = np.zeros(len(examples))
+    for source in sorted({example.source for example in examples}):
+        members = [index for index, example in enumerate(examples) if example.source == source]
+        scenes = scenes_of([examples[index] for index in members]) if by_scene else [[i] for i in range(len(members))]
+        weight = weights[source] if weights else len(members)
+        for scene in scenes:
+            shares[[members[index] for index in scene]] = weight / len(scenes) / len(scene)
+    return np.cumsum(shares)
+
+
+def scenes_of(examples: Sequence[Example]) -> list[list[int]]:
+    """Group the indices of examples by scene: by its name if the data set has one, otherwise by similarity."""
+    named: dict[str, list[int]] = {}
+    unnamed = []
+    for index, example in enumerate(examples):
+        if example.scene:
+            named.setdefault(example.scene, []).append(index)
+        else:
+            unnamed.append(index)
+    alike = group_scenes(examples[index].high for index in unnamed) if unnamed else []
+    return [*named.values(), *([unnamed[index] for index in group] for group in alike)]
 
 
 def blend(a: Sample, b: Sample, share: float) -> Sample:

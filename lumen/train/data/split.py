@@ -45,7 +45,7 @@ class Split:
 def split_by_scene(
     pairs: Sequence[Example], photos: Sequence[Example], recipe: Recipe, held_out: Sequence[Example] | None = None
 ) -> Split:
-    """Hold out whole scenes of pairs and of photographs, as many as the recipe says.
+    """Hold out whole scenes of pairs and of photographs, as many as the recipe says, and what a data set holds out.
 
     If pairs from a separate folder are `held_out`, all of `pairs` are trained on.
 
@@ -54,6 +54,8 @@ def split_by_scene(
     """
     config = recipe.validation
     sides: list[list[Example]] = []
+    kept = [pair for pair in pairs if pair.held_out]
+    pairs = [pair for pair in pairs if not pair.held_out]
     wanted_pairs = config.pairs if held_out is None else 0
     for examples, count in ((pairs, wanted_pairs), (photos, config.photos)):
         wanted = math.ceil(config.share * len(examples)) if config.share and count else count
@@ -61,6 +63,7 @@ def split_by_scene(
         groups = groups or [[index] for index in range(len(examples))]
         split = split_scenes(groups, wanted if examples else 0, recipe.seed)
         sides.extend([examples[index] for index in side] for side in split)
+    sides[1] = [*kept, *sides[1]]
     if (pairs and not sides[0]) or (photos and not sides[2]):
         raise DataError(
             "the validation split takes every scene; lower validation.pairs or validation.photos (--val-split), or "
@@ -72,7 +75,7 @@ def split_by_scene(
         val_pairs=val_pairs,
         train_photos=sides[2],
         val_photos=sides[3],
-        all_pairs=[*pairs, *(held_out or ())],
+        all_pairs=[*kept, *pairs, *(held_out or ())],
         all_photos=photos,
     )
 

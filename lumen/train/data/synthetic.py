@@ -37,10 +37,12 @@ def quantise(level: NDArray[np.float32]) -> NDArray[np.uint8]:
     return rounded
 
 
-def darken(pixels: NDArray[np.uint8], rng: np.random.Generator, darkest_ev: float) -> NDArray[np.uint8]:
+def darken(
+    pixels: NDArray[np.uint8], rng: np.random.Generator, darkest_ev: float, worst_jpeg: int = 60
+) -> NDArray[np.uint8]:
     """Return a photograph [H, W, 3] in sRGB as if it had been underexposed, by 0 to `darkest_ev` stops.
 
-    White balance, noise and compression are drawn too.
+    White balance, noise and compression are drawn too; `worst_jpeg` is the lowest JPEG quality.
     """
     light = _DECODE[pixels] * np.float32(2 ** -rng.uniform(0, darkest_ev))
     if rng.random() < 0.5:
@@ -52,7 +54,21 @@ def darken(pixels: NDArray[np.uint8], rng: np.random.Generator, darkest_ev: floa
         noise = (noise + np.roll(noise, 1, 0) + np.roll(noise, 1, 1) + np.roll(noise, (1, 1), (0, 1))) / np.float32(2)
     light = light + noise * np.sqrt(shot * light + read * read)
     dark = quantise(encode_srgb(light) * np.float32(255))
-    return compress(dark, int(rng.integers(60, 96))) if rng.random() < 0.5 else dark
+    return compress(dark, int(rng.integers(worst_jpeg, 96))) if rng.random() < 0.5 else dark
+
+
+CAMERA_SHOT = (-4.6, -2.7)  # decades of the variance per unit of light; cameras measured by ELD lie inside
+CAMERA_READ = (-4.3, -2.9)  # decades of the standard deviation in the dark, in linear light
+CAMERA_JPEG = 0.6  # share of the frames that are coded
+
+
+def camera(pixels: NDArray[np.uint8], rng: np.random.Generator, worst_jpeg: int) -> NDArray[np.uint8]:
+    """Return a clean dark frame [H, W, 3] in sRGB with a sensor's noise, and JPEG of at least quality `worst_jpeg`."""
+    shot, read = (np.float32(10 ** rng.uniform(*decades)) for decades in (CAMERA_SHOT, CAMERA_READ))
+    light = _DECODE[pixels]
+    noise = rng.standard_normal(light.shape, np.float32)
+    dark = quantise(encode_srgb(light + noise * np.sqrt(shot * light + read * read)) * np.float32(255))
+    return compress(dark, int(rng.integers(worst_jpeg, 96))) if rng.random() < CAMERA_JPEG else dark
 
 
 NIGHT_EV, NIGHT_EV_SPREAD, NIGHT_EV_RANGE = 5.5, 1.35, (1.0, 8.5)

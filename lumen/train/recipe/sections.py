@@ -40,6 +40,9 @@ class DataConfig(Section, frozen=True, kw_only=True):
         night: Relative share of photographs and references of pairs, darkened as LOL's cameras do.
         framing: Probability that a picture is first cropped to a random frame, at least 60 % of each side.
         exposure_ev: Darkest exposure of the synthetic pairs, in stops below the photograph.
+        jpeg: Lowest quality of the JPEG coding of half of the synthetic pairs, from 1 to 95.
+        by_scene: Whether pairs are drawn by scene, so that scenes with many pictures do not count more.
+        camera: Probability that noise of a sensor and JPEG coding are added to the dark frame of an exposure bracket.
         saturation: Probability that a picture's saturation is changed before it is darkened.
         mixup: Probability that a sample is blended with another one of the same kind.
         poses: Augmentation: whether crops are mirrored and turned by quarter turns at random.
@@ -56,6 +59,9 @@ class DataConfig(Section, frozen=True, kw_only=True):
     night: float = 0.0
     framing: float = 0.5
     exposure_ev: float = 5.0
+    jpeg: Annotated[int, Meta(ge=1, le=95)] = 60
+    by_scene: bool = False
+    camera: float = 0.0
     saturation: float = 0.0
     mixup: float = 0.0
     poses: bool = True
@@ -73,6 +79,8 @@ class LossConfig(Section, frozen=True, kw_only=True):
         mse: `mean(d^2)`.
         rmse: `sqrt(mean(d^2))` of each crop, then the mean over the crops.
         ssim: `1 - SSIM`.
+        chroma: `mean(|d - grey of d|)`, the mean over the picture at 1/1, 1/4 and 1/16 of its resolution.
+        clipping: `mean(max(0, prediction - max(target, 0.97)))`: what is clipped, but not in the reference.
         epsilon: That of the Charbonnier term.
     """
 
@@ -81,10 +89,12 @@ class LossConfig(Section, frozen=True, kw_only=True):
     mse: Weight = 0.0
     rmse: Weight = 0.0
     ssim: Weight = 0.0
+    chroma: Weight = 0.0
+    clipping: Weight = 0.0
     epsilon: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not any((self.charbonnier, self.l1, self.mse, self.rmse, self.ssim)):
+        if not any((self.charbonnier, self.l1, self.mse, self.rmse, self.ssim)):  # chroma and clipping are not enough
             raise ValueError("expected at least one of the weights of the loss above 0, got 0 for all")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ def test_a_run_of_the_version_before_goes_on_with_the_same_losses(tmp_path: Path
         shutil.copy(BEFORE / name, run)
     events: list[Mapping[str, Any]] = []
     photos = (data / "our485" / "high",)
-    options = TrainOptions(data=data, photos=photos, run=run, resume="auto", device="cpu", threads=1, check_pairs=False)
+    options = TrainOptions(
+        data=(data,), photos=photos, run=run, resume="auto", device="cpu", threads=1, check_pairs=False
+    )
     assert train_run(load_recipe(str(run / "recipe.toml")), options, events.append) == 0
 
     for kind, key in (("step", "steps"), ("validation", "validations")):
@@ -49,4 +52,7 @@ def test_a_run_of_the_version_before_goes_on_with_the_same_losses(tmp_path: Path
 def test_the_recipe_in_a_checkpoint_is_that_of_its_file() -> None:
     recipe = load_recipe(str(BEFORE / "recipe.toml"))
     assert from_dict(load_checkpoint(BEFORE / "last.pt").recipe) == recipe
-    assert recipe.to_toml() == (BEFORE / "recipe.toml").read_text()
+    before = tomllib.loads((BEFORE / "recipe.toml").read_text())
+    now = tomllib.loads(recipe.to_toml())
+    for section, values in before.items():  # later versions know more keys
+        assert values == ({key: now[section][key] for key in values} if isinstance(values, dict) else now[section])

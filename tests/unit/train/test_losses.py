@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lumen.metrics.fidelity import ssim
-from lumen.train.losses import charbonnier, restoration_loss, rmse, ssim_loss
+from lumen.train.losses import charbonnier, chroma_loss, clipping_loss, restoration_loss, rmse, ssim_loss
 from lumen.train.recipe.sections import LossConfig
 
 
@@ -57,3 +57,19 @@ def test_the_root_has_a_gradient_where_pictures_are_equal() -> None:
     prediction = a.clone().requires_grad_()
     rmse(prediction, a).backward()  # type: ignore[no-untyped-call]
     assert prediction.grad is not None and bool(torch.isfinite(prediction.grad).all())
+
+
+def test_the_chroma_term_sees_colours_and_not_levels() -> None:
+    target = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert float(chroma_loss(target + 0.1, target)) == pytest.approx(0, abs=1e-6)
+    tinted = target + torch.tensor([0.1, 0.0, -0.1]).view(1, 3, 1, 1)
+    assert float(chroma_loss(tinted, target)) == pytest.approx(0.2 / 3, abs=1e-5)
+    noisy = target + torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 0.1
+    assert float(chroma_loss(noisy, target)) < float(chroma_loss(tinted, target)), "noise is gone at coarse scales"
+
+
+def test_the_clipping_term_sees_what_is_burnt_and_was_not() -> None:
+    target = torch.tensor([0.5, 0.99, 0.5]).view(1, 3, 1, 1)
+    assert float(clipping_loss(target, target)) == 0
+    burnt = torch.tensor([1.0, 0.99, 0.9]).view(1, 3, 1, 1)
+    assert float(clipping_loss(burnt, target)) == pytest.approx(0.03 / 3, abs=1e-6)

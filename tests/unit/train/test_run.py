@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("no_drawings")
 
 def start(tmp_path: Path, **changes: Any) -> int:
     arguments: dict[str, Any] = {
-        "data": tmp_path / "data",
+        "data": (tmp_path / "data",),
         "photos": (tmp_path / "data" / "our485" / "high",),
         "run": tmp_path / "run",
         "device": "cpu",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from PIL import Image
 from lumen.errors import DataError
 from lumen.train.data.layouts import find_training_pairs
 from lumen.train.data.load import load_pairs, name_some
-from tests.support.training import darker, scene, write_pairs
+from lumen.train.data.split import split_by_scene
+from tests.support.training import darker, scene, tiny_recipe, write_pairs
 
 
 def write(path: Path, pixels: np.ndarray) -> None:
@@ -107,3 +109,40 @@ def test_what_is_no_data_set_is_told(tmp_path: Path) -> None:
 def test_long_lists_of_names_are_cut() -> None:
     assert name_some(["a"]) == "a"
     assert name_some([str(i) for i in range(14)]).endswith("11 and 2 more")
+
+
+def write_brackets(root: Path) -> Path:
+    """Two scenes of brackets: one of two dark frames to train on, one of a single frame that is held out."""
+    index = []
+    for number, (split, frames) in enumerate((("train", 2), ("val", 1))):
+        folder, dark = root / f"s{number}", []
+        write(folder / "ref_0.png", scene(number))
+        for frame in range(frames):
+            write(folder / f"dark_{frame}.png", darker(scene(number)))
+            dark.append({"file": f"dark_{frame}.png", "ref": "ref_0.png", "mean": 12.0})
+        index.append({"id": f"s{number}", "split": split, "dark": dark})
+    (root / "index.json").write_text(json.dumps(index))
+    return root
+
+
+def test_brackets_come_with_scenes_and_a_split(tmp_path: Path) -> None:
+    found = find_training_pairs(write_brackets(tmp_path))
+    assert found.layout == "brackets" and found.clean
+    assert [(pair.name, pair.scene, pair.held_out) for pair in found.pairs] == [
+        ("s0/dark_0", "s0", False),
+        ("s0/dark_1", "s0", False),
+        ("s1/dark_0", "s1", True),
+    ]
+    pairs = load_pairs(tmp_path, source=2)
+    assert all(pair.clean and pair.source == 2 for pair in pairs)
+    assert pairs[0].high is pairs[1].high  # one reference in memory
+    split = split_by_scene([*pairs, *load_pairs(write_pairs(tmp_path / "lol", 4))], [], tiny_recipe())
+    assert split.val_pairs[0].name == "s1/dark_0"
+    assert len(split.val_pairs) >= 3, "beside those that are drawn"
+
+
+def test_an_index_that_is_none_is_told(tmp_path: Path) -> None:
+    for text in ("{", '[{"id": "s0"}]', "3"):
+        (tmp_path / "index.json").write_text(text)
+        with pytest.raises(DataError, match="expected scenes with id, split and dark frames"):
+            find_training_pairs(tmp_path)

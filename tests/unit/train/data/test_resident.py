@@ -24,7 +24,14 @@ def both(thumbnail_px: int = 32, **config: Any) -> tuple[Sampler, ResidentSample
 
 
 @pytest.mark.parametrize(
-    "config", [{}, {"synthetic": 0, "identity": 0, "mixup": 1.0}, {"night": 1.0, "saturation": 1.0}, {"poses": False}]
+    "config",
+    [
+        {},
+        {"synthetic": 0, "identity": 0, "mixup": 1.0},
+        {"night": 1.0, "saturation": 1.0},
+        {"poses": False},
+        {"camera": 0.5},
+    ],
 )
 def test_the_same_samples_are_drawn(config: dict[str, Any]) -> None:
     sampler, resident = both(**config)

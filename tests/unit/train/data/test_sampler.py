@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from lumen.errors import DataError
+from lumen.train.data.load import Example
 from lumen.train.data.sampler import Sample, Sampler, blend
 from lumen.train.recipe.sections import DataConfig
-from tests.support.training import make_pairs, make_photos, scene
+from tests.support.training import darker, make_pairs, make_photos, scene
 
 
 def sampler(**config: float) -> Sampler:
@@ -73,6 +75,44 @@ def test_frames_for_the_brightness_are_mirrored() -> None:
     source = sampler(synthetic=0, identity=0, framing=0)
     thumbnails = {source.whole(0, place)[0].tobytes() for place in range(60)}
     assert len(thumbnails) == 3 * 4
+
+
+def drawn_from(source: Sampler, count: int = 400) -> dict[str, float]:
+    """Return how often each picture is drawn, as shares."""
+    names = [source.frame(source.rng(0, place), 0)[0].name for place in range(count)]
+    return {name: names.count(name) / count for name in sorted(set(names))}
+
+
+def test_sources_are_drawn_by_weight_and_scenes_alike() -> None:
+    of_two = [
+        Example(name=f"{source}{i}", low=darker(scene(i)), high=scene(i), source=source, scene="one" if i < 3 else "")
+        for source, count in ((0, 4), (1, 1))
+        for i in range(count)
+    ]
+    config = DataConfig(crop_px=16, synthetic=0, identity=0)
+
+    def shares(config: DataConfig, weights: tuple[float, ...]) -> dict[str, float]:
+        return drawn_from(Sampler(of_two, [], config, thumbnail_px=32, seed=7, weights=(weights, ())))
+
+    assert list(shares(config, ()).values()) == pytest.approx([0.2] * 5, abs=0.07)
+    weighted = shares(config, (1.0, 3.0))
+    assert weighted["10"] == pytest.approx(0.75, abs=0.07) and weighted["03"] == pytest.approx(1 / 16, abs=0.04)
+    by_scene = shares(structs.replace(config, by_scene=True), (3.0, 1.0))
+    assert by_scene["03"] == pytest.approx(0.375, abs=0.07) and by_scene["00"] == pytest.approx(0.125, abs=0.06)
+
+
+def test_clean_frames_are_given_noise_and_others_are_not() -> None:
+    clean = [Example(name=e.name, low=e.low, high=e.high, clean=True) for e in make_pairs(3)]
+    as_filed, noisy = (
+        Sampler(clean, [], DataConfig(crop_px=16, framing=0, camera=share), thumbnail_px=32, seed=7)
+        for share in (0.0, 1.0)
+    )
+    stored, made = ([source.draw(0, place) for place in range(10)] for source in (as_filed, noisy))
+    assert all(np.abs(s.high * 0.1 - s.low).max() < 1.01 / 255 for s in stored)
+    assert np.median([np.abs(s.high * 0.1 - s.low).max() for s in made]) > 2 / 255
+    assert abs(np.mean([s.low.mean() - s.high.mean() * 0.1 for s in made])) < 4 / 255
+    real = Sampler(make_pairs(3), [], noisy.config, thumbnail_px=32, seed=7).draw(0, 0)
+    assert np.abs(real.high * 0.1 - real.low).max() < 1.01 / 255
 
 
 def test_too_small_pictures_are_named() -> None:

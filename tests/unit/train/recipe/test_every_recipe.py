@@ -16,6 +16,7 @@ from tests.support.training import write_pairs
 
 SMALL: dict[str, dict[str, object]] = {
     "context-mirnet": SMALL_CONTEXT,
+    "tone-mirnet": SMALL_CONTEXT,
     "residual": {"groups": 1, "blocks": 1, "width": 8},
     "mirnet": {"groups": 1, "blocks": 1, "width": 8},
     "mirnet-keras": {"groups": 1, "blocks": 1, "width": 8},
@@ -40,7 +41,7 @@ def test_a_recipe_trains_to_its_end(name: str, tmp_path: Path) -> None:
     recipe = load_recipe(name, changes)
     data = write_pairs(tmp_path / "data", 5)
     photos = (data / "our485" / "high",) if full.data.synthetic else ()
-    options = TrainOptions(data=data, photos=photos, run=tmp_path / "run", device="cpu", check_pairs=False)
+    options = TrainOptions(data=(data,), photos=photos, run=tmp_path / "run", device="cpu", check_pairs=False)
     assert train_run(recipe, options, lambda _: None) == 0
     best = load_checkpoint(tmp_path / "run" / "best.pt")
     assert best.facts["validation"]["psnr"] > 3

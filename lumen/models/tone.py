@@ -1,0 +1,157 @@
+"""The tone stage: what is decided once per picture, as one vector that every tile is given.
+
+::
+
+    thumbnail, wanted mean level -> shape of the curve -> exposure u that reaches the level -> tone [M, K]
+    tile, tone -> base: the tile brightened, what the network starts from
+
+The vector holds, in the order of `FIELDS`, the curve and how it treats colours, and after them the context code. What
+is smoothed over time, locked or corrected by hand is this vector; tiles that are given the same one fit together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+FIELDS = ("exposure", "toe", "lift", "contrast", "chroma", "fade", "grey")
+CURVE = len(FIELDS)
+
+U_MIN, U_MAX = -6.0, 6.5
+STEPS = 14  # of the bisection; the Newton step after it squares what is left
+U_EPS = 1e-3
+SLOPE_STEP = 1e-2  # of u, for the slope of the mean level
+LEAST_SLOPE = 1e-3
+DARKEST = 1e-5  # keeps ratios of black pixels finite
+GREY = 0.25 / 255  # channels of a thumbnail that never differ by more belong to a grey picture
+
+# Ranges of the predicted shape. Lift and contrast together stay under 1, or the curve would fall towards white.
+TOE, FADE = (0.1 / 255, 10 / 255), (0.3 / 255, 18 / 255)
+LIFT, CONTRAST = 0.55, 0.42
+# Where the prediction starts, before its ranges: fitted on thumbnails of pairs (`benchmarks/README.md`).
+START = (-1.2, 1.0, 1.0, -1.0, 0.8)
+
+
+class ShapeHead(nn.Module):
+    """Predict the shape of the curve from statistics of the thumbnail.
+
+    How steep the curve may begin depends on what fills the lowest levels: noise, which the network can smooth, or the
+    flat areas and blocks that JPEG leaves, which it would only magnify.
+
+    Args:
+        statistics: Number of statistics.
+        hidden: Width of the hidden layer.
+        dropout: Share of it dropped in training.
+    """
+
+    def __init__(self, statistics: int, hidden: int = 32, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(statistics, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(hidden, len(START))
+        nn.init.zeros_(self.out.weight)
+        with torch.no_grad():
+            self.out.bias.copy_(torch.tensor(START))
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        """Return float [M, 5], `toe` to `fade` of `FIELDS`, for statistics [M, S]."""
+        toe, lift, contrast, chroma, fade = self.out(self.dropout(F.relu(self.hidden(statistics)))).unbind(dim=1)
+        return torch.stack(
+            [
+                _between(torch.sigmoid(toe), TOE),
+                LIFT * torch.tanh(lift),
+                CONTRAST * torch.tanh(contrast),
+                torch.sigmoid(chroma),
+                _between(torch.sigmoid(fade), FADE),
+            ],
+            dim=1,
+        )
+
+
+def _between(share: Tensor, ends: Sequence[float]) -> Tensor:
+    """Return the value that lies a share of the way between two ends, on a logarithmic scale."""
+    low, high = math.log(ends[0]), math.log(ends[1])
+    return torch.exp(low + (high - low) * share)
+
+
+def brighten(level: Tensor, curve: Tensor) -> Tensor:
+    """Map levels by a tone curve that keeps a part of the ratio of the channels.
+
+    A toe `x^2 / (x + toe)` bounds the slope in the shadows, the logarithm of `1 + k x` lifts them, and a cubic bends
+    the result: `lift` raises the middle, `contrast` steepens it, both flatten the highlights. Toe and cubic come in as
+    the exposure leaves 0, where the curve is the identity. The curve is taken of every channel, which greys colours,
+    and of the largest channel, whose gain all three then share, which keeps them; `chroma` mixes the two, and fades the
+    second out below levels of about `fade`.
+
+    Args:
+        level: float [N, 3, H, W] in [0, 1].
+        curve: float [M, 6 or more], `FIELDS`; M = 1 or N.
+
+    Returns:
+        float [N, 3, H, W] in [0, 1]; rises with `level` and with `exposure`, and leaves black black.
+    """
+    u, toe, lift, contrast, chroma, fade = (part.view(-1, 1, 1, 1) for part in curve[:, :6].unbind(dim=1))
+    u = torch.where(u.abs() < U_EPS, torch.full_like(u, U_EPS), u)
+    changed = u * u / (1 + u * u)
+    toe, lift, contrast = toe * changed, lift * changed, contrast * changed
+    k = torch.expm1(u) * (1 + toe)
+    first, second, third = 1 + lift - contrast, 3 * contrast - lift, -2 * contrast
+
+    def mapped(x: Tensor) -> Tensor:
+        z = torch.log1p(k * (x * x / (x + toe + DARKEST * DARKEST))) / u
+        return z * (first + z * (second + z * third))
+
+    each, largest = mapped(level), level.amax(dim=1, keepdim=True)
+    gain = mapped(largest) / (largest + DARKEST)
+    return each + chroma * (largest / (largest + fade)) * (level * gain - each)
+
+
+def solve_exposure(thumbnails: Tensor, brightness: Tensor, shape: Tensor) -> Tensor:
+    """Find the exposure whose curve gives the thumbnails a mean level.
+
+    A fixed number of bisections on means over 4x4 pixels, so that it unrolls into a graph, and a step of Newton's
+    method, through which the shape has a gradient: the exposure follows it so that the mean level stays.
+
+    Args:
+        thumbnails: float [M, 3, t, t] in [0, 1].
+        brightness: float [M], the wanted mean level in (0, 1).
+        shape: float [M, 5] as `ShapeHead` gives it.
+
+    Returns:
+        float [M] in [-6, 6.5]; the nearest end where no exposure reaches the level.
+    """
+
+    def mean(u: Tensor, shape: Tensor) -> Tensor:
+        return reached_level(thumbnails, torch.cat([u[:, None], shape], dim=1))
+
+    with torch.no_grad():
+        low, high = torch.full_like(brightness, U_MIN), torch.full_like(brightness, U_MAX)
+        for _ in range(STEPS):
+            middle = (low + high) / 2
+            too_dark = mean(middle, shape) < brightness
+            low, high = torch.where(too_dark, middle, low), torch.where(too_dark, high, middle)
+        u = (low + high) / 2
+        rise = mean(u + SLOPE_STEP, shape) - mean(u - SLOPE_STEP, shape)
+        slope = (rise / (2 * SLOPE_STEP)).clamp(min=LEAST_SLOPE)
+    return (u - (mean(u, shape) - brightness) / slope).clamp(U_MIN, U_MAX)
+
+
+def reached_level(thumbnails: Tensor, curve: Tensor) -> Tensor:
+    """Return the mean level [M] that curves [M, 6 or more] give thumbnails [M, 3, t, t], of means over 4x4 pixels."""
+    return brighten(F.avg_pool2d(thumbnails, 4), curve).mean(dim=(1, 2, 3))
+
+
+def is_grey(thumbnails: Tensor) -> Tensor:
+    """Return float [M], 1 where the channels of a picture do not differ, 0 elsewhere."""
+    spread = thumbnails.amax(dim=1) - thumbnails.amin(dim=1)
+    return (spread.amax(dim=(1, 2)) < GREY).to(thumbnails.dtype)
+
+
+def without_colour(picture: Tensor, grey: Tensor) -> Tensor:
+    """Return pictures [N, 3, H, W] with every channel the mean of the three where `grey` [M] is 1."""
+    mean = picture.mean(dim=1, keepdim=True)
+    return torch.where(grey.view(-1, 1, 1, 1) > 0, mean, picture)

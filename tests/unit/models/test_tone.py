@@ -1,0 +1,111 @@
+"""The tone stage: a curve that rises, reaches the level it is asked for, keeps colours, and leaves grey grey."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lumen.models.tone import (
+    CONTRAST,
+    LIFT,
+    U_MAX,
+    U_MIN,
+    ShapeHead,
+    brighten,
+    is_grey,
+    solve_exposure,
+    without_colour,
+)
+
+SHAPE = torch.tensor([[1 / 255, 0.4, 0.3, 0.3, 8 / 255]])
+GREY_RAMP = torch.linspace(0, 1, 2561).view(1, 1, 1, -1).expand(1, 3, 1, -1)
+
+
+def curve(exposure: float, shape: torch.Tensor = SHAPE) -> torch.Tensor:
+    return torch.cat([torch.tensor([[exposure]]), shape], dim=1)
+
+
+def pictures(count: int) -> torch.Tensor:
+    return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.3
+
+
+@pytest.mark.parametrize("exposure", [-4.0, -0.5, 0.3, 2.0, U_MAX])
+@pytest.mark.parametrize("bends", [(LIFT, CONTRAST), (-LIFT, CONTRAST), (LIFT, -CONTRAST)])
+def test_the_curve_rises_from_black_to_white(exposure: float, bends: tuple[float, float]) -> None:
+    shape = SHAPE.clone()
+    shape[0, 1], shape[0, 2] = bends
+    mapped = brighten(GREY_RAMP, curve(exposure, shape))[0, 0, 0]
+    assert mapped[0] == 0 and float(mapped[-1]) == pytest.approx(1, abs=1e-3)
+    assert float((mapped[1:] - mapped[:-1]).min()) > -1e-6
+
+
+def test_without_exposure_nothing_changes() -> None:
+    levels = pictures(1)
+    assert float((brighten(levels, curve(0.0)) - levels).abs().max()) < 5e-4
+
+
+def test_a_toe_bounds_how_far_the_lowest_levels_are_lifted() -> None:
+    one = torch.full((1, 3, 1, 1), 1 / 255)
+    steep, bounded = (SHAPE.clone() for _ in range(2))
+    steep[0, 0], bounded[0, 0] = 0.1 / 255, 8 / 255
+    lifted, held = (float(brighten(one, curve(6.0, shape)).mean()) * 255 for shape in (steep, bounded))
+    assert lifted > 2 * held and held < 20
+
+
+@pytest.mark.parametrize("wanted", [0.2, 0.45, 0.7])
+def test_the_exposure_reaches_the_level(wanted: float) -> None:
+    thumbnails, level = pictures(3), torch.full((3,), wanted)
+    u = solve_exposure(thumbnails, level, SHAPE.expand(3, -1))
+    reached = brighten(torch.nn.functional.avg_pool2d(thumbnails, 4), torch.cat([u[:, None], SHAPE.expand(3, -1)], 1))
+    assert torch.allclose(reached.mean(dim=(1, 2, 3)), level, atol=1e-4)
+
+
+def test_black_stays_black_and_no_exposure_leaves_its_range() -> None:
+    black = torch.zeros(1, 3, 32, 32)
+    u = solve_exposure(black, torch.tensor([0.4]), SHAPE)
+    assert U_MIN <= float(u) <= U_MAX
+    assert brighten(black, curve(float(u))).abs().max() == 0
+
+
+def test_the_level_stays_where_the_shape_changes() -> None:
+    """The exposure's gradient undoes what the shape's does to the mean."""
+    thumbnails, shape = pictures(1), SHAPE.clone().requires_grad_(True)
+    u = solve_exposure(thumbnails, torch.tensor([0.4]), shape)
+    sample = torch.nn.functional.avg_pool2d(thumbnails, 4)
+    brighten(sample, torch.cat([u[:, None], shape], dim=1)).mean().backward()  # type: ignore[no-untyped-call]
+    assert shape.grad is not None and u.requires_grad
+    alone = SHAPE.clone().requires_grad_(True)
+    brighten(sample, torch.cat([u.detach()[:, None], alone], dim=1)).mean().backward()  # type: ignore[no-untyped-call]
+    assert alone.grad is not None
+    assert float(shape.grad[0, 1].abs()) < 0.02 * float(alone.grad[0, 1].abs())
+
+
+def test_the_shared_gain_keeps_the_ratio_of_the_channels() -> None:
+    colour = torch.tensor([0.2, 0.1, 0.05]).view(1, 3, 1, 1)
+    apart, shared = SHAPE.clone(), SHAPE.clone()
+    apart[0, 3], shared[0, 3], shared[0, 4] = 0, 1, 1e-6
+    saturation = []
+    for shape in (apart, shared):
+        low, *_, high = sorted(brighten(colour, curve(4.0, shape)).flatten().tolist())
+        saturation.append(low / high)
+    assert saturation[1] == pytest.approx(0.25, abs=0.01) and saturation[0] > 0.5
+
+
+def test_a_picture_is_grey_where_no_channel_ever_differs() -> None:
+    grey = pictures(1)[:, :1].expand(-1, 3, -1, -1)
+    tinted = grey.clone()
+    tinted[0, 0, 3, 4] += 1 / 255
+    assert is_grey(torch.cat([grey, tinted])).tolist() == [1, 0]
+    result = without_colour(torch.cat([tinted, tinted]), torch.tensor([1.0, 0.0]))
+    assert (result[0] == result[0, :1]).all()
+    assert torch.equal(result[1], tinted[0])
+
+
+def test_the_shape_starts_from_constants_and_stays_in_its_ranges() -> None:
+    head = ShapeHead(7).eval()
+    first, second = head(torch.randn(2, 7)).unbind()
+    assert torch.equal(first, second)
+    torch.nn.init.normal_(head.out.weight, std=9)
+    shape = head(torch.randn(99, 7))
+    assert shape.isfinite().all() and (shape[:, [0, 3, 4]] >= 0).all()
+    assert (shape[:, 1].abs() + shape[:, 2].abs()).max() < 1

@@ -1,0 +1,87 @@
+"""The network with a tone stage: one vector per picture, and tiles that equal the whole."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from lumen.models import build_network
+from lumen.models.tone import CURVE
+from lumen.models.tone_mirnet import ToneMIRNet
+
+SMALL = {"widths": (8, 16), "blocks": 1, "code": 8, "thumbnail_px": 32}
+
+
+def random_network() -> ToneMIRNet:
+    torch.manual_seed(0)
+    network = build_network("tone-mirnet", **SMALL).eval()
+    assert isinstance(network, ToneMIRNet)
+    for name, parameter in network.named_parameters():
+        if name.startswith(("head.", "shape.")):
+            torch.nn.init.normal_(parameter, std=0.05)
+    return network
+
+
+def picture(height: int, width: int) -> torch.Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height)) * 0.2
+
+
+def thumbnail_of(x: torch.Tensor) -> torch.Tensor:
+    return F.interpolate(x, (32, 32), mode="area")
+
+
+@torch.no_grad()
+def test_tiles_that_are_given_one_tone_equal_the_whole() -> None:
+    network, whole = random_network(), picture(192, 160)
+    tone = network.tone(thumbnail_of(whole), torch.tensor([0.4]))
+    assert tone.shape == (1, CURVE + 8)
+    result = network.restore_toned(whole, tone)
+    assert torch.equal(result, network(whole, thumbnail_of(whole), torch.tensor([0.4])))
+
+    def difference(halo: int) -> float:
+        part = network.restore_toned(whole[:, :, 64 - halo : 128 + halo, 32:128], tone)
+        return float((part[:, :, halo : halo + 64, 32:64] - result[:, :, 64:128, 64:96]).abs().max()) * 255
+
+    assert difference(32) < 0.01
+    assert difference(0) > 1, "control: without a halo the border shows"
+
+
+@torch.no_grad()
+def test_a_tone_serves_all_tiles_or_one_each() -> None:
+    network, tiles = random_network(), torch.cat([picture(16, 24), picture(16, 24) / 2])
+    tone = network.tone(thumbnail_of(picture(64, 64)), torch.tensor([0.5]))
+    one, each = network.restore_toned(tiles, tone), network.restore_toned(tiles, tone.expand(2, -1))
+    assert torch.allclose(one, each, atol=1e-6)
+
+
+@torch.no_grad()
+def test_the_stem_is_the_convolution_over_the_unshuffled_picture() -> None:
+    x, stem = torch.rand(2, 6, 16, 24), random_network().stem
+    usual = F.conv2d(F.pixel_unshuffle(x, 2), stem.weight, stem.bias, padding=1)
+    assert torch.allclose(stem(x), usual, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_grey_picture_comes_out_grey() -> None:
+    network, grey = random_network(), picture(64, 64)[:, :1].expand(-1, 3, -1, -1)
+    result = network(grey, thumbnail_of(grey), torch.tensor([0.5]))
+    assert (result == result[:, :1]).all()
+    coloured = network(picture(64, 64), thumbnail_of(picture(64, 64)), torch.tensor([0.5]))
+    assert not (coloured == coloured[:, :1]).all()
+
+
+def test_the_shape_learns_from_the_restored_picture() -> None:
+    network = random_network().train()
+    x = picture(32, 32)
+    network(x, thumbnail_of(x), torch.tensor([0.4])).square().mean().backward()
+    gradient = network.shape.out.weight.grad
+    assert gradient is not None and float(gradient.abs().sum()) > 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("level", [0.3, 0.5])
+def test_an_untrained_network_is_the_curve(level: float) -> None:
+    network = build_network("tone-mirnet", **SMALL).eval()
+    x = F.interpolate(picture(4, 4), (64, 64), mode="bilinear")
+    assert float(network(x, thumbnail_of(x), torch.tensor([level])).mean()) == pytest.approx(level, abs=0.02)

@@ -1,0 +1,78 @@
+"""What a new training starts from: checkpoints, exported files, bundled models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+
+from lumen.errors import ModelError
+from lumen.models import Network, build_network
+from lumen.spec import ModelSpec
+from lumen.train.data.load import Example
+from lumen.train.start import read_start
+from tests.support.networks import SMALL_CONTEXT
+from tests.support.training import scene
+
+
+def write_onnx(network: Network, path: Path, **training: object) -> Path:
+    """Write a file that holds a network's weights as an exported one does, but no graph."""
+    tensors = [
+        onnx.numpy_helper.from_array(value.numpy(), f"network.{name}") for name, value in network.state_dict().items()
+    ]
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "weights", [], [], [*tensors]))
+    spec = ModelSpec(
+        name="small",
+        architecture="context-mirnet",
+        hyperparameters=SMALL_CONTEXT,
+        sample="uint8",
+        align=4,
+        halo_px=32,
+        edge_px=16,
+        thumbnail_px=32,
+        bytes_per_px=1,
+        gmacs_per_mp=1.0,
+        parameters=1,
+        weights_sha256="",
+        training=training,
+    )
+    onnx.helper.set_model_props(model, spec.to_metadata())
+    onnx.save(model, path)
+    return path
+
+
+def small(architecture: str) -> Network:
+    torch.manual_seed(1)
+    return build_network(architecture, **SMALL_CONTEXT)
+
+
+def test_an_exported_file_gives_back_the_weights(tmp_path: Path) -> None:
+    network = small("context-mirnet")
+    start = read_start(str(write_onnx(network, tmp_path / "m.onnx")))
+    weights = network.state_dict()
+    assert start.filled(network).keys() == weights.keys()
+    assert all(torch.equal(start.weights[name], weights[name]) for name in weights)
+
+
+def test_what_a_file_lacks_starts_fresh_and_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    start = read_start(str(write_onnx(small("context-mirnet"), tmp_path / "m.onnx")))
+    network = small("tone-mirnet")
+    network.load_state_dict(start.filled(network))
+    assert "lacks shape: trained from the start" in caplog.text
+
+
+def test_the_bundled_model_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    start = read_start("lumen-s")
+    assert start.held_out_joined and start.data["train_pairs"] > 0
+    first = Example(name=start.data["val_pairs"][0], low=scene(0), high=scene(0))
+    assert start.trained_on([first, Example(name="new", low=scene(1), high=scene(1))]) == [first.name]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("name", ["nothing", "broken.onnx", "missing.onnx", "missing.pt"])
+def test_what_is_no_model_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"broken")
+    with pytest.raises(ModelError):
+        read_start(str(tmp_path / name) if "." in name else name)
