@@ -69,7 +69,9 @@ def measure(name: str, device_name: str) -> dict[str, Any]:
     stepper = Stepper(network, recipe, World(device=device))
     low = torch.rand(batch, 3, crop, crop) * 0.2
     start = time.perf_counter()
-    step = stepper.step((low, 1 - low, torch.zeros(batch, 3, 1, 1), torch.zeros(batch)), 1e-4, False)
+    step = stepper.step(
+        (low, 1 - low, torch.zeros(batch, 3, 1, 1), torch.zeros(batch), torch.zeros(batch, 4)), 1e-4, False
+    )
     return {
         "case": name,
         "parameters": count_parameters(network),

@@ -35,11 +35,15 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
     if network.thumbnail == "fit":
         seen = {1: sides("thumbnail_rows", network.align), 2: sides("thumbnail_columns", network.align)}
     tile_sides = {0: batch, 1: sides("rows", network.align), 2: sides("columns", network.align)}
-    tones, tone_sides = {}, {}
+    inputs = {"tiles": tiles, "thumbnails": thumbnails, "ev": torch.zeros(2)}
+    outputs = ["enhanced", "brightness", "finite"]
     if isinstance(module, ToneModel):
-        tones["tones"], tone_sides["tones"] = module.tone(thumbnails, torch.zeros(2))[0].detach(), {0: batch}
-    inputs = {"tiles": tiles, **tones, "thumbnails": thumbnails, "ev": torch.zeros(2)}
-    outputs = ["enhanced", "finite", "tone", "brightness"] if tones else ["enhanced", "brightness", "finite"]
+        tones = module.tone(thumbnails, torch.zeros(2), torch.ones(2))[0].detach()
+        boxes = torch.tensor([[0.0, 0.0, 0.5, 0.5], [0.25, 0.5, 0.75, 1.0]])
+        of_tiles = {"tiles": tiles, "tones": tones, "boxes": boxes}
+        inputs = {**of_tiles, "thumbnails": thumbnails, "ev": torch.zeros(2), "shadows": torch.ones(2)}
+        outputs = ["enhanced", "finite", "tone", "brightness"]
+    free = {name: {0: batch} for name in inputs} | {"tiles": tile_sides, "thumbnails": {0: batch, **seen}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -51,15 +55,13 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
             opset_version=OPSET,
             input_names=list(inputs),
             output_names=outputs,
-            dynamic_shapes=tuple(
-                {"tiles": tile_sides, **tone_sides, "thumbnails": {0: batch, **seen}, "ev": {0: batch}}.values()
-            ),
+            dynamic_shapes=tuple(free[name] for name in inputs),
             external_data=False,
         )
     assert program is not None
     model = program.model_proto
     _free_thumbnails(model)
-    if tones:
+    if isinstance(module, ToneModel):
         _fix_scales(model, inputs)
     return model
 

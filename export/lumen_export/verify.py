@@ -81,11 +81,12 @@ def compare(
         ev = rng.uniform(-1, 1, len(thumbnails)).astype(np.float32)
         feeds = {"tiles": tiles, "thumbnails": thumbnails, "ev": ev}
         if isinstance(model, ToneModel):
-            feeds = {"tiles": tiles, "tones": _tones(session, network, feeds), "thumbnails": thumbnails, "ev": ev}
+            feeds = _with_tones(session, network, feeds, rng)
         enhanced, finite = session.run(["enhanced", "finite"], feeds)
         with torch.no_grad():
             if isinstance(model, ToneModel):
-                feeds["tones"] = model.tone(torch.from_numpy(thumbnails), torch.from_numpy(ev))[0].numpy()
+                of_picture = (torch.from_numpy(feeds[name]) for name in ("thumbnails", "ev", "shadows"))
+                feeds["tones"] = model.tone(*of_picture)[0].numpy()
             expected = model(*map(torch.from_numpy, feeds.values()))[0]
         difference = np.abs(enhanced.astype(np.int64) - expected.numpy().astype(np.int64))
         worst = max(worst, int(difference.max()))
@@ -107,9 +108,21 @@ def compare(
     return Agreement(sample=sample, precision=precision, tiles=count, worst_levels=worst, differing=differing / total)
 
 
-def _tones(
-    session: onnxruntime.InferenceSession, network: Network, feeds: dict[str, NDArray[Any]]
-) -> NDArray[np.float32]:
-    """Return what the file decides once per picture."""
-    tones = np.zeros((len(feeds["thumbnails"]), network.tone_size), np.float32)
-    return np.asarray(session.run(["tone"], {**feeds, "tones": tones})[0])
+def _with_tones(
+    session: onnxruntime.InferenceSession,
+    network: Network,
+    feeds: dict[str, NDArray[Any]],
+    rng: np.random.Generator,
+) -> dict[str, NDArray[Any]]:
+    """Return all inputs of contract 2, in order, with places and factors at random, and what the file decides."""
+    tiles, thumbnails = feeds["tiles"], feeds["thumbnails"]
+    first, last = np.sort(rng.uniform(-0.2, 1.2, (2, len(tiles), 2)), axis=0)
+    inputs = {
+        "tiles": tiles,
+        "tones": np.zeros((len(thumbnails), network.tone_size), np.float32),
+        "boxes": np.concatenate([first, last], axis=1).astype(np.float32),
+        "thumbnails": thumbnails,
+        "ev": feeds["ev"],
+        "shadows": rng.uniform(0, 2, len(thumbnails)).astype(np.float32),
+    }
+    return {**inputs, "tones": np.asarray(session.run(["tone"], inputs)[0])}

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from lumen.models import Network
-from lumen.models.tone import reached_level
 from lumen.models.tone_mirnet import ToneMIRNet
 
 BRIGHTEST = 0.98
@@ -59,22 +58,22 @@ class ToneModel(TileModel):
     network: ToneMIRNet
 
     def forward(  # type: ignore[override]
-        self, tiles: Tensor, tones: Tensor, thumbnails: Tensor, ev: Tensor
+        self, tiles: Tensor, tones: Tensor, boxes: Tensor, thumbnails: Tensor, ev: Tensor, shadows: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return enhanced [N, H, W, 3], finite bool [N], tone float [M, K] and brightness float [M].
 
         Inputs as in `lumen.spec`.
         """
         x = tiles.to(torch.float32).permute(0, 3, 1, 2) / self.levels
-        y = self.network.restore_toned(x, tones)
-        tone, brightness = self.tone(thumbnails, ev)
+        y = self.network.restore_toned(x, boxes, tones)
+        tone, brightness = self.tone(thumbnails, ev, shadows)
         return self.stored(y), is_finite(y), tone, brightness
 
-    def tone(self, thumbnails: Tensor, ev: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tone float [M, K] and brightness float [M] for thumbnails [M, t, t, 3] and ev [M]."""
+    def tone(self, thumbnails: Tensor, ev: Tensor, shadows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return tone float [M, K] and brightness float [M] for thumbnails [M, t, t, 3], ev and shadows [M]."""
         thumbnail = thumbnails.permute(0, 3, 1, 2)
-        tone = self.network.tone(thumbnail, shift_exposure(self.network.brightness(thumbnail), ev))
-        return tone, reached_level(thumbnail, tone)
+        tone = self.network.tone(thumbnail, shift_exposure(self.network.brightness(thumbnail), ev), shadows)
+        return tone, self.network.reached(thumbnail, tone)
 
 
 def model_of(network: Network, sample: torch.dtype) -> TileModel:

@@ -140,6 +140,16 @@ def cut(pixels: npt.NDArray[Any], plan: TilePlan, tile: Tile) -> npt.NDArray[Any
     return pixels[:, first:last].take(rows, axis=0).take(cols - first, axis=1)
 
 
+def box_of(plan: TilePlan, tile: Tile) -> npt.NDArray[np.float32]:
+    """Return [4], top, left, bottom and right of a window as fractions of the picture.
+
+    They are below 0 and above 1 where the window reaches into the reflection.
+    """
+    top, left = (tile.y - plan.edge_px) / plan.height, (tile.x - plan.edge_px) / plan.width
+    rows, columns = plan.window_h / plan.height, plan.window_w / plan.width
+    return np.array([top, left, top + rows, left + columns], np.float32)
+
+
 def paste(target: npt.NDArray[Any], plan: TilePlan, tile: Tile, enhanced_window: npt.NDArray[Any]) -> None:
     """Copy the core of a window's result to its place in the picture.
 

@@ -100,8 +100,17 @@ class Network(nn.Module):
         brightness = shift(self.brightness(thumbnails))
         return self.restore(tiles, thumbnails, brightness), brightness
 
-    def forward(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:
-        """Return the result the loss is computed from; for networks that predict brightness that of `restore`."""
+    def forward(
+        self,
+        tiles: Tensor,
+        thumbnails: Tensor,
+        brightness: Tensor,
+        boxes: Tensor | None = None,  # noqa: ARG002
+    ) -> Tensor:
+        """Return the result the loss is computed from; for networks that predict brightness that of `restore`.
+
+        `boxes`, float [N, 4] as in `lumen.spec`, matter to networks of contract 2 only.
+        """
         return self.restore(tiles, thumbnails, brightness)
 
     def checkpoint_activations(self, on: bool = True) -> None:

@@ -35,9 +35,17 @@ class ContextEncoder(nn.Module):
 
     def forward(self, thumbnails: Tensor) -> Tensor:
         """Return float [M, code] for thumbnails [M, 3, t, t] in [0, 1]."""
+        return self.code(self.features(thumbnails))
+
+    def features(self, thumbnails: Tensor) -> Tensor:
+        """Return float [M, 4 width, t / 16, t / 16] for thumbnails [M, 3, t, t] in [0, 1]."""
         x = torch.cat([thumbnails, log_level(thumbnails)], dim=1)
         for conv in self.convs:
             x = F.relu(conv(x))
+        return x
+
+    def code(self, x: Tensor) -> Tensor:
+        """Return float [M, code] for features [M, 4 width, g, g]."""
         pooled = torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
         code: Tensor = self.project(self.dropout(pooled))
         return code

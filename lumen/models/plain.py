@@ -74,7 +74,7 @@ class PlainNetwork(Network):
         restored = self.whole(tiles, Replay(recorder.taken))
         return exposed(restored, seen, chosen, wanted), wanted
 
-    def forward(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:  # noqa: ARG002
+    def forward(self, tiles: Tensor, *_: Tensor | None) -> Tensor:
         """Run the network over crops [N, 3, H, W] in [0, 1], each with its own pools."""
         return self.whole(tiles)
 

@@ -2,8 +2,8 @@
 
 ::
 
-    thumbnail -> ContextEncoder -> code; statistics -> shape of the curve; brightness -> exposure   (once per picture)
-    tone = curve, code -> curve: base of the tile; code: every gate of the body                     (every tile)
+    thumbnail -> ContextEncoder -> code, grid of local light; statistics -> shape; brightness -> exposure  (per picture)
+    tone = curve, grid, code -> base of the tile: local light, then the curve; code: every gate of the body  (per tile)
     [tile, base] -> PixelUnshuffle(2) -> conv -> RRG -> conv -> PixelShuffle(2) -> gain, offset
     out = base * (1 + gain) + offset; its grey where the picture has no colours
 
@@ -22,7 +22,20 @@ from torch.nn import functional as F
 
 from lumen.models.context import BrightnessHead
 from lumen.models.context_mirnet import ContextMIRNet
-from lumen.models.tone import CURVE, ShapeHead, brighten, is_grey, solve_exposure, without_colour
+from lumen.models.local import STEPS, LocalHead, local_gain
+from lumen.models.tone import (
+    CRUSHED_TOE,
+    CRUSHED_U,
+    CURVE,
+    U_MAX,
+    ShapeHead,
+    brighten,
+    crushed_blacks,
+    is_grey,
+    mean_level,
+    solve_exposure,
+    without_colour,
+)
 
 
 class UnshufflingConv2d(nn.Conv2d):
@@ -50,42 +63,90 @@ class ToneMIRNet(ContextMIRNet):
     def __init__(self, **hyperparameters: Any) -> None:
         super().__init__(**hyperparameters)
         self.stem = UnshufflingConv2d(24, self.stem.out_channels, 3, padding=1)
-        self.tone_size = CURVE + self.context.project.out_features
         self.shape = ShapeHead(BrightnessHead.FEATURES)
+        self.local = LocalHead(self.context.project.in_features // 2)
+        self.grid_size = STEPS * (self.thumbnail_px // 16) ** 2
+        self.tone_size = CURVE + self.grid_size + self.context.project.out_features
 
-    def tone(self, thumbnails: Tensor, brightness: Tensor) -> Tensor:
+    def tone(self, thumbnails: Tensor, brightness: Tensor, shadows: Tensor | None = None) -> Tensor:
         """Compute the tone of pictures, once for all their tiles.
 
         Args:
             thumbnails: float [M, 3, t, t] in [0, 1].
             brightness: float [M], mean sRGB level of the whole restored picture, in (0, 1).
+            shadows: float [M], factor of the local light; 1 if not given.
 
         Returns:
-            float [M, K]: `lumen.models.tone.FIELDS`, then the context code.
+            float [M, K]: `lumen.models.tone.FIELDS`, the grid of local light, the context code.
         """
         thumbnails, brightness = thumbnails.float(), brightness.float()
-        shape = self.shape(self.exposure.features(thumbnails))
-        exposure = solve_exposure(thumbnails, brightness, shape)
+        features = self.context.features(thumbnails)
+        crushed = crushed_blacks(thumbnails)
+        grid = self.local(features) * ((1 if shadows is None else shadows) * (1 - crushed))[:, None]
+        toe, *rest = self.shape(self.exposure.features(thumbnails)).split(1, dim=1)
+        shape = torch.cat([torch.maximum(toe, CRUSHED_TOE * crushed[:, None]), *rest], dim=1)
+        highest = U_MAX + (CRUSHED_U - U_MAX) * crushed
+        exposure = solve_exposure(self.lit(thumbnails, grid), brightness, shape, highest)
         grey = is_grey(thumbnails)
-        return torch.cat([exposure[:, None], shape, grey[:, None], self.context(thumbnails)], dim=1)
+        return torch.cat([exposure[:, None], shape, grey[:, None], grid, self.context.code(features)], dim=1)
 
-    def restore_toned(self, tiles: Tensor, tone: Tensor) -> Tensor:
-        """Restore tiles [N, 3, H, W] in [0, 1] as `tone` [M, K] says, M = 1 or N; not clamped."""
-        curve, code = tone[:, :CURVE], tone[:, CURVE:]
-        base = brighten(tiles, curve)
+    def lit(self, thumbnails: Tensor, grid: Tensor) -> Tensor:
+        """Return means over 4x4 pixels of thumbnails [M, 3, t, t] after local light, float [M, 3, t / 4, t / 4]."""
+        small = F.avg_pool2d(thumbnails, 4)
+        return (small * local_gain(small, grid, whole_boxes(small))).clamp(max=1)
+
+    def reached(self, thumbnails: Tensor, tone: Tensor) -> Tensor:
+        """Return the mean level [M] that tones [M, K] give thumbnails [M, 3, t, t]."""
+        return mean_level(self.lit(thumbnails, tone[:, CURVE : CURVE + self.grid_size]), tone[:, :CURVE])
+
+    def restore_toned(self, tiles: Tensor, boxes: Tensor, tone: Tensor) -> Tensor:
+        """Restore tiles to the tone of their pictures.
+
+        Args:
+            tiles: float [N, 3, H, W] in [0, 1].
+            boxes: float [N, 4], top, left, bottom and right as fractions of the picture; outside 0 to 1 in its
+                reflection.
+            tone: float [M, K], M = 1 or N.
+
+        Returns:
+            float [N, 3, H, W], not clamped.
+        """
+        return self.refine(tiles, self.base(tiles, boxes, tone), tone)
+
+    def base(self, tiles: Tensor, boxes: Tensor, tone: Tensor) -> Tensor:
+        """Return the base of tiles, brightened by local light and curve; arguments and shape as in `restore_toned`."""
+        gain = local_gain(F.avg_pool2d(tiles, 2), tone[:, CURVE : CURVE + self.grid_size], boxes)
+        gain = F.interpolate(gain, tiles.shape[2:], mode="bilinear", align_corners=False)
+        return brighten((tiles * gain).clamp(max=1), tone[:, :CURVE])
+
+    def refine(self, tiles: Tensor, base: Tensor, tone: Tensor) -> Tensor:
+        """Return the restored tiles [N, 3, H, W] for their base of the same shape."""
         dtype = self.stem.weight.dtype  # float16 once halved
         x = self.stem(torch.cat([tiles, base], dim=1).to(dtype))
-        x = self.head(self.body(F.relu(x), code.to(dtype)))
+        x = self.head(self.body(F.relu(x), tone[:, CURVE + self.grid_size :].to(dtype)))
         gain, offset = F.pixel_shuffle(x.to(base.dtype), 2).chunk(2, dim=1)
-        return without_colour(base * (1 + gain) + offset, curve[:, -1])
+        return without_colour(base * (1 + gain) + offset, tone[:, CURVE - 1])
 
-    def restore(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:
+    def restore(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor, boxes: Tensor | None = None) -> Tensor:
         """Restore tiles [N, 3, H, W] in [0, 1], H and W multiples of `align`, to a mean level [M] of the picture.
+
+        `boxes` as in `restore_toned`; without them the tiles are whole pictures.
 
         Returns:
             float [N, 3, H, W], nominally in [0, 1], not clamped.
         """
         device = tiles.device.type
+        boxes = whole_boxes(tiles) if boxes is None else boxes
         with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
-            tone = self.tone(thumbnails, brightness)  # a step of Newton's method needs full precision
-        return self.restore_toned(tiles, tone)
+            tone = self.tone(thumbnails, brightness)  # a step of Newton's method needs full precision, a curve as well
+            base = self.base(tiles, boxes, tone)
+        return self.refine(tiles, base, tone)
+
+    def forward(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor, boxes: Tensor | None = None) -> Tensor:
+        """Return the result of `restore`, from which the loss is computed."""
+        return self.restore(tiles, thumbnails, brightness, boxes)
+
+
+def whole_boxes(tiles: Tensor) -> Tensor:
+    """Return float [N, 4], the boxes of tiles that are whole pictures."""
+    return torch.tensor([[0.0, 0.0, 1.0, 1.0]], dtype=tiles.dtype, device=tiles.device).expand(len(tiles), -1)

@@ -40,7 +40,8 @@ def fit_batch(stepper: Stepper, crops: int, thumbnail_px: int) -> None:
     generator = torch.Generator().manual_seed(0)
     side, small = stepper.recipe.data.crop_px, thumbnail_px or 1
     low = torch.rand(tried, 3, side, side, generator=generator)
-    batch = (low, 1 - low, torch.rand(tried, 3, small, small, generator=generator), torch.full((tried,), 0.5))
+    thumbnails, boxes = torch.rand(tried, 3, small, small, generator=generator), torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+    batch = (low, 1 - low, thumbnails, torch.full((tried,), 0.5), boxes.expand(tried, -1))
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_ram_bytes()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         stepper.network.train()

@@ -13,6 +13,7 @@ from lumen.train.recipe.sections import LossConfig
 ROOT_FLOOR = 1e-12
 CHROMA_SCALES = (1, 4, 16)
 NEARLY_WHITE = 0.97
+STRENGTH_FLOOR = 1e-6  # keeps the gradient of the strength of grey finite
 
 
 def charbonnier(prediction: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
@@ -67,14 +68,20 @@ def ssim_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def chroma_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """Return the scalar error of the colours, over the scales that H and W are multiples of.
+    """Return the scalar error of the colours and of their strength, over the scales that H and W are multiples of.
 
-    Coarse scales show casts and faded colours, which noise and edges hide at fine ones.
+    Coarse scales show casts and faded colours, which noise and edges hide at fine ones. Where the hue is uncertain the
+    mean of all possible colours is grey; the strength alone is not.
     """
-    difference = prediction - target
-    colour = difference - difference.mean(dim=1, keepdim=True)
-    scales = [scale for scale in CHROMA_SCALES if not (colour.shape[2] % scale or colour.shape[3] % scale)]
-    return torch.stack([F.avg_pool2d(colour, scale).abs().mean() for scale in scales]).mean()
+    scales = [scale for scale in CHROMA_SCALES if not (target.shape[2] % scale or target.shape[3] % scale)]
+    errors = []
+    for scale in scales:
+        seen, wanted = (
+            F.avg_pool2d(picture - picture.mean(dim=1, keepdim=True), scale) for picture in (prediction, target)
+        )
+        strength = [(colour.square().sum(dim=1) + STRENGTH_FLOOR).sqrt() for colour in (seen, wanted)]
+        errors.append((seen - wanted).abs().mean() + (strength[0] - strength[1]).abs().mean())
+    return torch.stack(errors).mean()
 
 
 def clipping_loss(prediction: Tensor, target: Tensor) -> Tensor:

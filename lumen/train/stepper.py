@@ -63,7 +63,8 @@ class Stepper:
     def step(self, batch: Sequence[Tensor], rate: float, stop: bool) -> StepResult:
         """Take one step at a learning rate; `stop` tells that this process wants to stop.
 
-        The batch is this process's share: low and high [n, 3, c, c], thumbnails [n, 3, t, t] and brightness [n].
+        The batch is this process's share: low and high [n, 3, c, c], thumbnails [n, 3, t, t], brightness [n] and boxes
+        [n, 4].
         """
         config = self.recipe.optimizer
         for group in self.optimizer.param_groups:
@@ -106,9 +107,9 @@ class Stepper:
     def loss(self, batch: Sequence[Tensor]) -> Tensor:
         """Return the loss of some samples, a scalar."""
         device, amp = self.world.device, self.recipe.optimizer.amp
-        low, high, thumbnails, brightness = (t.to(device, non_blocking=True) for t in batch)
+        low, high, thumbnails, brightness, boxes = (t.to(device, non_blocking=True) for t in batch)
         with torch.autocast(device.type, AMP_TYPES.get(amp), enabled=amp != "off"):
-            output = self.network(low.contiguous(memory_format=torch.channels_last), thumbnails, brightness)
+            output = self.network(low.contiguous(memory_format=torch.channels_last), thumbnails, brightness, boxes)
         return restoration_loss(output.float(), high, self.recipe.loss)
 
     def state(self) -> dict[str, Any]:

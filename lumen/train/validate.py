@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from lumen.imaging.thumbnail import area_thumbnail
-from lumen.imaging.tiling import cut, paste, plan_tiles
+from lumen.imaging.tiling import box_of, cut, paste, plan_tiles
 from lumen.metrics.fidelity import gt_mean, psnr, ssim
 from lumen.models import Network
 from lumen.models.plain import PlainNetwork
@@ -53,7 +53,8 @@ def enhance_whole(network: Network, low: NDArray[np.uint8], brightness: float | 
     else:
         thumbnail = torch.from_numpy(area_thumbnail(low, network.thumbnail_px)).to(device).permute(2, 0, 1)[None]
         level = network.brightness(thumbnail) if brightness is None else torch.tensor([brightness], device=device)
-        restored = network.restore(window, thumbnail, level.float())
+        box = torch.from_numpy(box_of(plan, plan.tiles[0])).to(device)[None]
+        restored = network(window, thumbnail, level.float(), box)
     rounded = torch.round(restored.clamp(0, 1) * 255).to(torch.uint8)[0].permute(1, 2, 0).cpu().numpy()
     result = np.empty_like(low)
     paste(result, plan, plan.tiles[0], rounded)

@@ -15,7 +15,7 @@ from lumen.train.data.split import Split
 from lumen.train.distributed import World
 from lumen.train.recipe.recipe import Recipe
 
-TrainingBatch = tuple[Tensor, Tensor, Tensor, Tensor]  # low, high, thumbnails, brightness
+TrainingBatch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # low, high, thumbnails, brightness, boxes
 
 
 class Batches(Dataset[TrainingBatch]):
@@ -72,7 +72,7 @@ class Batches(Dataset[TrainingBatch]):
         return self.draw(iteration)
 
     def draw(self, iteration: int) -> TrainingBatch:
-        """Return low, high [n, 3, c, c], thumbnails [n, 3, t, t] and brightness [n], float32 in [0, 1]."""
+        """Return low, high [n, 3, c, c], thumbnails [n, 3, t, t], brightness [n] and boxes [n, 4], float32."""
         joined = iteration >= self.recipe.joining
         if self.resident:
             return self.resident[joined].batch(iteration, self.places)
@@ -83,4 +83,5 @@ class Batches(Dataset[TrainingBatch]):
             return torch.stack([torch.from_numpy(getattr(s, name)) for s in samples]).permute(0, 3, 1, 2)
 
         brightness = torch.tensor([s.brightness for s in samples])
-        return stack("low"), stack("high"), stack("thumbnail"), brightness
+        boxes = torch.stack([torch.from_numpy(s.box) for s in samples])
+        return stack("low"), stack("high"), stack("thumbnail"), brightness, boxes

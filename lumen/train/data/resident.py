@@ -17,7 +17,7 @@ from lumen.errors import DataError
 from lumen.imaging.thumbnail import area_weights
 from lumen.train.data.sampler import MIXUP_BETA, Augmentation, Sampler
 
-Parts = tuple[Tensor, Tensor, Tensor, Tensor]
+Parts = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 class ResidentSampler:
@@ -45,10 +45,10 @@ class ResidentSampler:
         self._weights = cache(lambda length: torch.from_numpy(area_weights(length, sampler.thumbnail_px)).to(device))
 
     def batch(self, iteration: int, places: Sequence[int]) -> Parts:
-        """Return low, high [n, 3, c, c], thumbnails [n, 3, t, t] and brightness [n], float32 on the device."""
+        """Return low, high [n, 3, c, c], thumbnails [n, 3, t, t], brightness [n] and boxes [n, 4], on the device."""
         samples = [self._draw(iteration, place) for place in places]
-        low, high, thumbnails, brightness = (torch.stack(list(parts)) for parts in zip(*samples, strict=True))
-        return low.permute(0, 3, 1, 2), high.permute(0, 3, 1, 2), thumbnails.permute(0, 3, 1, 2), brightness
+        low, high, thumbnails, brightness, boxes = (torch.stack(list(parts)) for parts in zip(*samples, strict=True))
+        return low.permute(0, 3, 1, 2), high.permute(0, 3, 1, 2), thumbnails.permute(0, 3, 1, 2), brightness, boxes
 
     def _draw(self, iteration: int, place: int) -> Parts:
         """Draw a sample in the order of `Sampler.draw`; the parts are [H, W, 3]."""
@@ -60,8 +60,8 @@ class ResidentSampler:
             return first
         second, share = self._sample(rng, kind), float(rng.beta(*MIXUP_BETA))
         part, rest = float(np.float32(share)), float(np.float32(1 - share))  # in float32, as `blend` has them
-        low, high, thumbnail, brightness = (part * a + rest * b for a, b in zip(first, second, strict=True))
-        return low, high, thumbnail, brightness
+        low, high, thumbnail, brightness, box = (part * a + rest * b for a, b in zip(first, second, strict=True))
+        return low, high, thumbnail, brightness, box
 
     def _sample(self, rng: np.random.Generator, kind: int) -> Parts:
         sampler = self.sampler
@@ -72,15 +72,17 @@ class ResidentSampler:
             made = sampler.render(rng, kind, example, example.low[box], example.high[box])
             low, high = (torch.tensor(pixels, device=self.device) for pixels in made)
         augmentation = sampler.draw_augmentation(rng, low.shape[0], low.shape[1])
+        place = torch.tensor(augmentation.place(*low.shape[:2]), device=self.device)
         if not sampler.thumbnail_px:
             nothing = torch.zeros(1, 1, 3, device=self.device)
-            return self._crop(low, augmentation), self._crop(high, augmentation), nothing, nothing[0, 0, 0]
+            return self._crop(low, augmentation), self._crop(high, augmentation), nothing, nothing[0, 0, 0], place
         mean = (high.sum(dtype=torch.int64).double() / high.numel() / 255).float()
         return (
             self._crop(low, augmentation),
             self._crop(high, augmentation),
             _turned(self._thumbnail(low), augmentation),
             mean,
+            place,
         )
 
     def _crop(self, pixels: Tensor, augmentation: Augmentation) -> Tensor:

@@ -41,12 +41,14 @@ class Sample:
         low, high: [crop, crop, 3].
         thumbnail: [t, t, 3], of the whole dark picture; [1, 1, 3] of zeros for networks that read none.
         brightness: Mean level of the whole reference; 0 for networks that read none.
+        box: [4], top, left, bottom and right of the crop, as fractions of the whole picture.
     """
 
     low: NDArray[np.float32]
     high: NDArray[np.float32]
     thumbnail: NDArray[np.float32]
     brightness: float
+    box: NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,17 @@ class Augmentation:
         """Return [H, W, 3] turned and mirrored, as a view."""
         turned = np.rot90(pixels, self.turn)
         return turned[:, ::-1] if self.flip else turned
+
+    def place(self, height: int, width: int) -> NDArray[np.float32]:
+        """Return [4], where the crop lies in the turned and mirrored picture, which had this size before."""
+        rows, columns = self.box
+        top, bottom = rows.start / height, rows.stop / height
+        left, right = columns.start / width, columns.stop / width
+        for _ in range(self.turn % 4):
+            top, left, bottom, right = 1 - right, top, 1 - left, bottom
+        if self.flip:
+            left, right = 1 - right, 1 - left
+        return np.array([top, left, bottom, right], np.float32)
 
 
 class Sampler:
@@ -120,10 +133,12 @@ class Sampler:
             part = augmentation.turned(pixels[augmentation.box])
             return np.ascontiguousarray(part).astype(np.float32) / np.float32(255)
 
-        if not self.thumbnail_px:
-            return Sample(low=crop(low), high=crop(high), thumbnail=NO_THUMBNAIL, brightness=0.0)
-        thumbnail = np.ascontiguousarray(augmentation.turned(area_thumbnail(low, self.thumbnail_px)), np.float32)
-        return Sample(low=crop(low), high=crop(high), thumbnail=thumbnail, brightness=float(high.mean()) / 255)
+        thumbnail, brightness = NO_THUMBNAIL, 0.0
+        if self.thumbnail_px:
+            thumbnail = np.ascontiguousarray(augmentation.turned(area_thumbnail(low, self.thumbnail_px)), np.float32)
+            brightness = float(high.mean()) / 255
+        box = augmentation.place(*low.shape[:2])
+        return Sample(low=crop(low), high=crop(high), thumbnail=thumbnail, brightness=brightness, box=box)
 
     def whole(self, iteration: int, place: int) -> tuple[NDArray[np.float32], float]:
         """Return the thumbnail [t, t, 3] in [0, 1] of a dark picture or frame, and the mean level of its reference.
@@ -238,4 +253,5 @@ def blend(a: Sample, b: Sample, share: float) -> Sample:
         high=part * a.high + rest * b.high,
         thumbnail=part * a.thumbnail + rest * b.thumbnail,
         brightness=share * a.brightness + (1 - share) * b.brightness,
+        box=part * a.box + rest * b.box,
     )

@@ -12,6 +12,7 @@ from lumen.models.tone import (
     U_MIN,
     ShapeHead,
     brighten,
+    crushed_blacks,
     is_grey,
     solve_exposure,
     without_colour,
@@ -55,27 +56,36 @@ def test_a_toe_bounds_how_far_the_lowest_levels_are_lifted() -> None:
 @pytest.mark.parametrize("wanted", [0.2, 0.45, 0.7])
 def test_the_exposure_reaches_the_level(wanted: float) -> None:
     thumbnails, level = pictures(3), torch.full((3,), wanted)
-    u = solve_exposure(thumbnails, level, SHAPE.expand(3, -1))
-    reached = brighten(torch.nn.functional.avg_pool2d(thumbnails, 4), torch.cat([u[:, None], SHAPE.expand(3, -1)], 1))
+    u = solve_exposure(thumbnails, level, SHAPE.expand(3, -1), torch.full((3,), U_MAX))
+    reached = brighten(thumbnails, torch.cat([u[:, None], SHAPE.expand(3, -1)], 1))
     assert torch.allclose(reached.mean(dim=(1, 2, 3)), level, atol=1e-4)
 
 
 def test_black_stays_black_and_no_exposure_leaves_its_range() -> None:
     black = torch.zeros(1, 3, 32, 32)
-    u = solve_exposure(black, torch.tensor([0.4]), SHAPE)
-    assert U_MIN <= float(u) <= U_MAX
+    u = solve_exposure(black, torch.tensor([0.4]), SHAPE, torch.tensor([3.5]))
+    assert U_MIN <= float(u) <= 3.5
     assert brighten(black, curve(float(u))).abs().max() == 0
+
+
+def test_blacks_are_crushed_where_they_are_dark_and_flat() -> None:
+    generator = torch.Generator().manual_seed(0)
+    flat = torch.full((1, 3, 64, 64), 2 / 255)
+    noisy = flat + torch.rand(1, 3, 64, 64, generator=generator) / 255
+    half = flat.clone()
+    half[..., 60:] = 0.5
+    found = crushed_blacks(torch.cat([flat, noisy, flat + 20 / 255, half])).tolist()
+    assert found[0] == 1 and found[3] == 1 and found[1] < 0.05 and found[2] == 0
 
 
 def test_the_level_stays_where_the_shape_changes() -> None:
     """The exposure's gradient undoes what the shape's does to the mean."""
     thumbnails, shape = pictures(1), SHAPE.clone().requires_grad_(True)
-    u = solve_exposure(thumbnails, torch.tensor([0.4]), shape)
-    sample = torch.nn.functional.avg_pool2d(thumbnails, 4)
-    brighten(sample, torch.cat([u[:, None], shape], dim=1)).mean().backward()  # type: ignore[no-untyped-call]
+    u = solve_exposure(thumbnails, torch.tensor([0.4]), shape, torch.tensor([U_MAX]))
+    brighten(thumbnails, torch.cat([u[:, None], shape], dim=1)).mean().backward()  # type: ignore[no-untyped-call]
     assert shape.grad is not None and u.requires_grad
     alone = SHAPE.clone().requires_grad_(True)
-    brighten(sample, torch.cat([u.detach()[:, None], alone], dim=1)).mean().backward()  # type: ignore[no-untyped-call]
+    brighten(thumbnails, torch.cat([u.detach()[:, None], alone], dim=1)).mean().backward()  # type: ignore[no-untyped-call]
     assert alone.grad is not None
     assert float(shape.grad[0, 1].abs()) < 0.02 * float(alone.grad[0, 1].abs())
 

@@ -7,8 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from lumen.models import build_network
-from lumen.models.tone import CURVE
-from lumen.models.tone_mirnet import ToneMIRNet
+from lumen.models.local import LARGEST_STEP
+from lumen.models.tone import CRUSHED_TOE, CRUSHED_U, CURVE, U_MAX
+from lumen.models.tone_mirnet import ToneMIRNet, whole_boxes
 
 SMALL = {"widths": (8, 16), "blocks": 1, "code": 8, "thumbnail_px": 32}
 
@@ -35,23 +36,31 @@ def thumbnail_of(x: torch.Tensor) -> torch.Tensor:
 def test_tiles_that_are_given_one_tone_equal_the_whole() -> None:
     network, whole = random_network(), picture(192, 160)
     tone = network.tone(thumbnail_of(whole), torch.tensor([0.4]))
-    assert tone.shape == (1, CURVE + 8)
-    result = network.restore_toned(whole, tone)
-    assert torch.equal(result, network(whole, thumbnail_of(whole), torch.tensor([0.4])))
+    assert tone.shape == (1, CURVE + 3 * 2 * 2 + 8)
+    assert torch.equal(
+        network.restore_toned(whole, whole_boxes(whole), tone), network(whole, thumbnail_of(whole), torch.tensor([0.4]))
+    )
+    tone[:, CURVE : CURVE + 12] = torch.rand(12, generator=torch.Generator().manual_seed(9)) * LARGEST_STEP
+    result = network.restore_toned(whole, whole_boxes(whole), tone)
 
     def difference(halo: int) -> float:
-        part = network.restore_toned(whole[:, :, 64 - halo : 128 + halo, 32:128], tone)
+        top, bottom = 64 - halo, 128 + halo
+        box = torch.tensor([[top / 192, 32 / 160, bottom / 192, 128 / 160]])
+        part = network.restore_toned(whole[:, :, top:bottom, 32:128], box, tone)
         return float((part[:, :, halo : halo + 64, 32:64] - result[:, :, 64:128, 64:96]).abs().max()) * 255
 
     assert difference(32) < 0.01
     assert difference(0) > 1, "control: without a halo the border shows"
+    elsewhere = network.restore_toned(whole[:, :, :64, :64], torch.tensor([[0.5, 0.5, 0.8, 0.9]]), tone)
+    assert float((elsewhere - result[:, :, :64, :64])[..., :32, :32].abs().max()) * 255 > 0.1, "the place matters"
 
 
 @torch.no_grad()
 def test_a_tone_serves_all_tiles_or_one_each() -> None:
     network, tiles = random_network(), torch.cat([picture(16, 24), picture(16, 24) / 2])
     tone = network.tone(thumbnail_of(picture(64, 64)), torch.tensor([0.5]))
-    one, each = network.restore_toned(tiles, tone), network.restore_toned(tiles, tone.expand(2, -1))
+    boxes = whole_boxes(tiles)
+    one, each = network.restore_toned(tiles, boxes, tone), network.restore_toned(tiles, boxes, tone.expand(2, -1))
     assert torch.allclose(one, each, atol=1e-6)
 
 
@@ -75,8 +84,20 @@ def test_the_shape_learns_from_the_restored_picture() -> None:
     network = random_network().train()
     x = picture(32, 32)
     network(x, thumbnail_of(x), torch.tensor([0.4])).square().mean().backward()
-    gradient = network.shape.out.weight.grad
-    assert gradient is not None and float(gradient.abs().sum()) > 0
+    for gradient in (network.shape.out.weight.grad, network.local.out.weight.grad):
+        assert gradient is not None and float(gradient.abs().sum()) > 0
+
+
+@torch.no_grad()
+def test_flat_blacks_bound_the_exposure() -> None:
+    network = random_network()
+    dark = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(5)) * 40 / 255
+    flat = torch.full((1, 3, 32, 32), 2 / 255)
+    wanted = torch.tensor([0.45])
+    free, bound = network.tone(dark, wanted), network.tone(flat, wanted)
+    assert float(network.reached(dark, free)) == pytest.approx(0.45, abs=0.01) and float(free[0, 0]) < U_MAX
+    assert float(bound[0, 0]) == CRUSHED_U and float(bound[0, 1]) >= CRUSHED_TOE * 0.999
+    assert float(network.reached(flat, bound)) < 0.1
 
 
 @torch.no_grad()

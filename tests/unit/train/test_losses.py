@@ -63,9 +63,19 @@ def test_the_chroma_term_sees_colours_and_not_levels() -> None:
     target = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert float(chroma_loss(target + 0.1, target)) == pytest.approx(0, abs=1e-6)
     tinted = target + torch.tensor([0.1, 0.0, -0.1]).view(1, 3, 1, 1)
-    assert float(chroma_loss(tinted, target)) == pytest.approx(0.2 / 3, abs=1e-5)
+    assert float(chroma_loss(tinted, target)) > 0.2 / 3
     noisy = target + torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 0.1
     assert float(chroma_loss(noisy, target)) < float(chroma_loss(tinted, target)), "noise is gone at coarse scales"
+
+
+def test_the_chroma_term_counts_what_colours_lose() -> None:
+    """The same distance costs more where it makes colours weaker than where it turns their hue."""
+    colour = torch.tensor([0.3, -0.15, -0.15]).view(1, 3, 1, 1).expand(1, 3, 16, 16)
+    grey, turned = torch.full((1, 3, 16, 16), 0.5), colour.roll(1, dims=1) + 0.5
+    distance = [float((each - colour - 0.5).abs().mean()) for each in (grey, turned)]
+    lost, kept = (float(chroma_loss(each, colour + 0.5)) for each in (grey, turned))
+    assert kept == pytest.approx(distance[1], abs=1e-3)
+    assert lost == pytest.approx(distance[0] + float(colour.square().sum(dim=1).sqrt().mean()), abs=2e-3)
 
 
 def test_the_clipping_term_sees_what_is_burnt_and_was_not() -> None:

@@ -60,7 +60,7 @@ def test_what_a_file_lacks_starts_fresh_and_is_named(tmp_path: Path, caplog: pyt
     start = read_start(str(write_onnx(small("context-mirnet"), tmp_path / "m.onnx")))
     network = small("tone-mirnet")
     network.load_state_dict(start.filled(network))
-    assert "lacks shape: trained from the start" in caplog.text
+    assert "lacks local, shape: trained from the start" in caplog.text
 
 
 def test_the_bundled_model_is_named(caplog: pytest.LogCaptureFixture) -> None:

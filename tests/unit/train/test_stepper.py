@@ -15,7 +15,7 @@ from tests.support.training import make_stepper, weights_of
 def batch(count: int = 4) -> tuple[torch.Tensor, ...]:
     generator = torch.Generator().manual_seed(1)
     high = torch.rand(count, 3, 16, 16, generator=generator)
-    return high * 0.1, high, torch.zeros(count, 3, 1, 1), torch.zeros(count)
+    return high * 0.1, high, torch.zeros(count, 3, 1, 1), torch.zeros(count), torch.zeros(count, 4)
 
 
 @pytest.mark.parametrize("parts", [2, 3, 4, 9])

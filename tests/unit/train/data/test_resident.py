@@ -36,13 +36,14 @@ def both(thumbnail_px: int = 32, **config: Any) -> tuple[Sampler, ResidentSample
 def test_the_same_samples_are_drawn(config: dict[str, Any]) -> None:
     sampler, resident = both(**config)
     places = range(3, 11)
-    low, high, thumbnails, brightness = resident.batch(7, places)
+    low, high, thumbnails, brightness, boxes = resident.batch(7, places)
     assert low.shape == high.shape == (8, 3, 16, 16) and thumbnails.shape == (8, 3, 32, 32)
     for index, place in enumerate(places):
         sample = sampler.draw(7, place)
         for tensor, array in ((low, sample.low), (high, sample.high), (thumbnails, sample.thumbnail)):
             assert np.abs(tensor[index].permute(1, 2, 0).numpy() - array).max() < 1e-6
         assert float(brightness[index]) == pytest.approx(sample.brightness, abs=1e-6)
+        assert np.abs(boxes[index].numpy() - sample.box).max() < 1e-6
 
 
 def test_pixels_are_the_files_own() -> None:
@@ -52,7 +53,7 @@ def test_pixels_are_the_files_own() -> None:
 
 
 def test_without_thumbnails_none_are_made() -> None:
-    _, _, thumbnails, brightness = both(thumbnail_px=0)[1].batch(0, range(4))
+    _, _, thumbnails, brightness, _ = both(thumbnail_px=0)[1].batch(0, range(4))
     assert thumbnails.shape == (4, 3, 1, 1) and brightness.tolist() == [0] * 4
 
 

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from lumen.errors import DataError
 from lumen.train.data.load import Example
-from lumen.train.data.sampler import Sample, Sampler, blend
+from lumen.train.data.sampler import Augmentation, Sample, Sampler, blend
 from lumen.train.recipe.sections import DataConfig
 from tests.support.training import darker, make_pairs, make_photos, scene
 
@@ -63,12 +63,23 @@ def test_mixup_blends_two_samples_of_a_kind() -> None:
     assert all(not np.array_equal(a.high, b.high) for a, b in zip(plain, mixed, strict=True))
     assert all(np.abs(s.high * 0.1 - s.low).max() < 1.01 / 255 for s in mixed)  # as in every pair
     a, b = (
-        Sample(low=p, high=p + 2, thumbnail=p + 4, brightness=v)
+        Sample(low=p, high=p + 2, thumbnail=p + 4, brightness=v, box=p + 6)
         for p, v in ((np.ones(1, np.float32), 0.2), (np.zeros(1, np.float32), 0.6))
     )
     both = blend(a, b, 0.25)
-    assert (both.low[0], both.high[0], both.thumbnail[0]) == (0.25, 2.25, 4.25)
+    assert (both.low[0], both.high[0], both.thumbnail[0], both.box[0]) == (0.25, 2.25, 4.25, 6.25)
     assert both.brightness == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("turn", range(4))
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_box_says_where_the_crop_lies_in_the_turned_picture(turn: int, flip: bool) -> None:
+    picture = np.arange(12 * 20).reshape(12, 20, 1)
+    augmentation = Augmentation(box=(slice(2, 6), slice(5, 9)), turn=turn, flip=flip)
+    whole, crop = augmentation.turned(picture), augmentation.turned(picture[augmentation.box])
+    height, width = whole.shape[:2]
+    top, left, bottom, right = np.rint(augmentation.place(12, 20) * [height, width, height, width]).astype(int)
+    assert np.array_equal(whole[top:bottom, left:right], crop)
 
 
 def test_frames_for_the_brightness_are_mirrored() -> None:
