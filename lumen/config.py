@@ -82,6 +82,8 @@ class EnhanceOptions:
 
     Attributes:
         ev: Exposure in stops relative to the model's own choice, -4 to +4.
+        shadows: Factor of the local light that opens dark parts of a picture, 0 to 2: 0 leaves it out, 1 is the model's
+            own choice. Models without it refuse other values.
         strength: Blend between the input and the model's result, 0 to 1: 0 keeps every pixel, 1 is the full result.
         quality_passes: Runs of the model per window: 1, or the mean over 4 mirrored or 8 mirrored and transposed
             versions of it.
@@ -98,6 +100,7 @@ class EnhanceOptions:
     """
 
     ev: float = 0.0
+    shadows: float = 1.0
     strength: float = 1.0
     quality_passes: int = 1
     tile_px: int | None = None
@@ -112,6 +115,8 @@ class EnhanceOptions:
     def __post_init__(self) -> None:
         if not math.isfinite(self.ev) or abs(self.ev) > EV_LIMIT:
             raise UsageError(f"expected --ev between -{EV_LIMIT:g} and +{EV_LIMIT:g} stops, got {self.ev:g}")
+        if not 0 <= self.shadows <= 2:  # also refuses NaN
+            raise UsageError(f"expected --shadows from 0 to 2, got {self.shadows:g}")
         if not 0 <= self.strength <= 1:  # also refuses NaN
             raise UsageError(f"expected --strength from 0 to 1, got {self.strength:g}")
         if self.quality_passes not in QUALITY_PASSES:

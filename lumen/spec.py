@@ -13,12 +13,15 @@ A model is one ONNX file that follows one of two contracts::
 This is contract 1. In contract 2, what is decided once per picture is a vector, computed apart from the tiles::
 
     thumbnails, ev  as above
+    shadows     float32 [M]            factor of the local light that opens dark parts; 1 is the model's own choice
     ->
     tone        float32 [M, K]         everything that is decided once per picture
     brightness  float32 [M]            mean sRGB level in [0, 1] that the curve reaches (after `ev`)
 
     tiles       as above
     tones       float32 [M, K]         `tone` of the pictures that the tiles are from; M = 1 or N
+    boxes       float32 [N, 4]         top, left, bottom and right of the tiles, as fractions of the unpadded picture;
+                                       outside 0 to 1 in its reflection, and in falling order in a mirrored tile
     ->
     enhanced, finite                   as above
 

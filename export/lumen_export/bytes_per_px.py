@@ -27,6 +27,7 @@ thumbnails = numpy.full((1, *seen, 3), 0.1, numpy.float32)
 feeds = {"tiles": tiles, "thumbnails": thumbnails, "ev": numpy.zeros(1, numpy.float32)}
 if "tones" in shapes:
     feeds["tones"] = numpy.zeros((1, shapes["tones"][1]), numpy.float32)
+    feeds["boxes"], feeds["shadows"] = numpy.array([[0, 0, 1, 1]], numpy.float32), numpy.ones(1, numpy.float32)
 session.run(None, feeds)
 status = pathlib.Path("/proc/self/status")
 if status.exists():  # getrusage would count what the parent held when it forked

@@ -22,8 +22,8 @@ from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.file_io import encode_result, read_source
+from lumen.enhance.model_choice import check_options
 from lumen.enhance.pipeline import enhance_picture
-from lumen.enhance.tile_size import window_px
 from lumen.errors import OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
@@ -122,7 +122,7 @@ class Batch:
                     # Open the models before the first file: a missing model must not count as a failed file.
                     models = [each.for_sample("uint8") for each in self._models]
                     for model in models:
-                        window_px(model, self._enhance)
+                        check_options(model, self._enhance)
                     self._record.model(_model_facts(models))
                     self._listener.started(len(pending))
                     self._run_jobs(pending, helper_threads([model.device for model in models]))

@@ -179,6 +179,11 @@ precision_option = _runtime(
 
 _PICTURE_OPTIONS: tuple[Decorator, ...] = (
     _enhance("--ev", help="Brighter (+) or darker (-) than the automatic choice, in stops."),
+    _enhance(
+        "--shadows",
+        help="How far dark parts are opened, such as a face before a window: 0 not at all, 1 as the model chooses, 2 "
+        "twice as much.",
+    ),
     _enhance("--strength", help="Strength of the change: 0 keeps the input, 1 is the full result."),
     _enhance(
         "--quality-passes",

@@ -89,11 +89,19 @@ class Enhancer:
         return self._models.for_sample("uint8").device
 
     @overload
-    def __call__(self, picture: Kind, ev: float = ..., *, strength: float = ..., quality_passes: int = ...) -> Kind: ...
+    def __call__(
+        self, picture: Kind, ev: float = ..., *, shadows: float = ..., strength: float = ..., quality_passes: int = ...
+    ) -> Kind: ...
 
     @overload
     def __call__(
-        self, picture: str | os.PathLike[str], ev: float = ..., *, strength: float = ..., quality_passes: int = ...
+        self,
+        picture: str | os.PathLike[str],
+        ev: float = ...,
+        *,
+        shadows: float = ...,
+        strength: float = ...,
+        quality_passes: int = ...,
     ) -> Picture: ...
 
     def __call__(
@@ -101,6 +109,7 @@ class Enhancer:
         picture: str | os.PathLike[str] | Picture | Image.Image | Array,
         ev: float = EnhanceOptions.ev,
         *,
+        shadows: float = EnhanceOptions.shadows,
         strength: float = EnhanceOptions.strength,
         quality_passes: int = EnhanceOptions.quality_passes,
     ) -> Picture | Image.Image | Array:
@@ -109,6 +118,7 @@ class Enhancer:
         Args:
             picture: Path, `Picture`, PIL image, or array uint8 or uint16, RGB [H, W, 3] or grey [H, W].
             ev: Exposure in stops relative to the model's own choice, within ±4.
+            shadows: Factor of the local light, 0 to 2, for models that have one.
             strength: 0 keeps the input, 1 is the full result.
             quality_passes: 1, 4 or 8 passes, whose mean is the result.
 
@@ -122,7 +132,7 @@ class Enhancer:
             PictureError: The file cannot be decoded, or the picture cannot be enhanced.
             ValueError: The array is not a picture, such as one of floats; the message says what to do.
         """
-        options = EnhanceOptions(ev=ev, strength=strength, quality_passes=quality_passes)
+        options = EnhanceOptions(ev=ev, shadows=shadows, strength=strength, quality_passes=quality_passes)
         if isinstance(picture, Picture):
             return self._enhance(picture, options)
         if isinstance(picture, Image.Image):

@@ -12,13 +12,22 @@ from lumen.runtime.protocols import Floats, Model, Pixels
 
 
 def run_passes(
-    model: Model, window: Pixels, thumbnail: Floats, ev: Floats, passes: int, progress: PictureProgress
+    model: Model,
+    window: Pixels,
+    thumbnail: Floats,
+    ev: Floats,
+    passes: int,
+    progress: PictureProgress,
+    *,
+    box: Floats,
+    shadows: Floats,
 ) -> Pixels:
     """Return the rounded mean of the model's results for the first `passes` augmentations of a window.
 
     The thumbnail is augmented with the window, as if the whole padded picture were. The sides of that picture are
     multiples of `align`, and so are origin and sides of every window: an augmented window starts at such a multiple
-    again, and tiles stay exact. With contract 2 the thumbnail is not augmented, so that all passes have the same tone.
+    again, and tiles stay exact. With contract 2 the thumbnail is only transposed, and a mirrored window has a mirrored
+    box: so mirrored passes have one tone.
 
     Args:
         model: The model, run once per pass.
@@ -27,12 +36,15 @@ def run_passes(
         ev: float32 [1].
         passes: 1, 4 or 8.
         progress: Called with the fraction of the passes done, in (0, 1], after each.
+        box: float32 [4], where the window lies, as in `lumen.spec`.
+        shadows: float32 [1].
     """
 
     def run(flips: int) -> Pixels:
-        seen = _flipped(thumbnail, flips) if model.spec.contract == 1 else thumbnail
+        seen = _flipped(thumbnail, flips if model.spec.contract == 1 else flips & 4)
         tiles, thumbnails = (np.ascontiguousarray(array)[None] for array in (_flipped(window, flips), seen))
-        enhanced = _restored(model.run(tiles, thumbnails, ev)[0], flips)
+        boxes = _flipped_box(box, flips)[None]
+        enhanced = _restored(model.run(tiles, thumbnails, ev, boxes=boxes, shadows=shadows)[0], flips)
         progress((flips + 1) / passes)
         return enhanced
 
@@ -49,6 +61,16 @@ def _flipped(array: NDArray[Any], flips: int) -> NDArray[Any]:
     """Return a view of [h, w, 3]: bit 0 of `flips` mirrors left and right, bit 1 up and down, bit 2 then transposes."""
     mirrored = array[:: -1 if flips & 2 else 1, :: -1 if flips & 1 else 1]
     return mirrored.swapaxes(0, 1) if flips & 4 else mirrored
+
+
+def _flipped_box(box: Floats, flips: int) -> Floats:
+    """Return the box of a flipped window: mirrored sides are in falling order."""
+    top, left, bottom, right = box
+    if flips & 1:
+        left, right = right, left
+    if flips & 2:
+        top, bottom = bottom, top
+    return np.array([left, top, right, bottom] if flips & 4 else [top, left, bottom, right], np.float32)
 
 
 def _restored(array: NDArray[Any], flips: int) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from lumen.enhance.pipeline import with_pixels
 from lumen.enhance.tile_size import plan_windows, window_px
 from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import thumbnail_for
-from lumen.imaging.tiling import cut, paste
+from lumen.imaging.tiling import box_of, cut, paste
 from lumen.runtime.protocols import Models
 
 MOST_FRAMES = 16
@@ -60,7 +60,9 @@ def enhance_frames(pictures: Sequence[Picture], models: Models, options: Enhance
     (tile,) = plan.tiles
     windows = np.stack([cut(picture.pixels, plan, tile) for picture in pictures])  # [N, h, w, 3]
     thumbnails = np.stack([thumbnail_for(each.pixels, model.spec) for each in pictures])  # [N, h, w, 3]
-    enhanced = model.run(windows, thumbnails, np.full(len(pictures), options.ev, np.float32))
+    ev, shadows = (np.full(len(pictures), value, np.float32) for value in (options.ev, options.shadows))
+    boxes = np.tile(box_of(plan, tile), (len(pictures), 1))
+    enhanced = model.run(windows, thumbnails, ev, boxes=boxes, shadows=shadows)
     results = []
     for picture, window in zip(pictures, enhanced, strict=True):
         pixels = np.empty_like(picture.pixels)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 
 from lumen.color.tone import Tone, tone_of
-from lumen.errors import ModelError
+from lumen.config import EnhanceOptions
+from lumen.enhance.tile_size import window_px
+from lumen.errors import ModelError, UsageError
 from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.runtime.protocols import Model, Models
@@ -26,6 +28,20 @@ def model_for(picture: Picture, models: Models) -> tuple[Model, Tone | None]:
         except ModelError as error:
             log.warning("treating the picture's colours as sRGB, because the 16-bit model is missing: %s", error)
     return models.for_sample(picture.sample), None
+
+
+def check_options(model: Model, options: EnhanceOptions) -> None:
+    """Refuse options that a model cannot follow, before the first picture.
+
+    Raises:
+        UsageError: The size of a window or the memory is too small, or the model has no local light to scale.
+    """
+    window_px(model, options)
+    if options.shadows != EnhanceOptions.shadows and model.spec.contract == 1:
+        raise UsageError(
+            f"model {model.spec.name!r} has no local light: --shadows needs a model with a tone stage; "
+            "leave --shadows out"
+        )
 
 
 def chosen_brightness(picture: Picture, models: Models) -> float:

@@ -9,11 +9,12 @@ import numpy as np
 from lumen.color.tone import Tone
 from lumen.config import EnhanceOptions
 from lumen.enhance.ensemble import run_passes
+from lumen.enhance.model_choice import check_options
 from lumen.enhance.progress import PictureProgress, tile_progress
 from lumen.enhance.tile_size import plan_windows, smallest_window_px, window_px
 from lumen.errors import OutOfMemoryError
 from lumen.imaging.thumbnail import thumbnail_for
-from lumen.imaging.tiling import cut, paste
+from lumen.imaging.tiling import box_of, cut, paste
 from lumen.runtime.protocols import Model, Pixels
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ def enhance_pixels(
     Args:
         pixels: `model.spec.sample` [H, W, 3], or uint8 with a `tone` that converts them to 16 bits.
         model: The model for every window.
-        options: Exposure, strength, passes and memory.
+        options: Exposure, shadows, strength, passes and memory.
         progress: Called with the fraction done, in (0, 1], after each model run.
         tone: Conversion of the picture's levels to sRGB, if they need one.
 
@@ -38,15 +39,16 @@ def enhance_pixels(
 
     Raises:
         OutOfMemoryError: Even the smallest window does not fit into memory.
-        UsageError: The requested window or memory is too small for the model.
+        UsageError: The options are not for this model.
     """
     if options.strength == 0:
         progress(1.0)
         return pixels.copy()
+    check_options(model, options)
     spec = model.spec
     height, width = pixels.shape[:2]
     thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)  # [h, w, 3]
-    ev = np.array([options.ev], np.float32)
+    ev, shadows = np.array([options.ev], np.float32), np.array([options.shadows], np.float32)
     result = np.empty_like(pixels)
     rows_done = 0  # stay valid when the window shrinks, because its size never changes the result
     while rows_done < height:
@@ -58,7 +60,10 @@ def enhance_pixels(
                 window = cut(pixels, plan, tile)  # [h, w, 3]
                 seen = window if tone is None else tone.seen(window)
                 step = tile_progress(progress, plan, tile)
-                enhanced = run_passes(model, seen, thumbnail, ev, options.quality_passes, step)
+                box = box_of(plan, tile)
+                enhanced = run_passes(
+                    model, seen, thumbnail, ev, options.quality_passes, step, box=box, shadows=shadows
+                )
                 enhanced = enhanced if tone is None else tone.stored(enhanced, window)
                 paste(result, plan, tile, _blend(window, enhanced, options.strength))
                 if tile.x1 == width:

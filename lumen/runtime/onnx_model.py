@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+WHOLE = np.array([[0, 0, 1, 1]], np.float32)  # the box of a tile that is the whole picture
+
 # Messages of onnxruntime, cuDNN and cuBLAS when memory is short; there is no error class for it.
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|failed to allocate|bad_?alloc|bad allocation|alloc_failed|available memory of \d+ is smaller",
@@ -68,7 +70,7 @@ class OnnxModel:
         self._in_full = in_full
         self._full: OnnxModel | None = None
         self._untrimmed = False
-        self._last_tones: tuple[Floats, Floats, Floats] | None = None
+        self._last_tones: list[tuple[tuple[Floats, ...], Floats]] = []
 
     @cached_property
     def budget_bytes(self) -> int:
@@ -80,13 +82,24 @@ class OnnxModel:
             return int(RAM_SHARE * free_ram_bytes())
         return int(VRAM_SHARE * free_vram_bytes(device_index(self.device)))
 
-    def run(self, tiles: Pixels, thumbnails: Floats, ev: Floats) -> Pixels:
+    def run(
+        self,
+        tiles: Pixels,
+        thumbnails: Floats,
+        ev: Floats,
+        *,
+        boxes: Floats | None = None,
+        shadows: Floats | None = None,
+    ) -> Pixels:
         """Enhance tiles.
 
         Args:
             tiles: `spec.sample` [N, H, W, 3], H and W multiples of `spec.align`.
             thumbnails: float32 [M, h, w, 3] in [0, 1], see `spec.thumbnail`; M = 1 or N.
             ev: float32 [M], stops relative to the model's own choice.
+            boxes: float32 [N, 4], where the tiles lie in their pictures; None if each is a whole picture. Models of
+                contract 1 ignore them.
+            shadows: float32 [M], factor of the local light; None is 1. Models of contract 1 ignore it.
 
         Returns:
             The enhanced tiles, same shape and type as `tiles`.
@@ -96,17 +109,20 @@ class OnnxModel:
             NotFiniteError: The model gave NaN or infinity, in fp32 too if there is an fp32 model.
             ModelError: The graph failed for another reason.
         """
+        boxes = np.tile(WHOLE, (len(tiles), 1)) if boxes is None else boxes
+        shadows = np.ones_like(ev) if shadows is None else shadows
         if self.spec.contract > 1:
-            tones = self._tones_of(thumbnails, ev)
-            enhanced, finite = self._run(("enhanced", "finite"), {**self._smallest(), "tiles": tiles, "tones": tones})
+            tones = self._tones_of(thumbnails, ev, shadows)
+            asked = {"tiles": tiles, "tones": tones, "boxes": boxes}
+            enhanced, finite = self._run(("enhanced", "finite"), {**self._smallest(), **asked})
             if np.isfinite(tones).all() and finite.all():
                 return np.asarray(enhanced)
-            return self._run_in_full(tiles, thumbnails, ev)
+            return self._run_in_full(tiles, thumbnails, ev, boxes, shadows)
         feeds = {"tiles": tiles, "thumbnails": thumbnails, "ev": ev}
         enhanced, brightness, *finite = self._run(self._outputs, feeds)
         if np.isfinite(brightness).all() and all(map(np.all, finite)):
             return np.asarray(enhanced)
-        return self._run_in_full(tiles, thumbnails, ev)
+        return self._run_in_full(tiles, thumbnails, ev, boxes, shadows)
 
     def brightness(self, thumbnail: Floats, ev: float = 0.0) -> float:
         """Return the target mean sRGB level in [0, 1] of the output.
@@ -143,28 +159,35 @@ class OnnxModel:
         if self._full is not None:
             self._full.release()
 
-    def tone(self, thumbnails: Floats, ev: Floats) -> Floats:
+    def tone(self, thumbnails: Floats, ev: Floats, shadows: Floats) -> Floats:
         """Return float32 [M, K], the tone of pictures, which a model of contract 2 computes once per picture.
 
         Args:
             thumbnails: float32 [M, h, w, 3] in [0, 1] of whole pictures.
             ev: float32 [M], stops relative to the model's own choice.
+            shadows: float32 [M], factor of the local light.
         """
-        return np.asarray(self._run(("tone",), {**self._smallest(), "thumbnails": thumbnails, "ev": ev})[0])
+        asked = {"thumbnails": thumbnails, "ev": ev, "shadows": shadows}
+        return np.asarray(self._run(("tone",), {**self._smallest(), **asked})[0])
 
-    def _tones_of(self, thumbnails: Floats, ev: Floats) -> Floats:
+    def _tones_of(self, *asked: Floats) -> Floats:
         """Return the tones of pictures; the last ones are cached, because the tiles of a picture come in a row."""
-        known = self._last_tones
-        if known is None or not (np.array_equal(known[0], thumbnails) and np.array_equal(known[1], ev)):
-            self._last_tones = known = (thumbnails, ev, self.tone(thumbnails, ev))
-        return known[2]
+        for known, tones in self._last_tones:
+            if all(map(np.array_equal, known, asked)):
+                return tones
+        tones = self.tone(*asked)
+        self._last_tones = [(asked, tones), *self._last_tones[:1]]  # two: transposed passes have one of their own
+        return tones
 
     def _smallest(self) -> dict[str, Any]:
         """Return the smallest inputs there are, for outputs that depend on some of them only."""
         tile = np.zeros((1, self.spec.align, self.spec.align, 3), self.spec.sample)
         dark = np.zeros((1, self.spec.thumbnail_px, self.spec.thumbnail_px, 3), np.float32)
         feeds = {"tiles": tile, "thumbnails": dark, "ev": np.zeros(1, np.float32)}
-        return feeds if self.spec.contract == 1 else {**feeds, "tones": np.zeros((1, self.spec.tone_size), np.float32)}
+        if self.spec.contract == 1:
+            return feeds
+        tones = np.zeros((1, self.spec.tone_size), np.float32)
+        return {**feeds, "tones": tones, "boxes": WHOLE, "shadows": np.ones(1, np.float32)}
 
     def _run(self, outputs: Sequence[str], feeds: Mapping[str, Any]) -> Sequence[Any]:
         tiles = feeds["tiles"]
@@ -181,7 +204,7 @@ class OnnxModel:
         finally:
             self._untrimmed = True
 
-    def _run_in_full(self, tiles: Pixels, thumbnails: Floats, ev: Floats) -> Pixels:
+    def _run_in_full(self, tiles: Pixels, thumbnails: Floats, ev: Floats, boxes: Floats, shadows: Floats) -> Pixels:
         """Run tiles again in fp32 whose result was NaN or infinite."""
         if self._in_full is None:
             height, width = tiles.shape[1:3]
@@ -194,7 +217,7 @@ class OnnxModel:
         if self._full is None:
             log.warning("half precision overflows in parts of the pictures; those are computed in fp32")
             self._full = self._open(self._in_full, tiles)
-        return self._full.run(tiles, thumbnails, ev)
+        return self._full.run(tiles, thumbnails, ev, boxes=boxes, shadows=shadows)
 
     def _open(self, connect: Callable[[], T], tiles: Pixels) -> T:
         """Connect, and raise `OutOfMemoryError` if memory is too short for that already."""

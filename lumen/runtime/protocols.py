@@ -31,8 +31,18 @@ class Model(Protocol):
     window_limit_px: int | None
     """Largest window side after memory was short; None if it never was."""
 
-    def run(self, tiles: Pixels, thumbnails: Floats, ev: Floats) -> Pixels:
-        """Enhance tiles [N, H, W, 3], see `lumen.spec`.
+    def run(
+        self,
+        tiles: Pixels,
+        thumbnails: Floats,
+        ev: Floats,
+        *,
+        boxes: Floats | None = None,
+        shadows: Floats | None = None,
+    ) -> Pixels:
+        """Enhance tiles [N, H, W, 3]; inputs as in `lumen.spec`, whatever the contract of the model.
+
+        Without `boxes` each tile is a whole picture; without `shadows` they are 1.
 
         Raises:
             OutOfMemoryError: Memory was short.

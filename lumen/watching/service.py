@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 
 from lumen.config import EnhanceOptions, WatchOptions
+from lumen.enhance.model_choice import check_options
 from lumen.enhance.names import result_name
-from lumen.enhance.tile_size import window_px
 from lumen.errors import Exit, OutputError, UnavailableError
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Models
@@ -89,7 +89,7 @@ class Service:
             # Before the first file: a missing model must not count as a failed file.
             opened = [models.for_sample("uint8") for models in self._models]
             for model in opened:
-                window_px(model, self._enhance)
+                check_options(model, self._enhance)
             devices = [model.device for model in opened]
             context = WatchContext(
                 tree=self._tree,

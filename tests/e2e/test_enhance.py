@@ -271,3 +271,10 @@ def test_links_that_lead_round_in_circles_end(photos: Path, models: Path) -> Non
     code, _, err = run(command("enhance", "in", "-r", "-o", "out", model=models / "fast.onnx"))
     assert (code, tree()) == (3, [".lumen/lock", "a.jpg", "a.png", "b.png"])
     assert "failed: in/self.png: cannot read the file: " in err
+
+
+def test_shadows_need_a_model_with_local_light(models: Path) -> None:
+    code, _, err = run(command("enhance", "in/b.png", "-o", "out", "--shadows", "0.5", model=models / "fast.onnx"))
+    assert code == 2
+    assert "has no local light" in err
+    assert tree() == [".lumen/lock"]

@@ -84,7 +84,9 @@ class FakeModel:
         self.evs: list[float] = []
         self.releases = 0
 
-    def run(self, tiles: NDArray[Any], thumbnails: NDArray[np.float32], ev: NDArray[np.float32]) -> NDArray[Any]:
+    def run(
+        self, tiles: NDArray[Any], thumbnails: NDArray[np.float32], ev: NDArray[np.float32], **_: Any
+    ) -> NDArray[Any]:
         """Enhance tiles [N, H, W, 3]; the checks are those a real session would make."""
         assert tiles.dtype == self.spec.sample
         assert tiles.ndim == 4 and tiles.shape[3] == 3

@@ -41,7 +41,7 @@ class Slanted(FakeModel):
     window), with other weights on every `align`-th row, plus a level by the first row of the thumbnail.
     """
 
-    def run(self, tiles: Pixels, thumbnails: NDArray[np.float32], ev: NDArray[np.float32]) -> Pixels:
+    def run(self, tiles: Pixels, thumbnails: NDArray[np.float32], ev: NDArray[np.float32], **_: Any) -> Pixels:
         super().run(tiles, thumbnails, ev)
         padded = np.pad(tiles.astype(np.int64), ((0, 0), (1, 0), (3, 0), (0, 0)))
         left = padded[:, 1:, 2:-1] + 2 * padded[:, 1:, 1:-2] + padded[:, 1:, :-3]
@@ -178,7 +178,7 @@ def test_short_memory_in_the_middle_of_a_window_starts_it_again() -> None:
 class Instant(FakeModel):
     """Returns its input: no memory of its own hides what the main path takes."""
 
-    def run(self, tiles: Pixels, *_: NDArray[np.float32]) -> Pixels:
+    def run(self, tiles: Pixels, *_: NDArray[np.float32], **__: Any) -> Pixels:
         return tiles.copy()
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lumen.config import EnhanceOptions
+from lumen.enhance.model_choice import check_options
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import ModelError
+from lumen.errors import ModelError, UsageError
 from lumen.spec import SampleType
 from tests.support.corpus import ADOBE
 from tests.support.fakes import FakeModel, FakeModels
@@ -26,3 +28,12 @@ def test_without_the_16_bit_model_the_picture_is_taken_for_srgb(caplog: pytest.L
     found = enhance_picture(picture(icc=ADOBE), EightBitAlone(gain=1.0))
     np.testing.assert_array_equal(found.pixels, ramp())
     assert "colours as sRGB" in caplog.text
+
+
+def test_models_without_local_light_refuse_to_scale_it() -> None:
+    model = FakeModels().for_sample("uint8")
+    check_options(model, EnhanceOptions())
+    with pytest.raises(UsageError, match="has no local light"):
+        check_options(model, EnhanceOptions(shadows=0.5))
+    with pytest.raises(UsageError, match="from 0 to 2"):
+        EnhanceOptions(shadows=float("nan"))

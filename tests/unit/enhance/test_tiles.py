@@ -43,9 +43,9 @@ def test_ev_and_the_thumbnail_of_the_whole_picture_reach_every_window() -> None:
     thumbnails: list[NDArray[Any]] = []
 
     class Spy(FakeModel):
-        def run(self, tiles: NDArray[Any], thumbnails_: NDArray[Any], ev: NDArray[Any]) -> NDArray[Any]:
-            thumbnails.append(thumbnails_)
-            return super().run(tiles, thumbnails_, ev)
+        def run(self, *arguments: NDArray[Any], **_: Any) -> NDArray[Any]:
+            thumbnails.append(arguments[1])
+            return super().run(*arguments)
 
     models = FakeModels()
     models.opened["uint8"] = model = Spy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,8 @@ def network() -> ToneMIRNet:
     network = build_network("tone-mirnet", **SMALL_CONTEXT).eval()
     assert isinstance(network, ToneMIRNet)
     for name, parameter in network.named_parameters():
-        if name.startswith(("head.", "shape.")):
-            torch.nn.init.normal_(parameter, std=0.02)
+        if name.startswith(("head.", "shape.", "local.")):
+            torch.nn.init.normal_(parameter, std=3 if name.startswith("local.") else 0.02)
     return network
 
 
@@ -64,31 +65,50 @@ def test_the_file_equals_the_network(network: ToneMIRNet, path: Path) -> None:
 
 def test_the_halves_share_nothing(path: Path) -> None:
     graph = onnx.load(path).graph
-    assert [each.name for each in graph.input] == ["tiles", "tones", "thumbnails", "ev"]
+    assert [each.name for each in graph.input] == ["tiles", "tones", "boxes", "thumbnails", "ev", "shadows"]
     needed = {"enhanced", "finite"}
     for node in reversed(graph.node):
         if needed & set(node.output):
             needed |= set(node.input)
-    assert {"tiles", "tones"} <= needed and not {"thumbnails", "ev"} & needed
+    assert {"tiles", "tones", "boxes"} <= needed and not {"thumbnails", "ev", "shadows"} & needed
     assert all(node.input[2] for node in graph.node if node.op_type == "Resize"), "factors, not sizes"
 
 
 def test_the_tone_is_decided_once_per_picture(model: OnnxModel, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def tone(thumbnails: Floats, ev: Floats) -> Floats:
-        asked.append(ev)
-        return OnnxModel.tone(model, thumbnails, ev)
+    def tone(*facts: Floats) -> Floats:
+        asked.append(facts)
+        return OnnxModel.tone(model, *facts)
 
     monkeypatch.setattr(model, "tone", tone)
     whole = enhance_pixels(picture(), model, EnhanceOptions(quality_passes=4), lambda _: None)
     assert len(asked) == 1
     tiled = enhance_pixels(picture(), model, EnhanceOptions(quality_passes=4, tile_px=112), lambda _: None)
-    assert len(asked) == 1
+    assert len(asked) == 1, "mirrored passes have the same tone"
     difference = np.abs(whole.astype(int) - tiled)
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
     enhance_pixels(picture(), model, EnhanceOptions(ev=1.0), lambda _: None)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("shadows", [0.0, 1.0, 2.0])
+def test_tiles_equal_the_whole_with_local_light_and_turned_passes(model: OnnxModel, shadows: float) -> None:
+    options = EnhanceOptions(quality_passes=8, shadows=shadows)
+    whole, tiled = (
+        enhance_pixels(picture(), model, replace(options, tile_px=size), lambda _: None) for size in (512, 112)
+    )
+    difference = np.abs(whole.astype(int) - tiled)
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+
+
+def test_shadows_open_what_is_dark_and_keep_the_mean(model: OnnxModel) -> None:
+    half = picture()
+    half[:, 100:] = np.minimum(half[:, 100:].astype(int) * 4 + 60, 255)
+    results = [enhance_pixels(half, model, EnhanceOptions(shadows=shadows), lambda _: None) for shadows in (0, 1, 2)]
+    dark = [float(result[:, :90].mean()) for result in results]
+    assert dark[0] < dark[1] < dark[2]
+    assert all(abs(float(result.mean()) - float(results[0].mean())) < 12 for result in results)
 
 
 def test_the_brightness_is_that_of_the_network(network: ToneMIRNet, model: OnnxModel) -> None:
@@ -97,5 +117,5 @@ def test_the_brightness_is_that_of_the_network(network: ToneMIRNet, model: OnnxM
         expected = float(network.brightness(torch.from_numpy(thumbnail).permute(2, 0, 1)[None]))
     assert model.brightness(thumbnail) == pytest.approx(expected, abs=1e-3)
     assert model.brightness(thumbnail, 0.5) > model.brightness(thumbnail)
-    tone = model.tone(thumbnail[None], np.zeros(1, np.float32))
+    tone = model.tone(thumbnail[None], np.zeros(1, np.float32), np.ones(1, np.float32))
     assert tone.shape == (1, network.tone_size) == (1, model.spec.tone_size)

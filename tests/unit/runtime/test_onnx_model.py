@@ -118,7 +118,7 @@ def test_only_the_windows_that_need_it_are_run_again(made: Path, monkeypatch: py
     shapes: list[int] = []
     run = again.run
 
-    def counted(tiles: Pixels, thumbnails: Floats, ev: Floats) -> Pixels:
+    def counted(tiles: Pixels, thumbnails: Floats, ev: Floats, **_: Floats) -> Pixels:
         shapes.append(tiles.shape[2])
         return run(tiles, thumbnails, ev)
 
