@@ -96,13 +96,7 @@ class Parent:
             handle = os.open(self.path / name, _FILE)
         else:
             handle = os.open(name, _FILE, dir_fd=self._descriptor)
-        try:
-            facts = os.fstat(handle)
-            _refuse_unless_plain(facts, self.path / name)
-            return Input(stream=os.fdopen(handle, "rb"), identity=Identity.of(facts))
-        except BaseException:
-            os.close(handle)
-            raise
+        return _opened(handle, self.path / name)
 
     def rename(self, name: str, other: str) -> None:
         """Give an entry another name in the same folder; an entry of that name is replaced."""
@@ -179,10 +173,15 @@ def open_named(path: Path) -> Input:
         OSError: It is not there, cannot be read, or is no plain file.
     """
     handle = os.open(path, _FILE & ~getattr(os, "O_NOFOLLOW", 0))
+    return _opened(handle, path)
+
+
+def _opened(handle: int, path: Path) -> Input:
     try:
         facts = os.fstat(handle)
         _refuse_unless_plain(facts, path)
-        return Input(stream=os.fdopen(handle, "rb"), identity=Identity.of(facts))
+        # Some decoders want the stream to have a name.
+        return Input(stream=open(path, "rb", opener=lambda *_: handle), identity=Identity.of(facts))
     except BaseException:
         os.close(handle)
         raise
@@ -199,6 +198,6 @@ def _refuse_unless_plain(facts: os.stat_result, path: Path) -> None:
     if stat.S_ISLNK(facts.st_mode):
         raise OSError(errno.ELOOP, "it is a link", str(path))
     if stat.S_ISDIR(facts.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a plain file", str(path))
     if not stat.S_ISREG(facts.st_mode):
         raise OSError(errno.EINVAL, "it is a pipe or device, not a plain file", str(path))
