@@ -154,6 +154,8 @@ class BatchOptions(ResultOptions):
         output: Folder for the results, which mirrors the inputs; created if missing. None with `in_place`.
         in_place: Replace every input by its result instead.
         recursive: Include the sub-folders of input folders.
+        follow_links: Follow links that are found in input folders; in place they never are. An input itself may be a
+            link in any case.
         include: Patterns of the files to take; none takes all.
         exclude: Patterns of files and folders to skip, whatever `include` says.
         existing: What to do if a result already exists: `skip` it, `update` it if the input is newer, `overwrite` it,
@@ -166,6 +168,7 @@ class BatchOptions(ResultOptions):
     output: Path | None = None
     in_place: bool = False
     recursive: bool = False
+    follow_links: bool = True
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     existing: Existing = "skip"

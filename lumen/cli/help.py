@@ -13,7 +13,7 @@ _RUNNING = "--device --precision --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
         FIRST: "--out --in-place --recursive --ev --strength --model --compare --dry-run",
-        FILES: "--existing --include --exclude --files-from --null --shard --fail-fast",
+        FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast",
         RESULTS: f"{_STORING} --gt --json",
         DEVICES: _RUNNING,
         ADVANCED: "--quality-passes --frames --max-pixels",

@@ -1,9 +1,9 @@
-"""Files below a folder, opened so that nobody can lead elsewhere.
+"""Files below a folder, opened and made so that nobody can lead elsewhere.
 
-Others may write into a folder that lumen reads: they can put a link, a pipe or another file in the place of one that
-was seen a moment ago. So a file below a root is reached step by step from a descriptor of the root, links are refused
-in every component, what was opened is looked at, and all work is done on that one stream. The root itself may be a
-link: who names it, trusts it.
+Others may write into a folder that lumen reads or writes: they can put a link, a pipe or another file in the place of
+one that was seen a moment ago. So a file below a root is reached step by step from a descriptor of the root, links are
+refused in every component, what was opened is looked at, and all work is done on that one stream. The root itself may
+be a link: who names it, trusts it.
 
 Where the system has no descriptors of folders (Windows), every component is looked at before the file is opened. That
 leaves a moment in between.
@@ -16,14 +16,16 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 HAS_DESCRIPTORS = os.open in os.supports_dir_fd and os.stat in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_LIST = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+# O_PATH: a folder that may be entered but not listed will do.
+_FOLDER = _LIST | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_PATH", 0)
 # O_NONBLOCK: opening a pipe that nobody writes to must not wait. It means nothing for plain files.
 _FILE = (
     os.O_RDONLY
@@ -33,6 +35,10 @@ _FILE = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
+
+
+class NotPlainError(OSError):
+    """Something else stands where a plain file or folder was expected: a link, a pipe, a device."""
 
 
 class Identity(NamedTuple):
@@ -53,6 +59,10 @@ class Identity(NamedTuple):
         """Tell whether both are one file, whatever is in it."""
         return (self.device, self.inode) == (other.device, other.inode)
 
+    def has_content_of(self, other: Identity) -> bool:
+        """Tell whether both are one file that was not written to in between; its links and mode do not matter."""
+        return self[:4] == other[:4]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
@@ -68,8 +78,7 @@ class Input:
 
     def has_changed(self) -> bool:
         """Tell whether somebody has written to the file since it was opened; its links and mode do not matter."""
-        now = Identity.of(os.fstat(self.stream.fileno()))
-        return (now.size, now.mtime_ns) != (self.identity.size, self.identity.mtime_ns)
+        return not Identity.of(os.fstat(self.stream.fileno())).has_content_of(self.identity)
 
 
 class Parent:
@@ -89,14 +98,59 @@ class Parent:
         """Open a plain file.
 
         Raises:
-            OSError: It is not there, cannot be read, or is a link, folder, pipe or device.
+            OSError: It is not there, cannot be read, or is a link, folder, pipe or device (`NotPlainError`).
         """
+        return _opened(self._handle(name, _FILE), self.path / name)
+
+    def create(self, name: str, mode: int = 0o666) -> BinaryIO:
+        """Make a file and open it for writing; `FileExistsError` if anything has that name, and be it a broken link."""
+        handle = self._handle(name, _FILE | os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        return open(self.path / name, "wb", opener=lambda *_: handle)
+
+    def open_or_create(self, name: str) -> BinaryIO:
+        """Open a plain file for reading and writing, from its start; it is made if it is missing.
+
+        Raises:
+            OSError: It cannot be opened or made, or is a link, folder, pipe or device (`NotPlainError`).
+        """
+        return _opened(self._handle(name, _FILE | os.O_RDWR | os.O_CREAT), self.path / name, "r+b").stream
+
+    @contextmanager
+    def inner(self, name: str, *, make: bool = False) -> Iterator[Parent]:
+        """Hold a folder in this one for the length of a `with` block.
+
+        Args:
+            name: Its name.
+            make: Make it if it is missing.
+
+        Raises:
+            OSError: It is missing, cannot be entered or made, or is a link (`NotPlainError`).
+        """
+        if make:
+            with suppress(FileExistsError):
+                self._make(name)
         if self._descriptor is None:
-            _refuse_unless_plain(os.lstat(self.path / name), self.path / name)
-            handle = os.open(self.path / name, _FILE)
-        else:
-            handle = os.open(name, _FILE, dir_fd=self._descriptor)
-        return _opened(handle, self.path / name)
+            _refuse_link(os.lstat(self.path / name), self.path / name)
+            yield Parent(self.path / name, None)
+            return
+        descriptor = _enter(name, self._descriptor, self.path / name)
+        try:
+            yield Parent(self.path / name, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def names(self) -> list[str]:
+        """Return the names of all entries."""
+        if self._descriptor is None:
+            return [entry.name for entry in os.scandir(self.path)]
+        with self._listing() as handle:
+            return [entry.name for entry in os.scandir(handle)]
+
+    def flush(self) -> None:
+        """Flush the names to the disk; some systems cannot."""
+        if self._descriptor is not None:
+            with suppress(OSError), self._listing() as handle:
+                os.fsync(handle)
 
     def rename(self, name: str, other: str) -> None:
         """Give an entry another name in the same folder; an entry of that name is replaced."""
@@ -120,6 +174,64 @@ class Parent:
         else:
             os.unlink(name, dir_fd=self._descriptor)
 
+    def _handle(self, name: str, flags: int, mode: int = 0o666) -> int:
+        path = self.path / name
+        if self._descriptor is None:
+            if not flags & os.O_EXCL and os.path.lexists(path):
+                refuse_unless_plain(os.lstat(path), path)
+            return os.open(path, flags, mode)
+        try:
+            return os.open(name, flags, mode, dir_fd=self._descriptor)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):  # a link; a folder; a socket
+                refuse_unless_plain(self.facts(name), path)
+            raise
+
+    def _make(self, name: str) -> None:
+        if self._descriptor is None:
+            (self.path / name).mkdir()
+        else:
+            os.mkdir(name, dir_fd=self._descriptor)
+
+    @contextmanager
+    def _listing(self) -> Iterator[int]:
+        handle = os.open(os.curdir, _LIST, dir_fd=self._descriptor)
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def hold_folder(folder: Path, *, below: Path | None = None, make: bool = False) -> Iterator[Parent]:
+    """Hold a folder for the length of a `with` block.
+
+    Args:
+        folder: The folder.
+        below: A folder that is trusted; on the way from there to `folder` no link is followed. By default `folder`
+            itself is trusted, and may be a link.
+        make: Make what is missing.
+
+    Raises:
+        OSError: It is missing, cannot be entered or made, or a link is on the way (`NotPlainError`).
+        ValueError: It is not below `below`.
+    """
+    root = folder if below is None else below
+    names = folder.relative_to(root).parts
+    if os.pardir in names:
+        raise ValueError(f"expected a folder below {root}, got {folder}")
+    if make:
+        root.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        held = Parent(root, None)
+        if HAS_DESCRIPTORS:
+            descriptor = os.open(root, _FOLDER & ~os.O_NOFOLLOW)
+            stack.callback(os.close, descriptor)
+            held = Parent(root, descriptor)
+        for name in names:
+            held = stack.enter_context(held.inner(name, make=make))
+        yield held
+
 
 @contextmanager
 def parent_of(root: Path, relative: str) -> Iterator[Parent]:
@@ -133,26 +245,9 @@ def parent_of(root: Path, relative: str) -> Iterator[Parent]:
         OSError: A folder on the way is missing, is a link (`ELOOP` or `ENOTDIR`), or cannot be entered.
         ValueError: The path leads out of the root, or has a NUL.
     """
-    *folders, name = _steps(relative)
-    if not name:
-        raise ValueError(f"expected a path of a file below {root}, got {relative!r}")
-    if not HAS_DESCRIPTORS:
-        path = root
-        for folder in folders:
-            path = path / folder
-            if not stat.S_ISDIR(os.lstat(path).st_mode):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
-        yield Parent(path, None)
-        return
-    descriptor = os.open(root, _FOLDER & ~os.O_NOFOLLOW)
-    try:
-        for folder in folders:
-            deeper = os.open(folder, _FOLDER, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = deeper
-        yield Parent(root.joinpath(*folders), descriptor)
-    finally:
-        os.close(descriptor)
+    *folders, _ = _steps(relative)
+    with hold_folder(root.joinpath(*folders), below=root) as parent:
+        yield parent
 
 
 def open_input(root: Path, relative: str) -> Input:
@@ -176,15 +271,44 @@ def open_named(path: Path) -> Input:
     return _opened(handle, path)
 
 
-def _opened(handle: int, path: Path) -> Input:
+def refuse_unless_plain(facts: os.stat_result, path: Path) -> None:
+    """Raise `NotPlainError` if what is at a path is a link, folder, pipe or device."""
+    if stat.S_ISLNK(facts.st_mode):
+        raise NotPlainError(errno.ELOOP, "it is a link", str(path))
+    if stat.S_ISDIR(facts.st_mode):
+        raise NotPlainError(errno.EISDIR, "it is a folder, not a plain file", str(path))
+    if not stat.S_ISREG(facts.st_mode):
+        raise NotPlainError(errno.EINVAL, "it is a pipe or device, not a plain file", str(path))
+
+
+def _opened(handle: int, path: Path, mode: Literal["rb", "r+b"] = "rb") -> Input:
     try:
         facts = os.fstat(handle)
-        _refuse_unless_plain(facts, path)
+        refuse_unless_plain(facts, path)
         # Some decoders want the stream to have a name.
-        return Input(stream=open(path, "rb", opener=lambda *_: handle), identity=Identity.of(facts))
+        return Input(stream=open(path, mode, opener=lambda *_: handle), identity=Identity.of(facts))
     except BaseException:
         os.close(handle)
         raise
+
+
+def _enter(name: str, descriptor: int, path: Path) -> int:
+    """Return a descriptor of a folder in another one."""
+    try:
+        return os.open(name, _FOLDER, dir_fd=descriptor)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):  # a link; which of the two it is depends on the system
+            _refuse_link(os.stat(name, dir_fd=descriptor, follow_symlinks=False), path)
+        raise
+
+
+def _refuse_link(facts: os.stat_result, path: Path) -> None:
+    if stat.S_ISLNK(facts.st_mode):
+        raise NotPlainError(
+            errno.ELOOP, f"the folder {path.name!r} is a link, and links are not followed here", str(path)
+        )
+    if not stat.S_ISDIR(facts.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
 
 
 def _steps(relative: str) -> list[str]:
@@ -192,12 +316,3 @@ def _steps(relative: str) -> list[str]:
     if any(step in ("", os.curdir, os.pardir) for step in steps) or Path(relative).drive or "\0" in relative:
         raise ValueError(f"expected a plain path below a folder, got {relative!r}")
     return steps
-
-
-def _refuse_unless_plain(facts: os.stat_result, path: Path) -> None:
-    if stat.S_ISLNK(facts.st_mode):
-        raise OSError(errno.ELOOP, "it is a link", str(path))
-    if stat.S_ISDIR(facts.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a plain file", str(path))
-    if not stat.S_ISREG(facts.st_mode):
-        raise OSError(errno.EINVAL, "it is a pipe or device, not a plain file", str(path))
