@@ -217,6 +217,7 @@ class WatchOptions(ResultOptions):
         order: Which file to take first when several are waiting.
         skip_backlog: Skip files that are there at the start and are not in the ledger yet.
         oneshot: Stop when every file that is there is finished.
+        timeout_s: A file fails when nothing of it was read or decoded for so long, and the next one is taken.
         min_free_bytes: Pause while the disk of the output has less free space; None takes 1 GiB, or a tenth of a
             smaller disk.
     """
@@ -234,6 +235,7 @@ class WatchOptions(ResultOptions):
     order: WatchOrder = "oldest"
     skip_backlog: bool = False
     oneshot: bool = False
+    timeout_s: float = 600.0
     min_free_bytes: int | None = None
 
     def __post_init__(self) -> None:
@@ -241,6 +243,7 @@ class WatchOptions(ResultOptions):
             ("settle", self.settle_s),
             ("rescan", self.rescan_s),
             ("incomplete-timeout", self.incomplete_timeout_s),
+            ("timeout", self.timeout_s),
         ):
             if not 0 < value < math.inf:
                 raise UsageError(f"expected --{option} above 0 seconds, got {value:g}")

@@ -23,7 +23,8 @@ GROUPS: dict[str, dict[str, str]] = {
         FILES: "--ignore --order --skip-backlog --failed-dir",
         RESULTS: f"{_STORING} --log --json",
         DEVICES: _RUNNING,
-        ADVANCED: "--quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries --min-free",
+        ADVANCED: "--quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries --timeout "
+        "--min-free",
     },
     "eval": {
         FIRST: "--gt --model --as-is --results --report",

@@ -36,6 +36,9 @@ _FILE = (
     | getattr(os, "O_BINARY", 0)
 )
 
+_SEPARATORS = re.compile(f"[{re.escape(os.sep + (os.altsep or ''))}]")
+_NO_STEPS = {"", os.curdir, os.pardir}
+
 
 class NotPlainError(OSError):
     """Something else stands where a plain file or folder was expected: a link, a pipe, a device."""
@@ -129,6 +132,7 @@ class Parent:
         if make:
             with suppress(FileExistsError):
                 self._make(name)
+                self.flush()
         if self._descriptor is None:
             _refuse_link(os.lstat(self.path / name), self.path / name)
             yield Parent(self.path / name, None)
@@ -146,6 +150,16 @@ class Parent:
         with self._listing() as handle:
             return [entry.name for entry in os.scandir(handle)]
 
+    @contextmanager
+    def entries(self) -> Iterator[tuple[os.stat_result, Iterator[os.DirEntry[str]]]]:
+        """Yield what the folder is, and its entries as `os.scandir` does; they can be asked inside the block only."""
+        if self._descriptor is None:
+            with os.scandir(self.path) as entries:
+                yield self.path.stat(), entries
+            return
+        with self._listing() as handle, os.scandir(handle) as entries:
+            yield os.fstat(handle), entries
+
     def flush(self) -> None:
         """Flush the names to the disk; some systems cannot."""
         if self._descriptor is not None:
@@ -159,13 +173,14 @@ class Parent:
         else:
             os.replace(name, other, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
-    def link(self, name: str, other: str) -> None:
-        """Give an entry a second name in the same folder; raises `FileExistsError` where that is taken."""
-        if self._descriptor is None:
-            os.link(self.path / name, self.path / other, follow_symlinks=False)
+    def link(self, name: str, other: str, into: Parent | None = None) -> None:
+        """Give an entry a second name, in another folder if `into` is given; `FileExistsError` where that is taken."""
+        folder = into or self
+        there = folder._descriptor  # noqa: SLF001  # of its own class
+        if self._descriptor is None or there is None:
+            os.link(self.path / name, folder.path / other, follow_symlinks=False)
         else:
-            descriptor = self._descriptor
-            os.link(name, other, src_dir_fd=descriptor, dst_dir_fd=descriptor, follow_symlinks=False)
+            os.link(name, other, src_dir_fd=self._descriptor, dst_dir_fd=there, follow_symlinks=False)
 
     def unlink(self, name: str) -> None:
         """Remove an entry that is no folder."""
@@ -250,6 +265,28 @@ def parent_of(root: Path, relative: str) -> Iterator[Parent]:
         yield parent
 
 
+def facts_below(root: Path, relative: str) -> os.stat_result:
+    """Return `os.lstat` of a file below a root, as `parent_of` reaches it, for many files in little time.
+
+    Raises:
+        OSError: There is no such file, or a folder on the way is a link (`ELOOP` or `ENOTDIR`).
+        ValueError: The path leads out of the root, or has a NUL.
+    """
+    *folders, name = _steps(relative)
+    if not HAS_DESCRIPTORS:
+        with parent_of(root, relative) as parent:
+            return parent.facts(name)
+    descriptor = os.open(root, _FOLDER & ~os.O_NOFOLLOW)
+    try:
+        for folder in folders:
+            deeper = os.open(folder, _FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = deeper
+        return os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+    finally:
+        os.close(descriptor)
+
+
 def open_input(root: Path, relative: str) -> Input:
     """Open a plain file below a root; no component of `relative` may be a link.
 
@@ -312,7 +349,7 @@ def _refuse_link(facts: os.stat_result, path: Path) -> None:
 
 
 def _steps(relative: str) -> list[str]:
-    steps = re.split(f"[{re.escape(os.sep + (os.altsep or ''))}]", relative)  # `Path.parts` would tidy `a//b` up
-    if any(step in ("", os.curdir, os.pardir) for step in steps) or Path(relative).drive or "\0" in relative:
+    steps = _SEPARATORS.split(relative)  # `Path.parts` would tidy `a//b` up
+    if not _NO_STEPS.isdisjoint(steps) or os.path.splitdrive(relative)[0] or "\0" in relative:
         raise ValueError(f"expected a plain path below a folder, got {relative!r}")
     return steps
