@@ -15,7 +15,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,16 +150,6 @@ class Parent:
         with self._listing() as handle:
             return [entry.name for entry in os.scandir(handle)]
 
-    @contextmanager
-    def entries(self) -> Iterator[tuple[os.stat_result, Iterator[os.DirEntry[str]]]]:
-        """Yield what the folder is, and its entries as `os.scandir` does; they can be asked inside the block only."""
-        if self._descriptor is None:
-            with os.scandir(self.path) as entries:
-                yield self.path.stat(), entries
-            return
-        with self._listing() as handle, os.scandir(handle) as entries:
-            yield os.fstat(handle), entries
-
     def flush(self) -> None:
         """Flush the names to the disk; some systems cannot."""
         if self._descriptor is not None:
@@ -276,13 +266,28 @@ def facts_below(root: Path, relative: str) -> os.stat_result:
     if not HAS_DESCRIPTORS:
         with parent_of(root, relative) as parent:
             return parent.facts(name)
-    descriptor = os.open(root, _FOLDER & ~os.O_NOFOLLOW)
+    descriptor = _reach(root, folders)
     try:
-        for folder in folders:
-            deeper = os.open(folder, _FOLDER, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = deeper
         return os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def entries_below(root: Path, relative: str) -> Iterator[tuple[os.stat_result, Iterator[os.DirEntry[str]]]]:
+    """Yield what a folder below a root is, or the root where `relative` is empty, and its entries as `os.scandir` does.
+
+    The entries can be asked inside the block only. Raises as `facts_below` does.
+    """
+    folders = _steps(relative) if relative else []
+    if not HAS_DESCRIPTORS:
+        with hold_folder(root.joinpath(*folders), below=root) as held, os.scandir(held.path) as entries:
+            yield held.path.stat(), entries
+        return
+    descriptor = _reach(root, folders, os.O_RDONLY)
+    try:
+        with os.scandir(descriptor) as entries:
+            yield os.fstat(descriptor), entries
     finally:
         os.close(descriptor)
 
@@ -346,6 +351,22 @@ def _refuse_link(facts: os.stat_result, path: Path) -> None:
         )
     if not stat.S_ISDIR(facts.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+
+
+def _reach(root: Path, folders: Sequence[str], access: int = getattr(os, "O_PATH", 0)) -> int:
+    """Return a descriptor of a folder below a root, reached without following links."""
+    last = _LIST | access
+    descriptor = os.open(root, last if not folders else _FOLDER & ~os.O_NOFOLLOW)
+    try:
+        for number, folder in enumerate(folders, 1):
+            flags = last | os.O_NOFOLLOW if number == len(folders) else _FOLDER
+            deeper = os.open(folder, flags, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = deeper
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _steps(relative: str) -> list[str]:

@@ -88,7 +88,8 @@ def command(
     SIGHUP reopens the log.
 
     Exit codes: 0 stopped or, with --oneshot, all done; 2 usage, 3 some files failed (--oneshot), 4 all failed
-    (--oneshot), 5 model or device unavailable or decoders hang, 6 output not writable or held by another run, 130 stopped by Ctrl-C.
+    (--oneshot), 5 model or device unavailable or decoders hang, 6 output not writable or held by another run, 130
+    stopped by Ctrl-C.
     """
     if status_of is not None:
         from lumen.cli.views.watch import show_status

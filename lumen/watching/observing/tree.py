@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from lumen.files.inputs import Input, Parent, facts_below, hold_folder, open_input, parent_of
+from lumen.files.inputs import Input, Parent, entries_below, facts_below, open_input, parent_of
 from lumen.files.patterns import Selection, is_hidden, is_picture_name
 from lumen.watching.observing.mounts import has_stable_inodes
 from lumen.watching.versions import Version
@@ -160,7 +160,7 @@ class Tree:
         while pending:
             folder = pending.pop()
             try:
-                with hold_folder(self._place / folder, below=self._place) as held, held.entries() as (facts, entries):
+                with entries_below(self._place, folder) as (facts, entries):
                     if folder and (facts.st_dev, facts.st_ino) in self._own:
                         self._excluded.add(folder)  # mounted here too
                         continue

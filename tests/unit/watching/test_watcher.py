@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lumen.errors import OutputError
-from lumen.files.inputs import hold_folder
+from lumen.files.inputs import entries_below
 from lumen.watching.ledger.ledger import SUSPECT_AFTER
 from lumen.watching.watcher import MOST_INTERRUPTIONS
 from tests.support.watching import Stage
@@ -259,12 +259,12 @@ def test_a_folder_that_cannot_be_listed_is_told_once(make: Make, monkeypatch: py
     stage.write("d/a.jpg")
     stage.write("b.jpg")
 
-    def refuse(folder: Path, **arguments: Any) -> Any:
-        if folder.name == "d":
+    def refuse(root: Path, relative: str) -> Any:
+        if relative == "d":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return hold_folder(folder, **arguments)
+        return entries_below(root, relative)
 
-    monkeypatch.setattr("lumen.watching.observing.tree.hold_folder", refuse)
+    monkeypatch.setattr("lumen.watching.observing.tree.entries_below", refuse)
     assert stage.done(300.0) == ["b.jpg"]
     assert [event["path"] for event in stage.named("unreadable")] == ["d"]
 
