@@ -155,6 +155,30 @@ def test_a_pipe_in_the_place_of_a_file_keeps_nothing_waiting(place: Place) -> No
     assert statuses(place.out) == {"a.png": ["done"], "b.png": ["done"]}
 
 
+HANGING = """
+import sys, time
+import lumen.watching.worker as worker
+from lumen.cli.main import main
+read = worker.read_source
+worker.read_source = lambda path, *a, **k: time.sleep(1000) if path.name[0] == "x" else read(path, *a, **k)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_decoders_that_do_not_come_back_fail_their_files_and_end_the_process_in_the_end(place: Place) -> None:
+    for index, name in enumerate(("x1.png", "a.png", "x2.png", "b.png", "x3.png")):
+        save(place.watched / name, index)
+    options = ["--timeout", "700ms", "--settle", "50ms", "--min-free", "0", "-m", str(place.model)]
+    line = [sys.executable, "-c", HANGING, "watch", "in", "out", *options]
+    done = subprocess.run(
+        line, cwd=place.folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 5, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("lumen: 3 files hang in their decoders")
+    ended = {f"x{number}.png": ["failed"] for number in (1, 2, 3)}
+    assert ended.items() <= statuses(place.out).items()
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_races(kind: str, command: str) -> None:

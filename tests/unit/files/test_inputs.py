@@ -105,7 +105,8 @@ def test_many_files_are_looked_at_and_listed_on_the_same_way(root: Path) -> None
     for folder, names in {"": ["cam"], "cam": ["day"], "cam/day": ["a.png"]}.items():
         with inputs.entries_below(root, folder) as (facts, entries):
             assert facts.st_ino == (root / folder).stat().st_ino
-            assert [entry.name for entry in entries if entry.stat(follow_symlinks=False)] == names
+            found = [(entry.name, entry.stat(follow_symlinks=False).st_ino) for entry in entries]
+            assert found == [(name, (root / folder / name).stat().st_ino) for name in names]
     before = open_descriptors()
     (root / "cam" / "day").rename(root / "old")
     (root / "cam" / "day").symlink_to(root.parent / "private" / "day")
