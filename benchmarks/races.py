@@ -66,6 +66,7 @@ HANGS_S = 60.0  # for one run of `enhance`
 FAR = Path("/dev/shm")
 
 _OPEN, _ACCESS, _CHANGES, _FOLDER = 0x20, 0x1, 0x2 | 0x4 | 0x40 | 0x80 | 0x100 | 0x200, 0x40000000
+_LOST = 0x4000
 _EXCHANGE, _HERE = 2, -100
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -84,21 +85,23 @@ class Guard:
     """Tells who touches a folder and its files, with inotify."""
 
     def __init__(self, folder: Path) -> None:
+        self.found: list[str] = []
+        self.listed = 0  # how often the names in the folder were read: the event library follows links for its hints
         self._number = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         _libc.inotify_add_watch(self._number, os.fsencode(folder), _OPEN | _ACCESS | _CHANGES)
 
-    def touched(self) -> list[str]:
-        """Return what happened to files in the folder; that its names were listed does not count."""
-        found = []
+    def look(self) -> None:
+        """Take note of what happened to files in the folder; call it often, or events are lost."""
         with suppress(BlockingIOError):
             while data := os.read(self._number, 1 << 16):
                 while data:
                     mask, length = (int.from_bytes(data[at : at + 4], sys.byteorder) for at in (4, 12))
                     name = os.fsdecode(data[16 : 16 + length].rstrip(b"\0"))
-                    if not mask & _FOLDER or mask & _CHANGES:
-                        found.append(f"{name} {mask & 0xFFF:#x}")
+                    if mask & _FOLDER and not mask & _CHANGES:
+                        self.listed += bool(mask & _OPEN)
+                    else:
+                        self.found.append("events were lost" if mask & _LOST else f"{name} {mask:#x}")
                     data = data[16 + length :]
-        return found
 
     def close(self) -> None:
         os.close(self._number)
@@ -218,13 +221,14 @@ def race(place: Place, kind: str, command: str, seconds: float) -> Facts:
     try:
         with Attacker(place, kind, private) as attacker:
             facts = (
-                _enhance(place, command, seconds)
+                _enhance(place, command, seconds, guard)
                 if command in ("enhance", "in-place")
-                else _watch(place, kind, command, seconds, far)
+                else _watch(place, kind, command, seconds, far, guard)
             )
             facts["exchanges"] = attacker.count()
-        touched = guard.touched()
-        require(not touched, f"private files were touched: {touched[:3]}")
+        guard.look()
+        facts["listed"] = guard.listed
+        require(not guard.found, f"private files were touched: {guard.found[:3]}")
         require(_state(private) == before, "the private folder is as before")
         for folder in (place.out, far, place.watched):
             _require_no_private(folder, links=folder != place.watched and kind != "result-link")
@@ -235,7 +239,7 @@ def race(place: Place, kind: str, command: str, seconds: float) -> Facts:
     return facts
 
 
-def _watch(place: Place, kind: str, command: str, seconds: float, far: Path) -> Facts:
+def _watch(place: Place, kind: str, command: str, seconds: float, far: Path, guard: Guard) -> Facts:
     then = "delete" if command == "delete" else f"move:{far / 'done'}"
     options = ("--on-success", then, "--failed-dir", far / "bad", "--rescan", "1s", "--retries", 2)
     with Watch(place, *options, "--incomplete-timeout", "1s", "--min-free", 0, settle_s=0.03) as watch:
@@ -246,6 +250,7 @@ def _watch(place: Place, kind: str, command: str, seconds: float, far: Path) -> 
             if kind == "result-link":  # the inputs are not attacked
                 supplied += 1
                 save(place.watched / "cam" / NAMES[supplied % len(NAMES)], supplied)
+            guard.look()
             time.sleep(0.1)
         began = time.monotonic()
         require(watch.stop(patience_s=WITHIN_S) == 0, "exit 0")
@@ -256,7 +261,7 @@ def _watch(place: Place, kind: str, command: str, seconds: float, far: Path) -> 
     return facts
 
 
-def _enhance(place: Place, command: str, seconds: float) -> Facts:
+def _enhance(place: Place, command: str, seconds: float, guard: Guard) -> Facts:
     where = (
         ["--in-place"] if command == "in-place" else ["--no-follow-links", "-o", place.out, "--existing", "overwrite"]
     )
@@ -277,6 +282,7 @@ def _enhance(place: Place, command: str, seconds: float) -> Facts:
             raise FailedError(f"it hangs for {HANGS_S:g} s") from None
         require(said.returncode in (0, 3, 4), f"it ended with {said.returncode}: {said.stderr.decode()[-300:]}")
         facts["runs"] += 1
+        guard.look()
         statuses = [json.loads(row).get("status") for row in said.stdout.splitlines()]
         facts["done"] += statuses.count("done")
         facts["failed"] += statuses.count("failed")

@@ -341,6 +341,8 @@ def _enter(name: str, descriptor: int, path: Path) -> int:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):  # a link; which of the two it is depends on the system
             _refuse_link(os.stat(name, dir_fd=descriptor, follow_symlinks=False), path)
+            reason = f"the folder {path.name!r} was a link a moment ago, and links are not followed here"
+            raise NotPlainError(errno.ELOOP, reason, str(path)) from error
         raise
 
 
