@@ -13,7 +13,7 @@ _RUNNING = "--device --precision --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
         FIRST: "--out --in-place --recursive --ev --shadows --strength --model --compare --dry-run",
-        FILES: "--existing --include --exclude --files-from --null --shard --fail-fast",
+        FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast",
         RESULTS: f"{_STORING} --gt --json",
         DEVICES: _RUNNING,
         ADVANCED: "--quality-passes --frames --max-pixels",
@@ -23,7 +23,8 @@ GROUPS: dict[str, dict[str, str]] = {
         FILES: "--ignore --order --skip-backlog --failed-dir",
         RESULTS: f"{_STORING} --log --json",
         DEVICES: _RUNNING,
-        ADVANCED: "--quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries --min-free",
+        ADVANCED: "--quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries --timeout "
+        "--min-free",
     },
     "eval": {
         FIRST: "--gt --model --as-is --results --report",

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lumen.errors import Exit
+from lumen.errors import Exit, LumenError
+from lumen.text import printable
 
 if TYPE_CHECKING:
     from lumen.watching.service import Service
@@ -86,12 +87,18 @@ class ServiceSignals:
     def run(self, service: Service) -> Exit:
         """Run a service until it ends or is stopped, and return the exit code: 130 after Ctrl-C, its own after SIGTERM.
 
-        If threads hang, the process ends here. Raises what the service raises.
+        If threads hang, the process ends here, after an error too. Raises what the service raises.
         """
         self._service = service
         if self._first is not None:
             service.stop()
-        code = service.run()
+        try:
+            code = service.run()
+        except LumenError as error:
+            if not service.hangs:
+                raise
+            click.echo(f"lumen: {printable(error)}", err=True)
+            self._exit(error.exit_code)
         if self._first == signal.SIGINT:
             code = Exit.SIGINT
         if service.hangs:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
-from lumen.codecs.codec import encode_picture, read_picture
+from lumen.codecs.codec import decode_picture, encode_picture, read_picture
 from lumen.codecs.limits import check_storable, stripped
 from lumen.config import EnhanceOptions
 from lumen.errors import EncodeError
@@ -12,18 +13,27 @@ from lumen.imaging.formats import Format, format_of, stored_as
 from lumen.imaging.picture import Picture
 
 
-def read_source(source: Path, options: EnhanceOptions, target: Path | None = None) -> Picture:
+def read_source(
+    source: Path, options: EnhanceOptions, target: Path | None = None, *, stream: BinaryIO | None = None
+) -> Picture:
     """Decode one input according to the options.
 
     Args:
         source: The file.
         options: Options of the run.
         target: The file of the result. A picture that its format cannot hold is refused here, before any work is done.
+        stream: The opened file, seekable; `source` is then only its name. By default the file is opened here, and
+            links are followed.
 
     Raises:
         PictureError: The source cannot be decoded, is not allowed by the options, or cannot be stored as the target.
     """
-    picture = read_picture(source, max_pixels=options.max_pixels, first_frame=options.frames == "first")
+    first_frame = options.frames == "first"
+    if stream is None:
+        picture = read_picture(source, max_pixels=options.max_pixels, first_frame=first_frame)
+    else:
+        named = format_of(source)
+        picture = decode_picture(stream, max_pixels=options.max_pixels, first_frame=first_frame, named=named)
     if target is not None:
         _result_kind(picture, source, target, options)
     return picture

@@ -39,6 +39,10 @@ _batch = partial(field_option, BatchOptions)
 @_batch("-o", "--out", "output", metavar="DIR|-", type=PATH, help="Folder for the results; - is stdout.")
 @_batch("--in-place", help="Replace the pictures themselves, each one once.")
 @_batch("-r", "--recursive", help="Include sub-folders; the results mirror them.")
+@_batch(
+    "--follow-links/--no-follow-links",
+    help="Follow links that are found in folders; never done in place.",
+)
 @_batch("--include", metavar="GLOB", help="Take only files that match (path or name; repeatable).")
 @_batch("--exclude", metavar="GLOB", help="Skip files and folders that match (repeatable).")
 @click.option("--files-from", metavar="FILE|-", type=PATH, help="Read the inputs from a list.")

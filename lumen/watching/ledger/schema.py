@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lumen.errors import DiskFullError, OutputError
+from lumen.files.state import prepare_database
 
 SCHEMA = 1
 BUSY_S = 1.0  # wait for others that lock it; short, as stopping must not take long
@@ -58,7 +59,7 @@ def connect(path: Path) -> sqlite3.Connection:
         OutputError: It cannot be written (`DiskFullError` if the disk is full).
     """
     with faults(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        prepare_database(path)
         database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         try:
             _prepare(database, path)

@@ -49,7 +49,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
         read_picture(put(tmp_path, "a.jpg", b""))
     with pytest.raises(DecodeError, match="No such file"):
         read_picture(tmp_path / "missing.jpg")
-    with pytest.raises(DecodeError, match="got a folder"):
+    with pytest.raises(DecodeError, match="it is a folder"):
         read_picture(tmp_path)
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(DecodeError, match="pipe"):

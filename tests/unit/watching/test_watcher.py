@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lumen.errors import OutputError
+from lumen.files.inputs import entries_below
 from lumen.watching.ledger.ledger import SUSPECT_AFTER
 from lumen.watching.watcher import MOST_INTERRUPTIONS
 from tests.support.watching import Stage
@@ -257,14 +258,13 @@ def test_a_folder_that_cannot_be_listed_is_told_once(make: Make, monkeypatch: py
     stage = make(settle_s=1.0, rescan_s=10.0)
     stage.write("d/a.jpg")
     stage.write("b.jpg")
-    list_folder = os.scandir
 
-    def refuse(path: Any) -> Any:
-        if str(path).endswith("/d"):
+    def refuse(root: Path, relative: str) -> Any:
+        if relative == "d":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return list_folder(path)
+        return entries_below(root, relative)
 
-    monkeypatch.setattr("os.scandir", refuse)
+    monkeypatch.setattr("lumen.watching.observing.tree.entries_below", refuse)
     assert stage.done(300.0) == ["b.jpg"]
     assert [event["path"] for event in stage.named("unreadable")] == ["d"]
 
