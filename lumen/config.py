@@ -214,6 +214,7 @@ class WatchOptions(ResultOptions):
         order: Which file to take first when several are waiting.
         skip_backlog: Skip files that are there at the start and are not in the ledger yet.
         oneshot: Stop when every file that is there is finished.
+        moved_from: Path under which the folder was watched before, if it is another one now.
         min_free_bytes: Pause while the disk of the output has less free space; None takes 1 GiB, or a tenth of a
             smaller disk.
     """
@@ -231,6 +232,7 @@ class WatchOptions(ResultOptions):
     order: WatchOrder = "oldest"
     skip_backlog: bool = False
     oneshot: bool = False
+    moved_from: Path | None = None
     min_free_bytes: int | None = None
 
     def __post_init__(self) -> None:

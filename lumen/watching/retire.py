@@ -6,9 +6,11 @@ from pathlib import Path, PurePath
 
 from lumen.config import WatchOptions
 from lumen.errors import LumenError
+from lumen.files.inputs import open_input
 from lumen.watching.context import WatchContext
 from lumen.watching.ledger.ledger import Row
 from lumen.watching.moving import give_back, move, seize
+from lumen.watching.versions import content_digest
 
 AT_ONCE = 100
 SLICE_S = 1.0  # another disk may be slow, and signals and results must be handled
@@ -72,6 +74,8 @@ class Retirement:
             if not is_to_retire(row.status, self._options):
                 give_back(path)
                 return True
+            if not self._has_its_content(row):
+                return True  # it was written again, and will be processed again
             seized = seize(path, lambda place: self._tree.look(self._beside(row, place)) == row.version)
             if seized is None:
                 if self._tree.is_same():
@@ -82,12 +86,22 @@ class Retirement:
                 self._act(row, seized)
             except BaseException:
                 give_back(path)
+                if (back := self._tree.look(row.relative)) == row.version:
+                    self._ledger.moved(row.key, back)
                 raise
         except (OSError, LumenError) as error:
             self._emit("retire", "debug", path=row.relative, reason=str(error))
             self._failed += 1
             return False
         return True
+
+    def _has_its_content(self, row: Row) -> bool:
+        """Compare the content if the ctime has changed: time and size can be set back."""
+        now = self._tree.look(row.relative)
+        if now != row.version or row.digest is None or now.ctime_ns == row.version.ctime_ns:
+            return True  # unchanged, or not there: it may be seized already
+        with open_input(Path(self._tree.real), row.relative).stream as stream:
+            return content_digest(stream) == row.digest
 
     @staticmethod
     def _beside(row: Row, place: Path) -> str:
