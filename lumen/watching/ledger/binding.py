@@ -87,6 +87,7 @@ class Binding:
 def _is_same(before: str, real: str) -> bool:
     """Tell whether two paths lead to one folder: it may be mounted twice, or letters be written otherwise."""
     try:
-        return before == real or Path(before).samefile(real)
+        # A link that has taken the place of the recorded folder may lead anywhere.
+        return before == real or (os.path.realpath(before) == before and Path(before).samefile(real))
     except (OSError, ValueError):
         return False

@@ -33,6 +33,11 @@ SUSPECT_AFTER = (
 )
 
 _SAME = "path = ? AND size = ? AND mtime_ns = ? AND inode = ?"
+_EXACT = f"SELECT id, status, ctime_ns FROM versions WHERE {_SAME} AND ctime_ns = ?"  # nearly always enough
+_CLOSE = (  # one of the ctimes is not known, or there is nothing to compare
+    f"SELECT id, status, ctime_ns FROM versions WHERE {_SAME} "
+    "AND (ctime_ns = 0 OR ? = 0 OR finished_at IS NULL OR digest IS NULL) ORDER BY id DESC LIMIT 1"
+)
 
 
 class Ledger:
@@ -73,13 +78,10 @@ class Ledger:
 
         A finished version whose ctime has changed since is unknown, if there is a digest to compare its content with.
         """
-        ctime_ns = version.ctime_ns
+        ctime_ns, place = version.ctime_ns, (os.fsencode(relative), *_facts(version))
         with self._reading():
-            row = self._database.execute(
-                f"SELECT id, status, ctime_ns FROM versions WHERE {_SAME} AND (ctime_ns IN (0, ?) OR ? = 0 "
-                "OR finished_at IS NULL OR digest IS NULL) ORDER BY id DESC LIMIT 1",
-                (os.fsencode(relative), *_facts(version), ctime_ns, ctime_ns),
-            ).fetchone()
+            row = self._database.execute(_EXACT, (*place, ctime_ns)).fetchone()
+            row = row or self._database.execute(_CLOSE, (*place, ctime_ns)).fetchone()
         if row is None:
             return None
         key, status, recorded = row

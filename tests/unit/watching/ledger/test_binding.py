@@ -91,12 +91,27 @@ def test_what_a_person_says_is_believed_of_that_folder_alone(folders: Folders) -
     assert folders.refusal("in", folders.path / "in") is not None  # it is bound to the other one now
 
 
-def test_a_path_that_leads_to_the_same_folder_is_accepted(folders: Folders) -> None:
+def test_a_link_to_the_folder_is_accepted(folders: Folders) -> None:
     (folders.path / "link").symlink_to("in")
     assert folders.refusal("link") is None
-    folders.ledger.write_facts(**{FACT: str(folders.path / "link")})  # stands for a second mount
-    assert folders.refusal("in") is None
     assert folders.told == []
+
+
+def test_a_second_mount_of_the_folder_is_accepted(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folders.path / "mount").mkdir()
+    assert folders.refusal("mount") is not None
+    monkeypatch.setattr(Path, "samefile", lambda *_: True)
+    assert folders.refusal("mount") is None
+    assert folders.told == []
+
+
+def test_a_link_in_the_place_of_the_folder_is_not_it(folders: Folders) -> None:
+    (folders.path / "in").rename(folders.path / "away")
+    (folders.path / "other").mkdir()
+    (folders.path / "in").symlink_to("other")
+    assert folders.refusal("in") is not None
+    assert folders.refusal("other") is not None
+    assert folders.refusal("away") is None  # as its pictures tell
 
 
 @pytest.mark.parametrize("fact", [None, 7, ["in"]])

@@ -10,7 +10,7 @@ import pytest
 
 from lumen.errors import OutputError
 from lumen.watching.ledger import schema
-from lumen.watching.ledger.ledger import NAME, Ledger
+from lumen.watching.ledger.ledger import _CLOSE, _EXACT, NAME, Ledger
 from lumen.watching.ledger.schema import APPLICATION, SCHEMA, DamagedLedgerError
 from lumen.watching.ledger.status import read_status
 from tests.conftest import ROOT
@@ -117,7 +117,12 @@ def test_a_ledger_that_grows_takes_no_more_memory(ledger: Ledger) -> None:
 
 def test_large_ledgers_are_asked_by_their_indexes(ledger: Ledger) -> None:
     queries = {
-        "status": "SELECT status FROM versions WHERE path = ? AND size = ? AND mtime_ns = ? AND inode = ?",
+        "exact": _EXACT,
+        "close": _CLOSE,
+        "known": "SELECT size, mtime_ns, digest FROM versions WHERE path = ? AND finished_at IS NOT NULL "
+        "ORDER BY id DESC LIMIT 1",
+        "last": "SELECT id FROM versions WHERE finished_at IS NOT NULL AND status = 'done' "
+        "ORDER BY finished_at DESC LIMIT 5",
         "next": "SELECT id FROM versions WHERE finished_at IS NULL AND status = 'ready' AND shy = 0 "
         "ORDER BY mtime_ns ASC, id LIMIT 5",
         "newest": "SELECT id FROM versions WHERE finished_at IS NULL AND status = 'ready' AND shy = 0 "
