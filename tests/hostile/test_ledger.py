@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from lumen.codecs.codec import read_picture
+from lumen.watching.ledger.ledger import Ledger
 from tests.conftest import Run
 from tests.support.commands import save
+from tests.support.ledger import NOW, add, version
+from tests.support.watching import outcome
 
 Watch = Callable[..., tuple[int, list[str], str]]
 SAME_NS = 1_700_000_000_000_000_000
@@ -190,3 +193,31 @@ def test_rows_that_lead_elsewhere_are_not_believed(watch: Watch, tmp_path: Path,
         assert "did not write" in told
         assert victim.exists()
         assert not Path("out/v.png").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE facts SET value = 'no json'",
+        "UPDATE facts SET value = '-Infinity'",
+        "UPDATE facts SET value = '\"\\u001b[2J\"'",
+        "UPDATE versions SET path = 'text', status = 'failed'",
+        "UPDATE versions SET status = 'failed', finished_at = 'never'",
+        "UPDATE versions SET status = 'failed', finished_at = 9e300",
+        "UPDATE versions SET status = 'failed', reason = char(27) || '[2J'",
+        "UPDATE versions SET status = 'ready', finished_at = NULL, first_seen = -9e999",
+        "UPDATE versions SET status = char(27) || '[2J'",
+    ],
+)
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_the_status_of_an_altered_ledger_is_one_line_or_right(
+    lumen_command: Run, tmp_path: Path, change: str, more: tuple[str, ...]
+) -> None:
+    with closing(Ledger(tmp_path / "out")) as ledger:
+        add(ledger, a=version())
+        ledger.finish(outcome(1, "done", NOW))
+        ledger.write_facts(state="watching", noted_at=NOW, pid=1, input="in")
+        ledger._database.execute(change)
+    ended = lumen_command("watch", "--status", "out", *more, cwd=tmp_path)
+    assert "\x1b" not in ended.stdout + ended.stderr
+    assert (ended.returncode, ended.stderr.count("\n")) in ((0, 0), (6, 1)), ended.stderr
