@@ -63,6 +63,7 @@ NAMES = [f"{index}.png" for index in range(6)]
 PRIVATE = 111  # the value of every sample of the private pictures; others have at most 80
 WITHIN_S = 25.0  # to end after SIGTERM
 HANGS_S = 60.0  # for one run of `enhance`
+PATIENCE_S = 30.0  # more, until something was done: other work may slow it down
 FAR = Path("/dev/shm")
 
 _OPEN, _ACCESS, _CHANGES, _FOLDER = 0x20, 0x1, 0x2 | 0x4 | 0x40 | 0x80 | 0x100 | 0x200, 0x40000000
@@ -245,7 +246,7 @@ def _watch(place: Place, kind: str, command: str, seconds: float, far: Path, gua
     with Watch(place, *options, "--incomplete-timeout", "1s", "--min-free", 0, settle_s=0.03) as watch:
         watch.wait_watching()
         end, supplied = time.monotonic() + seconds, 0
-        while time.monotonic() < end:
+        while time.monotonic() < end or not (watch.named("done") or time.monotonic() > end + PATIENCE_S):
             require(watch.process.poll() is None, f"it ended with {watch.process.returncode}")
             if kind == "result-link":  # the inputs are not attacked
                 supplied += 1
@@ -268,7 +269,7 @@ def _enhance(place: Place, command: str, seconds: float, guard: Guard) -> Facts:
     line = [sys.executable, "-m", "lumen", "enhance", place.watched, "-r", *where, "-m", place.model, "--json"]
     facts: Facts = {"runs": 0, "done": 0, "failed": 0}
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end or not (facts["done"] or time.monotonic() > end + PATIENCE_S):
         try:
             said = subprocess.run(
                 list(map(str, line)),

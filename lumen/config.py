@@ -223,6 +223,7 @@ class WatchOptions(ResultOptions):
         skip_backlog: Skip files that are there at the start and are not in the ledger yet.
         oneshot: Stop when every file that is there is finished.
         timeout_s: A file fails when nothing of it was read or decoded for so long, and the next one is taken.
+        moved_from: Path under which the folder was watched before, if it is another one now.
         min_free_bytes: Pause while the disk of the output has less free space; None takes 1 GiB, or a tenth of a
             smaller disk.
     """
@@ -241,6 +242,7 @@ class WatchOptions(ResultOptions):
     skip_backlog: bool = False
     oneshot: bool = False
     timeout_s: float = 600.0
+    moved_from: Path | None = None
     min_free_bytes: int | None = None
 
     def __post_init__(self) -> None:

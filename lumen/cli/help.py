@@ -20,7 +20,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "watch": {
         FIRST: "--settle --on-success --ev --shadows --strength --model --oneshot --status",
-        FILES: "--ignore --order --skip-backlog --failed-dir",
+        FILES: "--ignore --order --skip-backlog --failed-dir --moved-from",
         RESULTS: f"{_STORING} --log --json",
         DEVICES: _RUNNING,
         ADVANCED: "--quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries --timeout "

@@ -15,6 +15,7 @@ from lumen.watching.context import WatchContext
 from lumen.watching.ledger.ledger import Row
 from lumen.watching.moving import Seized, give_back, move, remove, seize
 from lumen.watching.observing.tree import NO_FILE
+from lumen.watching.versions import content_digest
 
 AT_ONCE = 100
 SLICE_S = 1.0  # another disk may be slow, and signals and results must be handled
@@ -93,6 +94,8 @@ class Retirement:
         if not is_to_retire(row.status, self._options):
             give_back(parent, name)
             return True
+        if not self._has_its_content(row):
+            return True  # it was written again, and will be processed again
         seized = seize(parent, name, lambda facts: self._tree.version(facts) == row.version)
         if seized is None:
             return self._is_gone()
@@ -100,8 +103,18 @@ class Retirement:
             self._act(row, parent, seized)
         except BaseException:
             give_back(parent, name)
+            if (back := self._tree.look(row.relative)) == row.version:
+                self._ledger.moved(row.key, back)
             raise
         return True
+
+    def _has_its_content(self, row: Row) -> bool:
+        """Compare the content if the ctime has changed: time and size can be set back."""
+        now = self._tree.look(row.relative)
+        if now != row.version or row.digest is None or now.ctime_ns == row.version.ctime_ns:
+            return True  # unchanged, or not there: it may be seized already
+        with self._tree.open_file(row.relative).stream as stream:
+            return content_digest(stream) == row.digest
 
     def _is_gone(self) -> bool:
         """Tell whether it was removed or a newer file has its name, and the whole folder is there."""

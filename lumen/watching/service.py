@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from lumen.config import EnhanceOptions, WatchOptions
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.names import result_name
-from lumen.errors import Exit, OutputError, UnavailableError
+from lumen.errors import Exit, OutputError, UnavailableError, UsageError
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Models
 from lumen.stages import LeftError
@@ -22,6 +22,7 @@ from lumen.watching.context import WatchContext
 from lumen.watching.endings import Endings
 from lumen.watching.events import EventListener, Events
 from lumen.watching.folders import check_folders, exposed_folders
+from lumen.watching.ledger.binding import Binding
 from lumen.watching.observing.tree import Tree
 from lumen.watching.output import HeldOutput
 from lumen.watching.watcher import Watcher
@@ -84,9 +85,11 @@ class Service:
             LockedError: Another run holds the output folder.
             OutputError: It cannot be written at the start, or with `oneshot` later; or the ledger is damaged.
             UnavailableError: The model or the device cannot be used, or stopped working.
-            UsageError: The requested window or memory is too small.
+            UsageError: The output folder holds the results of another folder; the requested window or memory is too
+                small.
         """
         with self._output:
+            self._refuse_another_input()
             self._output.clean()
             # Before the first file: a missing model must not count as a failed file.
             opened = [models.for_sample("uint8") for models in self._models]
@@ -137,6 +140,16 @@ class Service:
         self._is_stopped = True
         if self._watcher is not None:
             self._watcher.stop()
+
+    def _refuse_another_input(self) -> None:
+        """Raise `UsageError` if the output folder holds the results of another folder."""
+        try:
+            self._tree.open()
+        except OSError:
+            return  # it has gone since: the watcher waits for it
+        refusal = Binding(self._output.ledger, self._tree, self._events, self._options.moved_from).refusal()
+        if refusal is not None:
+            raise UsageError(refusal)
 
     def _warn_of_others(self) -> None:
         for place in exposed_folders(self._tree.root, self._options):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -27,7 +25,7 @@ from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
 from lumen.stages import Stages, Steps
 from lumen.watching.observing.tree import Tree
-from lumen.watching.versions import Settled
+from lumen.watching.versions import Settled, content_digest
 
 AHEAD = 16  # decoded pictures, if they are small
 AHEAD_BYTES = 64 << 20  # when more is decoded, no other file is started
@@ -231,8 +229,7 @@ class Worker:
                 work.stream = stream
                 is_same = self._tree.version(os.fstat(stream.fileno())) == settled.version
                 if is_same:
-                    blake = partial(hashlib.blake2b, digest_size=16)
-                    work.digest = hashlib.file_digest(stream, blake).digest()  # type: ignore[arg-type]
+                    work.digest = content_digest(stream)
                     if work.digest not in settled.known_digests:
                         work.picture = read_source(settled.path, self._options, work.target, stream=stream)
                     is_same = not opened.has_changed()

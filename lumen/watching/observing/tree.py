@@ -135,8 +135,9 @@ class Tree:
             return None
         # SQLite has 63 bits: a broken clock may say the year 2300, and some file systems use all 64 for inodes.
         inode = (facts.st_ino + 2**63) % 2**64 - 2**63 if self._use_inodes else 0
-        mtime_ns = max(-(2**63), min(facts.st_mtime_ns, 2**63 - 1))
-        return Version(size=facts.st_size, mtime_ns=mtime_ns, inode=inode)
+        mtime_ns, ctime_ns = (max(-(2**63), min(time, 2**63 - 1)) for time in (facts.st_mtime_ns, facts.st_ctime_ns))
+        # Where inodes do not last, ctime is made up too.
+        return Version(facts.st_size, mtime_ns, inode, ctime_ns if self._use_inodes else 0)
 
     def parent(self, relative: str) -> AbstractContextManager[Parent]:
         """Return what holds the folder of a file for the length of a `with` block; raises `OSError`."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from lumen.watching.ledger.ledger import Ledger
 from lumen.watching.moving import Seized, hidden_name, move
 from lumen.watching.observing.tree import Tree
 from lumen.watching.retire import AGAIN_S, AT_ONCE, Retirement, is_to_retire
-from lumen.watching.versions import Candidate
+from lumen.watching.versions import Candidate, content_digest
 from tests.support.watching import FakeClock, outcome, write_file
 
 
@@ -68,6 +70,33 @@ def bench(tmp_path: Path) -> Iterator[Any]:
     yield make
     for each in benches:
         each.ledger.close()
+
+
+def test_a_file_rewritten_with_its_old_time_stays(bench: Any) -> None:
+    stage = bench(on_success="delete")
+    for name in ("kept.jpg", "mode.jpg"):
+        stage.finish(name)
+    stage.ledger._database.execute("UPDATE versions SET digest = ?", (content_digest(io.BytesIO(b"x")),))
+    kept = stage.root / "kept.jpg"
+    before = kept.stat()
+    time.sleep(0.02)  # for another ctime
+    kept.write_bytes(b"y")
+    os.utime(kept, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (stage.root / "mode.jpg").chmod(0o600)
+    assert not stage.retirement.work()
+    assert [path.name for path in stage.root.iterdir()] == ["kept.jpg"]
+    assert stage.left() == 0
+
+
+def test_a_file_that_is_given_back_is_the_same_to_the_next_scan(bench: Any, tmp_path: Path) -> None:
+    (tmp_path / "full").touch()  # no folder can be made there
+    stage = bench(on_success="move", archive=tmp_path / "full" / "archive")
+    stage.finish("a.jpg")
+    stage.ledger._database.execute("UPDATE versions SET digest = x'00'")
+    time.sleep(0.02)
+    assert not stage.retirement.work()
+    assert stage.left() == 1
+    assert stage.ledger.status_of("a.jpg", stage.tree.look("a.jpg")) == "done"
 
 
 def test_by_default_inputs_stay(bench: Any) -> None:

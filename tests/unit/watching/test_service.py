@@ -350,7 +350,7 @@ def test_a_file_that_may_not_be_read_yet_is_not_failed(running: Running, monkeyp
         def refuse(*_: Any) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-        patch.setattr("lumen.watching.worker.hashlib.file_digest", refuse)
+        patch.setattr("lumen.watching.versions.hashlib.file_digest", refuse)
         running.start(retries=1)
         running.wait_for("deferred")
     running.wait_for("done")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from lumen.errors import OutputError
 from lumen.files.inputs import entries_below
 from lumen.watching.ledger.ledger import SUSPECT_AFTER
 from lumen.watching.watcher import MOST_INTERRUPTIONS
-from tests.support.watching import Stage
+from tests.support.watching import Stage, write_file
 
 Make = Callable[..., Stage]
 
@@ -222,6 +223,40 @@ def test_the_backlog_can_be_left_out_and_what_comes_meanwhile_is_not(make: Make)
     assert stage.named("skipped")[0]["files"] == 1
     stage.write("old.jpg", b"another version")
     assert stage.done(100.0) == ["old.jpg"]
+
+
+def test_a_done_file_with_another_mode_is_no_backlog(make: Make) -> None:
+    make(settle_s=1.0)
+    stage = make(settle_s=1.0)
+    path = stage.write("a.jpg")
+    assert stage.done() == ["a.jpg"]
+    time.sleep(0.02)  # for another ctime
+    path.chmod(0o600)
+    stage = make(settle_s=1.0, skip_backlog=True)
+    (settled,) = stage.take()
+    assert settled.known_digests == (b"0" * 16,)
+    stage.watcher.adopt(settled, b"0" * 16)
+    assert stage.statuses() == {"a.jpg": "done"}
+    assert stage.take(200.0) == []
+
+
+def test_a_link_that_leads_to_another_folder_pauses(make: Make) -> None:
+    stage = make(settle_s=1.0, rescan_s=5.0)
+    stage.write("a.jpg")
+    assert stage.done() == ["a.jpg"]
+    real = stage.root.rename(stage.root.with_name("real"))
+    stage.root.symlink_to(real)
+    assert stage.done(100.0) == []
+    assert stage.watcher.paused == {}  # moved, as its picture tells
+    other = write_file(real.with_name("other") / "a.jpg", b"of others").parent
+    stage.root.unlink()
+    stage.root.symlink_to(other)
+    assert stage.done(100.0) == []
+    assert "--moved-from" in stage.watcher.paused["input"]
+    stage.root.unlink()
+    stage.root.symlink_to(real)
+    stage.write("b.jpg")
+    assert stage.done(100.0) == ["b.jpg"]
 
 
 def test_what_was_skipped_before_its_event_was_read_is_taken(make: Make) -> None:
