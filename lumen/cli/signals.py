@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -42,13 +42,28 @@ def signal_handlers(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None
                 signal.signal(number, earlier)
 
 
-def exit_on_sigterm() -> AbstractContextManager[None]:
-    """End on SIGTERM as on Ctrl-C, with its own exit code: files in work are finished or removed."""
+@contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """End on SIGTERM as on Ctrl-C, with its own exit code: files in work are finished or removed.
+
+    The second one removes them and ends the process at once: another exception would interrupt the exit, and ONNX
+    Runtime aborts a process that ends while its threads run.
+    """
+    heard = 0
 
     def handle(*_: object) -> None:
-        raise SystemExit(int(Exit.SIGTERM))
+        nonlocal heard
+        heard += 1
+        if heard == 1:
+            raise SystemExit(int(Exit.SIGTERM))
+        (exit_now if heard == 2 else os._exit)(Exit.SIGTERM)
 
-    return signal_handlers({signal.SIGTERM: handle})
+    try:
+        with signal_handlers({signal.SIGTERM: handle}):
+            yield
+    finally:
+        if heard:  # the interpreter still waits for threads
+            signal.signal(signal.SIGTERM, handle)
 
 
 @contextmanager
