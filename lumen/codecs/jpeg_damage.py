@@ -38,6 +38,7 @@ _EARLY = "Premature end of JPEG file"
 _MOST_STRAY = 16  # bytes that cameras leave before a marker; a lost block of a picture takes more
 _AHEAD = 8  # bytes that libjpeg takes before it needs them, and does not count
 _MOST_SIDE = 4000  # blocks
+_MOST_PIECES = 1 << 17  # a second
 _ZEROS = bytes(256)
 
 
@@ -153,6 +154,8 @@ def _interval_fault(data: bytes) -> str:
     pieces = _RESTART.split(data[scans[0] : -len(END)])
     if len(pieces) != math.ceil(total / per_interval):
         return f"Corrupt JPEG data: {len(pieces)} of {math.ceil(total / per_interval)} parts are there"
+    if len(pieces) > _MOST_PIECES:
+        return "there are stray bytes among very many restart intervals"
     head = data[: scans[0]].replace(found[_INTERVAL], b"")
     for number, piece in enumerate(pieces):
         count = min(per_interval, total - number * per_interval)
