@@ -97,6 +97,7 @@ class EnhanceOptions:
         allow_8bit: Allow storing 16-bit pictures in 8-bit formats, which is refused otherwise.
         frames: `refuse` animations and files with several pages, or take their `first` picture.
         max_pixels: Pictures with more pixels are refused before they are decoded.
+        strict: Refuse a picture instead of warning: of damage, and of anything else that its result would not show.
     """
 
     ev: float = 0.0
@@ -111,6 +112,7 @@ class EnhanceOptions:
     allow_8bit: bool = False
     frames: Frames = "refuse"
     max_pixels: int = 512_000_000
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.ev) or abs(self.ev) > EV_LIMIT:

@@ -21,7 +21,7 @@ from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report
 from lumen.config import BatchOptions, EnhanceOptions
-from lumen.enhance.file_io import encode_result, read_source
+from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import DecodeError, OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
@@ -221,6 +221,8 @@ class Batch:
         with opened.stream as stream:
             origin = Origin(identity=opened.identity, digest=self._destination.digest(stream))
             picture = read_source(job.source, self._enhance, job.target, stream=stream)
+        if self._options.in_place:
+            picture.refuse_damaged()  # what is left of the original may be all that there is
         return _Item(job=job, picture=picture, origin=origin, seconds=time.monotonic() - started)
 
     def _improve(self, item: _Item, models: Models, check: Callable[[], None]) -> _Item:
@@ -241,6 +243,7 @@ class Batch:
         data, warnings = encode_result(picture, job.source, job.target, self._enhance)
         # The comparison is written first: if a result exists, everything that belongs to it does.
         warnings = (*warnings, *self._compare(item))
+        refuse_warnings(warnings, self._enhance)
         needless = self._destination.put(job, data, item.origin)
         if needless is not None:
             return Outcome(source=job.source, target=job.target, status="skipped", reason=needless)
@@ -250,6 +253,7 @@ class Batch:
             status="done",
             seconds=item.seconds + time.monotonic() - started,
             megapixels=picture.width * picture.height / 1e6,
+            is_damaged=picture.damage is not None and picture.damage.in_picture,
             warnings=warnings,
         )
 

@@ -14,7 +14,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
         FIRST: "--out --in-place --recursive --ev --shadows --strength --model --compare --dry-run",
         FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast",
-        RESULTS: f"{_STORING} --gt --json",
+        RESULTS: f"{_STORING} --strict --gt --json",
         DEVICES: _RUNNING,
         ADVANCED: "--quality-passes --frames --max-pixels",
     },
@@ -57,7 +57,8 @@ class GroupedCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each group of options under its heading."""
         options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
-        rows = {option.opts[-1]: row for option in options if (row := option.get_help_record(ctx))}
+        # The longest spelling: some versions of click give those of --help in any order.
+        rows = {max(option.opts, key=len): row for option in options if (row := option.get_help_record(ctx))}
         width = min(max(len(spelling) for spelling, _ in rows.values()), _WIDEST)
         table = {**GROUPS[self.name or ""], EVERYWHERE: "--verbose --quiet --no-color --help"}
         groups = {title: [rows.pop(name) for name in names.split() if name in rows] for title, names in table.items()}

@@ -62,6 +62,7 @@ class Work:
         picture: The picture, from decoding to encoding.
         data: The encoded result, until it is on the disk.
         digest: Of the content of the input.
+        is_to_keep: Whether its input must be left alone, because it may be damaged.
         seconds: Spent on it so far, without waiting.
         megapixels: Size of the picture.
         together: How many pictures shared its run of the model.
@@ -77,6 +78,7 @@ class Work:
     picture: Picture | None = None
     data: bytes | None = None
     digest: bytes = b""
+    is_to_keep: bool = False
     seconds: float = 0.0
     megapixels: float = 0.0
     together: int = 1
@@ -243,6 +245,8 @@ class Worker:
             raise ChangedError("it changed while it was read")
         if work.picture is None:
             raise KnownError
+        work.picture.refuse_damaged()
+        work.is_to_keep = work.picture.damage is not None
         work.megapixels = work.picture.width * work.picture.height / 1e6
         work.seconds = time.monotonic() - started
         return work

@@ -32,6 +32,7 @@ BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format
 BATCH_ONLY |= {"files_from", "null", "reference", "dry_run", "as_json"}
 
 _batch = partial(field_option, BatchOptions)
+_enhance = partial(field_option, EnhanceOptions)
 
 
 @click.command("enhance", cls=GroupedCommand)
@@ -70,6 +71,7 @@ _batch = partial(field_option, BatchOptions)
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @_batch("--fail-fast", help="Stop at the first file that fails.")
+@_enhance("--strict", help="Fail files of which there is anything to warn, such as damage or lost metadata.")
 @json_option("file on stdout")
 @pass_state
 @click.pass_context
