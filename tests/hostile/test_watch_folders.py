@@ -168,7 +168,7 @@ sys.exit(main(sys.argv[1:]))
 def test_decoders_that_do_not_come_back_fail_their_files_and_end_the_process_in_the_end(place: Place) -> None:
     for index, name in enumerate(("x1.png", "a.png", "x2.png", "b.png", "x3.png")):
         save(place.watched / name, index)
-    options = ["--timeout", "700ms", "--settle", "50ms", "--min-free", "0", "-m", str(place.model)]
+    options = ["--timeout", "4s", "--settle", "50ms", "--min-free", "0", "-m", str(place.model)]
     line = [sys.executable, "-c", HANGING, "watch", "in", "out", *options]
     done = subprocess.run(
         line, cwd=place.folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
