@@ -21,7 +21,6 @@ from lumen.files.state import state_in
 NAME = "in-place.jsonl"
 LINE_BYTES = 1 << 16  # longer ones are not of lumen: a name has 255 bytes
 JOURNAL_BYTES = 4 << 30
-READ_BYTES = 1 << 18
 
 PictureState = Literal["new", "enhanced", "changed"]
 Fingerprint = tuple[int, ...]
@@ -138,10 +137,7 @@ class Journal:
 def digest_of(stream: BinaryIO) -> str:
     """Return the SHA-256 of an opened file in hex, from its start; `OSError` if it cannot be read."""
     stream.seek(0)
-    digest = hashlib.sha256()
-    while data := stream.read(READ_BYTES):
-        digest.update(data)
-    return digest.hexdigest()
+    return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # it has all that is needed
 
 
 def _stamp_of(file: BinaryIO) -> Identity:

@@ -160,7 +160,7 @@ def _write_through(
 ) -> None:
     # A private file must not become readable by others while it is written.
     with folder.create(name, 0o666 if attributes is None else 0o600) as file:
-        place = file.fileno() if _BY_NUMBER else folder.path / name
+        place = settable(file, folder.path / name)
         file.write(data)
         if attributes is not None:
             _take_over(attributes, place)
@@ -168,6 +168,11 @@ def _write_through(
         if modified_ns is not None:
             _set_time(place, modified_ns)
         os.fsync(file.fileno())
+
+
+def settable(file: BinaryIO, path: Path) -> int | Path:
+    """Return what `os.chmod` and `os.utime` take for an opened file: its number, where the system allows that."""
+    return file.fileno() if _BY_NUMBER else path
 
 
 def _set_time(place: int | Path, modified_ns: int) -> None:

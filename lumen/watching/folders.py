@@ -11,6 +11,7 @@ from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path
 from lumen.text import printable
 from lumen.watching.observing.mounts import Mount, mounts_below, place_on_disk, read_mounts
+from lumen.watching.observing.tree import folder_identity
 
 
 def default_output(folder: Path) -> Path:
@@ -66,21 +67,13 @@ def _lies_in(inner: Path, outer: Path, mounts: list[Mount]) -> bool:
     """Tell whether a folder, given without links, is another one or lies in it, on whatever way that is reached."""
     if inner.is_relative_to(outer):
         return True
-    there = _identity(outer)
-    if there is not None and any(_identity(each) == there for each in (inner, *inner.parents)):
+    there = folder_identity(str(outer))
+    if there is not None and any(folder_identity(str(each)) == there for each in (inner, *inner.parents)):
         return True
     # A part of `outer` may be mounted elsewhere, or `inner` in it: only the system knows.
     place = place_on_disk(str(inner), mounts)
     seen_there = [place_on_disk(str(outer), mounts), *(mount.place for mount in mounts_below(str(outer), mounts))]
     return place is not None and any(place.lies_in(each) for each in seen_there if each is not None)
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    try:
-        facts = folder.stat()
-    except OSError:  # not made yet
-        return None
-    return (facts.st_dev, facts.st_ino) if facts.st_ino else None
 
 
 def _is_open_to_others(folder: Path) -> bool:

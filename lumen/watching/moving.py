@@ -16,13 +16,12 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import BinaryIO, NamedTuple
 
-from lumen.files.atomic import TEMP_SUFFIX
+from lumen.files.atomic import TEMP_SUFFIX, settable
 from lumen.files.inputs import Identity, Parent
+from lumen.watching.versions import content_digest
 
 SAME_NAMES = 1000
 LEAVING_SUFFIX = ".lumen-leaving"
-
-_BY_NUMBER = {os.chmod, os.utime} <= os.supports_fd
 
 
 class Seized(NamedTuple):
@@ -146,7 +145,7 @@ def _copy(parent: Parent, seized: Seized, folder: Parent, hidden: str) -> None:
         _refuse_other(opened.identity, seized)
         shutil.copyfileobj(source, target, 1 << 20)
         target.flush()
-        _take_over(source, target.fileno() if _BY_NUMBER else folder.path / hidden)
+        _take_over(source, settable(target, folder.path / hidden))
         os.fsync(target.fileno())
         _refuse_other(Identity.of(os.fstat(source.fileno())), seized)  # written to meanwhile
     folder.flush()
@@ -201,7 +200,7 @@ def _is_copy(folder: Parent, hidden: str, name: str) -> bool:
         if (first.size, first.mtime_ns) != (second.size, second.mtime_ns):
             return False
         with folder.open(hidden).stream as one, folder.open(name).stream as other:
-            return _digest_of(one) == _digest_of(other)
+            return content_digest(one) == content_digest(other)
     except OSError:
         return False
 
@@ -211,10 +210,6 @@ def _facts(parent: Parent, name: str) -> os.stat_result | None:
         return parent.facts(name)
     except FileNotFoundError:
         return None
-
-
-def _digest_of(stream: BinaryIO) -> bytes:
-    return hashlib.file_digest(stream, "sha256").digest()  # type: ignore[arg-type]  # it has all that is needed
 
 
 def _digest(text: str) -> str:

@@ -15,7 +15,7 @@ from lumen.watching.context import WatchContext
 from lumen.watching.ledger.ledger import Row
 from lumen.watching.moving import Seized, give_back, move, remove, seize
 from lumen.watching.observing.tree import NO_FILE
-from lumen.watching.versions import content_digest
+from lumen.watching.versions import Version, content_digest
 
 AT_ONCE = 100
 SLICE_S = 1.0  # another disk may be slow, and signals and results must be handled
@@ -94,7 +94,7 @@ class Retirement:
         if not is_to_retire(row.status, self._options):
             give_back(parent, name)
             return True
-        if not self._has_its_content(row):
+        if not self._has_its_content(row, parent, name):
             return True  # it was written again, and will be processed again
         seized = seize(parent, name, lambda facts: self._tree.version(facts) == row.version)
         if seized is None:
@@ -103,18 +103,24 @@ class Retirement:
             self._act(row, parent, seized)
         except BaseException:
             give_back(parent, name)
-            if (back := self._tree.look(row.relative)) == row.version:
+            if (back := self._version(parent, name)) == row.version:
                 self._ledger.moved(row.key, back)
             raise
         return True
 
-    def _has_its_content(self, row: Row) -> bool:
+    def _has_its_content(self, row: Row, parent: Parent, name: str) -> bool:
         """Compare the content if the ctime has changed: time and size can be set back."""
-        now = self._tree.look(row.relative)
+        now = self._version(parent, name)
         if now != row.version or row.digest is None or now.ctime_ns == row.version.ctime_ns:
             return True  # unchanged, or not there: it may be seized already
-        with self._tree.open_file(row.relative).stream as stream:
+        with parent.open(name).stream as stream:
             return content_digest(stream) == row.digest
+
+    def _version(self, parent: Parent, name: str) -> Version | None:
+        try:
+            return self._tree.version(parent.facts(name))
+        except FileNotFoundError:
+            return None
 
     def _is_gone(self) -> bool:
         """Tell whether it was removed or a newer file has its name, and the whole folder is there."""

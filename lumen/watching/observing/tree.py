@@ -72,7 +72,7 @@ class Tree:
         self.real, self.identity = real, identity
         self._place = Path(real)
         self._excluded = {os.path.relpath(folder, real) for folder in self._without if _inside(folder, real)}
-        self._own = {own for folder in self._without if (own := _identity_of_own(folder)) is not None}
+        self._own = {own for folder in self._without if (own := folder_identity(folder)) is not None}
         self._use_inodes = has_stable_inodes(real)
 
     def is_same(self) -> bool:
@@ -208,12 +208,13 @@ def _identity(path: str) -> tuple[int, int]:
     return facts.st_dev, facts.st_ino
 
 
-def _identity_of_own(folder: str) -> tuple[int, int] | None:
+def folder_identity(folder: str) -> tuple[int, int] | None:
+    """Return device and inode of a folder; None if there is no folder, or its file system does not number its files."""
     try:
         device, inode = _identity(folder)
     except OSError:  # not made yet
         return None
-    return (device, inode) if inode else None  # some file systems do not number their files
+    return (device, inode) if inode else None
 
 
 def _inside(path: str, folder: str) -> bool:
