@@ -52,9 +52,7 @@ def darken(
     noise: NDArray[np.float32] = rng.standard_normal(light.shape, np.float32)
     if rng.random() < 0.3:  # denoising cameras leave coarser noise
         noise = (noise + np.roll(noise, 1, 0) + np.roll(noise, 1, 1) + np.roll(noise, (1, 1), (0, 1))) / np.float32(2)
-    light = light + noise * np.sqrt(shot * light + read * read)
-    dark = quantise(encode_srgb(light) * np.float32(255))
-    return compress(dark, int(rng.integers(worst_jpeg, 96))) if rng.random() < 0.5 else dark
+    return _recorded(light, noise, shot, read, rng, worst_jpeg, coded=0.5)
 
 
 CAMERA_SHOT = (-4.6, -2.7)  # decades of the variance per unit of light; cameras measured by ELD lie inside
@@ -67,8 +65,23 @@ def camera(pixels: NDArray[np.uint8], rng: np.random.Generator, worst_jpeg: int)
     shot, read = (np.float32(10 ** rng.uniform(*decades)) for decades in (CAMERA_SHOT, CAMERA_READ))
     light = _DECODE[pixels]
     noise = rng.standard_normal(light.shape, np.float32)
-    dark = quantise(encode_srgb(light + noise * np.sqrt(shot * light + read * read)) * np.float32(255))
-    return compress(dark, int(rng.integers(worst_jpeg, 96))) if rng.random() < CAMERA_JPEG else dark
+    return _recorded(light, noise, shot, read, rng, worst_jpeg, coded=CAMERA_JPEG)
+
+
+def _recorded(
+    light: NDArray[np.float32],
+    noise: NDArray[np.float32],
+    shot: np.float32,
+    read: np.float32,
+    rng: np.random.Generator,
+    worst_jpeg: int,
+    *,
+    coded: float,
+) -> NDArray[np.uint8]:
+    """Return the 8-bit picture that a sensor makes of light [H, W, 3] with noise of deviation 1; a share is JPEG."""
+    level = encode_srgb(light + noise * np.sqrt(shot * light + read * read))
+    dark = quantise(level * np.float32(255))
+    return compress(dark, int(rng.integers(worst_jpeg, 96))) if rng.random() < coded else dark
 
 
 NIGHT_EV, NIGHT_EV_SPREAD, NIGHT_EV_RANGE = 5.5, 1.35, (1.0, 8.5)
