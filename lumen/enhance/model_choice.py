@@ -37,6 +37,11 @@ def check_options(model: Model, options: EnhanceOptions) -> None:
         UsageError: The size of a window or the memory is too small, or the model has no local light to scale.
     """
     window_px(model, options)
+    check_shadows(model, options)
+
+
+def check_shadows(model: Model, options: EnhanceOptions) -> None:
+    """Refuse to scale local light that a model does not have; raises `UsageError`."""
     if options.shadows != EnhanceOptions.shadows and model.spec.contract == 1:
         raise UsageError(
             f"model {model.spec.name!r} has no local light: --shadows needs a model with a tone stage; "

@@ -9,7 +9,7 @@ import numpy as np
 from lumen.color.tone import Tone
 from lumen.config import EnhanceOptions
 from lumen.enhance.ensemble import run_passes
-from lumen.enhance.model_choice import check_options
+from lumen.enhance.model_choice import check_shadows
 from lumen.enhance.progress import PictureProgress, tile_progress
 from lumen.enhance.tile_size import plan_windows, smallest_window_px, window_px
 from lumen.errors import OutOfMemoryError
@@ -44,7 +44,7 @@ def enhance_pixels(
     if options.strength == 0:
         progress(1.0)
         return pixels.copy()
-    check_options(model, options)
+    check_shadows(model, options)
     spec = model.spec
     height, width = pixels.shape[:2]
     thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)  # [h, w, 3]

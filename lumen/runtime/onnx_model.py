@@ -109,11 +109,10 @@ class OnnxModel:
             NotFiniteError: The model gave NaN or infinity, in fp32 too if there is an fp32 model.
             ModelError: The graph failed for another reason.
         """
-        boxes = np.tile(WHOLE, (len(tiles), 1)) if boxes is None else boxes
-        shadows = np.ones_like(ev) if shadows is None else shadows
         if self.spec.contract > 1:
-            tones = self._tones_of(thumbnails, ev, shadows)
-            asked = {"tiles": tiles, "tones": tones, "boxes": boxes}
+            tones = self._tones_of(thumbnails, ev, np.ones_like(ev) if shadows is None else shadows)
+            whole = np.tile(WHOLE, (len(tiles), 1))
+            asked = {"tiles": tiles, "tones": tones, "boxes": whole if boxes is None else boxes}
             enhanced, finite = self._run(("enhanced", "finite"), {**self._smallest(), **asked})
             if np.isfinite(tones).all() and finite.all():
                 return np.asarray(enhanced)
@@ -204,7 +203,9 @@ class OnnxModel:
         finally:
             self._untrimmed = True
 
-    def _run_in_full(self, tiles: Pixels, thumbnails: Floats, ev: Floats, boxes: Floats, shadows: Floats) -> Pixels:
+    def _run_in_full(
+        self, tiles: Pixels, thumbnails: Floats, ev: Floats, boxes: Floats | None, shadows: Floats | None
+    ) -> Pixels:
         """Run tiles again in fp32 whose result was NaN or infinite."""
         if self._in_full is None:
             height, width = tiles.shape[1:3]
