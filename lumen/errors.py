@@ -16,6 +16,7 @@
     ├── UnavailableError           5  something that is needed is missing
     │   ├── DeviceError               CUDA was requested and cannot be used
     │   ├── ModelError                a model file is missing, damaged or of another contract
+    │   │   └── ContractError         a model gave something else than its contract says
     │   └── MissingExtraError         an optional package is not installed
     └── OutputError                6  the output cannot be written
         ├── DiskFullError             no space left
@@ -111,6 +112,10 @@ class DeviceError(UnavailableError):
 
 class ModelError(UnavailableError):
     """A model file is missing, damaged, or does not follow the contract."""
+
+
+class ContractError(ModelError):
+    """A model gave something else than its contract says; that is never the fault of a picture."""
 
 
 class MissingExtraError(UnavailableError):
