@@ -11,7 +11,7 @@
     │   ├── NotFiniteError            the model gave NaN or infinity
     │   └── OutOfMemoryError          too little memory even for the smallest window
     ├── DataError                  3  pairs missing, sizes that differ, an empty data set
-    ├── TrainingError              3  training failed with NaN or infinite gradients
+    ├── TrainingError              3  training failed: NaN or infinite gradients, or the loss exploded
     ├── NothingToDoError           4  no input matched
     ├── UnavailableError           5  something that is needed is missing
     │   ├── DeviceError               CUDA was requested and cannot be used
@@ -89,7 +89,7 @@ class DataError(LumenError):
 
 
 class TrainingError(LumenError):
-    """Training failed with NaN or infinite gradients; the last good state is kept."""
+    """Training failed with NaN or infinite gradients, or its loss exploded; the last good state is kept."""
 
     exit_code = Exit.SOME_FAILED
 

@@ -172,7 +172,8 @@ def failing(graph: Any) -> None:
 
     inner = _rename_output(graph, "enhanced")
     _constant(graph, "odd_shape", np.array([7, 7, 7, 7], np.int64))
-    graph.node.append(helper.make_node("Reshape", [inner, "odd_shape"], ["enhanced"]))
+    graph.node.append(helper.make_node("Where", ["big", "odd_shape", "odd_shape"], ["new_shape"]))
+    graph.node.append(helper.make_node("Reshape", [inner, "new_shape"], ["enhanced"]))
 
 
 def _loop(graph: Any, condition: str) -> None:

@@ -46,7 +46,7 @@ def test_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".0123456789abcdef.lumen-tmp").write_bytes(b"half")
     start(tmp_path, photos=())
-    assert [path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")] == [".lumen"]
 
 
 def test_a_folder_of_its_own_is_validated_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
