@@ -81,6 +81,8 @@ def _read_onnx(path: Path) -> Start:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError("it is too large")
         model = onnx.load(path, load_external_data=False)
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+            raise ValueError("its weights are in another file")
         facts = ModelSpec.from_metadata({entry.key: entry.value for entry in model.metadata_props}).training
         weights = {
             tensor.name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(tensor)))
