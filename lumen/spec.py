@@ -50,7 +50,7 @@ LATER = frozenset({"precision", "thumbnail", "tone_size"})  # fields that older 
 # largest ones are far above those of any network here.
 RANGES = {
     "align": (1, 256),
-    "halo_px": (0, 2048),
+    "halo_px": (0, 1024),
     "edge_px": (0, 1024),
     "thumbnail_px": (1, 4096),
     "bytes_per_px": (1, 1 << 20),
