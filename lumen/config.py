@@ -97,6 +97,7 @@ class EnhanceOptions:
         allow_8bit: Allow storing 16-bit pictures in 8-bit formats, which is refused otherwise.
         frames: `refuse` animations and files with several pages, or take their `first` picture.
         max_pixels: Pictures with more pixels are refused before they are decoded.
+        strict: Refuse a picture instead of warning: of damage, and of anything else that its result would not show.
     """
 
     ev: float = 0.0
@@ -111,6 +112,7 @@ class EnhanceOptions:
     allow_8bit: bool = False
     frames: Frames = "refuse"
     max_pixels: int = 512_000_000
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.ev) or abs(self.ev) > EV_LIMIT:
@@ -159,6 +161,8 @@ class BatchOptions(ResultOptions):
         output: Folder for the results, which mirrors the inputs; created if missing. None with `in_place`.
         in_place: Replace every input by its result instead.
         recursive: Include the sub-folders of input folders.
+        follow_links: Follow links that are found in input folders; in place they never are. An input itself may be a
+            link in any case.
         include: Patterns of the files to take; none takes all.
         exclude: Patterns of files and folders to skip, whatever `include` says.
         existing: What to do if a result already exists: `skip` it, `update` it if the input is newer, `overwrite` it,
@@ -171,6 +175,7 @@ class BatchOptions(ResultOptions):
     output: Path | None = None
     in_place: bool = False
     recursive: bool = False
+    follow_links: bool = True
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     existing: Existing = "skip"
@@ -219,6 +224,8 @@ class WatchOptions(ResultOptions):
         order: Which file to take first when several are waiting.
         skip_backlog: Skip files that are there at the start and are not in the ledger yet.
         oneshot: Stop when every file that is there is finished.
+        timeout_s: A file fails when nothing of it was read or decoded for so long, and the next one is taken.
+        moved_from: Path under which the folder was watched before, if it is another one now.
         min_free_bytes: Pause while the disk of the output has less free space; None takes 1 GiB, or a tenth of a
             smaller disk.
     """
@@ -236,6 +243,8 @@ class WatchOptions(ResultOptions):
     order: WatchOrder = "oldest"
     skip_backlog: bool = False
     oneshot: bool = False
+    timeout_s: float = 600.0
+    moved_from: Path | None = None
     min_free_bytes: int | None = None
 
     def __post_init__(self) -> None:
@@ -243,6 +252,7 @@ class WatchOptions(ResultOptions):
             ("settle", self.settle_s),
             ("rescan", self.rescan_s),
             ("incomplete-timeout", self.incomplete_timeout_s),
+            ("timeout", self.timeout_s),
         ):
             if not 0 < value < math.inf:
                 raise UsageError(f"expected --{option} above 0 seconds, got {value:g}")

@@ -130,7 +130,11 @@ def _check_format(codec: Codec) -> Check:
         return _check_package(codec.package)
     if codec.stored_as:
         return Check(codec.name, "ok", f"reads; results are stored as {CODECS[codec.stored_as].label}")
-    if reason := why_not_writable(codec):
+    try:
+        reason = why_not_writable(codec)
+    except ImportError as error:
+        return Check(codec.name, "broken", str(error))
+    if reason:
         return Check(codec.name, "warning", reason)
     depths: list[SampleType] = ["uint8", "uint16"] if codec.bits == 16 else ["uint8"]
     for sample in depths:

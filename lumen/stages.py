@@ -189,6 +189,19 @@ class Stages(Generic[J, I, R, W]):
                 left.append(job)
         return left
 
+    def abandon(self, job: J) -> Future[I]:
+        """Leave a job behind that is being read and does not come back, and return its future."""
+        (left,) = (future for future, each in self._reading.items() if each is job)
+        del self._reading[left]
+        # Its thread cannot be ended. Others take over what no thread has begun with.
+        waiting = [(future, each) for future, each in self._reading.items() if future.cancel()]
+        self._readers.shutdown(wait=False)
+        self._readers = ThreadPoolExecutor(self.helpers, "read")
+        for future, each in waiting:
+            del self._reading[future]
+            self.submit(each)
+        return left
+
     def abort(self) -> None:
         """Make workers that call `check` abort their items, and interrupt what does not."""
         self._abort.set()

@@ -14,6 +14,11 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
 
 
+def indented(text: str) -> str:
+    """Return several lines that any terminal can show, such as a traceback; none of them begins like one of lumen."""
+    return "\n".join(f"  {printable(line)}" for line in text.splitlines())
+
+
 def span(seconds: float) -> str:
     """Return a length of time, rounded for people.
 

@@ -73,10 +73,10 @@ def injected(place: Place, *, full: bool) -> Facts:
         if event.facts.get("path") == "listener.png":
             raise RuntimeError("injected in the listener")
 
-    def read(path: Path, *arguments: Any) -> Picture:
+    def read(path: Path, *arguments: Any, **more: Any) -> Picture:
         if path.name == "decode.png":
             raise RuntimeError("injected in decoding")
-        return read_source(path, *arguments)
+        return read_source(path, *arguments, **more)
 
     def fault(tiles: np.ndarray[Any, Any]) -> None:
         if (tiles == 201).any():

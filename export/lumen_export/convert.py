@@ -109,7 +109,8 @@ def _free_thumbnails(model: onnx.ModelProto) -> None:
 
     Inner values are renamed too: onnxruntime reuses one buffer for values whose shapes have the same names.
     """
-    per_tile = {"tiles"}.union(*(node.output for node in tile_nodes(model)))
+    of_tiles = {"tiles", "boxes"}
+    per_tile = of_tiles.union(*(node.output for node in tile_nodes(model, of_tiles)))
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         if value.name not in per_tile:
             for size in value.type.tensor_type.shape.dim:

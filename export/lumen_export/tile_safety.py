@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import onnx
 
 GLOBAL_OPERATORS = frozenset(
@@ -11,9 +13,9 @@ REDUCTIONS = frozenset({"ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum", "Re
 CHANNEL_AXIS = 1
 
 
-def tile_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """Return the nodes whose values depend on the pixels of `tiles`, not only on their shape."""
-    reached = {"tiles"}
+def tile_nodes(model: onnx.ModelProto, of: Collection[str] = ("tiles",)) -> list[onnx.NodeProto]:
+    """Return the nodes whose values depend on the values of `tiles` or other inputs, not only on their shape."""
+    reached = set(of)
     nodes = []
     for node in model.graph.node:
         if node.op_type not in ("Shape", "Size") and reached & set(node.input):

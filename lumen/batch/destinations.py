@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-from lumen.batch.in_place import Journal, digest_of
+from lumen.batch.in_place import Journal, PictureState, digest_of
 from lumen.batch.job import Job
 from lumen.config import BatchOptions
-from lumen.errors import LockedError, OutputError, PictureError, UsageError
-from lumen.files.atomic import TEMP_SUFFIX, make_folder, remove_leftovers, write_atomically
-from lumen.files.lock import lock_folder
+from lumen.errors import LockedError, PictureError, UsageError
+from lumen.files.atomic import (
+    Attributes,
+    leftovers_in,
+    output_error,
+    remove_leftovers,
+    remove_leftovers_in,
+    write_atomically,
+    write_in,
+)
+from lumen.files.inputs import Identity, Input, Parent, hold_folder
+from lumen.files.lock import lock_folder, lock_in
 from lumen.files.paths import type_of
 from lumen.text import printable
 
 WAIT_S = 60.0  # in place, a folder is locked only while one file is written
 JOURNALS = 8  # kept in memory
 
-Stamp = tuple[int, int, int]
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The file that a picture was read from.
+
+    Attributes:
+        identity: What it was when it was opened.
+        digest: `Destination.digest` of its content.
+    """
+
+    identity: Identity
+    digest: str = ""
 
 
 class Destination(Protocol):
@@ -41,13 +61,16 @@ class Destination(Protocol):
     def skip_reason(self, job: Job) -> str | None:
         """Return why a job can be skipped, or None if it must be done."""
 
-    def put(self, job: Job, data: bytes, stamp: Stamp) -> str | None:
+    def digest(self, stream: BinaryIO) -> str:
+        """Return what `put` must know of the content of a file, before it is decoded."""
+
+    def put(self, job: Job, data: bytes, origin: Origin) -> str | None:
         """Write a result.
 
         Args:
             job: What was enhanced.
             data: The encoded file.
-            stamp: `stamp_of` the source from before it was read.
+            origin: What it was made from.
 
         Returns:
             None, or why the result is no longer needed.
@@ -61,15 +84,6 @@ class Destination(Protocol):
 def destination_of(options: BatchOptions) -> Destination:
     """Return the destination that the options ask for."""
     return InPlace(options) if options.output is None else OutputFolder(options, options.output)
-
-
-def stamp_of(path: Path) -> Stamp:
-    """Return size, time and inode of a file, zeros if they cannot be read; reading the file then reports why."""
-    try:
-        facts = path.stat()
-    except OSError:
-        return 0, 0, 0
-    return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
 class OutputFolder:
@@ -88,7 +102,7 @@ class OutputFolder:
         """Lock the folder and remove temporary files of killed runs."""
         with lock_folder(self._folder, shard=self._options.shard):
             for folder in {job.target.parent for job in jobs}:
-                remove_leftovers(folder, self._tag)
+                remove_leftovers(folder, self._tag, below=self._folder)
             yield
 
     def refuse_existing(self, jobs: Sequence[Job]) -> None:
@@ -116,10 +130,14 @@ class OutputFolder:
             return None
         return "the result exists" if existing == "skip" else "the result is newer than the input"
 
-    def put(self, job: Job, data: bytes, stamp: Stamp) -> None:
+    def digest(self, _stream: BinaryIO) -> str:
+        """Return nothing: the input stays."""
+        return ""
+
+    def put(self, job: Job, data: bytes, origin: Origin) -> None:
         """Write a result with the modification time of its source: photographs are sorted by it."""
-        make_folder(job.target.parent)
-        write_atomically(job.target, data, tag=self._tag, modified_ns=stamp[1])
+        modified_ns = origin.identity.mtime_ns
+        write_atomically(job.target, data, tag=self._tag, modified_ns=modified_ns, below=self._folder)
 
 
 class InPlace:
@@ -128,22 +146,23 @@ class InPlace:
     def __init__(self, options: BatchOptions) -> None:
         """Take the policy for pictures that were already enhanced in place."""
         self._existing = options.existing
-        self._journal = lru_cache(JOURNALS)(Journal)
+        self._journal = lru_cache(JOURNALS)(lambda _: Journal())
 
     @contextmanager
     def held(self, jobs: Sequence[Job]) -> Iterator[None]:
         """Remove temporary files of killed runs; nothing stays locked, since many folders may be involved."""
-        for folder in {job.target.parent for job in jobs}:
-            if _has_leftovers(folder):
-                with suppress(LockedError, OutputError), lock_folder(folder):
-                    remove_leftovers(folder)
+        for path, below in {(job.target.parent, job.below) for job in jobs}:
+            with suppress(OSError, LockedError), hold_folder(path, below=below) as folder:
+                if leftovers_in(folder):
+                    with lock_in(folder):
+                        remove_leftovers_in(folder)
         yield
 
     def refuse_existing(self, jobs: Sequence[Job]) -> None:
         """Refuse to start if a picture was already enhanced in place."""
         for job in jobs:
             with suppress(OSError):
-                if self._journal(job.target.parent).state(job.target) != "new":
+                if self._state(job) != "new":
                     raise UsageError(
                         f"expected pictures that were never enhanced in place, got {printable(job.source)}; "
                         "use --existing skip, update or overwrite"
@@ -154,33 +173,56 @@ class InPlace:
         if self._existing == "overwrite":
             return None
         try:
-            state = self._journal(job.target.parent).state(job.target)
-        except OSError:  # reading the file reports why
+            state = self._state(job)
+        except OSError:  # reading the file, or replacing it, reports why
             return None
         if state == "changed" and self._existing == "skip":
             return "it was enhanced in place and has changed since; --existing update enhances it again"
         return "it was enhanced in place before" if state == "enhanced" else None
 
-    def put(self, job: Job, data: bytes, stamp: Stamp) -> str | None:
+    def digest(self, stream: BinaryIO) -> str:
+        """Return the digest of an original, by which the journal knows it."""
+        return digest_of(stream)
+
+    def put(self, job: Job, data: bytes, origin: Origin) -> str | None:
         """Replace a picture, unless somebody has changed it since it was read."""
         path = job.target
-        with lock_folder(path.parent, wait_s=WAIT_S):
-            journal = self._journal(path.parent)
-            journal.refresh()
-            before = digest_of(path)
-            if stamp_of(path) != stamp:
+        try:
+            with hold_folder(path.parent, below=job.below) as folder, lock_in(folder, wait_s=WAIT_S):
+                return self._replace(folder, path.name, data, origin)
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            # Of this folder alone: who may change one must not stop the run in the others.
+            raise PictureError(f"the file cannot be replaced: {error.strerror}") from error
+        except OSError as error:
+            raise output_error(path, error) from error
+
+    def _replace(self, folder: Parent, name: str, data: bytes, origin: Origin) -> str | None:
+        journal = self._journal(folder.path)
+        journal.refresh(folder)
+        now = folder.open(name)
+        with now.stream:
+            if not _is_same(now, origin):
                 raise PictureError("the file changed while it was worked on; run again")
-            if self._existing != "overwrite" and journal.state_of(path.name, before) == "enhanced":
-                return "it was enhanced in place by another run"
-            journal.note(path.name, before, data)
-            write_atomically(path, data, like=path, modified_ns=stamp[1])
-            with suppress(OSError, OutputError):  # the fingerprint only saves time
-                journal.note_fingerprint(path)
+            attributes = Attributes.of(now.stream)
+        if self._existing != "overwrite" and journal.state_of(name, origin.digest) == "enhanced":
+            return "it was enhanced in place by another run"
+        journal.note(folder, name, origin.digest, data)
+        modified_ns = now.identity.mtime_ns
+        write_in(folder, name, data, modified_ns=modified_ns, attributes=attributes, instead_of=now.identity)
+        with suppress(OSError):  # the fingerprint only saves time
+            journal.note_fingerprint(folder, name)
         return None
 
+    def _state(self, job: Job) -> PictureState:
+        with hold_folder(job.target.parent, below=job.below) as folder:
+            journal = self._journal(folder.path)
+            journal.refresh(folder)
+            return journal.state(folder, job.target.name)
 
-def _has_leftovers(folder: Path) -> bool:
-    try:
-        return any(entry.name.endswith(TEMP_SUFFIX) for entry in os.scandir(folder))
-    except OSError:
-        return False
+
+def _is_same(now: Input, origin: Origin) -> bool:
+    """Tell whether a file is the one that was read, with its content; links to it and its mode do not matter."""
+    if now.identity == origin.identity:
+        return True
+    # Whoever writes into a file can give it its time back, but not the time of the change itself.
+    return now.identity.has_content_of(origin.identity) and digest_of(now.stream) == origin.digest

@@ -17,10 +17,17 @@ from lumen.files.patterns import Selection, is_hidden, is_picture_name
 
 @dataclass(frozen=True, kw_only=True)
 class FoundPicture:
-    """A picture, and its path below the output folder."""
+    """A picture.
+
+    Attributes:
+        path: The file.
+        relative: Its path below the output folder.
+        below: The folder in which it was found, if no link may be followed on the way from there.
+    """
 
     path: Path
     relative: Path
+    below: Path | None = None
 
 
 def find_pictures(
@@ -41,10 +48,11 @@ def find_pictures(
     """
     output = None if options.output is None else real_path(options.output)
     selection = Selection(options.include, options.exclude)
+    follow = options.follow_links and not options.in_place  # in place, files that nobody named would be replaced
     for given in inputs:
         if is_folder(given):
-            for relative in _pictures_in(given, options, selection, unreadable):
-                yield FoundPicture(path=given / relative, relative=relative)
+            for relative in _pictures_in(given, options, selection, unreadable, follow=follow):
+                yield FoundPicture(path=given / relative, relative=relative, below=None if follow else given)
         elif selection.takes(Path(given.name)):
             yield FoundPicture(path=given, relative=Path(given.name))
     for given in listed:
@@ -52,8 +60,9 @@ def find_pictures(
         if output is not None and real_path(given).is_relative_to(output):
             continue  # the list of a later run may contain the results of this one
         if is_folder(given) and not selection.drops(place):
-            for relative in _pictures_in(given, options, selection, unreadable):
-                yield FoundPicture(path=given / relative, relative=place / relative)
+            for relative in _pictures_in(given, options, selection, unreadable, follow=follow):
+                below = None if follow else given
+                yield FoundPicture(path=given / relative, relative=place / relative, below=below)
         elif selection.takes(place):
             yield FoundPicture(path=given, relative=place)
 
@@ -86,13 +95,11 @@ def split_list(data: bytes, *, null: bool) -> list[Path]:
 
 
 def _pictures_in(
-    root: Path, options: BatchOptions, selection: Selection, unreadable: Callable[[OSError], None]
+    root: Path, options: BatchOptions, selection: Selection, unreadable: Callable[[OSError], None], *, follow: bool
 ) -> Iterator[Path]:
     """Yield the relative paths of the pictures below a folder."""
-    # Links are followed, but each folder is read once: a link may point to its own parent. In place they are not
-    # followed, because files that nobody named would be replaced. They come last, so that no link changes where the
+    # Each folder is read once: a link may point to its own parent. Links come last, so that none changes where the
     # result of a real file goes.
-    follow = not options.in_place
     seen = {real_path(options.output)} if options.output is not None else set()
     waiting = deque([Path()])
     while waiting:

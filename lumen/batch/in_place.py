@@ -7,18 +7,21 @@ after a crash between the two steps they tell which of the two the file is.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from lumen.files.atomic import make_folder, output_error
-from lumen.files.lock import STATE
+from lumen.files.inputs import Identity, NotPlainError, Parent
+from lumen.files.state import state_in
 
 NAME = "in-place.jsonl"
+LINE_BYTES = 1 << 16  # longer ones are not of lumen: a name has 255 bytes
+JOURNAL_BYTES = 4 << 30
+READ_BYTES = 1 << 18
 
 PictureState = Literal["new", "enhanced", "changed"]
 Fingerprint = tuple[int, ...]
@@ -35,34 +38,35 @@ class _Entry:
 class Journal:
     """Which pictures of one folder were enhanced in place.
 
-    `note` and `note_fingerprint` need the folder locked (`lumen.files.lock.lock_folder`); reading does not.
+    `note` and `note_fingerprint` need the folder locked (`lumen.files.lock.lock_in`); reading does not. All methods
+    take the folder held open, so that they mean the same one as their caller.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Read the journal of a folder.
-
-        Raises:
-            OutputError: The journal exists and cannot be read.
-        """
-        self.path = folder / STATE / NAME
+    def __init__(self) -> None:
+        """Know nothing; `refresh` reads the journal."""
         self._entries: dict[str, _Entry] = {}
         self._results: set[str] = set()  # digests of all results so far
         self._sizes: set[int] = set()
-        self._stamp: tuple[int, int] | None = None
-        self.refresh()
+        self._stamp: Identity | None = None
 
-    def refresh(self) -> None:
-        """Read again if others have written since.
+    def refresh(self, folder: Parent) -> None:
+        """Read the journal of a folder, unless it is the one that was read last and nobody has written since.
 
         Raises:
-            OutputError: The journal exists and cannot be read.
+            OSError: The journal exists and cannot be read, or is no plain file (`NotPlainError`).
         """
-        if self._stamp != self._stamp_now():
-            self._entries, self._results, self._sizes = {}, set(), set()
-            self._read()
+        try:
+            with state_in(folder, make=False) as state, state.open(NAME).stream as file:
+                found = _stamp_of(file)
+                if found != self._stamp:
+                    self._forget()
+                    self._read(file)
+                    self._stamp = found
+        except FileNotFoundError:
+            self._forget()
 
-    def state(self, path: Path) -> PictureState:
-        """Return the state of a picture of the folder.
+    def state(self, folder: Parent, name: str) -> PictureState:
+        """Return the state of a picture of the folder, after a `refresh`.
 
         Returns:
             `new` if it was never enhanced, or is an original that was put back; `enhanced` if it is a result, under
@@ -71,13 +75,14 @@ class Journal:
         Raises:
             OSError: The picture cannot be read.
         """
-        entry = self._entries.get(path.name)
-        facts = path.stat()
+        entry = self._entries.get(name)
+        facts = folder.facts(name)
         if entry is not None and entry.fingerprint == _fingerprint_of(facts):
             return "enhanced"
         if entry is None and facts.st_size not in self._sizes:
             return "new"  # known without reading the file
-        return self.state_of(path.name, digest_of(path))
+        with folder.open(name).stream as stream:
+            return self.state_of(name, digest_of(stream))
 
     def state_of(self, name: str, digest: str) -> PictureState:
         """Return the state, as `state` does, for a name and the digest of its content."""
@@ -86,51 +91,38 @@ class Journal:
             return "enhanced"
         return "new" if entry is None or digest in entry.originals else "changed"
 
-    def note(self, name: str, before: str, data: bytes) -> None:
-        """Record, before it happens, that a picture is replaced by `data`.
-
-        Raises:
-            OutputError: The journal cannot be written.
-        """
+    def note(self, folder: Parent, name: str, before: str, data: bytes) -> None:
+        """Record, before it happens, that a picture is replaced by `data`; `OSError` if it cannot be written."""
         after = hashlib.sha256(data).hexdigest()
-        self._append({"name": name, "before": before, "after": after, "size": len(data)}, durable=True)
+        self._append(folder, {"name": name, "before": before, "after": after, "size": len(data)}, durable=True)
 
-    def note_fingerprint(self, path: Path) -> None:
+    def note_fingerprint(self, folder: Parent, name: str) -> None:
         """Record size and times of a picture that was just replaced, so that the next run need not read it."""
-        self._append({"name": path.name, "seal": _fingerprint_of(path.stat())}, durable=False)
+        self._append(folder, {"name": name, "seal": _fingerprint_of(folder.facts(name))}, durable=False)
 
-    def _append(self, line: dict[str, Any], *, durable: bool) -> None:
-        try:
-            make_folder(self.path.parent)
-            with self.path.open("ab+") as file:
-                # A partial line of a killed process must not spoil this one.
-                file.write((b"" if _ends_a_line(file) else b"\n") + json.dumps(line).encode() + b"\n")
-                file.flush()
-                if durable:
-                    os.fsync(file.fileno())
-        except OSError as error:
-            raise output_error(self.path, error) from error
-        self._take(line)
-        self._stamp = self._stamp_now()
+    def _append(self, folder: Parent, line: dict[str, Any], *, durable: bool) -> None:
+        with state_in(folder) as state, state.open_or_create(NAME) as file:
+            # A partial line of a killed process must not spoil this one.
+            file.write((b"" if _ends_a_line(file) else b"\n") + json.dumps(line).encode() + b"\n")
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+            self._take(line)
+            self._stamp = _stamp_of(file)
 
-    def _stamp_now(self) -> tuple[int, int] | None:
-        try:
-            facts = self.path.stat()
-        except OSError:
-            return None
-        return facts.st_size, facts.st_mtime_ns
+    def _forget(self) -> None:
+        self._entries, self._results, self._sizes, self._stamp = {}, set(), set(), None
 
-    def _read(self) -> None:
-        self._stamp = self._stamp_now()
-        try:
-            with self.path.open("rb") as file:
-                for line in file:
-                    with suppress(ValueError, LookupError, TypeError):  # a partial line of a killed process
-                        self._take(json.loads(line))
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise output_error(self.path, error) from error
+    def _read(self, file: BinaryIO) -> None:
+        if os.fstat(file.fileno()).st_size > JOURNAL_BYTES:
+            raise NotPlainError(errno.EFBIG, f"it has more than the {JOURNAL_BYTES} bytes that lumen would write")
+        is_start = True
+        while line := file.readline(LINE_BYTES):
+            is_end = line.endswith(b"\n") or len(line) < LINE_BYTES
+            is_whole, is_start = is_start and is_end, is_end
+            with suppress(ValueError, LookupError, TypeError, RecursionError):  # a partial line of a killed process
+                if is_whole:
+                    self._take(json.loads(line))
 
     def _take(self, line: dict[str, Any]) -> None:
         if "seal" in line:
@@ -143,14 +135,17 @@ class Journal:
             self._sizes.add(size)
 
 
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hex.
+def digest_of(stream: BinaryIO) -> str:
+    """Return the SHA-256 of an opened file in hex, from its start; `OSError` if it cannot be read."""
+    stream.seek(0)
+    digest = hashlib.sha256()
+    while data := stream.read(READ_BYTES):
+        digest.update(data)
+    return digest.hexdigest()
 
-    Raises:
-        OSError: It cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+
+def _stamp_of(file: BinaryIO) -> Identity:
+    return Identity.of(os.fstat(file.fileno()))
 
 
 def _fingerprint_of(facts: os.stat_result) -> Fingerprint:

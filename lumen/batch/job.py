@@ -10,10 +10,17 @@ COMPARISON_SUFFIX = ".compare.jpg"  # appended to the whole name: `a.jpg` and `a
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One file to enhance, and the file of its result: in place the same file, or the one that a link points to."""
+    """One file to enhance.
+
+    Attributes:
+        source: The file.
+        target: The file of its result: in place the same file, or the one that a link points to.
+        below: The folder in which it was found, if no link may be followed on the way from there.
+    """
 
     source: Path
     target: Path
+    below: Path | None = None
 
 
 def comparison_of(job: Job) -> Job:

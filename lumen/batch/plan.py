@@ -110,15 +110,16 @@ def _job(found: FoundPicture, options: BatchOptions) -> Job | Outcome:
         if result_name(found.path, "", "same") != found.path.name:
             return _failure(found.path, "lumen reads but does not write this format; use --out instead of --in-place")
         # The link itself stays: its target is replaced.
-        target = real_path(found.path) if found.path.is_symlink() else found.path
+        is_link = found.below is None and found.path.is_symlink()
+        target = real_path(found.path) if is_link else found.path
         if type_of(target) and not os.access(target.parent, os.W_OK):
             return _failure(found.path, "its folder is read-only")
-        return Job(source=found.path, target=target)
+        return Job(source=found.path, target=target, below=found.below)
     name = result_name(found.relative, options.suffix, options.format)
     if (size := len(os.fsencode(name))) > NAME_BYTES:
         reason = f"the result's name would have {size} bytes, expected at most {NAME_BYTES}; shorten --suffix"
         return _failure(found.path, reason)
-    return Job(source=found.path, target=options.output / found.relative.with_name(name))
+    return Job(source=found.path, target=options.output / found.relative.with_name(name), below=found.below)
 
 
 def _failure(source: Path, reason: str) -> Outcome:

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lumen.batch.report import Outcome, Report
-from lumen.files.lock import STATE
+from lumen.files.inputs import Parent, hold_folder
+from lumen.files.state import state_in
 from lumen.version import __version__
 
 log = logging.getLogger(__name__)
@@ -45,12 +46,14 @@ class RunRecord:
         self._file: BinaryIO | None = None
         self._bytes = 0
         self._left_out = 0
-        folder = home / STATE / FOLDER
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _forget_old(folder)
-            name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.jsonl"
-            self._file = (folder / name).open("xb")
+            with (
+                hold_folder(home, make=True) as folder,
+                state_in(folder) as state,
+                state.inner(FOLDER, make=True) as runs,
+            ):
+                _forget_old(runs)
+                self._file = runs.create(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.jsonl")
         except OSError as error:
             self._give_up(error)
         self._write({"run": dict(asked), "started": _now(), "versions": versions()})
@@ -106,15 +109,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _forget_old(folder: Path) -> None:
+def _forget_old(runs: Parent) -> None:
     """Remove the oldest records beyond the limits; the names sort by time."""
-    records = sorted(folder.glob("*.jsonl"), reverse=True)
+    records = sorted((name for name in runs.names() if name.endswith(".jsonl")), reverse=True)
     total = 0
     for index, record in enumerate(records):
         with suppress(OSError):
-            total += record.stat().st_size
+            total += runs.facts(record).st_size
             if index >= KEPT_RUNS or total > KEPT_BYTES:
-                record.unlink()
+                runs.unlink(record)
 
 
 def _now() -> str:

@@ -23,6 +23,7 @@ class Outcome:
         reason: Why it was skipped or failed, one line.
         seconds: Time from decoding until the result was on disk, without waiting for other files.
         megapixels: Size of the picture; 0 if unknown.
+        is_damaged: Whether a part of the source was damaged, and the result shows it.
         warnings: What could not be kept, one line each.
     """
 
@@ -32,6 +33,7 @@ class Outcome:
     reason: str = ""
     seconds: float = 0.0
     megapixels: float = 0.0
+    is_damaged: bool = False
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -43,6 +45,7 @@ class Outcome:
             "reason": self.reason,
             "seconds": round(self.seconds, 3),
             "megapixels": round(self.megapixels, 3),
+            "damaged": self.is_damaged,
             "warnings": list(self.warnings),
         }
 

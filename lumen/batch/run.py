@@ -15,16 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumen.batch.comparison import comparison, preview
-from lumen.batch.destinations import Stamp, destination_of, stamp_of
+from lumen.batch.destinations import Origin, destination_of
 from lumen.batch.job import Job, comparison_of
 from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report
 from lumen.config import BatchOptions, EnhanceOptions
-from lumen.enhance.file_io import encode_result, read_source
+from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import ContractError, OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
+from lumen.errors import ContractError, DecodeError, OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
+from lumen.files.inputs import Input, open_input, open_named
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Model, Models
@@ -58,7 +59,7 @@ class _Item:
 
     job: Job
     picture: Picture
-    stamp: Stamp
+    origin: Origin
     seconds: float
     before: NDArray[np.uint8] | None = None  # a reduced copy for the comparison
 
@@ -224,9 +225,13 @@ class Batch:
 
     def _read(self, job: Job) -> _Item:
         started = time.monotonic()
-        stamp = stamp_of(job.source)
-        picture = read_source(job.source, self._enhance, job.target)
-        return _Item(job=job, picture=picture, stamp=stamp, seconds=time.monotonic() - started)
+        opened = _open(job)
+        with opened.stream as stream:
+            origin = Origin(identity=opened.identity, digest=self._destination.digest(stream))
+            picture = read_source(job.source, self._enhance, job.target, stream=stream)
+        if self._options.in_place:
+            picture.refuse_damaged()  # what is left of the original may be all that there is
+        return _Item(job=job, picture=picture, origin=origin, seconds=time.monotonic() - started)
 
     def _improve(self, item: _Item, models: Models, check: Callable[[], None]) -> _Item:
         def progress(fraction: float) -> None:
@@ -246,7 +251,8 @@ class Batch:
         data, warnings = encode_result(picture, job.source, job.target, self._enhance)
         # The comparison is written first: if a result exists, everything that belongs to it does.
         warnings = (*warnings, *self._compare(item))
-        needless = self._destination.put(job, data, item.stamp)
+        refuse_warnings(warnings, self._enhance)
+        needless = self._destination.put(job, data, item.origin)
         if needless is not None:
             return Outcome(source=job.source, target=job.target, status="skipped", reason=needless)
         return Outcome(
@@ -255,6 +261,7 @@ class Batch:
             status="done",
             seconds=item.seconds + time.monotonic() - started,
             megapixels=picture.width * picture.height / 1e6,
+            is_damaged=picture.damage is not None and picture.damage.in_picture,
             warnings=warnings,
         )
 
@@ -264,7 +271,7 @@ class Batch:
             return ()
         try:
             data = comparison(item.before, item.picture)
-            self._destination.put(comparison_of(item.job), data, item.stamp)
+            self._destination.put(comparison_of(item.job), data, item.origin)
         except PictureError as error:
             return (f"there is no comparison: {error}",)
         return ()
@@ -273,6 +280,15 @@ class Batch:
         inputs = self._plan.inputs
         options = {"batch": dataclasses.asdict(self._options), "enhance": dataclasses.asdict(self._enhance)}
         return {"inputs": inputs[:RECORDED_INPUTS], "of_inputs": len(inputs), "files": self.report.total, **options}
+
+
+def _open(job: Job) -> Input:
+    try:
+        if job.below is None:
+            return open_named(job.source)
+        return open_input(job.below, str(job.source.relative_to(job.below)))
+    except OSError as error:
+        raise DecodeError(f"cannot read the file: {error.strerror or error}") from error
 
 
 def _size(item: _Item) -> int:

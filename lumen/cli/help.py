@@ -13,17 +13,18 @@ _RUNNING = "--device --precision --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
         FIRST: "--out --in-place --recursive --ev --shadows --strength --model --compare --dry-run",
-        FILES: "--existing --include --exclude --files-from --null --shard --fail-fast",
-        RESULTS: f"{_STORING} --gt --json",
+        FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast",
+        RESULTS: f"{_STORING} --strict --gt --json",
         DEVICES: _RUNNING,
         ADVANCED: "--quality-passes --frames --max-pixels",
     },
     "watch": {
         FIRST: "--settle --on-success --ev --shadows --strength --model --oneshot --status",
-        FILES: "--ignore --order --skip-backlog --failed-dir",
+        FILES: "--ignore --order --skip-backlog --failed-dir --moved-from",
         RESULTS: f"{_STORING} --log --json",
         DEVICES: _RUNNING,
-        ADVANCED: "--quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries --min-free",
+        ADVANCED: "--quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries --timeout "
+        "--min-free",
     },
     "eval": {
         FIRST: "--gt --model --as-is --results --report",
@@ -56,7 +57,8 @@ class GroupedCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each group of options under its heading."""
         options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
-        rows = {option.opts[-1]: row for option in options if (row := option.get_help_record(ctx))}
+        # The longest spelling: some versions of click give those of --help in any order.
+        rows = {max(option.opts, key=len): row for option in options if (row := option.get_help_record(ctx))}
         width = min(max(len(spelling) for spelling, _ in rows.values()), _WIDEST)
         table = {**GROUPS[self.name or ""], EVERYWHERE: "--verbose --quiet --no-color --help"}
         groups = {title: [rows.pop(name) for name in names.split() if name in rows] for title, names in table.items()}

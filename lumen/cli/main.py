@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from io import StringIO
 
 import click
 
@@ -19,6 +20,7 @@ from lumen.cli.signals import exit_on_sigterm
 from lumen.cli.state import State, pass_state
 from lumen.cli.streams import discard_stdout, open_streams
 from lumen.errors import Exit, LumenError
+from lumen.text import indented, printable
 from lumen.version import __version__
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EBADF}  # stdout may be a file on a full disk, or closed
@@ -102,7 +104,8 @@ def _run(args: Sequence[str] | None, state: State) -> int:
         code = cli.main(args, prog_name="lumen", obj=state, standalone_mode=False)
         return code if isinstance(code, int) else Exit.OK
     except click.ClickException as error:
-        error.show()
+        error.show(shown := StringIO())
+        click.echo("\n".join(map(printable, shown.getvalue().splitlines())), err=True)
         return error.exit_code
     except LumenError as error:
         return _fail(str(error), error.exit_code, state)
@@ -131,6 +134,6 @@ def _restored_logging() -> Iterator[None]:
 
 def _fail(message: str, code: Exit, state: State) -> Exit:
     if state.verbosity > 0:
-        traceback.print_exc()
-    click.echo(f"lumen: {message.encode('utf-8', 'backslashreplace').decode()}", err=True)
+        click.echo(indented(traceback.format_exc()), err=True)
+    click.echo(f"lumen: {printable(message)}", err=True)
     return code

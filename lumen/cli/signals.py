@@ -7,13 +7,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
-from lumen.errors import Exit
+from lumen.errors import Exit, LumenError
+from lumen.text import printable
 
 if TYPE_CHECKING:
     from lumen.watching.service import Service
@@ -41,13 +42,28 @@ def signal_handlers(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None
                 signal.signal(number, earlier)
 
 
-def exit_on_sigterm() -> AbstractContextManager[None]:
-    """End on SIGTERM as on Ctrl-C, with its own exit code: files in work are finished or removed."""
+@contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """End on SIGTERM as on Ctrl-C, with its own exit code: files in work are finished or removed.
+
+    The second one removes them and ends the process at once: another exception would interrupt the exit, and ONNX
+    Runtime aborts a process that ends while its threads run.
+    """
+    heard = 0
 
     def handle(*_: object) -> None:
-        raise SystemExit(int(Exit.SIGTERM))
+        nonlocal heard
+        heard += 1
+        if heard == 1:
+            raise SystemExit(int(Exit.SIGTERM))
+        (exit_now if heard == 2 else os._exit)(Exit.SIGTERM)
 
-    return signal_handlers({signal.SIGTERM: handle})
+    try:
+        with signal_handlers({signal.SIGTERM: handle}):
+            yield
+    finally:
+        if heard:  # the interpreter still waits for threads
+            signal.signal(signal.SIGTERM, handle)
 
 
 @contextmanager
@@ -86,12 +102,18 @@ class ServiceSignals:
     def run(self, service: Service) -> Exit:
         """Run a service until it ends or is stopped, and return the exit code: 130 after Ctrl-C, its own after SIGTERM.
 
-        If threads hang, the process ends here. Raises what the service raises.
+        If threads hang, the process ends here, after an error too. Raises what the service raises.
         """
         self._service = service
         if self._first is not None:
             service.stop()
-        code = service.run()
+        try:
+            code = service.run()
+        except LumenError as error:
+            if not service.hangs:
+                raise
+            click.echo(f"lumen: {printable(error)}", err=True)
+            self._exit(error.exit_code)
         if self._first == signal.SIGINT:
             code = Exit.SIGINT
         if service.hangs:

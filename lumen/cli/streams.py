@@ -1,4 +1,4 @@
-"""Standard streams: closed ones, stdout that cannot be written any more, stdout for a picture alone."""
+"""Standard streams: closed ones, those that cannot be written or hold a character, stdout for a picture alone."""
 
 from __future__ import annotations
 
@@ -6,18 +6,50 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from io import TextIOWrapper
+from typing import Any, BinaryIO, TextIO, cast
+
+
+class Forgiving:
+    """A text stream that drops what cannot be written: work goes on where nobody reads what is told of it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to a stream."""
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text, if that is possible."""
+        with suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what was written, if that is possible."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return everything else of the stream."""
+        return getattr(self._stream, name)
 
 
 def open_streams() -> None:
-    """Open the null device in place of standard streams that are closed.
+    """Make standard streams safe to use.
 
-    Otherwise the next file would get the number of a stream, and what a native library prints would end up in a
-    picture. stdin is then empty, stderr is discarded, and writing to stdout is an error.
+    - In place of those that are closed the null device is opened. Otherwise the next file would get the number of a
+      stream, and what a native library prints would end up in a picture. stdin is then empty, stderr is discarded, and
+      writing to stdout is an error.
+    - Characters that the encoding of a stream does not have are written as escapes.
+    - What stderr does not take, for its disk is full or its reader has gone, is dropped.
     """
     for name, flags, mode in (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if not isinstance(sys.stderr, Forgiving):
+        sys.stderr = cast("TextIO", Forgiving(sys.stderr))
 
 
 def discard_stdout() -> None:

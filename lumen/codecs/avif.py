@@ -14,13 +14,13 @@ from PIL import AvifImagePlugin, features
 
 from lumen.codecs.exif import is_sound, without_prefix
 from lumen.codecs.interface import Decoding, Encoding
+from lumen.codecs.item_damage import damage_of_items, description
 from lumen.codecs.pillow_codecs import save
 from lumen.color.icc import profile_or_coded, refuse_hdr
 from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Metadata, Picture, check_size, first_of, to_16bit
 
 _SPEED = 6  # of 10; slower settings save a few percent
-_META_BYTES = 1 << 20
 _CONFIG = re.compile(rb"av1C[\x80-\xff].(.)", re.DOTALL)
 _COLORS = re.compile(rb"colrnclx(.{4})", re.DOTALL)  # codes of primaries and transfer curve
 _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
@@ -32,7 +32,7 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     """Decode a file completely, at full depth."""
     if reason := why_not_writable():  # nor readable
         raise UnsupportedError(reason)
-    head = _description(stream)
+    head = description(stream)
     coded = _COLORS.search(head)
     primaries, transfer = struct.unpack(">HH", coded[1]) if coded else (2, 2)  # 2 is unspecified
     refuse_hdr(transfer)
@@ -51,7 +51,8 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     icc, faults = profile_or_coded(info.get("icc_profile"), primaries, transfer)
     notes = (*notes, *faults)
     metadata = Metadata(exif=without_prefix(info.get("exif")), icc=icc, xmp=info.get("xmp"))
-    return Picture.from_channels(samples, kind="avif", metadata=metadata, bits=bits if bits > 8 else None, notes=notes)
+    bits_kept, damage = bits if bits > 8 else None, damage_of_items(stream)
+    return Picture.from_channels(samples, kind="avif", metadata=metadata, bits=bits_kept, notes=notes, damage=damage)
 
 
 def encode(picture: Picture, encoding: Encoding) -> bytes:
@@ -85,22 +86,6 @@ def _opened(stream: BinaryIO) -> AvifImagePlugin.AvifImageFile:
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return AvifImagePlugin.AvifImageFile(stream)
-
-
-def _description(stream: BinaryIO) -> bytes:
-    """Return the boxes that describe the pictures, wherever they are in the file."""
-    parts, at = [], 0
-    stream.seek(0)
-    while len(head := stream.read(8)) == 8:
-        size, kind = struct.unpack(">I4s", head)
-        size = int.from_bytes(stream.read(8), "big") if size == 1 else size
-        if kind in (b"meta", b"moov"):
-            parts.append(stream.read(min(size, _META_BYTES) if size else _META_BYTES))
-        if size < 8:  # the box extends to the end, or is damaged
-            break
-        at += size
-        stream.seek(at)
-    return b"".join(parts)
 
 
 def _bits(head: bytes) -> int:

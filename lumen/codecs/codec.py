@@ -7,7 +7,6 @@ cannot hold is reported as a warning.
 
 from __future__ import annotations
 
-import stat
 import struct
 import zlib
 from dataclasses import replace
@@ -24,6 +23,7 @@ from lumen.color import icc
 from lumen.config import EnhanceOptions, Subsampling
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
 from lumen.files.atomic import write_atomically
+from lumen.files.inputs import open_named
 from lumen.imaging.formats import CODECS, Format, format_of, stored_as
 from lumen.imaging.picture import Metadata, Picture, to_8bit
 
@@ -75,9 +75,7 @@ def read_picture(path: Path, *, max_pixels: int = EnhanceOptions.max_pixels, fir
             `max_pixels` pixels.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise DecodeError("expected a file, got a folder, pipe or device")
-        with path.open("rb") as stream:
+        with open_named(path).stream as stream:
             return decode_picture(stream, max_pixels=max_pixels, first_frame=first_frame, named=format_of(path))
     except OSError as error:
         raise DecodeError(f"cannot read the file: {error.strerror or error}") from error

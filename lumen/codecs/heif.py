@@ -9,6 +9,7 @@ import numpy as np
 
 from lumen.codecs.exif import upright, without_prefix
 from lumen.codecs.interface import Decoding, Encoding
+from lumen.codecs.item_damage import damage_of_items
 from lumen.codecs.jpeg import NO_GAIN_MAP
 from lumen.codecs.pillow_codecs import metadata_arguments
 from lumen.color.icc import profile_or_coded, refuse_hdr
@@ -39,7 +40,8 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     if any("gainmap" in str(kind) for kind in info.get("aux") or ()):
         notes = (*notes, NO_GAIN_MAP)
     metadata = Metadata(exif=upright(without_prefix(info.get("exif"))), icc=icc, xmp=info.get("xmp"))
-    return Picture.from_channels(samples, kind="heif", metadata=metadata, bits=bits if bits > 8 else None, notes=notes)
+    bits_kept, damage = bits if bits > 8 else None, damage_of_items(stream)
+    return Picture.from_channels(samples, kind="heif", metadata=metadata, bits=bits_kept, notes=notes, damage=damage)
 
 
 def encode(picture: Picture, encoding: Encoding) -> bytes:

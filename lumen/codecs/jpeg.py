@@ -6,12 +6,14 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO
 from typing import BinaryIO
 
 from PIL import JpegImagePlugin
 
 from lumen.codecs import exif, iptc
 from lumen.codecs.interface import Decoding, Encoding
+from lumen.codecs.jpeg_damage import END, FRAMES, NO_END, SCAN, damage_of, segments, unchecked
 from lumen.codecs.pillow_codecs import load, metadata_of, save, size_of
 from lumen.color import icc
 from lumen.imaging.picture import Chroma, Extra, Picture, check_size, first_of
@@ -27,11 +29,9 @@ _GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 _PICTURES = 0xB002  # tag that lists the pictures of a multi-picture file
 _FULL_PICTURES = range(0x020001, 0x020004)  # kinds: part of a panorama, stereo pair, other angle
 _SEGMENT_BYTES = 65_533
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # frame header markers
-_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # segment markers; the others may occur among samples
-_SCAN, _END = 0xDA, 0xD9
 _MOST_SCANS = 100  # encoders write up to 20
 _SEARCHED = 1 << 28  # bytes; a larger file has a video appended
+_TOO_LARGE = unchecked("it is too large")
 _PIXELS_PER_BYTE = 1024  # 64 pixels take at least two bits
 _SAMPLINGS: dict[int, Chroma] = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 
@@ -43,17 +43,24 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         check_size(*image.size, decoding.max_pixels)
         at = stream.tell()
         stream.seek(0)
-        check_scans(stream.read(min(size_of(stream), _SEARCHED)))  # a size that is only claimed would be allocated
+        data = stream.read(min(size_of(stream), _SEARCHED))  # a size that is only claimed would be allocated
+        check_scans(data)
         stream.seek(at)
-        samples, notes = load(image, stream, decoding, pixels_per_byte=_PIXELS_PER_BYTE)
-        segments: Sequence[tuple[str, bytes]] = image.applist
-        metadata = replace(metadata_of(image), iptc=_resources(segments), extras=_long_xmp(segments))
-        notes = (*notes, *_notes_of_pictures(image), *_notes_of_segments(segments))
+        try:
+            samples, notes = load(image, stream, decoding, pixels_per_byte=_PIXELS_PER_BYTE)
+        except OSError:
+            if damage_of(data) != NO_END:
+                raise
+            return replace(decode(BytesIO(data + END), decoding), damage=NO_END)
+        applied: Sequence[tuple[str, bytes]] = image.applist
+        metadata = replace(metadata_of(image), iptc=_resources(applied), extras=_long_xmp(applied))
+        notes = (*notes, *_notes_of_pictures(image), *_notes_of_segments(applied))
         if image.mode == "CMYK":
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
             metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
         chroma = _SAMPLINGS.get(JpegImagePlugin.get_sampling(image))
-    return Picture.from_channels(samples, kind="jpeg", metadata=metadata, chroma=chroma, notes=notes)
+        damage = damage_of(data) if len(data) < _SEARCHED else _TOO_LARGE
+    return Picture.from_channels(samples, kind="jpeg", metadata=metadata, chroma=chroma, notes=notes, damage=damage)
 
 
 def encode(picture: Picture, encoding: Encoding) -> bytes:
@@ -80,12 +87,11 @@ def check_scans(data: bytes) -> None:
     Raises:
         ValueError: It has far more scans than encoders write.
     """
-    at = scans = 0
-    while (found := _MARKER.search(data, at)) and data[found.start() + 1] != _END:
-        scans += data[found.start() + 1] == _SCAN
+    scans = 0
+    for kind, _, _ in segments(data):
+        scans += kind == SCAN
         if scans > _MOST_SCANS:
             raise ValueError(f"it has more than {_MOST_SCANS} scans")
-        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
 
 
 def claimed_size(data: bytes) -> tuple[int, int]:
@@ -97,7 +103,7 @@ def claimed_size(data: bytes) -> tuple[int, int]:
     at = 2
     while at + 9 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
-        if marker in _FRAMES:
+        if marker in FRAMES:
             height, width = struct.unpack_from(">HH", data, at + 5)
             return width, height
         if marker == 0xFF:  # padding

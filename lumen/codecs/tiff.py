@@ -21,9 +21,10 @@ from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT
 from lumen.codecs import exif, iptc, jpeg
 from lumen.codecs.exif import ByteOrder, Directory, Entry
 from lumen.codecs.interface import CameraRawError, Decoding, Encoding
+from lumen.codecs.jpeg_damage import END, NO_END, damage_of
 from lumen.color import icc
 from lumen.errors import UnsupportedError
-from lumen.imaging.picture import Metadata, Picture, Samples, check_size, first_of, too_short, unmultiplied
+from lumen.imaging.picture import Damage, Metadata, Picture, Samples, check_size, first_of, too_short, unmultiplied
 
 # What tifffile logs is raised here as an error or does not matter; without a handler Python would print it.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -72,13 +73,14 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         check_size(page.imagewidth, page.imagelength, decoding.max_pixels)
         _check_whole(page, file.filehandle.size)
         samples = _channels(page)
+        damage = _damage(page)
         if _LAYERS in page.tags:
             notes = (*notes, "the Photoshop layers were left out; the flattened picture was used")
         metadata = replace(metadata, dpi=_resolution(page))
         if page.photometric == _CMYK:
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
             metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
-    return Picture.from_channels(samples, kind="tiff", metadata=metadata, notes=(*notes, *faults))
+    return Picture.from_channels(samples, kind="tiff", metadata=metadata, notes=(*notes, *faults), damage=damage)
 
 
 def encode(picture: Picture, _encoding: Encoding) -> bytes:
@@ -206,6 +208,20 @@ def _check_whole(page: tifffile.TiffPage, size: int) -> None:
     needed = page.size * int(page.bitspersample) // 8
     if ratio is not None and needed > ratio * sum(page.databytecounts):
         raise ValueError(too_short(page.imagewidth, page.imagelength))
+
+
+def _damage(page: tifffile.TiffPage) -> Damage | None:
+    """Return what is wrong with the JPEG streams: of the packings without a checksum, only they show damage."""
+    if page.compression != COMPRESSION.JPEG:
+        return None
+    file, tables = page.parent.filehandle, (page.jpegtables or b"").removesuffix(END)
+    for at, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        file.seek(at)
+        data = file.read(count)
+        damage = damage_of(tables + data[2:] if tables else data) if count else None
+        if damage not in (None, NO_END):
+            return damage
+    return None
 
 
 def _check_streams(page: tifffile.TiffPage) -> None:

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
-from lumen.codecs.codec import encode_picture, read_picture
+from lumen.codecs.codec import decode_picture, encode_picture, read_picture
 from lumen.codecs.limits import check_storable, stripped
 from lumen.config import EnhanceOptions
-from lumen.errors import EncodeError
+from lumen.errors import EncodeError, PictureError
 from lumen.imaging.formats import Format, format_of, stored_as
 from lumen.imaging.picture import Picture
 
 
-def read_source(source: Path, options: EnhanceOptions, target: Path | None = None) -> Picture:
+def read_source(
+    source: Path, options: EnhanceOptions, target: Path | None = None, *, stream: BinaryIO | None = None
+) -> Picture:
     """Decode one input according to the options.
 
     Args:
         source: The file.
         options: Options of the run.
         target: The file of the result. A picture that its format cannot hold is refused here, before any work is done.
+        stream: The opened file, seekable; `source` is then only its name. By default the file is opened here, and
+            links are followed.
 
     Raises:
         PictureError: The source cannot be decoded, is not allowed by the options, or cannot be stored as the target.
     """
-    picture = read_picture(source, max_pixels=options.max_pixels, first_frame=options.frames == "first")
+    first_frame = options.frames == "first"
+    if stream is None:
+        picture = read_picture(source, max_pixels=options.max_pixels, first_frame=first_frame)
+    else:
+        named = format_of(source)
+        picture = decode_picture(stream, max_pixels=options.max_pixels, first_frame=first_frame, named=named)
     if target is not None:
         _result_kind(picture, source, target, options)
+    refuse_warnings(picture.warnings, options)
     return picture
 
 
@@ -38,11 +50,12 @@ def encode_result(
     result has the source's real format, under the same suffix.
 
     Returns:
-        The bytes of the file; and warnings for that, for what could not be read from the source, and for each kind of
-        metadata that could not be kept.
+        The bytes of the file; and warnings for that, for damage of the source, for what could not be read from it, and
+        for each kind of metadata that could not be kept.
 
     Raises:
         EncodeError: The format cannot hold the picture.
+        PictureError: There are warnings, and the options are strict.
     """
     kind, why = _result_kind(picture, source, target, options)
     if options.metadata == "strip":
@@ -50,7 +63,19 @@ def encode_result(
     data, warnings = encode_picture(
         picture, kind, quality=options.quality, subsampling=options.subsampling, allow_8bit=options.allow_8bit
     )
-    return data, (*why, *picture.notes, *warnings)
+    warnings = (*why, *picture.warnings, *warnings)
+    refuse_warnings(warnings, options)
+    return data, warnings
+
+
+def refuse_warnings(warnings: Sequence[str], options: EnhanceOptions) -> None:
+    """Refuse a picture with any warning if the options are strict.
+
+    Raises:
+        PictureError: There is a warning.
+    """
+    if options.strict and warnings:
+        raise PictureError(f"{'; '.join(warnings)} (a warning, which --strict refuses)")
 
 
 def _result_kind(

@@ -9,6 +9,7 @@ from lumen.evaluation.columns import GT_MEAN, MATCHED
 from lumen.evaluation.options import EvalOptions
 from lumen.metrics.niqe import NaturalModel
 from lumen.runtime.protocols import Models
+from lumen.text import printable
 
 
 def protocol(
@@ -30,7 +31,7 @@ def protocol(
         parts.append("output is the file as it is")
     for name, models_by_depth in models.items():
         model = models_by_depth.for_sample("uint8")
-        parts.append(f"{name} by model {model.spec.name} on {model.device}")
+        parts.append(f"{_word(name)} by model {_word(model.spec.name)} on {model.device}")
     parts += [f"{name}: {BASELINES[name.partition(':')[0]]}" for name in options.baselines]
     if options.gt_mean:
         parts.append(
@@ -42,10 +43,15 @@ def protocol(
             "not comparable with plain scores"
         )
     if natural is not None:
-        parts.append(f"NIQE of the rounded luma, with the model fitted on {natural.name}")
+        parts.append(f"NIQE of the rounded luma, with the model fitted on {_word(natural.name)}")
     if options.lpips:
-        parts.append(f"LPIPS with AlexNet, weights from {', '.join(path.name for path in options.lpips)}")
+        parts.append(f"LPIPS with AlexNet, weights from {', '.join(_word(path.name) for path in options.lpips)}")
     return "; ".join(parts)
+
+
+def _word(name: str) -> str:
+    """Return a name that no terminal obeys and that cannot pass for another part."""
+    return printable(name).replace(";", ",")
 
 
 def _compared(options: EvalOptions) -> list[str]:

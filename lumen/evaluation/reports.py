@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lumen.errors import UsageError
+from lumen.evaluation.cells import as_text
 from lumen.evaluation.columns import REFERENCE, column_title
 from lumen.evaluation.measures import STATISTICS
 from lumen.evaluation.previews import Previews
@@ -40,7 +41,7 @@ def previews_for(targets: Sequence[Path]) -> Previews | None:
 
 
 def write_reports(report: EvalReport, targets: Sequence[Path], previews: Previews | None = None) -> None:
-    """Write a report to files, each in the format of its suffix.
+    """Write a report to files, each in the format of its suffix; bytes of names that are not UTF-8 become escapes.
 
     Raises:
         OutputError: A file cannot be written.
@@ -54,7 +55,7 @@ def write_reports(report: EvalReport, targets: Sequence[Path], previews: Preview
         else:
             text = {".json": json_of, ".csv": csv_of, ".md": markdown_of}[suffix](report)
         make_folder(target.parent)
-        write_atomically(target, text.encode("utf-8"))
+        write_atomically(target, text.encode("utf-8", "backslashreplace"))
 
 
 def json_of(report: EvalReport) -> str:
@@ -65,7 +66,10 @@ def json_of(report: EvalReport) -> str:
 
 
 def csv_of(report: EvalReport) -> str:
-    """Return a CSV line for each picture and method, at full precision; what was not measured is empty."""
+    """Return a CSV line for each picture and method, at full precision; what was not measured is empty.
+
+    Names that a spreadsheet would take for formulas begin with `'`.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["picture", "method", "width", "height", *(measure.key for measure in report.measures)])
@@ -75,7 +79,7 @@ def csv_of(report: EvalReport) -> str:
             if score is None:
                 continue
             values = (repr(score.values[each.key]) if each.key in score.values else "" for each in report.measures)
-            writer.writerow([picture.name, column, picture.width, picture.height, *values])
+            writer.writerow([as_text(picture.name), as_text(column), picture.width, picture.height, *values])
     return stream.getvalue()
 
 

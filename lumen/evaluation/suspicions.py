@@ -5,34 +5,46 @@ from __future__ import annotations
 import csv
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from lumen.errors import DataError
+from lumen.evaluation.cells import name_in
 
 WRAPPED_DB: Final = 27.9  # wrapped 8-bit differences: the mean of x * x mod 256 over all x is 105.5
 WRAPPED_WITHIN_DB: Final = 1.0
 LEAST_PICTURES: Final = 3  # two scores may be there by chance
 TOO_GOOD_DB: Final = 50.0
 RANGES: Final = (255.0, 1.0, 65535.0)
+BOUNDS: Final = {  # of samples within the data range
+    "psnr": (0.0, math.inf),
+    "ssim": (-1.0, 1.0),
+    "mae": (0.0, sys.float_info.max),
+    "mse": (0.0, sys.float_info.max),
+}
+_RANGES_IN_WORDS = {"psnr": "of at least 0", "ssim": "from -1 to 1", "mae": "of at least 0", "mse": "of at least 0"}
+_NOISE = 1e-6  # of computing
 _ROUNDED = 0.02  # rounding of printed digits
-_COLUMN = re.compile(r"(?:(?P<who>.+?)[\s_./:|-]+)?(?P<what>psnr|mae|mse)(?:[\s_]*\(?db\)?)?", re.IGNORECASE)
+_COLUMN = re.compile(r"(?:(?P<who>.+?)[\s_./:|-]+)?(?P<what>psnr|ssim|mae|mse)(?:[\s_]*\(?db\)?)?", re.IGNORECASE)
 
 
 def suspicions(rows: Sequence[Mapping[str, float]], *, data_range: float | None = None) -> list[str]:
     """Return signs that the scores of one method are wrong, one line each.
 
     Args:
-        rows: `psnr`, `mae` and `mse` of each picture, as far as known; PSNR is `inf` for equal pictures.
+        rows: `psnr`, `ssim`, `mae` and `mse` of each picture, as far as known; PSNR is `inf` for equal pictures.
         data_range: Data range of the PSNR; None if unknown, which adds a check of PSNR against MSE.
     """
-    found = [*_wrapped(rows), *_impossible(rows), *_too_good(rows)]
+    outside = list(_outside(rows))
+    rows = [{name: value for name, value in row.items() if _can_be(name, value)} for row in rows]
+    found = [*outside, *_wrapped(rows), *_impossible(rows), *_too_good(rows)]
     return found if data_range is not None else [*found, *_other_range(rows)]
 
 
 def read_scores(path: Path) -> dict[str, list[dict[str, float]]]:
-    """Read `psnr`, `mae` and `mse` of each picture from a CSV file, method by method.
+    """Read `psnr`, `ssim`, `mae` and `mse` of each picture from a CSV file, method by method.
 
     Columns may be named `psnr`, `PSNR (dB)`, or `gamma psnr` if methods stand side by side; a column `method` names the
     method of each row.
@@ -47,18 +59,35 @@ def read_scores(path: Path) -> dict[str, list[dict[str, float]]]:
         raise DataError(f"expected a CSV file in {path}, got none: {error}") from error
     columns = {name: match for name in (rows[0] if rows else {}) if name and (match := _COLUMN.fullmatch(name.strip()))}
     if not columns:
-        raise DataError(f"expected columns psnr, mae or mse in {path}, found {', '.join(rows[0]) if rows else 'none'}")
+        there = ", ".join(map(str, rows[0])) if rows else "none"
+        raise DataError(f"expected columns psnr, ssim, mae or mse in {path}, found {there}")
     found: dict[str, list[dict[str, float]]] = {}
     for row in rows:
         by_method: dict[str, dict[str, float]] = {}
         for name, match in columns.items():
             value = _number(row[name])
             if value is not None:
-                who = " ".join(filter(None, (row.get("method"), (match["who"] or "").strip())))
+                who = " ".join(filter(None, (name_in(row.get("method") or ""), (match["who"] or "").strip())))
                 by_method.setdefault(who, {})[match["what"].lower()] = value
         for who, values in by_method.items():
             found.setdefault(who, []).append(values)
     return found
+
+
+def _can_be(name: str, value: float) -> bool:
+    least, most = BOUNDS.get(name, (-math.inf, math.inf))
+    return least - _NOISE <= value <= most + _NOISE  # False for NaN
+
+
+def _outside(rows: Sequence[Mapping[str, float]]) -> Iterable[str]:
+    for name in BOUNDS:
+        values = [row[name] for row in rows if name in row]
+        wrong = [value for value in values if not _can_be(name, value)]
+        if wrong:
+            yield (
+                f"{name.upper()} is impossible in {len(wrong)} of {len(values)} pictures ({wrong[0]:g} in one): "
+                f"expected a number {_RANGES_IN_WORDS[name]}"
+            )
 
 
 def _wrapped(rows: Sequence[Mapping[str, float]]) -> Iterable[str]:
@@ -109,7 +138,6 @@ def _other_range(rows: Sequence[Mapping[str, float]]) -> Iterable[str]:
 
 def _number(text: str | None) -> float | None:
     try:
-        value = float((text or "").strip())
+        return float((text or "").strip())
     except ValueError:
         return None
-    return None if math.isnan(value) else value

@@ -8,125 +8,187 @@ import os
 import secrets
 import stat
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from lumen.errors import DiskFullError, LumenError, OutputError, PictureError
+from lumen.files.inputs import Identity, NotPlainError, Parent, hold_folder
 
 TEMP_SUFFIX = ".lumen-tmp"
+GUARD_S = 1.0
 
 _unfinished: set[Path] = set()  # temporary files of this process, to be removed when it ends at once
 _guard = threading.Lock()
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_BY_NUMBER = {os.chmod, os.utime} <= os.supports_fd
 _COARSEST_NS = 2_000_000_000  # FAT stores times in steps of two seconds
 _NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # the fault of one name: other files can still be written
 
 
+@dataclass(frozen=True, kw_only=True)
+class Attributes:
+    """Mode, owner and extended attributes of a file."""
+
+    mode: int
+    uid: int
+    gid: int
+    extended: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, stream: BinaryIO) -> Attributes:
+        """Return those of an opened file."""
+        handle, extended = stream.fileno(), {}
+        facts = os.fstat(handle)
+        if hasattr(os, "listxattr"):
+            with contextlib.suppress(OSError):  # the file system has none
+                for name in os.listxattr(handle):
+                    with contextlib.suppress(OSError):
+                        extended[name] = os.getxattr(handle, name)
+        return cls(mode=stat.S_IMODE(facts.st_mode), uid=facts.st_uid, gid=facts.st_gid, extended=extended)
+
+
 def write_atomically(
-    path: Path, data: bytes, *, tag: str = "", like: Path | None = None, modified_ns: int | None = None
+    path: Path, data: bytes, *, tag: str = "", modified_ns: int | None = None, below: Path | None = None
 ) -> None:
     """Write a file so that a partial file never has its final name, not even after a crash or a power cut.
 
     The bytes go to a hidden file in the same folder, are flushed to the disk, and take the final name in one step. On
-    any exception the hidden file is removed; only a killed process leaves one, which `remove_leftovers` finds.
+    any exception the hidden file is removed; only a killed process leaves one, which `remove_leftovers` finds. A link
+    of the final name is replaced itself.
 
     Args:
         path: Where; an existing file is replaced.
         data: What it will hold.
         tag: Put into the name of the hidden file, where several processes write into one folder.
-        like: A file whose permissions, owner and extended attributes the new one takes, as far as the system lets it;
-            without it the mode follows the umask.
         modified_ns: The time of its last change that the file shall show; by default it is now.
+        below: A folder that is trusted; folders between it and the file are made if they are missing, and must not be
+            links. By default the folder of the file must be there, and may be a link.
 
     Raises:
         DiskFullError: No space is left, or the user's quota is used up.
-        PictureError: The file system cannot hold this name or path.
+        PictureError: The file system cannot hold this name or path, or a link is on the way.
         OutputError: The file cannot be written for another reason.
     """
-    # The name does not contain the final one, which may already be as long as the file system allows.
-    temporary = path.with_name(f".{secrets.token_hex(8)}{tag}{TEMP_SUFFIX}")
     try:
-        try:
-            with _guard:
-                _unfinished.add(temporary)
-            _write_through(temporary, data, like, modified_ns)
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        finally:
-            _unfinished.discard(temporary)
-        flush_folder(path.parent)
+        with hold_folder(path.parent, below=below, make=below is not None) as folder:
+            write_in(folder, path.name, data, tag=tag, modified_ns=modified_ns)
     except OSError as error:
         raise output_error(path, error) from error
 
 
-def remove_leftovers(folder: Path, tag: str = "") -> None:
+def write_in(
+    folder: Parent,
+    name: str,
+    data: bytes,
+    *,
+    tag: str = "",
+    modified_ns: int | None = None,
+    attributes: Attributes | None = None,
+    instead_of: Identity | None = None,
+) -> None:
+    """Write a file as `write_atomically` does, in a folder that is held open.
+
+    Args:
+        folder: The folder.
+        name: Of the file in it.
+        data: As for `write_atomically`.
+        tag: As for `write_atomically`.
+        modified_ns: As for `write_atomically`.
+        attributes: What the file takes over, as far as the system lets it; without them its mode follows the umask.
+        instead_of: The file that may be replaced, with the content that it has now.
+
+    Raises:
+        OSError: The file cannot be written.
+        PictureError: Another file, or other content, is there instead of `instead_of`.
+    """
+    # The name does not contain the final one, which may already be as long as the file system allows.
+    temporary = f".{secrets.token_hex(8)}{tag}{TEMP_SUFFIX}"
+    path = folder.path / temporary
+    try:
+        with _guard:
+            _unfinished.add(path)
+        _write_through(folder, temporary, data, attributes, modified_ns)
+        if instead_of is not None and not Identity.of(folder.facts(name)).has_content_of(instead_of):
+            raise PictureError("the file changed while it was worked on; run again")
+        folder.rename(temporary, name)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            folder.unlink(temporary)
+        raise
+    finally:
+        _unfinished.discard(path)
+    folder.flush()
+
+
+def remove_leftovers(folder: Path, tag: str = "", *, below: Path | None = None) -> None:
     """Remove the temporary files of killed processes from a folder.
 
     Args:
         folder: Where to look, not deeper; nobody else may be writing there under the same tag.
         tag: Only those of `write_atomically` with this tag; by default all.
+        below: A folder that is trusted; nothing is removed if a link is on the way from there.
     """
-    with contextlib.suppress(OSError):  # a folder whose name is too long cannot be listed
-        for entry in list(os.scandir(folder)):
-            if entry.name.startswith(".") and entry.name.endswith(tag + TEMP_SUFFIX):
-                with contextlib.suppress(OSError):
-                    Path(entry.path).unlink()
+    with contextlib.suppress(OSError), hold_folder(folder, below=below) as held:  # it may be too long to be listed
+        remove_leftovers_in(held, tag)
+
+
+def remove_leftovers_in(folder: Parent, tag: str = "") -> None:
+    """Remove them, as `remove_leftovers` does, from a folder that is held open; `OSError` if it cannot be listed."""
+    for name in leftovers_in(folder, tag):
+        with contextlib.suppress(OSError):
+            folder.unlink(name)
+
+
+def leftovers_in(folder: Parent, tag: str = "") -> list[str]:
+    """Return the names of the temporary files of killed processes; `OSError` if the folder cannot be listed."""
+    return [name for name in folder.names() if name.startswith(".") and name.endswith(tag + TEMP_SUFFIX)]
 
 
 def discard_unfinished() -> None:
     """Remove the temporary files of this process and block further writes; call it just before ending the process."""
-    _guard.acquire()
+    _guard.acquire(timeout=GUARD_S)  # a signal may have interrupted the one that holds it
     for temporary in tuple(_unfinished):
         with contextlib.suppress(OSError):
             temporary.unlink()
 
 
-def _write_through(path: Path, data: bytes, like: Path | None, modified_ns: int | None) -> None:
+def _write_through(
+    folder: Parent, name: str, data: bytes, attributes: Attributes | None, modified_ns: int | None
+) -> None:
     # A private file must not become readable by others while it is written.
-    with open(path, "xb", opener=None if like is None else _private) as file:
+    with folder.create(name, 0o666 if attributes is None else 0o600) as file:
+        place = file.fileno() if _BY_NUMBER else folder.path / name
         file.write(data)
-        if like is not None:
-            _take_over(like, path)
+        if attributes is not None:
+            _take_over(attributes, place)
         file.flush()
         if modified_ns is not None:
-            _set_time(path, modified_ns)
+            _set_time(place, modified_ns)
         os.fsync(file.fileno())
 
 
-def _set_time(path: Path, modified_ns: int) -> None:
+def _set_time(place: int | Path, modified_ns: int) -> None:
     """Set the modification time of a file; never earlier than requested, even on a disk with coarse times."""
     with contextlib.suppress(OSError, OverflowError):
-        os.utime(path, ns=(modified_ns, modified_ns))
-        if path.stat().st_mtime_ns < modified_ns:
+        os.utime(place, ns=(modified_ns, modified_ns))
+        if os.stat(place).st_mtime_ns < modified_ns:  # noqa: PTH116
             later = modified_ns + _COARSEST_NS
-            os.utime(path, ns=(later, later))
+            os.utime(place, ns=(later, later))
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _take_over(like: Path, path: Path) -> None:
-    """Copy owner, extended attributes and mode of another file, as far as the system allows."""
-    facts = like.stat()
+def _take_over(attributes: Attributes, place: int | Path) -> None:
+    """Give a file the owner, extended attributes and mode of another one, as far as the system allows."""
     if hasattr(os, "chown"):
         with contextlib.suppress(OSError):  # only root may change the owner
-            os.chown(path, facts.st_uid, facts.st_gid)
-    if hasattr(os, "listxattr"):
-        for name in _attributes(like):
+            os.chown(place, attributes.uid, attributes.gid)
+    if hasattr(os, "setxattr"):
+        for name, value in attributes.extended.items():
             with contextlib.suppress(OSError):
-                os.setxattr(path, name, os.getxattr(like, name))
-    path.chmod(stat.S_IMODE(facts.st_mode))
-
-
-def _attributes(path: Path) -> list[str]:
-    try:
-        return os.listxattr(path)
-    except OSError:  # the file system has none
-        return []
+                os.setxattr(place, name, value)
+    os.chmod(place, attributes.mode)  # noqa: PTH101
 
 
 def flush_folder(folder: Path) -> None:
@@ -139,10 +201,11 @@ def flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and its missing parents; raises as `write_atomically` does."""
+def make_folder(folder: Path, *, below: Path | None = None) -> None:
+    """Make a folder and its missing parents; `below` and what is raised are as for `write_atomically`."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with hold_folder(folder, below=below, make=True):
+            pass
     except OSError as error:
         raise output_error(folder, error) from error
 
@@ -152,6 +215,8 @@ def output_error(path: Path, error: OSError) -> LumenError:
     reason = error.strerror or str(error)
     if error.errno in _NAME:
         return PictureError(f"cannot write {str(path)!r}: {reason}; use a shorter or plainer name")
+    if isinstance(error, NotPlainError):
+        return PictureError(f"cannot write {str(path)!r}: {reason}")
     if error.errno in _FULL:
         return DiskFullError(f"no space left in {path.parent} for {path.name!r} ({reason}); free some and run again")
     return OutputError(f"cannot write {str(path)!r}: {reason}")

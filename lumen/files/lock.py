@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from lumen.errors import DiskFullError, LockedError, OutputError
+from lumen.files.inputs import Parent, hold_folder
+from lumen.files.state import STATE as STATE
+from lumen.files.state import state_in
 
 if sys.platform == "win32":
     import msvcrt
@@ -19,8 +22,6 @@ else:
     import fcntl
 
 log = logging.getLogger(__name__)
-
-STATE = ".lumen"
 
 _HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _POLL_S = 0.05
@@ -45,32 +46,45 @@ def lock_folder(folder: Path, *, shard: tuple[int, int] = (1, 1), wait_s: float 
         OutputError: The folder cannot be written (`DiskFullError` where that is why).
     """
     index, count = shard
-    with _hold(folder, "lock", shared=count > 1, wait_s=wait_s):
-        if count == 1:
-            yield
-        else:
-            with _hold(folder, f"lock-{index}of{count}", shared=False, wait_s=wait_s):
-                yield
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(hold_folder(folder, make=True))
+            files = [_opened(stack, held, "lock")]
+            if count > 1:
+                files.append(_opened(stack, held, f"lock-{index}of{count}"))
+        except OSError as error:
+            kind = DiskFullError if error.errno == errno.ENOSPC else OutputError
+            raise kind(f"cannot write to the folder {folder}: {error.strerror}; choose another --out") from error
+        for number, file in enumerate(files):
+            _wait(file.fileno(), folder, shared=number == 0 and count > 1, wait_s=wait_s)
+        yield
 
 
 @contextmanager
-def _hold(folder: Path, name: str, *, shared: bool, wait_s: float) -> Iterator[None]:
-    path = folder / STATE / name
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        kind = DiskFullError if error.errno == errno.ENOSPC else OutputError
-        raise kind(f"cannot write to the folder {folder}: {error.strerror}; choose another --out") from error
-    try:
-        deadline = time.monotonic() + wait_s
-        while not _acquire(handle, folder, shared=shared):
-            if time.monotonic() >= deadline:
-                raise LockedError(f"another lumen run works on {folder}; wait until it has ended, or choose another")
-            time.sleep(_POLL_S)
+def lock_in(folder: Parent, *, wait_s: float = 0.0) -> Iterator[None]:
+    """Lock a folder that is held open, as `lock_folder` does.
+
+    Raises:
+        LockedError: Another process has locked it.
+        OSError: The lock cannot be opened or made.
+    """
+    with ExitStack() as stack:
+        file = _opened(stack, folder, "lock")
+        _wait(file.fileno(), folder.path, shared=False, wait_s=wait_s)
         yield
-    finally:
-        os.close(handle)
+
+
+def _opened(stack: ExitStack, folder: Parent, name: str) -> BinaryIO:
+    with state_in(folder) as state:
+        return stack.enter_context(state.open_or_create(name))
+
+
+def _wait(handle: int, folder: Path, *, shared: bool, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while not _acquire(handle, folder, shared=shared):
+        if time.monotonic() >= deadline:
+            raise LockedError(f"another lumen run works on {folder}; wait until it has ended, or choose another")
+        time.sleep(_POLL_S)
 
 
 def _acquire(handle: int, folder: Path, *, shared: bool) -> bool:

@@ -25,4 +25,7 @@ def type_of(path: Path) -> int:
 
 def real_path(path: Path) -> Path:
     """Return a path with links resolved, as far as they can be."""
-    return Path(os.path.realpath(path))
+    try:
+        return Path(os.path.realpath(path))
+    except OSError:  # something else took the place of a link in this moment
+        return path.absolute()

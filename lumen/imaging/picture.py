@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lumen.errors import UnsupportedError
+from lumen.errors import DecodeError, UnsupportedError
 from lumen.imaging.formats import Format
 from lumen.imaging.strips import strips
 from lumen.spec import SampleType
@@ -73,6 +73,20 @@ class Metadata:
     extras: tuple[Extra, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Damage:
+    """What is wrong with a file that could be decoded, apart from its metadata.
+
+    Attributes:
+        reason: One line.
+        in_picture: Whether pixels are wrong or missing. Otherwise the picture seems whole, but its file is not, or
+            cannot be checked; nobody should delete it.
+    """
+
+    reason: str
+    in_picture: bool
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Picture:
     """Pixels in stored orientation; `metadata.exif` holds the orientation for display.
@@ -87,6 +101,7 @@ class Picture:
         lossless: The file was a lossless WebP; a WebP result is lossless again.
         chroma: Chroma subsampling of a JPEG; None for other files.
         notes: What could not be read from the file as it was, one line each.
+        damage: What is wrong with the file, apart from its metadata; None if nothing is known.
     """
 
     pixels: Samples
@@ -98,6 +113,7 @@ class Picture:
     lossless: bool = False
     chroma: Chroma | None = None
     notes: tuple[str, ...] = ()
+    damage: Damage | None = None
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha
@@ -105,6 +121,11 @@ class Picture:
             raise ValueError(f"expected uint8 or uint16 pixels [H, W, 3], got {pixels.dtype} {pixels.shape}")
         if alpha is not None and (alpha.shape != pixels.shape[:2] or alpha.dtype != pixels.dtype):
             raise ValueError(f"expected {pixels.dtype} alpha {pixels.shape[:2]}, got {alpha.dtype} {alpha.shape}")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What people should know of the file, one line each: its damage, then what could not be read from it."""
+        return (*(() if self.damage is None else (self.damage.reason,)), *self.notes)
 
     @property
     def sample(self) -> SampleType:
@@ -136,6 +157,15 @@ class Picture:
             format=kind,
             **facts,
         )
+
+    def refuse_damaged(self) -> None:
+        """Refuse a picture of which pixels are known to be wrong or missing.
+
+        Raises:
+            DecodeError: It is damaged.
+        """
+        if self.damage is not None and self.damage.in_picture:
+            raise DecodeError(self.damage.reason)
 
     def to_channels(self) -> Samples:
         """Return the samples for storing: `[H, W]` if grey and opaque, otherwise `[H, W, 2 to 4]`."""

@@ -149,4 +149,4 @@ class ToneMIRNet(ContextMIRNet):
 
 def whole_boxes(tiles: Tensor) -> Tensor:
     """Return float [N, 4], the boxes of tiles that are whole pictures."""
-    return torch.tensor([[0.0, 0.0, 1.0, 1.0]], dtype=tiles.dtype, device=tiles.device).expand(len(tiles), -1)
+    return torch.tensor([[0.0, 0.0, 1.0, 1.0]], dtype=tiles.dtype, device=tiles.device).expand(tiles.shape[0], -1)

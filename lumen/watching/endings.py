@@ -143,7 +143,7 @@ class Endings:
                 seconds=work.seconds,
                 megapixels=work.megapixels,
                 digest=work.digest or None,
-                is_to_retire=is_to_retire(status, self._options),
+                is_to_retire=is_to_retire(status, self._options) and not (status == "done" and work.is_to_keep),
             )
         )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from lumen.errors import OutputError
 from lumen.files.atomic import TEMP_SUFFIX, make_folder, output_error, remove_leftovers
+from lumen.files.inputs import hold_folder
 from lumen.files.lock import lock_folder
 from lumen.watching.ledger.ledger import Ledger
 
@@ -68,7 +70,7 @@ class HeldOutput:
         """Remove temporary files of an interrupted process, and let the files that it worked on wait again."""
         # In this order: after another interruption in between, the ledger still says where to look.
         for folder in {self.folder, *((self.folder / target).parent for target in self.ledger.begun())}:
-            remove_leftovers(folder)
+            remove_leftovers(folder, below=self.folder)
         self.ledger.requeue_interrupted()
 
     def probe(self) -> None:
@@ -77,18 +79,16 @@ class HeldOutput:
         Raises:
             OutputError: It cannot.
         """
-        path = self.folder / f".probe{TEMP_SUFFIX}"
+        name = f".{secrets.token_hex(8)}{TEMP_SUFFIX}"
         try:
-            with path.open("wb") as file:
+            with hold_folder(self.folder) as folder, folder.create(name) as file, ExitStack() as stack:
+                stack.callback(folder.unlink, name)
                 file.write(bytes(PROBE_BYTES))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            fault = output_error(path, error)
+            fault = output_error(self.folder / name, error)
             raise fault if isinstance(fault, OutputError) else OutputError(str(fault)) from error
-        finally:
-            with suppress(OSError):
-                path.unlink()
 
     def shortage(self) -> str | None:
         """Return why the disk is too full, None if it is not."""

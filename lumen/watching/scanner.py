@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 
 from lumen.watching.context import WatchContext
@@ -160,7 +161,11 @@ class Scanner:
             if not self._skips_backlog or not self._is_full_walk:
                 self.see(found.relative, found.version, hinted=not self._is_full_walk)
             elif found.relative not in self._settling and not self._ledger.status_of(found.relative, found.version):
-                skipped[found.relative] = Candidate(version=found.version, since=now, first_seen=self._clock.time())
+                if self._ledger.known_digests(found.relative, found.version):
+                    self.see(found.relative, found.version)  # it was done before, if its content is the same
+                else:
+                    candidate = Candidate(version=found.version, since=now, first_seen=self._clock.time())
+                    skipped[found.relative] = candidate
             if self._clock.monotonic() > now + SLICE_S:
                 break
         if skipped:
@@ -187,6 +192,7 @@ class Scanner:
         self._walk = self._tree.walk(below, self._cannot_list, self._inodes.add)
 
     def _end_scan(self) -> None:
+        self._ledger.keep_ctimes()
         self.scans += 1
         self._next_scan = self._clock.monotonic() + self._options.rescan_s
         self._supervisor.scanned(self._inodes)
@@ -210,7 +216,7 @@ class Scanner:
             elif version != candidate.version:
                 self._settling.see(relative, version, now, wall)
             elif self._ledger.status_of(relative, version) is None:
-                ready[relative] = candidate
+                ready[relative] = replace(candidate, version=version)  # with the ctime of now
             else:
                 self._settling.drop(relative)
         if not ready:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from lumen.config import EnhanceOptions, WatchOptions
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.names import result_name
-from lumen.errors import Exit, OutputError, UnavailableError
+from lumen.errors import Exit, OutputError, UnavailableError, UsageError
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Models
 from lumen.stages import LeftError
@@ -21,7 +21,8 @@ from lumen.watching.clock import SystemClock
 from lumen.watching.context import WatchContext
 from lumen.watching.endings import Endings
 from lumen.watching.events import EventListener, Events
-from lumen.watching.folders import check_folders
+from lumen.watching.folders import check_folders, exposed_folders
+from lumen.watching.ledger.binding import Binding
 from lumen.watching.observing.tree import Tree
 from lumen.watching.output import HeldOutput
 from lumen.watching.watcher import Watcher
@@ -29,6 +30,8 @@ from lumen.watching.worker import Ending, Work, Worker
 
 DRAIN_S = 16.0  # for files in work when the service is stopped; after that they are aborted
 ABORT_S = 6.0
+READ_S = 2.0  # for files that are only being read: nothing of them is lost
+MOST_HANGING = 3  # threads that were left behind with a file; their memory is theirs until the process ends
 TICK_S = 0.2
 
 
@@ -82,9 +85,11 @@ class Service:
             LockedError: Another run holds the output folder.
             OutputError: It cannot be written at the start, or with `oneshot` later; or the ledger is damaged.
             UnavailableError: The model or the device cannot be used, or stopped working.
-            UsageError: The requested window or memory is too small.
+            UsageError: The output folder holds the results of another folder; the requested window or memory is too
+                small.
         """
         with self._output:
+            self._refuse_another_input()
             self._output.clean()
             # Before the first file: a missing model must not count as a failed file.
             opened = [models.for_sample("uint8") for models in self._models]
@@ -101,9 +106,7 @@ class Service:
             self._watcher = watcher = Watcher(context, self._result_path)
             if self._is_stopped:  # before there was a watcher to stop
                 watcher.stop()
-            worker = Worker(
-                self._models, self._enhance, self._tree.look, watcher.hints.wake, helpers=helper_threads(devices)
-            )
+            worker = self._worker(watcher, devices)
             endings = Endings(context, watcher, worker, self._output)
             self._events.emit(
                 "start",
@@ -113,12 +116,13 @@ class Service:
                 device=",".join(devices),
                 waiting=self._output.ledger.unfinished(),
             )
+            self._warn_of_others()
             watcher.write_status()
             try:
                 for settled in watcher.files(lambda: worker.room):
                     if settled is None:
                         endings.turn()
-                        self._refuse_to_wait(watcher)
+                        self._refuse_to_continue(watcher, worker)
                     else:
                         target = self._options.output / self._result_path(settled.relative)
                         worker.begin(Work(settled=settled, target=target))
@@ -137,8 +141,41 @@ class Service:
         if self._watcher is not None:
             self._watcher.stop()
 
-    def _refuse_to_wait(self, watcher: Watcher) -> None:
-        """With `oneshot`, raise instead of waiting for somebody to fix a problem."""
+    def _refuse_another_input(self) -> None:
+        """Raise `UsageError` if the output folder holds the results of another folder."""
+        try:
+            self._tree.open()
+        except OSError:
+            return  # it has gone since: the watcher waits for it
+        refusal = Binding(self._output.ledger, self._tree, self._events, self._options.moved_from).refusal()
+        if refusal is not None:
+            raise UsageError(refusal)
+
+    def _warn_of_others(self) -> None:
+        for place in exposed_folders(self._tree.root, self._options):
+            self._events.emit(
+                "exposed",
+                "warning",
+                path=str(place),
+                message="others may write into the watched folder around it, and so replace it; put it elsewhere, or "
+                "take from them the right to write there",
+            )
+
+    def _worker(self, watcher: Watcher, devices: Sequence[str]) -> Worker:
+        return Worker(
+            self._models,
+            self._enhance,
+            self._tree,
+            self._options.output,
+            watcher.hints.wake,
+            helpers=helper_threads(devices),
+            timeout_s=self._options.timeout_s,
+        )
+
+    def _refuse_to_continue(self, watcher: Watcher, worker: Worker) -> None:
+        """Raise when too many threads hang, and with `oneshot` instead of waiting for somebody to fix a problem."""
+        if worker.hanging >= MOST_HANGING:
+            raise UnavailableError(f"{worker.hanging} files hang in their decoders and hold threads; start lumen again")
         if self._options.oneshot and watcher.paused and not self._is_stopped:
             reason = "; ".join(watcher.paused.values())
             raise UnavailableError(reason) if "input" in watcher.paused else OutputError(reason)
@@ -154,14 +191,17 @@ class Service:
         if worker.inside:
             self._events.emit("stopping", files=worker.inside, message="finishing the files in work")
         started = self._clock.monotonic()
-        while worker.inside and (spent := self._clock.monotonic() - started) < DRAIN_S + ABORT_S:
+        while worker.inside:
+            spent = self._clock.monotonic() - started
+            if spent > (READ_S if worker.is_only_reading else DRAIN_S + ABORT_S):
+                break
             if spent > DRAIN_S:
                 worker.abort()
             watcher.hints.wait(TICK_S)
             watcher.hints.take()
             _take(endings, worker.advance())
         left = [*endings.held, *worker.close()]
-        self.hangs = worker.inside > 0
+        self.hangs = worker.inside > 0 or worker.hanging > 0
         with suppress(OutputError):
             watcher.give_back([work.settled for work in left])
         watcher.write_status("stopped")

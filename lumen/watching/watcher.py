@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 from lumen.errors import OutputError
 from lumen.watching.context import WatchContext
+from lumen.watching.ledger.binding import Binding
 from lumen.watching.ledger.ledger import SUSPECT_AFTER, FileOutcome, Row
 from lumen.watching.ledger.schema import DamagedLedgerError
 from lumen.watching.observing.hints import Hints
@@ -60,6 +61,7 @@ class Watcher:
         self._emit = context.events.emit
         self._clock = context.clock
         self._supervisor = Supervisor(context, self.hints, begin=begin)
+        self._binding = Binding(context.ledger, context.tree, context.events, context.options.moved_from)
         self._scanner = Scanner(context, self.hints, self._supervisor)
         self.counts: Counter[str] = Counter()
         self._working: dict[int, Row] = {}
@@ -247,7 +249,10 @@ class Watcher:
 
     def _check_input(self, *, now: bool = False) -> None:
         self._supervisor.check(now=now)
-        if (absence := self._supervisor.absence) is None:
+        absence = self._supervisor.absence
+        if absence is None:
+            absence = self._binding.refusal()  # a link that leads elsewhere now
+        if absence is None:
             self.resume("input")
         else:
             self.pause("input", absence)

@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 
-from lumen.config import EnhanceOptions
+from lumen.config import EnhanceOptions, WatchOptions
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.frames import are_alike, enhance_frames, frames_per_run
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import ContractError, LumenError, ModelError, NotFiniteError, UnavailableError
-from lumen.files.atomic import flush_folder, make_folder, write_atomically
+from lumen.errors import (
+    ContractError,
+    LumenError,
+    ModelError,
+    NotFiniteError,
+    OutputError,
+    PictureError,
+    UnavailableError,
+)
+from lumen.files.atomic import flush_folder, make_folder, output_error, write_atomically
+from lumen.files.inputs import NotPlainError, hold_folder
 from lumen.files.paths import is_folder
 from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
 from lumen.runtime.runs import terminate_runs
 from lumen.spec import SampleType
 from lumen.stages import LeftError, Stages, Steps
-from lumen.watching.versions import Settled, Version
+from lumen.watching.observing.tree import Tree
+from lumen.watching.versions import Settled, content_digest
 
 AHEAD = 16  # decoded pictures, if they are small
 AHEAD_BYTES = 64 << 20  # when more is decoded, no other file is started
 BEHIND = 24  # pictures that are being written
 BEHIND_BYTES = 256 << 20
 PROBE_PX = 64
+LONGEST_TURN_S = 5.0  # counted between two turns: the process may have stood still, and the decoder with it
 
 
 class ChangedError(LumenError):
     """A file changed after it had settled."""
+
+
+class HangingError(PictureError):
+    """Reading or decoding a file makes no progress."""
 
 
 class KnownError(Exception):
@@ -57,10 +72,14 @@ class Work:
         picture: The picture, from decoding to encoding.
         data: The encoded result, until it is on the disk.
         digest: Of the content of the input.
+        is_to_keep: Whether its input must be left alone, because it may be damaged.
         seconds: Spent on it so far, without waiting.
         megapixels: Size of the picture.
         together: How many pictures shared its run of the model.
         warnings: What could not be kept.
+        stream: The input, while it is read.
+        position: How far it was read when that was last looked at.
+        still_s: For how long it has not got further.
     """
 
     settled: Settled
@@ -69,10 +88,22 @@ class Work:
     picture: Picture | None = None
     data: bytes | None = None
     digest: bytes = b""
+    is_to_keep: bool = False
     seconds: float = 0.0
     megapixels: float = 0.0
     together: int = 1
     warnings: tuple[str, ...] = ()
+    stream: BinaryIO | None = None
+    position: int = -1
+    still_s: float = 0.0
+
+    def wait(self, seconds: float) -> None:
+        """Count the time in which nothing was read, not even by the decoder that has the stream."""
+        position = -1
+        with suppress(OSError, ValueError):  # it may be closed in this moment
+            position = -1 if self.stream is None else os.lseek(self.stream.fileno(), 0, os.SEEK_CUR)
+        self.still_s = self.still_s + seconds if position == self.position else 0.0
+        self.position = position
 
     @property
     def nbytes(self) -> int:
@@ -90,22 +121,30 @@ class Worker:
         self,
         models: Sequence[Models],
         options: EnhanceOptions,
-        look: Callable[[str], Version | None],
+        tree: Tree,
+        output: Path,
         wake: Callable[[], None],
         *,
         helpers: int = 1,
+        timeout_s: float = WatchOptions.timeout_s,
     ) -> None:
         """Prepare.
 
         Args:
             models: Sets of models that work side by side.
             options: How each picture is enhanced.
-            look: Returns the current version of a file, given its relative path.
+            tree: The watched folder.
+            output: The folder of all targets.
             wake: Called when a stage has ended, and `advance` has something to do.
             helpers: Threads that read, and as many that write.
+            timeout_s: As in `lumen.config.WatchOptions`.
         """
         self._options = options
-        self._look = look
+        self._tree = tree
+        self._output = output
+        self._timeout_s = timeout_s
+        self._counted_at = time.monotonic()
+        self._left: list[Future[Work]] = []
         steps = Steps(read=self._read, work=self._improve, write=self._write, gather=self._alike)
         self._stages = Stages(
             steps, models, helpers=helpers, is_behind=self._is_behind, wake=wake, interrupt=terminate_runs
@@ -125,6 +164,16 @@ class Worker:
         return max(0, min(AHEAD - len(ready) - reading, self._stages.helpers - reading))
 
     @property
+    def hanging(self) -> int:
+        """How many threads were left behind with a file and have not come back."""
+        return sum(not future.done() for future in self._left)
+
+    @property
+    def is_only_reading(self) -> bool:
+        """Whether no file in work has got further than being read."""
+        return self.inside == len(self._stages.reading)
+
+    @property
     def is_writing(self) -> bool:
         """Whether results are being written."""
         return bool(self._stages.writing)
@@ -139,9 +188,20 @@ class Worker:
 
     def advance(self) -> list[Ending]:
         """Pass files on to their next stage, and return those that have ended, with their error if there is one."""
-        ended = list(self._stages.advance())
+        ended = [*self._stages.advance(), *self._leave_hanging()]
         self._stages.begin_work()
         return ended
+
+    def _leave_hanging(self) -> Iterator[Ending]:
+        """Leave files behind whose reading makes no progress, and yield them with the error."""
+        now = time.monotonic()
+        passed, self._counted_at = min(now - self._counted_at, LONGEST_TURN_S), now
+        for work in self._stages.reading:
+            work.wait(passed)
+            if work.still_s > self._timeout_s:
+                self._left.append(self._stages.abandon(work))
+                waited = f"reading or decoding it made no progress for {self._timeout_s:g} s"
+                yield work, HangingError(f"{waited}; raise --timeout if such files only take long")
 
     def leave(self) -> list[Work]:
         """Start nothing more, and return the files that had not reached the model."""
@@ -175,27 +235,37 @@ class Worker:
     def _read(self, work: Work) -> Work:
         started = time.monotonic()
         settled = work.settled
+        is_same = False
         try:
-            with settled.path.open("rb") as file:
-                work.digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).digest()
-            if work.digest not in settled.known_digests:
-                work.picture = read_source(settled.path, self._options, work.target)
+            # What is read is this one file, whatever takes its name or the place of its folder meanwhile.
+            opened = self._tree.open_file(settled.relative)
+            with opened.stream as stream:
+                work.stream = stream
+                is_same = self._tree.version(os.fstat(stream.fileno())) == settled.version
+                if is_same:
+                    work.digest = content_digest(stream)
+                    if work.digest not in settled.known_digests:
+                        work.picture = read_source(settled.path, self._options, work.target, stream=stream)
+                    is_same = not opened.has_changed()
         except Exception as error:
             # A file that is being replaced may seem damaged or missing.
             if self._has_changed(settled):
                 raise ChangedError from error
             raise
-        if self._has_changed(settled):
+        if not is_same or self._has_changed(settled):
+            work.picture = None
             raise ChangedError("it changed while it was read")
         if work.picture is None:
             raise KnownError
+        work.picture.refuse_damaged()
+        work.is_to_keep = work.picture.damage is not None
         work.megapixels = work.picture.width * work.picture.height / 1e6
         work.seconds = time.monotonic() - started
         return work
 
     def _has_changed(self, settled: Settled) -> bool:
         try:
-            return self._look(settled.relative) != settled.version
+            return self._tree.look(settled.relative) != settled.version
         except OSError:
             return True
 
@@ -255,8 +325,8 @@ class Worker:
         if work.data is None and work.picture is not None:
             work.data, work.warnings = encode_result(work.picture, work.settled.path, work.target, self._options)
             work.picture = None
-        _make_durable_folder(work.target.parent)
-        write_atomically(work.target, work.data or b"", modified_ns=work.settled.version.mtime_ns)
+        _make_durable_folder(work.target.parent, self._output)
+        write_atomically(work.target, work.data or b"", modified_ns=work.settled.version.mtime_ns, below=self._output)
         work.data = None
         work.seconds += time.monotonic() - started
 
@@ -271,11 +341,21 @@ def _nbytes(works: Sequence[Work]) -> int:
     return sum(work.nbytes for work in works)
 
 
-def _make_durable_folder(folder: Path) -> None:
-    """Make a folder and its missing parents, and flush their names to the disk: the input may be removed after this."""
-    if is_folder(folder):
-        return
-    missing = [each for each in (folder, *folder.parents) if not is_folder(each)]
-    make_folder(folder)
-    for each in missing:
-        flush_folder(each.parent)
+def _make_durable_folder(folder: Path, output: Path) -> None:
+    """Make a folder below the output folder, and flush names of folders to the disk: the input may be removed next.
+
+    A link on the way is a fault of the output folder, not of the picture.
+    """
+    if not is_folder(output):
+        missing = [each for each in (output, *output.parents) if not is_folder(each)]
+        make_folder(output)
+        for each in missing:
+            flush_folder(each.parent)
+    try:
+        with hold_folder(folder, below=output, make=True):
+            pass
+    except NotPlainError as error:
+        reason = f"cannot write to {str(folder)!r}: {error.strerror}; put a folder or a mount there"
+        raise OutputError(reason) from error
+    except OSError as error:
+        raise output_error(folder, error) from error

@@ -272,7 +272,7 @@ def test_a_table_with_impossible_scores_ends_with_3(tmp_path: Path, lumen_comman
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     done = lumen_command("eval", "--check", "other.csv", cwd=tmp_path)
     assert done.returncode == 3
-    assert done.stderr.startswith("lumen: expected columns psnr, mae or mse")
+    assert done.stderr.startswith("lumen: expected columns psnr, ssim, mae or mse")
 
 
 def test_scores_that_look_like_an_artefact_are_warned_of(pairs: Path, lumen_command: Run) -> None:

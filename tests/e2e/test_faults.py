@@ -15,6 +15,7 @@ import pytest
 from lumen.codecs.codec import read_picture
 from tests.conftest import ROOT
 from tests.support.commands import ENVIRONMENT, command, run, save, start, tree
+from tests.support.fakes import write_fake_onnx
 
 
 def wait_for(process: subprocess.Popen[str], results: int) -> None:
@@ -78,6 +79,30 @@ def test_sigterm_leaves_nothing_torn(models: Path) -> None:
     assert "Traceback" not in err
     assert [name for name in tree() if name.endswith(".lumen-tmp")] == []
     assert_only_the_rest_is_done(line)
+
+
+def test_a_second_sigterm_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "in" / "0.png", size=(600, 600))
+    model = write_fake_onnx(tmp_path / "endless.onnx", burn=3000)  # minutes in one run, which nothing interrupts
+    with start(command("enhance", "in", "-o", "out", model=model)) as process:
+        deadline = time.monotonic() + 60
+        while not any('"model"' in path.read_text() for path in Path("out").glob(".lumen/runs/*")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.5)  # the model is open, and runs
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGTERM)
+        try:
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 143
+    assert "Traceback" not in err
+    assert tree() == [".lumen/lock"]
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

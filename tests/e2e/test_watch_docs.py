@@ -19,7 +19,7 @@ from tests.support.commands import LINE
 
 DOCS = (ROOT / "docs" / "watch.md").read_text(encoding="utf-8")
 EVERYWHERE = {parameter.name for parameter in cli.params}  # a command takes them too, once it has been called
-BATCHES = {"inputs", "output", *BATCH_ONLY, *EVERYWHERE} - {"suffix"}
+BATCHES = {"inputs", "output", "strict", *BATCH_ONLY, *EVERYWHERE} - {"suffix"}
 
 
 def command(name: str) -> click.Command:

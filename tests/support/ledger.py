@@ -8,8 +8,8 @@ from lumen.watching.versions import Candidate, Version
 NOW = 1e9
 
 
-def version(size: int = 1, mtime: int = 1, inode: int = 1) -> Version:
-    return Version(size, mtime, inode)
+def version(size: int = 1, mtime: int = 1, inode: int = 1, ctime: int = 0) -> Version:
+    return Version(size, mtime, inode, ctime)
 
 
 def add(ledger: Ledger, **files: Version) -> list[str]:

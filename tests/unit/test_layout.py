@@ -15,7 +15,7 @@ TOP = "__init__ __main__ config doctor errors extras registry spec stages text v
 MODULE_LINES, FUNCTION_LINES = 400, 60
 LIBRARIES = (
     "PIL click fsspec imagecodecs jinja2 matplotlib msgspec numpy onnx onnxruntime onnxscript openvino pillow ray "
-    "rawpy rich safetensors scipy skimage tensorboard tensorboardX tifffile torch watchdog"
+    "rawpy rich safetensors scipy simplejpeg skimage tensorboard tensorboardX tifffile torch watchdog"
 )
 # Names that several modules give to their form of one thing.
 SHARED = {"command", "decode", "encode", "is_sound", "why_not_writable"}  # commands, codecs, metadata blocks

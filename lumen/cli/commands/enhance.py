@@ -32,6 +32,7 @@ BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format
 BATCH_ONLY |= {"files_from", "null", "reference", "dry_run", "as_json"}
 
 _batch = partial(field_option, BatchOptions)
+_enhance = partial(field_option, EnhanceOptions)
 
 
 @click.command("enhance", cls=GroupedCommand)
@@ -39,6 +40,10 @@ _batch = partial(field_option, BatchOptions)
 @_batch("-o", "--out", "output", metavar="DIR|-", type=PATH, help="Folder for the results; - is stdout.")
 @_batch("--in-place", help="Replace the pictures themselves, each one once.")
 @_batch("-r", "--recursive", help="Include sub-folders; the results mirror them.")
+@_batch(
+    "--follow-links/--no-follow-links",
+    help="Follow links that are found in folders; never done in place.",
+)
 @_batch("--include", metavar="GLOB", help="Take only files that match (path or name; repeatable).")
 @_batch("--exclude", metavar="GLOB", help="Skip files and folders that match (repeatable).")
 @click.option("--files-from", metavar="FILE|-", type=PATH, help="Read the inputs from a list.")
@@ -66,6 +71,7 @@ _batch = partial(field_option, BatchOptions)
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @_batch("--fail-fast", help="Stop at the first file that fails.")
+@_enhance("--strict", help="Fail files of which there is anything to warn, such as damage or lost metadata.")
 @json_option("file on stdout")
 @pass_state
 @click.pass_context

@@ -150,17 +150,12 @@ def command(
     previews = previews_for(reports)
     with scoring(state, as_json=as_json) as show:
         report = evaluate(
-            dark,
-            reference,
-            models or None,
-            scored,
-            results=results,
-            matching=matching,
-            progress=show,
-            previews=previews,
+            dark, reference, models, scored, results=results, matching=matching, progress=show, previews=previews
         )
-    print_scores(state, report, as_json=as_json)
-    write_reports(report, reports, previews)
+    try:
+        write_reports(report, reports, previews)  # first: whoever reads stdout may have gone
+    finally:
+        print_scores(state, report, as_json=as_json)
     ctx.exit(report.exit_code)
 
 

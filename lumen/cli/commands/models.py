@@ -24,7 +24,7 @@ _LABELS = {
 @pass_state
 def command(state: State, /, as_json: bool) -> None:
     """List the bundled models with their size, cost and measured scores."""
-    from lumen.cli.views.console import print_json, print_table
+    from lumen.cli.views.console import print_json, print_line, print_table
     from lumen.runtime.model_files import bundled_models, find_model
     from lumen.runtime.open import read_spec
 
@@ -35,7 +35,7 @@ def command(state: State, /, as_json: bool) -> None:
             print_json({**asdict(spec), "sizes_bytes": sizes})
         return
     if not models:
-        click.echo("No models are bundled with this installation; use --model FILE.onnx (see `lumen export-onnx`).")
+        print_line("No models are bundled with this installation; use --model FILE.onnx (see `lumen export-onnx`).")
         return
     rows = [
         [
@@ -52,11 +52,12 @@ def command(state: State, /, as_json: bool) -> None:
     scores = [(spec.name, *each) for _, spec in models for each in spec.training.get("scores", {}).items()]
     measures = list(dict.fromkeys(measure for _, _, values in scores for measure in values))
     if not measures:
-        click.echo("\nNo measured scores are stored with these models.")
+        print_line()
+        print_line("No measured scores are stored with these models.")
         return
     rows = [[name, data, *(_cell(values.get(measure)) for measure in measures)] for name, data, values in scores]
     labels = [_LABELS.get(measure, measure.replace("_", " ")) for measure in measures]
-    click.echo()
+    print_line()
     print_table(state, ["model", "measured on", *labels], rows, left=2)
 
 

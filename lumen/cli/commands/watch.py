@@ -38,6 +38,7 @@ _span = partial(_watch, type=parse_span, show=span_as_typed, metavar="TIME")
 @_span(
     "--incomplete-timeout", "incomplete_timeout_s", help="How long a file that does not decode may still be uploading."
 )
+@_span("--timeout", "timeout_s", help="How long a file may be read or decoded without progress.")
 @_watch("--retries", type=click.IntRange(min=1), help="Maximum attempts per file.")
 @_watch(
     "--on-success",
@@ -49,6 +50,7 @@ _span = partial(_watch, type=parse_span, show=span_as_typed, metavar="TIME")
 @_watch("--ignore", metavar="GLOB", help="Skip files and folders that match (repeatable).")
 @_watch("--order", help="Which file to take first when several are waiting.")
 @_watch("--skip-backlog", help="Skip files that are there at the start and were not seen before.")
+@_watch("--moved-from", type=PATH, metavar="DIR", help="IN was at DIR before: its results stay valid.")
 @_watch("--oneshot", help="Stop when every file that is there is finished.")
 @_watch(
     "--min-free",
@@ -87,7 +89,8 @@ def command(
     SIGHUP reopens the log.
 
     Exit codes: 0 stopped or, with --oneshot, all done; 2 usage, 3 some files failed (--oneshot), 4 all failed
-    (--oneshot), 5 model or device unavailable, 6 output not writable or held by another run, 130 stopped by Ctrl-C.
+    (--oneshot), 5 model or device unavailable or decoders hang, 6 output not writable or held by another run, 130
+    stopped by Ctrl-C.
     """
     if status_of is not None:
         from lumen.cli.views.watch import show_status

@@ -155,7 +155,7 @@ class BatchView:
         if outcome.status == "planned" and not self._json:
             self._console.print(line)
         elif outcome.status == "skipped" and self._verbosity > 0:
-            self._console.print(f"skipped: {name}: {outcome.reason}")
+            self._console.print(f"skipped: {name}: {printable(outcome.reason)}")
         elif outcome.status == "done" and self._verbosity > 0:
             size = f"{outcome.megapixels:.2f} MP, {outcome.seconds:.2f} s"
             self._console.print(f"[{self._throughput.files}/{self._throughput.pending}] {line} ({size})")

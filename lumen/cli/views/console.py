@@ -17,7 +17,7 @@ import click
 from lumen.cli.state import State
 from lumen.cli.streams import discard_stdout
 from lumen.errors import OutputError
-from lumen.text import printable
+from lumen.text import indented, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,8 +32,12 @@ def make_console(state: State, *, stderr: bool = False) -> Console:
     """Return a console for stdout or stderr that prints text as it is: no markup, no emoji, no highlighting."""
     from rich.console import Console
 
+    class ResultConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise _lost_reader()
+
     stream = sys.stderr if stderr else sys.stdout
-    return Console(
+    return ResultConsole(
         stderr=stderr,
         no_color=not state.color or None,  # None leaves the decision to NO_COLOR and the terminal
         width=None if stream.isatty() else PLAIN_WIDTH,
@@ -58,7 +62,7 @@ class LogHandler(logging.Handler):
     def __init__(self, state: State) -> None:
         super().__init__()
         self._state = state
-        self.setFormatter(logging.Formatter("%(message)s"))
+        self.setFormatter(_Lines("%(message)s"))
 
     @cached_property
     def console(self) -> Console:
@@ -66,9 +70,19 @@ class LogHandler(logging.Handler):
         return make_console(self._state, stderr=True)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
+        """Write one record: a line, and the traceback if there is one."""
         level = record.levelname.lower()
         self.console.print(f"{level}: {self.format(record)}", style=_STYLES.get(record.levelname, "dim"))
+
+
+class _Lines(logging.Formatter):
+    """Writes messages so that none can forge a line or control the terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name that logging calls
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return indented(super().formatException(ei))
 
 
 def log_console(state: State) -> Console:
@@ -95,15 +109,19 @@ def progress_bar(state: State, *columns: ProgressColumn) -> Progress:
 
 
 def print_table(state: State, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
-    """Print a table on stdout, with the first `left` columns aligned left and the rest aligned right."""
+    """Print a table on stdout, with the first `left` columns aligned left and the rest aligned right.
+
+    Raises:
+        OutputError: The reader of stdout has gone.
+    """
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, header in enumerate(columns):
-        table.add_column(header, justify="left" if index < left else "right", overflow="fold")
+        table.add_column(Text(printable(header)), justify="left" if index < left else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     make_console(state).print(table, soft_wrap=False)
 
 
@@ -122,14 +140,27 @@ def print_json(values: Mapping[str, Any]) -> None:
     Raises:
         OutputError: The reader of stdout has gone.
     """
+    print_line(json.dumps(values))
+
+
+def print_line(text: str = "") -> None:
+    """Print one line on stdout that any terminal can show, and flush it.
+
+    Raises:
+        OutputError: The reader of stdout has gone.
+    """
     try:
-        click.echo(json.dumps(values))
+        click.echo(printable(text))
     except BrokenPipeError as error:
-        discard_stdout()
-        raise OutputError("stdout was closed by the program that read it") from error
+        raise _lost_reader() from error
+
+
+def _lost_reader() -> OutputError:
+    discard_stdout()
+    return OutputError("stdout was closed by the program that read it")
 
 
 def note(text: str) -> None:
     """Print one line on stderr, except with -q."""
     if logging.getLogger("lumen").getEffectiveLevel() < logging.ERROR:
-        log_console(State()).print(text)
+        log_console(State()).print(printable(text))

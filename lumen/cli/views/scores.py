@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import click
 from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
 from lumen.batch.plan import Plan
 from lumen.batch.report import Report
 from lumen.cli.state import State
-from lumen.cli.views.console import log_console, print_json, print_table, progress_bar
+from lumen.cli.views.console import log_console, print_json, print_line, print_table, progress_bar
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.errors import Exit, UsageError
 from lumen.evaluation import EvalReport, PairProgress, PairResult, evaluate_results
@@ -62,10 +61,13 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
         _print_measures(state, report)
     for column in report.columns:
         if equal := report.equal(column):
-            click.echo(f"{column_title(column)}: {equal} equal to the reference, left out of the mean PSNR")
+            print_line(f"{column_title(column)}: {equal} equal to the reference, left out of the mean PSNR")
     if report.problems:
-        click.echo(f"not scored: {len(report.problems)}, listed on stderr")
-    click.echo("protocol:\n  " + report.protocol.replace("; ", ";\n  "))
+        print_line(f"not scored: {len(report.problems)}, listed on stderr")
+    print_line("protocol:")
+    parts = report.protocol.split("; ")
+    for part in parts:
+        print_line(f"  {part}{'' if part is parts[-1] else ';'}")
 
 
 def _print_pictures(state: State, report: EvalReport) -> None:
@@ -94,7 +96,7 @@ def _print_pictures(state: State, report: EvalReport) -> None:
         rows.append([name, *cells(partial(report.summary, statistic=statistic)), *("" for _ in evs)])
     print_table(state, ["picture", *headers, *("EV" if len(evs) == 1 else f"EV {name}" for name in evs)], rows)
     if len(shown) < len(ranked):
-        click.echo(f"the worst {len(shown)} of {len(ranked)} by {column_title(report.main or '')}; -v shows all")
+        print_line(f"the worst {len(shown)} of {len(ranked)} by {column_title(report.main or '')}; -v shows all")
 
 
 def _print_measures(state: State, report: EvalReport) -> None:
@@ -104,7 +106,7 @@ def _print_measures(state: State, report: EvalReport) -> None:
         for column in report.described
         for mean in [report.mean(column)]
     ]
-    click.echo()
+    print_line()
     print_table(state, ["mean", *(measure.title for measure in report.measures)], rows)
 
 
@@ -115,9 +117,9 @@ def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:
         if as_json:
             print_json({"method": who or None, "pictures": count, "warnings": lines})
             continue
-        click.echo(f"{printable(who or path.name)}: {count} pictures, {'suspicious' if lines else 'nothing odd'}")
+        print_line(f"{who or path.name}: {count} pictures, {'suspicious' if lines else 'nothing odd'}")
         for line in lines:
-            log_console(state).print(f"warning: {line}", style="yellow")
+            log_console(state).print(f"warning: {printable(line)}", style="yellow")
     return Exit.SOME_FAILED if any(lines for _, lines in found.values()) else Exit.OK
 
 

@@ -123,10 +123,14 @@ def show_status(state: State, folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(status.as_dict())
         return
-    print_table(state, ["", ""], _rows(status, now), left=2)
-    if status.errors:
-        rows = [[_when(each.at), each.status, printable(each.path), each.reason] for each in status.errors]
-        print_table(state, ["last errors", "", "", ""], rows, left=4)
+    try:
+        rows = _rows(status, now)
+        errors = [[_when(each.at), each.status, printable(each.path), str(each.reason)] for each in status.errors]
+    except (TypeError, ValueError, OverflowError) as error:  # of values that lumen did not write
+        raise OutputError(f"cannot show the ledger of {printable(folder)}: it was altered ({error})") from error
+    print_table(state, ["", ""], rows, left=2)
+    if errors:
+        print_table(state, ["last errors", "", "", ""], errors, left=4)
 
 
 def _rows(status: WatchStatus, now: float) -> list[list[str]]:

@@ -13,68 +13,31 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 from lumen.files.lock import STATE
+from lumen.watching.ledger.rows import COLUMNS, VersionStatus, path_in, row_of
+from lumen.watching.ledger.rows import FileOutcome as FileOutcome
+from lumen.watching.ledger.rows import FinalStatus as FinalStatus
+from lumen.watching.ledger.rows import Row as Row
 from lumen.watching.ledger.schema import DamagedLedgerError, connect, faults
 from lumen.watching.versions import Candidate, Version
 
 NAME = "watch.db"
 REASON_CHARACTERS = 500
+CTIMES_AT_ONCE = 1000
 SUSPECT_AFTER = (
     3  # interruptions after which a file is a suspect: it may end the process, and is processed last and alone
 )
 
-FinalStatus = Literal["done", "failed", "unsupported", "skipped"]
-VersionStatus = Literal["ready", "retry", "working", "done", "failed", "unsupported", "skipped"]
-
 _SAME = "path = ? AND size = ? AND mtime_ns = ? AND inode = ?"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One version as recorded in the ledger."""
-
-    key: int
-    relative: str
-    version: Version
-    status: VersionStatus
-    attempts: int
-    interruptions: int
-    reason: str
-    first_seen: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileOutcome:
-    """How a version ended.
-
-    Attributes:
-        key: The version's row.
-        status: The final status.
-        finished_at: When, in seconds since 1970.
-        attempts: Number of attempts, including the last.
-        reason: Why it failed; empty otherwise.
-        seconds: Time spent on it.
-        megapixels: Size of the picture; 0 if unknown.
-        digest: Of the file's content; None if it was not read.
-        is_to_retire: Whether the file has yet to be moved or removed.
-    """
-
-    key: int
-    status: FinalStatus
-    finished_at: float
-    attempts: int
-    reason: str = ""
-    seconds: float = 0.0
-    megapixels: float = 0.0
-    digest: bytes | None = None
-    is_to_retire: bool = False
-
-
-_COLUMNS = "id, path, size, mtime_ns, inode, status, attempts, interruptions, reason, first_seen"
+_EXACT = f"SELECT id, status, ctime_ns FROM versions WHERE {_SAME} AND ctime_ns = ?"  # nearly always enough
+_CLOSE = (  # one of the ctimes is not known, or there is nothing to compare
+    f"SELECT id, status, ctime_ns FROM versions WHERE {_SAME} "
+    "AND (ctime_ns = 0 OR ? = 0 OR finished_at IS NULL OR digest IS NULL) ORDER BY id DESC LIMIT 1"
+)
 
 
 class Ledger:
@@ -89,6 +52,7 @@ class Ledger:
         """
         self.path = folder / STATE / NAME
         self._marks: set[str] = set()  # the last one written, and any that may or may not have been
+        self._ctimes: dict[int, int] = {}  # found by `status_of`, to be recorded
         self._database = connect(self.path)
 
     def close(self) -> None:
@@ -100,9 +64,7 @@ class Ledger:
         """Open it again after the disk was away; raises as `__init__`, and if another ledger is there now."""
         self.close()
         self._database = connect(self.path)
-        with self._reading():
-            found = self._database.execute("SELECT value FROM facts WHERE name = 'mark'").fetchone()
-        if self._marks and (found is None or json.loads(found[0]) not in self._marks):
+        if self._marks and str(self.fact("mark")) not in self._marks:
             self.close()
             # It has other rows: the files in work must not be recorded in them.
             raise DamagedLedgerError(
@@ -112,12 +74,30 @@ class Ledger:
     # What was seen
 
     def status_of(self, relative: str, version: Version) -> VersionStatus | None:
-        """Return the status of a version, None if it is unknown."""
+        """Return the status of a version, None if it is unknown.
+
+        A finished version whose ctime has changed since is unknown, if there is a digest to compare its content with.
+        """
+        ctime_ns, place = version.ctime_ns, (os.fsencode(relative), *_facts(version))
         with self._reading():
-            row = self._database.execute(
-                f"SELECT status FROM versions WHERE {_SAME}", (os.fsencode(relative), *version)
-            ).fetchone()
-        return None if row is None else row[0]
+            row = self._database.execute(_EXACT, (*place, ctime_ns)).fetchone()
+            row = row or self._database.execute(_CLOSE, (*place, ctime_ns)).fetchone()
+        if row is None:
+            return None
+        key, status, recorded = row
+        if not recorded and ctime_ns:
+            self._ctimes[key] = ctime_ns
+            if len(self._ctimes) >= CTIMES_AT_ONCE:
+                self.keep_ctimes()
+        return cast("VersionStatus", status)
+
+    def keep_ctimes(self) -> None:
+        """Record the ctimes of versions that `status_of` found without one, those of an earlier format."""
+        with self._writing() as database:
+            database.executemany(
+                "UPDATE versions SET ctime_ns = ? WHERE id = ?", [(ctime, key) for key, ctime in self._ctimes.items()]
+            )
+        self._ctimes = {}
 
     def add(self, settled: Mapping[str, Candidate], *, skipped_at: float | None = None) -> list[str]:
         """Add settled versions as ready, replacing earlier versions that were not started.
@@ -133,17 +113,17 @@ class Ledger:
         status = "ready" if skipped_at is None else "skipped"
         with self._writing() as database:
             for relative, candidate in settled.items():
-                path = os.fsencode(relative)
+                path, version = os.fsencode(relative), candidate.version
                 dropped = database.execute(
                     "DELETE FROM versions WHERE path = ? AND finished_at IS NULL AND status <> 'working' "
                     "AND (size, mtime_ns, inode) <> (?, ?, ?)",
-                    (path, *candidate.version),
+                    (path, *_facts(version)),
                 )
                 replaced += [relative] if dropped.rowcount else []
                 database.execute(
-                    "INSERT INTO versions (path, size, mtime_ns, inode, status, first_seen, finished_at) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    (path, *candidate.version, status, candidate.first_seen, skipped_at),
+                    "INSERT INTO versions (path, size, mtime_ns, inode, ctime_ns, status, first_seen, finished_at) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (path, *_facts(version), version.ctime_ns, status, candidate.first_seen, skipped_at),
                 )
         return replaced
 
@@ -157,7 +137,7 @@ class Ledger:
         with self._writing() as database:
             dropped = database.execute(
                 f"DELETE FROM versions WHERE {_SAME} AND status = 'skipped' AND finished_at >= ?",
-                (os.fsencode(relative), *version, since),
+                (os.fsencode(relative), *_facts(version), since),
             )
         return dropped.rowcount > 0
 
@@ -173,9 +153,9 @@ class Ledger:
             longest_wait_s: A retry that is due later than this is due now: the clock was set back.
         """
         order = f"ORDER BY mtime_ns {'DESC' if newest else 'ASC'}, id LIMIT ?"
-        ready = f"SELECT {_COLUMNS} FROM versions WHERE finished_at IS NULL AND status = 'ready' AND shy = ? {order}"
+        ready = f"SELECT {COLUMNS} FROM versions WHERE finished_at IS NULL AND status = 'ready' AND shy = ? {order}"
         again = (
-            f"SELECT {_COLUMNS} FROM versions WHERE finished_at IS NULL AND status = 'retry' AND shy = ? "
+            f"SELECT {COLUMNS} FROM versions WHERE finished_at IS NULL AND status = 'retry' AND shy = ? "
             f"AND (due <= ? OR due > ?) {order}"
         )
         with self._reading():
@@ -183,7 +163,9 @@ class Ledger:
                 rows = self._database.execute(ready, (suspect, limit)).fetchall()
                 rows += self._database.execute(again, (suspect, now, now + longest_wait_s, limit)).fetchall()
                 if rows:
-                    found = sorted(map(_row, rows), key=lambda row: (row.version.mtime_ns, row.key), reverse=newest)
+                    found = sorted(
+                        map(self._row, rows), key=lambda row: (row.version.mtime_ns, row.key), reverse=newest
+                    )
                     return found[:limit]
         return []
 
@@ -201,14 +183,19 @@ class Ledger:
             return int(self._database.execute("SELECT COUNT(*) FROM versions WHERE finished_at IS NULL").fetchone()[0])
 
     def known_digests(self, relative: str, version: Version) -> tuple[bytes, ...]:
-        """Return digests of finished versions of a file that differ only in the inode."""
+        """Return the digest of the version of a file that was finished last, if only inode or ctime tell them apart.
+
+        Not those of earlier versions: the result is that of the last one.
+        """
         with self._reading():
-            rows = self._database.execute(
-                "SELECT digest FROM versions WHERE path = ? AND size = ? AND mtime_ns = ? AND inode <> ? "
-                "AND finished_at IS NOT NULL AND digest IS NOT NULL LIMIT 8",
-                (os.fsencode(relative), *version),
-            ).fetchall()
-        return tuple(row[0] for row in rows)
+            row = self._database.execute(
+                "SELECT size, mtime_ns, digest FROM versions WHERE path = ? AND finished_at IS NOT NULL "
+                "ORDER BY id DESC LIMIT 1",
+                (os.fsencode(relative),),
+            ).fetchone()
+        if row is None or row[2] is None or row[:2] != (version.size, version.mtime_ns):
+            return ()
+        return (row[2],)
 
     def begin(self, claims: Mapping[int, tuple[str, str]]) -> dict[int, str]:
         """Mark versions as in work; this is on the disk before the work starts.
@@ -230,7 +217,7 @@ class Ledger:
                 if owner == path:
                     database.execute("UPDATE versions SET status = 'working' WHERE id = ?", (key,))
                 else:
-                    owned[key] = os.fsdecode(owner)
+                    owned[key] = path_in(self.path, owner)
         return owned
 
     # What became of it
@@ -259,17 +246,32 @@ class Ledger:
             database.executemany("UPDATE versions SET status = 'ready' WHERE id = ?", [(key,) for key in keys])
 
     def adopt(self, key: int, digest: bytes) -> None:
-        """Give a finished version the inode of `key`, which turned out to be the same file, and delete `key`."""
+        """Give a finished version inode and ctime of `key`, which turned out to be the same file; delete `key`."""
         with self._writing() as database:
-            path, size, mtime_ns, inode = database.execute(
-                "SELECT path, size, mtime_ns, inode FROM versions WHERE id = ?", (key,)
+            path, size, mtime_ns, inode, ctime_ns = database.execute(
+                "SELECT path, size, mtime_ns, inode, ctime_ns FROM versions WHERE id = ?", (key,)
             ).fetchone()
             database.execute("DELETE FROM versions WHERE id = ?", (key,))
             database.execute(
-                "UPDATE versions SET inode = ? WHERE id = (SELECT MAX(id) FROM versions WHERE path = ? AND size = ? "
-                "AND mtime_ns = ? AND digest = ? AND finished_at IS NOT NULL)",
-                (inode, path, size, mtime_ns, digest),
+                "UPDATE versions SET inode = ?, ctime_ns = ? WHERE id = (SELECT MAX(id) FROM versions WHERE path = ? "
+                "AND size = ? AND mtime_ns = ? AND digest = ? AND finished_at IS NOT NULL)",
+                (inode, ctime_ns, path, size, mtime_ns, digest),
             )
+
+    def moved(self, key: int, version: Version) -> None:
+        """Record the ctime of a file that lumen itself has renamed."""
+        with self._writing() as database:
+            database.execute("UPDATE versions SET ctime_ns = ? WHERE id = ?", (version.ctime_ns, key))
+
+    def last_done(self, count: int) -> list[Row]:
+        """Return the versions that were done last."""
+        with self._reading():
+            rows = self._database.execute(
+                f"SELECT {COLUMNS} FROM versions WHERE finished_at IS NOT NULL AND status = 'done' "
+                "ORDER BY finished_at DESC LIMIT ?",
+                (count,),
+            ).fetchall()
+        return [self._row(row) for row in rows]
 
     def begun(self) -> list[str]:
         """Return the result paths of the versions in work."""
@@ -278,7 +280,7 @@ class Ledger:
                 "SELECT target FROM results WHERE path IN "
                 "(SELECT path FROM versions WHERE status = 'working' AND finished_at IS NULL)"
             ).fetchall()
-        return [os.fsdecode(row[0]) for row in rows]
+        return [path_in(self.path, row[0]) for row in rows]
 
     def requeue_interrupted(self) -> None:
         """Let versions that were in work when a process ended wait again.
@@ -298,9 +300,9 @@ class Ledger:
         """Return finished versions whose files have yet to be moved or removed, with keys above `after`."""
         with self._reading():
             rows = self._database.execute(
-                f"SELECT {_COLUMNS} FROM versions WHERE retire = 1 AND id > ? ORDER BY id LIMIT ?", (after, count)
+                f"SELECT {COLUMNS} FROM versions WHERE retire = 1 AND id > ? ORDER BY id LIMIT ?", (after, count)
             ).fetchall()
-        return [_row(row) for row in rows]
+        return [self._row(row) for row in rows]
 
     def mark_retired(self, keys: Sequence[int]) -> None:
         """Record that files were moved or removed, or are to stay."""
@@ -320,6 +322,14 @@ class Ledger:
             )
         self._marks = {mark}
 
+    def fact(self, name: str) -> Any:
+        """Return a fact, None if there is none or it cannot be read."""
+        with self._reading():
+            found = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        with suppress(ValueError, TypeError):
+            return None if found is None else json.loads(found[0])
+        return None
+
     def touch(self) -> None:
         """Check that the ledger can be written; raises `OutputError` if it cannot."""
         with self._writing() as database:
@@ -327,6 +337,9 @@ class Ledger:
                 "INSERT INTO facts VALUES ('touches', '1') "
                 "ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
             )
+
+    def _row(self, values: Sequence[Any]) -> Row:
+        return row_of(self.path, values)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -346,18 +359,8 @@ class Ledger:
                 raise
 
 
-def _row(values: Sequence[Any]) -> Row:
-    key, path, size, mtime_ns, inode, status, attempts, interruptions, reason, first_seen = values
-    return Row(
-        key=key,
-        relative=os.fsdecode(path),
-        version=Version(size, mtime_ns, inode),
-        status=status,
-        attempts=attempts,
-        interruptions=interruptions,
-        reason=reason,
-        first_seen=first_seen,
-    )
+def _facts(version: Version) -> tuple[int, int, int]:
+    return version.size, version.mtime_ns, version.inode
 
 
 def _short(reason: str) -> str:

@@ -1,4 +1,7 @@
-"""The SQLite file of the ledger: its tables, how it is opened, and what its errors mean."""
+"""The SQLite file of the ledger: its tables, how it is opened, and what its errors mean.
+
+What is no ledger is refused before anything is written. A ledger of format 1 is brought to format 2 when it is opened.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lumen.errors import DiskFullError, OutputError
+from lumen.files.state import prepare_database
 
-SCHEMA = 1
+SCHEMA = 2
+APPLICATION = int.from_bytes(b"lumn", "big")  # in the file's header, from format 2 on
 BUSY_S = 1.0  # wait for others that lock it; short, as stopping must not take long
 CACHE_KIB = 256  # SQLite's page cache, which grows to 2 MiB by default
 LOG_PAGES = 256  # of the write-ahead log, 1 MiB: the disk may be small
@@ -21,6 +26,7 @@ CREATE TABLE IF NOT EXISTS versions (
     size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL,
     inode INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL DEFAULT 0,
     status TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     interruptions INTEGER NOT NULL DEFAULT 0,
@@ -33,7 +39,7 @@ CREATE TABLE IF NOT EXISTS versions (
     megapixels REAL NOT NULL DEFAULT 0,
     digest BLOB,
     retire INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (path, size, mtime_ns, inode)
+    UNIQUE (path, size, mtime_ns, inode, ctime_ns)
 );
 CREATE INDEX IF NOT EXISTS waiting ON versions (status, shy, mtime_ns) WHERE finished_at IS NULL;
 CREATE INDEX IF NOT EXISTS unfinished ON versions (path) WHERE finished_at IS NULL;
@@ -41,6 +47,20 @@ CREATE INDEX IF NOT EXISTS finished ON versions (status, finished_at) WHERE fini
 CREATE INDEX IF NOT EXISTS retiring ON versions (id) WHERE retire = 1;
 CREATE TABLE IF NOT EXISTS results (target BLOB PRIMARY KEY, path BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+_COLUMNS = {  # of format 1; format 2 has `versions.ctime_ns` too
+    "versions": "id path size mtime_ns inode status attempts interruptions shy reason first_seen due finished_at "
+    "seconds megapixels digest retire",
+    "results": "target path",
+    "facts": "name value",
+}
+# SQLite cannot change what is unique in a table.
+_FROM_1 = f"""
+ALTER TABLE versions RENAME TO earlier;
+DROP INDEX waiting; DROP INDEX unfinished; DROP INDEX finished; DROP INDEX retiring;
+{_TABLES}
+INSERT INTO versions ({", ".join(_COLUMNS["versions"].split())}) SELECT * FROM earlier;
+DROP TABLE earlier;
 """
 _FULL = {sqlite3.SQLITE_FULL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -58,7 +78,7 @@ def connect(path: Path) -> sqlite3.Connection:
         OutputError: It cannot be written (`DiskFullError` if the disk is full).
     """
     with faults(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        prepare_database(path)
         database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         try:
             _prepare(database, path)
@@ -87,7 +107,40 @@ def faults(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {str(path)!r}: {error.strerror}; choose another output folder") from error
 
 
+def schema_of(database: sqlite3.Connection, path: Path) -> int:
+    """Return the format of a ledger, 0 for an empty file; nothing is written.
+
+    Raises:
+        DamagedLedgerError: It is no ledger, or was written by a newer lumen.
+        sqlite3.Error: It cannot be read.
+    """
+    (schema,) = database.execute("PRAGMA user_version").fetchone()
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    things = set(database.execute("SELECT type, name FROM sqlite_master WHERE type <> 'index'"))
+    if not things and not application and not schema:
+        return 0
+    if application == APPLICATION and schema > SCHEMA:
+        raise DamagedLedgerError(f"{path} was written by a newer lumen (format {schema}); use that one")
+    if (application, schema) not in ((0, 1), (APPLICATION, SCHEMA)) or not _has_columns(database, things, schema):
+        raise DamagedLedgerError(
+            f"{path} is a database of another program, or was altered; move it away, or choose another output folder"
+        )
+    return int(schema)
+
+
+def _has_columns(database: sqlite3.Connection, things: set[tuple[str, str]], schema: int) -> bool:
+    """Tell whether there are the tables of a ledger and nothing else: triggers would act whenever it is written."""
+    if any(kind != "table" or (name not in _COLUMNS and not name.startswith("sqlite_")) for kind, name in things):
+        return False
+    for table, columns in _COLUMNS.items():
+        wanted = {*columns.split(), *(["ctime_ns"] if table == "versions" and schema > 1 else [])}
+        if {row[1] for row in database.execute(f"PRAGMA table_info({table})")} != wanted:
+            return False
+    return True
+
+
 def _prepare(database: sqlite3.Connection, path: Path) -> None:
+    schema = schema_of(database, path)
     try:
         database.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError as error:
@@ -99,8 +152,6 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     database.execute("PRAGMA synchronous = NORMAL")
     database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
-    (schema,) = database.execute("PRAGMA user_version").fetchone()
-    if schema > SCHEMA:
-        raise DamagedLedgerError(f"{path} was written by a newer lumen (format {schema}); use that one")
     if schema < SCHEMA:
-        database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT")
+        marks = f"PRAGMA user_version = {SCHEMA}; PRAGMA application_id = {APPLICATION};"
+        database.executescript(f"BEGIN IMMEDIATE; {_FROM_1 if schema else _TABLES} {marks} COMMIT")

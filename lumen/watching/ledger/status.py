@@ -15,6 +15,7 @@ from typing import Any
 from lumen.errors import NothingToDoError, OutputError
 from lumen.files.lock import STATE
 from lumen.watching.ledger.ledger import NAME
+from lumen.watching.ledger.schema import schema_of
 
 ERRORS = 10
 STATUSES = ("done", "failed", "unsupported", "skipped", "ready", "retry", "working")
@@ -95,9 +96,12 @@ def read_status(folder: Path, now: float) -> WatchStatus:
         raise NothingToDoError(f"there is no ledger {path}; name the output folder of a `lumen watch`")
     try:
         with closing(_open(path)) as database:
+            schema_of(database, path)
             return _read(database, now)
     except sqlite3.Error as error:
         raise OutputError(f"cannot read {path}: {error}") from error
+    except (TypeError, ValueError) as error:  # of values that lumen did not write
+        raise OutputError(f"cannot read {path}: it was altered ({error})") from error
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -105,7 +109,7 @@ def _open(path: Path) -> sqlite3.Connection:
     place = path.absolute().as_uri()
     database = sqlite3.connect(f"{place}?mode=ro", uri=True, timeout=10)
     try:
-        database.execute("SELECT COUNT(*) FROM facts").fetchone()
+        database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
         database.close()
         return sqlite3.connect(f"{place}?mode=ro&immutable=1", uri=True)
@@ -122,6 +126,8 @@ def _read(database: sqlite3.Connection, now: float) -> WatchStatus:
     per_minute, _ = _done_since(database, now - 60)
     last_hour, megapixels = _done_since(database, now - 3600)
     facts.pop("mark", None)
+    if "noted_at" in facts:
+        facts["noted_at"] = float(facts["noted_at"])
     state, reason = str(facts.pop("state", "stopped")), str(facts.pop("reason", ""))
     return WatchStatus(
         state="ended" if state != "stopped" and _is_gone(facts) else state,

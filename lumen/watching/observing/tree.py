@@ -6,9 +6,11 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from lumen.files.inputs import Input, Parent, entries_below, facts_below, open_input, parent_of
 from lumen.files.patterns import Selection, is_hidden, is_picture_name
 from lumen.watching.observing.mounts import has_stable_inodes
 from lumen.watching.versions import Version
@@ -18,7 +20,7 @@ SYSTEM_FOLDERS = frozenset(
     {"@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 )
 
-Identity = tuple[int, int]
+NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}  # the last two: a link in the place of a folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,9 @@ class Tree:
 
     Hidden files, files of unknown suffixes (`x.jpg.filepart`), links, and hidden folders do not count: unfinished
     uploads have such names. Nor do the folders that lumen itself fills.
+
+    Others may write here at any moment. So below the folder itself no link is followed, not even one that takes the
+    place of a folder that was seen (`lumen.files.inputs`).
     """
 
     def __init__(self, root: Path, *, without: Iterable[Path] = (), ignore: Iterable[str] = ()) -> None:
@@ -46,11 +51,13 @@ class Tree:
         """
         self.root = root.absolute()
         self.real = str(self.root)
-        self.identity: Identity | None = None
+        self._place = self.root
+        self.identity: tuple[int, int] | None = None
         self._without = [os.path.realpath(folder) for folder in without]
         patterns = tuple(ignore)
         self._selection = Selection(exclude=patterns) if patterns else None
         self._excluded: set[str] = set()
+        self._own: set[tuple[int, int]] = set()
         self._use_inodes = True
 
     def open(self) -> None:
@@ -63,7 +70,9 @@ class Tree:
         identity = _identity(real)
         os.scandir(real).close()  # a mount that has gone may still exist, but cannot be listed
         self.real, self.identity = real, identity
+        self._place = Path(real)
         self._excluded = {os.path.relpath(folder, real) for folder in self._without if _inside(folder, real)}
+        self._own = {own for folder in self._without if (own := _identity_of_own(folder)) is not None}
         self._use_inodes = has_stable_inodes(real)
 
     def is_same(self) -> bool:
@@ -112,10 +121,31 @@ class Tree:
             OSError: The file system reports an error.
         """
         try:
-            facts = self.path(relative).lstat()
-        except (FileNotFoundError, NotADirectoryError):
+            return self.version(facts_below(self._place, relative))
+        except OSError as error:
+            if error.errno in NO_FILE:
+                return None
+            raise
+        except ValueError:  # no path below the folder: whoever wrote it down may not lead elsewhere
             return None
-        return self._version(facts) if stat.S_ISREG(facts.st_mode) else None
+
+    def version(self, facts: os.stat_result) -> Version | None:
+        """Return the version that a file is, None if it is no regular file."""
+        if not stat.S_ISREG(facts.st_mode):
+            return None
+        # SQLite has 63 bits: a broken clock may say the year 2300, and some file systems use all 64 for inodes.
+        inode = (facts.st_ino + 2**63) % 2**64 - 2**63 if self._use_inodes else 0
+        mtime_ns, ctime_ns = (max(-(2**63), min(time, 2**63 - 1)) for time in (facts.st_mtime_ns, facts.st_ctime_ns))
+        # Where inodes do not last, ctime is made up too.
+        return Version(facts.st_size, mtime_ns, inode, ctime_ns if self._use_inodes else 0)
+
+    def parent(self, relative: str) -> AbstractContextManager[Parent]:
+        """Return what holds the folder of a file for the length of a `with` block; raises `OSError`."""
+        return parent_of(self._place, relative)
+
+    def open_file(self, relative: str) -> Input:
+        """Open a regular file for reading; raises `OSError` where there is none."""
+        return open_input(self._place, relative)
 
     def walk(
         self, below: str, unreadable: Callable[[str, OSError], None], entered: Callable[[int], None]
@@ -131,9 +161,11 @@ class Tree:
         while pending:
             folder = pending.pop()
             try:
-                path = self.path(folder)
-                with os.scandir(path) as entries:
-                    entered(path.stat().st_ino)
+                with entries_below(self._place, folder) as (facts, entries):
+                    if folder and (facts.st_dev, facts.st_ino) in self._own:
+                        self._excluded.add(folder)  # mounted here too
+                        continue
+                    entered(facts.st_ino)
                     for entry in entries:
                         relative = f"{folder}{os.sep}{entry.name}" if folder else entry.name
                         if _is_folder(entry):
@@ -141,13 +173,11 @@ class Tree:
                                 pending.append(relative)
                         elif self._wants_name(relative, entry.name) and (found := self._found(relative, entry)):
                             yield found
-            except (FileNotFoundError, NotADirectoryError):
-                if not folder:
-                    raise
             except OSError as error:
                 if not folder:
                     raise
-                unreadable(folder, error)
+                if error.errno not in NO_FILE:
+                    unreadable(folder, error)
 
     def _wants_name(self, relative: str, name: str) -> bool:
         if not is_picture_name(name):
@@ -159,13 +189,8 @@ class Tree:
             facts = entry.stat(follow_symlinks=False)
         except OSError:  # gone since the folder was listed; or damaged, and the next scan tries again
             return None
-        return SeenFile(relative=relative, version=self._version(facts)) if stat.S_ISREG(facts.st_mode) else None
-
-    def _version(self, facts: os.stat_result) -> Version:
-        # SQLite has 63 bits: a broken clock may say the year 2300, and some file systems use all 64 for inodes.
-        inode = (facts.st_ino + 2**63) % 2**64 - 2**63 if self._use_inodes else 0
-        mtime_ns = max(-(2**63), min(facts.st_mtime_ns, 2**63 - 1))
-        return Version(size=facts.st_size, mtime_ns=mtime_ns, inode=inode)
+        version = self.version(facts)
+        return None if version is None else SeenFile(relative=relative, version=version)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -176,11 +201,19 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _identity(path: str) -> Identity:
+def _identity(path: str) -> tuple[int, int]:
     facts = Path(path).stat()
     if not stat.S_ISDIR(facts.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
     return facts.st_dev, facts.st_ino
+
+
+def _identity_of_own(folder: str) -> tuple[int, int] | None:
+    try:
+        device, inode = _identity(folder)
+    except OSError:  # not made yet
+        return None
+    return (device, inode) if inode else None  # some file systems do not number their files
 
 
 def _inside(path: str, folder: str) -> bool:

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from lumen.batch import in_place as module
-from lumen.batch.in_place import Journal, digest_of
-from lumen.errors import OutputError
+from lumen.batch.in_place import NAME, Journal, digest_of
+from lumen.files.inputs import NotPlainError, hold_folder
 
 
 @pytest.fixture
@@ -18,16 +20,35 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return digest_of(stream)
+
+
+def note(path: Path, result: bytes) -> None:
+    with hold_folder(path.parent) as held:
+        Journal().note(held, path.name, digest(path), result)
+
+
+def note_fingerprint(path: Path) -> None:
+    journal = Journal()
+    with hold_folder(path.parent) as held:
+        journal.refresh(held)
+        journal.note_fingerprint(held, path.name)
+
+
 def enhance(path: Path, result: bytes) -> None:
     """Do what a run does with one picture."""
-    journal = Journal(path.parent)
-    journal.note(path.name, digest_of(path), result)
+    note(path, result)
     path.write_bytes(result)
-    journal.note_fingerprint(path)
+    note_fingerprint(path)
 
 
 def state(path: Path) -> str:
-    return Journal(path.parent).state(path)
+    journal = Journal()
+    with hold_folder(path.parent) as held:
+        journal.refresh(held)
+        return journal.state(held, path.name)
 
 
 def test_only_what_was_enhanced_is_known(folder: Path) -> None:
@@ -39,7 +60,7 @@ def test_only_what_was_enhanced_is_known(folder: Path) -> None:
 def test_what_has_its_fingerprint_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enhance(folder / "a.jpg", b"result")
 
-    def never(_: Path) -> str:
+    def never(_: BinaryIO) -> str:
         raise AssertionError
 
     monkeypatch.setattr(module, "digest_of", never)
@@ -55,7 +76,7 @@ def test_a_copy_under_another_time_or_name_is_recognised(folder: Path) -> None:
 
 def test_a_crash_before_the_replacement_leaves_the_picture_new_and_after_it_enhanced(folder: Path) -> None:
     path = folder / "a.jpg"
-    Journal(folder).note(path.name, digest_of(path), b"result")
+    note(path, b"result")
     assert state(path) == "new"
     path.write_bytes(b"result")
     assert state(path) == "enhanced"
@@ -75,10 +96,10 @@ def test_an_original_of_the_same_size_and_time_is_new(folder: Path) -> None:
     path = folder / "a.bmp"
     path.write_bytes(b"original")
     os.utime(path, (5, 5))
-    Journal(folder).note(path.name, digest_of(path), b"enhanced")
+    note(path, b"enhanced")
     path.write_bytes(b"enhanced")
     os.utime(path, (5, 5))
-    Journal(folder).note_fingerprint(path)
+    note_fingerprint(path)
     assert state(path) == "enhanced"
     path.write_bytes(b"original")
     os.utime(path, (5, 5))
@@ -107,7 +128,7 @@ def test_every_result_there_ever_was_is_known(folder: Path) -> None:
 )
 def test_half_a_line_spoils_no_other(folder: Path, torn: bytes) -> None:
     enhance(folder / "a.jpg", b"result")
-    with Journal(folder).path.open("ab") as file:
+    with (folder / ".lumen" / NAME).open("ab") as file:
         file.write(torn)
     enhance(folder / "b.jpg", b"other")
     assert [state(folder / name) for name in ("a.jpg", "b.jpg")] == ["enhanced", "enhanced"]
@@ -118,27 +139,52 @@ def test_names_of_all_kinds_are_kept(folder: Path) -> None:
     path.write_bytes(b"original")
     enhance(path, b"result")
     assert state(path) == "enhanced"
-    assert len(Journal(folder).path.read_bytes().splitlines()) == 2
+    assert len((folder / ".lumen" / NAME).read_bytes().splitlines()) == 2
 
 
 def test_what_others_write_is_seen(folder: Path) -> None:
-    journal = Journal(folder)
+    journal = Journal()
     enhance(folder / "a.jpg", b"result")
-    assert journal.state_of("a.jpg", digest_of(folder / "a.jpg")) == "new"
-    journal.refresh()
-    assert journal.state(folder / "a.jpg") == "enhanced"
+    assert journal.state_of("a.jpg", digest(folder / "a.jpg")) == "new"
+    with hold_folder(folder) as held:
+        journal.refresh(held)
+        assert journal.state(held, "a.jpg") == "enhanced"
 
 
-def test_a_journal_that_cannot_be_used_is_an_output_error(folder: Path) -> None:
-    path = Journal(folder).path
-    path.mkdir(parents=True)
-    with pytest.raises(OutputError, match=r"in-place\.jsonl"):
-        Journal(folder)
+@pytest.mark.parametrize("kind", ["folder", "link", "pipe", "huge"])
+def test_a_journal_that_lumen_has_not_written_is_refused_at_once(folder: Path, kind: str) -> None:
+    path = folder / ".lumen" / NAME
+    path.parent.mkdir()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.touch()
+        os.truncate(path, 1 << 40)
+    with pytest.raises(NotPlainError):
+        state(folder / "a.jpg")
+    if kind != "huge":
+        with pytest.raises(NotPlainError):
+            note(folder / "a.jpg", b"result")
+
+
+def test_a_line_without_end_takes_no_memory_and_spoils_no_other(folder: Path) -> None:
+    enhance(folder / "a.jpg", b"result")
+    with (folder / ".lumen" / NAME).open("ab") as file:
+        file.write(b'{"name": "' + bytes(300_000))
+    enhance(folder / "b.jpg", b"other")
+    tracemalloc.start()
+    assert [state(folder / name) for name in ("a.jpg", "b.jpg")] == ["enhanced", "enhanced"]
+    assert tracemalloc.get_traced_memory()[1] < 300_000
+    tracemalloc.stop()
 
 
 def test_the_journal_is_json_lines(folder: Path) -> None:
     enhance(folder / "a.jpg", b"result")
-    note, seal = map(json.loads, Journal(folder).path.read_text().splitlines())
+    note, seal = map(json.loads, (folder / ".lumen" / NAME).read_text().splitlines())
     assert note.keys() == {"name", "before", "after", "size"}
     facts = (folder / "a.jpg").stat()
     assert seal["seal"] == [6, facts.st_mtime_ns, facts.st_ctime_ns]

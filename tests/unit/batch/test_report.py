@@ -52,6 +52,7 @@ def test_outcomes_are_json_even_with_names_that_are_no_utf8() -> None:
         "reason": "why",
         "seconds": 0.0,
         "megapixels": 0.0,
+        "damaged": False,
         "warnings": [],
     }
 

@@ -348,10 +348,10 @@ def test_at_most_one_picture_is_decoded_ahead(pictures: Path, monkeypatch: pytes
     ahead: list[int] = []
     lock = threading.Lock()
 
-    def read(path: Path, options: EnhanceOptions, target: Path) -> Picture:
+    def read(path: Path, *arguments: Any, **more: Any) -> Picture:
         with lock:
             decoded.append(path.name)
-        return read_source(path, options, target)
+        return read_source(path, *arguments, **more)
 
     def fault(_tiles: NDArray[Any]) -> None:
         threading.Event().wait(0.05)
@@ -422,7 +422,7 @@ def test_in_place_an_original_outlives_every_failure(pictures: Path, monkeypatch
     def full(*_: object, **__: object) -> None:
         raise DiskFullError("no space left")
 
-    monkeypatch.setattr(destinations, "write_atomically", full)
+    monkeypatch.setattr(destinations, "write_in", full)
     with pytest.raises(DiskFullError):
         in_place(pictures)[0].run()
     assert {path.name: path.read_bytes() for path in pictures.glob("*.png")} == before

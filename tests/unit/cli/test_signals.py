@@ -26,8 +26,10 @@ class Stops:
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminate = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGTERM, terminate)
 
 
 def test_the_first_press_asks_and_the_second_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,10 +163,23 @@ def test_the_third_signal_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_sigterm_ends_a_command_with_its_own_code() -> None:
     before = signal.getsignal(signal.SIGTERM)
+    with exit_on_sigterm():
+        pass
+    assert signal.getsignal(signal.SIGTERM) is before
     with pytest.raises(SystemExit) as ended, exit_on_sigterm():
         signal.raise_signal(signal.SIGTERM)
     assert ended.value.code == Exit.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_later_sigterms_end_the_process_whatever_the_first_one_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[tuple[str, int]] = []
+    monkeypatch.setattr(module, "exit_now", lambda code: left.append(("in order", code)))
+    monkeypatch.setattr(os, "_exit", lambda code: left.append(("at once", code)))
+    with pytest.raises(SystemExit), exit_on_sigterm():
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+    assert left == [("in order", 143), ("at once", 143)]
 
 
 def test_who_handles_interruptions_already_keeps_them() -> None:

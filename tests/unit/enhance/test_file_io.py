@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lumen.codecs.codec import read_picture, write_picture
+from lumen.config import EnhanceOptions
+from lumen.enhance.file_io import read_source
 from lumen.enhance.pipeline import enhance_file
-from lumen.errors import EncodeError
+from lumen.errors import DecodeError, EncodeError
 from tests.support.fakes import FakeModels
 from tests.support.files import noise
 
@@ -22,3 +25,17 @@ def test_only_a_format_that_the_name_hid_is_kept(tmp_path: Path) -> None:
     (warning,) = enhance_file(tmp_path / "lies.jpg", tmp_path / "out.jpg", FakeModels()).warnings
     assert "png file" in warning
     assert read_picture(tmp_path / "out.jpg").sample == "uint16"
+
+
+def test_an_opened_stream_is_read_and_the_name_only_tells_the_format(tmp_path: Path) -> None:
+    write_picture(noise(20, 30), tmp_path / "a.png")
+    with (tmp_path / "a.png").open("rb") as stream:
+        (tmp_path / "a.png").unlink()
+        assert read_source(tmp_path / "a.png", EnhanceOptions(), stream=stream).width == 30
+
+
+def test_nothing_is_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", Path(os.devnull), tmp_path):
+        with pytest.raises(DecodeError, match="not a plain file"):
+            read_source(path, EnhanceOptions())

@@ -46,6 +46,27 @@ def test_of_foreign_tables_psnr_must_follow_from_mse() -> None:
     assert suspicions([{"psnr": 23.17, "mse": 625.0}], data_range=255) == []
 
 
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"psnr": -0.01}, "PSNR"),
+        ({"psnr": math.nan}, "PSNR"),
+        ({"ssim": 1.001}, "SSIM"),
+        ({"ssim": -1.1}, "SSIM"),
+        ({"mae": -1.0}, "MAE"),
+        ({"mse": math.inf}, "MSE"),
+    ],
+)
+def test_numbers_that_no_picture_can_have_are_told(row: dict[str, float], says: str) -> None:
+    (line,) = suspicions([{"psnr": 20.0}, row], data_range=255)
+    assert f"{says} is impossible in 1 of {2 if says == 'PSNR' else 1}" in line
+
+
+def test_the_ends_of_the_ranges_are_possible() -> None:
+    rows = [{"psnr": 0.0, "ssim": -1.0, "mae": 255.0}, {"psnr": math.inf, "ssim": 1 + 1e-9, "mae": 0.0, "mse": 0.0}]
+    assert suspicions(rows, data_range=255) == []
+
+
 def test_tables_are_read_method_by_method(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("name,method,PSNR (dB),mae\na,x,20.5,3\na,y,,4\nmean,,n/a,\n", encoding="utf-8")
@@ -57,7 +78,15 @@ def test_tables_are_read_method_by_method(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"psnr\n", b"\xff\xfe\x00"])
+def test_cells_that_are_no_number_are_kept_apart_from_those_that_are_nan(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text("method,ssim\n'=x,NaN\n'=x,n/a\n'=x,0.5\n", encoding="utf-8")
+    (rows,) = read_scores(path).values()
+    assert math.isnan(rows[0]["ssim"]) and rows[1:] == [{"ssim": 0.5}]
+    assert list(read_scores(path)) == ["=x"]
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n", b"a,b\n1,2\n", b"psnr\n", b"\xff\xfe\x00"])
 def test_files_without_scores_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "scores.csv"
     path.write_bytes(content)

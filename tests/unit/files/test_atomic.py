@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import threading
 from pathlib import Path
 
@@ -11,23 +12,31 @@ import pytest
 
 from lumen.errors import DiskFullError, OutputError, PictureError
 from lumen.files import atomic
-from lumen.files.atomic import TEMP_SUFFIX, discard_unfinished, remove_leftovers, write_atomically
+from lumen.files.atomic import (
+    TEMP_SUFFIX,
+    Attributes,
+    discard_unfinished,
+    make_folder,
+    remove_leftovers,
+    write_atomically,
+    write_in,
+)
+from lumen.files.inputs import Identity, Parent, hold_folder
 
 
 def test_the_final_name_appears_in_one_step_and_from_the_same_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen: list[tuple[bytes, bool]] = []
-    real = Path.replace
+    real = Parent.rename
 
-    def watch(self: Path, target: Path) -> Path:
-        assert self.parent == target.parent
-        assert self.name.startswith(".")
-        assert self.name.endswith(TEMP_SUFFIX)
-        seen.append((self.read_bytes(), target.exists()))
-        return real(self, target)
+    def watch(self: Parent, name: str, other: str) -> None:
+        assert name.startswith(".")
+        assert name.endswith(TEMP_SUFFIX)
+        seen.append(((self.path / name).read_bytes(), (self.path / other).exists()))
+        real(self, name, other)
 
-    monkeypatch.setattr(Path, "replace", watch)
+    monkeypatch.setattr(Parent, "rename", watch)
     write_atomically(tmp_path / "a", b"whole")
     assert seen == [(b"whole", False)]
     assert (tmp_path / "a").read_bytes() == b"whole"
@@ -37,18 +46,18 @@ def test_the_bytes_are_flushed_before_the_name_and_the_folder_after(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     steps: list[str] = []
-    real_sync, real_replace = os.fsync, Path.replace
+    real_sync, real_rename = os.fsync, Parent.rename
 
     def sync(handle: int) -> None:
         steps.append("folder" if os.path.isdir(f"/proc/self/fd/{handle}") else "file")  # noqa: PTH112
         real_sync(handle)
 
-    def rename(self: Path, target: Path) -> Path:
+    def rename(self: Parent, name: str, other: str) -> None:
         steps.append("rename")
-        return real_replace(self, target)
+        real_rename(self, name, other)
 
     monkeypatch.setattr(os, "fsync", sync)
-    monkeypatch.setattr(Path, "replace", rename)
+    monkeypatch.setattr(Parent, "rename", rename)
     write_atomically(tmp_path / "a", b"x")
     assert steps == ["file", "rename", "folder"]
 
@@ -64,7 +73,7 @@ def test_the_mode_follows_the_umask(mask: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), OSError(errno.EIO, "Input/output error")])
-@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("step", ["fsync", "rename"])
 def test_nothing_is_left_behind(
     step: str, error: BaseException, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -73,7 +82,7 @@ def test_nothing_is_left_behind(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(*((os, "fsync", fail) if step == "fsync" else (Path, "replace", fail)))
+    monkeypatch.setattr(*((os, "fsync", fail) if step == "fsync" else (Parent, "rename", fail)))
     with pytest.raises(OutputError if isinstance(error, OSError) else type(error)):
         write_atomically(tmp_path / "a", b"newer")
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
@@ -98,10 +107,14 @@ def test_a_folder_in_the_way_is_an_output_error(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_flushed_does_not_matter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def refuse(*_: object) -> int:
-        raise PermissionError(errno.EACCES, "not on this system")
+    real = os.fsync
 
-    monkeypatch.setattr(os, "open", refuse)
+    def refuse(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise PermissionError(errno.EACCES, "not on this system")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse)
     write_atomically(tmp_path / "a", b"x")
     assert (tmp_path / "a").read_bytes() == b"x"
 
@@ -116,6 +129,14 @@ def test_a_name_the_file_system_cannot_hold_is_that_files_fault(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def replace(path: Path, data: bytes) -> None:
+    """Replace a file as it is done in place."""
+    with hold_folder(path.parent) as folder:
+        with folder.open(path.name).stream as stream:
+            attributes = Attributes.of(stream)
+        write_in(folder, path.name, data, attributes=attributes)
+
+
 def test_a_file_can_take_over_what_another_was(tmp_path: Path) -> None:
     old = tmp_path / "old"
     old.write_bytes(b"private")
@@ -125,12 +146,12 @@ def test_a_file_can_take_over_what_another_was(tmp_path: Path) -> None:
         os.setxattr(old, "user.rating", b"5")
     except (AttributeError, OSError):
         attributes = False
-    write_atomically(old, b"newer", like=old)
+    replace(old, b"newer")
     assert (old.read_bytes(), old.stat().st_mode & 0o777) == (b"newer", 0o640)
     assert not attributes or os.getxattr(old, "user.rating") == b"5"
     if os.geteuid() == 0:
         os.chown(old, 12345, 54321)
-        write_atomically(old, b"newest", like=old)
+        replace(old, b"newest")
         assert (old.stat().st_uid, old.stat().st_gid) == (12345, 54321)
 
 
@@ -145,12 +166,12 @@ def test_what_was_private_is_never_open_to_others(monkeypatch: pytest.MonkeyPatc
         modes.append(os.fstat(handle).st_mode & 0o077)
         real(handle)
 
-    def look(_: object, path: Path) -> None:
-        modes.append(path.stat().st_mode & 0o077)
+    def look(_: object, place: int) -> None:
+        modes.append(os.fstat(place).st_mode & 0o077)
 
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(atomic, "_take_over", look)
-    write_atomically(old, b"newer", like=old)
+    replace(old, b"newer")
     assert modes[:2] == [0, 0]
 
 
@@ -161,9 +182,9 @@ def test_what_cannot_be_taken_over_does_not_matter(monkeypatch: pytest.MonkeyPat
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    for name in ("chown", "listxattr"):
+    for name in ("chown", "listxattr", "setxattr"):
         monkeypatch.setattr(os, name, refuse, raising=False)
-    write_atomically(old, b"newer", like=old)
+    replace(old, b"newer")
     assert old.read_bytes() == b"newer"
 
 
@@ -224,6 +245,69 @@ def test_on_disks_that_count_full_seconds_a_file_is_never_older(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     real, moment = os.utime, 1_234_567_890_123_456_789
-    monkeypatch.setattr(os, "utime", lambda path, ns: real(path, ns=(ns[0], ns[1] // 2_000_000_000 * 2_000_000_000)))
+    monkeypatch.setattr(os, "utime", lambda place, ns: real(place, ns=(ns[0], ns[1] // 2_000_000_000 * 2_000_000_000)))
     write_atomically(tmp_path / "a", b"x", modified_ns=moment)
     assert moment <= (tmp_path / "a").stat().st_mtime_ns <= moment + 2_000_000_000
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder with a leftover in it, to which `out/cam` is a link."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / f".0{TEMP_SUFFIX}").touch()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cam").symlink_to("../elsewhere")
+    return tmp_path / "elsewhere"
+
+
+def test_below_a_folder_no_link_is_followed(elsewhere: Path, tmp_path: Path) -> None:
+    before, out = sorted(elsewhere.iterdir()), tmp_path / "out"
+    for name in ("cam/a", "cam/day/a"):
+        with pytest.raises(PictureError, match="the folder 'cam' is a link"):
+            write_atomically(out / name, b"x", below=out)
+    with pytest.raises(PictureError, match="is a link"):
+        make_folder(out / "cam" / "day", below=out)
+    remove_leftovers(out / "cam", below=out)
+    assert sorted(elsewhere.iterdir()) == before
+    write_atomically(out / "cam" / "a", b"x")  # a folder that is named may be a link
+    assert (elsewhere / "a").read_bytes() == b"x"
+
+
+def test_below_a_folder_that_is_a_link_missing_folders_are_made(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to("disk")
+    write_atomically(tmp_path / "out" / "cam" / "day" / "a", b"x", below=tmp_path / "out")
+    assert (tmp_path / "disk" / "cam" / "day" / "a").read_bytes() == b"x"
+    with pytest.raises(ValueError, match="below"):
+        write_atomically(tmp_path / "out" / ".." / "a", b"x", below=tmp_path / "out")
+
+
+def test_a_link_of_the_final_name_is_replaced_itself(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"theirs")
+    (tmp_path / "a").symlink_to("victim")
+    write_atomically(tmp_path / "a", b"mine")
+    assert ((tmp_path / "victim").read_bytes(), (tmp_path / "a").is_symlink()) == (b"theirs", False)
+
+
+@pytest.mark.parametrize("change", ["none", "mode", "content", "other", "gone"])
+def test_only_the_file_that_is_meant_is_replaced(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"older")
+    meant = Identity.of(path.stat())
+    if change == "mode":
+        path.chmod(0o640)
+    elif change == "content":
+        path.write_bytes(b"edited")
+    elif change in ("other", "gone"):
+        path.rename(tmp_path / "moved")
+        if change == "other":
+            path.symlink_to("moved")
+    with hold_folder(tmp_path) as folder:
+        if change in ("none", "mode"):
+            write_in(folder, "a", b"newer", instead_of=meant)
+            assert path.read_bytes() == b"newer"
+        else:
+            with pytest.raises((PictureError, FileNotFoundError)):
+                write_in(folder, "a", b"newer", instead_of=meant)
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
+    assert not (tmp_path / "moved").exists() or (tmp_path / "moved").read_bytes() == b"older"

@@ -100,6 +100,27 @@ def test_a_folder_that_is_held_stays_the_same_folder(root: Path) -> None:
 
 
 @pytest.mark.usefixtures("how")
+def test_many_files_are_looked_at_and_listed_on_the_same_way(root: Path) -> None:
+    assert inputs.facts_below(root, "cam/day/a.png").st_size == 4
+    for folder, names in {"": ["cam"], "cam": ["day"], "cam/day": ["a.png"]}.items():
+        with inputs.entries_below(root, folder) as (facts, entries):
+            assert facts.st_ino == (root / folder).stat().st_ino
+            found = [(entry.name, entry.stat(follow_symlinks=False).st_ino) for entry in entries]
+            assert found == [(name, (root / folder / name).stat().st_ino) for name in names]
+    before = open_descriptors()
+    (root / "cam" / "day").rename(root / "old")
+    (root / "cam" / "day").symlink_to(root.parent / "private" / "day")
+    with pytest.raises(OSError, match=r"(?i)link|directory"):
+        inputs.facts_below(root, "cam/day/a.png")
+    with pytest.raises(OSError, match=r"(?i)link|directory"), inputs.entries_below(root, "cam/day"):
+        pass
+    for outside in ("../private/day/a.png", "/etc/passwd"):
+        with pytest.raises(ValueError, match="expected a plain path"):
+            inputs.facts_below(root, outside)
+    assert open_descriptors() == before
+
+
+@pytest.mark.usefixtures("how")
 def test_without_a_race_both_ways_rename_link_and_unlink(root: Path) -> None:
     with parent_of(root, "cam/day/a.png") as parent:
         parent.link("a.png", "b.png")

@@ -84,7 +84,7 @@ def test_the_tone_is_decided_once_per_picture(model: OnnxModel, monkeypatch: pyt
     monkeypatch.setattr(model, "tone", tone)
     whole = enhance_pixels(picture(), model, EnhanceOptions(quality_passes=4), lambda _: None)
     assert len(asked) == 1
-    tiled = enhance_pixels(picture(), model, EnhanceOptions(quality_passes=4, tile_px=112), lambda _: None)
+    tiled = enhance_pixels(picture(), model, EnhanceOptions(quality_passes=4, tile_px=168), lambda _: None)
     assert len(asked) == 1, "mirrored passes have the same tone"
     difference = np.abs(whole.astype(int) - tiled)
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
@@ -96,19 +96,10 @@ def test_the_tone_is_decided_once_per_picture(model: OnnxModel, monkeypatch: pyt
 def test_tiles_equal_the_whole_with_local_light_and_turned_passes(model: OnnxModel, shadows: float) -> None:
     options = EnhanceOptions(quality_passes=8, shadows=shadows)
     whole, tiled = (
-        enhance_pixels(picture(), model, replace(options, tile_px=size), lambda _: None) for size in (512, 112)
+        enhance_pixels(picture(), model, replace(options, tile_px=size), lambda _: None) for size in (512, 168)
     )
     difference = np.abs(whole.astype(int) - tiled)
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
-
-
-def test_shadows_open_what_is_dark_and_keep_the_mean(model: OnnxModel) -> None:
-    half = picture()
-    half[:, 100:] = np.minimum(half[:, 100:].astype(int) * 4 + 60, 255)
-    results = [enhance_pixels(half, model, EnhanceOptions(shadows=shadows), lambda _: None) for shadows in (0, 1, 2)]
-    dark = [float(result[:, :90].mean()) for result in results]
-    assert dark[0] < dark[1] < dark[2]
-    assert all(abs(float(result.mean()) - float(results[0].mean())) < 12 for result in results)
 
 
 def test_the_brightness_is_that_of_the_network(network: ToneMIRNet, model: OnnxModel) -> None:

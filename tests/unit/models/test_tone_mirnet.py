@@ -106,3 +106,22 @@ def test_an_untrained_network_is_the_curve(level: float) -> None:
     network = build_network("tone-mirnet", **SMALL).eval()
     x = F.interpolate(picture(4, 4), (64, 64), mode="bilinear")
     assert float(network(x, thumbnail_of(x), torch.tensor([level])).mean()) == pytest.approx(level, abs=0.02)
+
+
+@torch.no_grad()
+def test_shadows_open_what_is_dark_and_keep_the_mean() -> None:
+    network = build_network("tone-mirnet", **SMALL).eval()
+    assert isinstance(network, ToneMIRNet)
+    for parameter in network.local.parameters():  # the same steps everywhere
+        torch.nn.init.zeros_(parameter)
+    room = torch.full((1, 3, 64, 64), 0.05)
+    room[..., 40:] = 0.6  # a window
+    levels = []
+    for shadows in (0.0, 0.5, 1.0, 2.0):
+        tone = network.tone(thumbnail_of(room), torch.tensor([0.4]), torch.tensor([shadows]))
+        base = network.base(room, whole_boxes(room), tone)
+        levels.append((float(base[..., :36].mean()), float(base[..., 44:].mean()), float(base.mean())))
+    dark, bright, mean = zip(*levels, strict=True)
+    assert list(dark) == sorted(dark) and dark[-1] > dark[0] + 0.03
+    assert list(bright) == sorted(bright, reverse=True)
+    assert all(value == pytest.approx(0.4, abs=0.02) for value in mean)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lumen.config import WatchOptions
 from lumen.errors import UsageError
-from lumen.watching.folders import check_folders, default_output
+from lumen.watching.folders import check_folders, default_output, exposed_folders
+from lumen.watching.observing.mounts import Mount
 
 
 @pytest.fixture
@@ -60,3 +62,28 @@ def test_there_must_be_a_folder_to_watch(here: Path) -> None:
     for name in ("nothing", "file"):
         with pytest.raises(UsageError, match="expected a folder to watch"):
             check_folders(Path(name), WatchOptions(output=Path("out")))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+@pytest.mark.parametrize(
+    ("mode", "output", "exposed"),
+    [(0o755, "in/out", False), (0o777, "in/out", True), (0o1777, "in/out", False), (0o777, "out", False)],
+)
+def test_an_output_in_a_folder_that_others_may_write_is_told(here: Path, mode: int, output: str, exposed: bool) -> None:
+    (here / "in").chmod(mode)
+    assert exposed_folders(Path("in"), WatchOptions(output=Path(output))) == ([here / output] if exposed else [])
+
+
+def test_a_folder_that_is_mounted_twice_is_one_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the system tells of `mount --bind in/sub out`, and of `mount --bind out in/sub`."""
+    (here / "out").mkdir()
+    disk = Mount(point="/", kind="ext4", device="254:0")
+    for point, root in (("out", "in/sub"), ("in/sub", "out")):
+        bound = Mount(point=str(here / point), kind="ext4", device="254:0", root=str(here / root))
+        monkeypatch.setattr("lumen.watching.folders.read_mounts", lambda bound=bound: [disk, bound])
+        with pytest.raises(UsageError, match="mounted twice"):
+            check_folders(Path("in"), WatchOptions(output=Path("out")))
+        with pytest.raises(UsageError, match="mounted twice"):
+            check_folders(Path("in"), WatchOptions(output=Path("out/deeper")))
+    monkeypatch.setattr("lumen.watching.folders.read_mounts", lambda: [disk])
+    check_folders(Path("in"), WatchOptions(output=Path("out")))

@@ -118,7 +118,7 @@ def test_what_a_killed_process_left_is_known_until_it_is_removed(
         monkeypatch.context() as patch,
     ):  # killed in the middle of cleaning
         patch.setattr(
-            "lumen.watching.output.remove_leftovers", lambda _folder: (_ for _ in ()).throw(KeyboardInterrupt)
+            "lumen.watching.output.remove_leftovers", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
         )
         with pytest.raises(KeyboardInterrupt):
             output.clean()
@@ -138,3 +138,20 @@ def test_another_ledger_is_not_written_into(tmp_path: Path) -> None:
         shutil.copytree(backup, out)
         with pytest.raises(DamagedLedgerError, match="was replaced by another ledger"):
             output.mend()
+
+
+def test_nothing_is_written_or_removed_through_a_link(tmp_path: Path) -> None:
+    out, victim, private = tmp_path / "out", tmp_path / "victim", tmp_path / "private"
+    victim.write_bytes(b"precious")
+    private.mkdir()
+    (private / f".0123{TEMP_SUFFIX}").touch()
+    with HeldOutput(out, None) as output:
+        output.ledger.add({"cam/a.jpg": Candidate(version=Version(1, 1, 1), since=0.0, first_seen=0.0)})
+        output.ledger.begin({1: ("cam/a.jpg", "cam/a.jpg")})
+        (out / f".probe{TEMP_SUFFIX}").symlink_to(victim)  # the name that it had once
+        (out / "cam").symlink_to(private)
+        output.probe()
+        output.clean()
+        assert sorted(path.name for path in out.iterdir()) == [".lumen", "cam"]
+    assert victim.read_bytes() == b"precious"
+    assert len(list(private.iterdir())) == 1

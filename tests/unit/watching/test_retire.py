@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,14 @@ from typing import Any
 import pytest
 
 from lumen.config import WatchOptions
+from lumen.files.inputs import Parent
 from lumen.watching.context import WatchContext
 from lumen.watching.events import Event, Events
 from lumen.watching.ledger.ledger import Ledger
-from lumen.watching.moving import hidden_place, move
+from lumen.watching.moving import Seized, hidden_name, move
 from lumen.watching.observing.tree import Tree
 from lumen.watching.retire import AGAIN_S, AT_ONCE, Retirement, is_to_retire
-from lumen.watching.versions import Candidate
+from lumen.watching.versions import Candidate, content_digest
 from tests.support.watching import FakeClock, outcome, write_file
 
 
@@ -69,6 +72,33 @@ def bench(tmp_path: Path) -> Iterator[Any]:
         each.ledger.close()
 
 
+def test_a_file_rewritten_with_its_old_time_stays(bench: Any) -> None:
+    stage = bench(on_success="delete")
+    for name in ("kept.jpg", "mode.jpg"):
+        stage.finish(name)
+    stage.ledger._database.execute("UPDATE versions SET digest = ?", (content_digest(io.BytesIO(b"x")),))
+    kept = stage.root / "kept.jpg"
+    before = kept.stat()
+    time.sleep(0.02)  # for another ctime
+    kept.write_bytes(b"y")
+    os.utime(kept, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (stage.root / "mode.jpg").chmod(0o600)
+    assert not stage.retirement.work()
+    assert [path.name for path in stage.root.iterdir()] == ["kept.jpg"]
+    assert stage.left() == 0
+
+
+def test_a_file_that_is_given_back_is_the_same_to_the_next_scan(bench: Any, tmp_path: Path) -> None:
+    (tmp_path / "full").touch()  # no folder can be made there
+    stage = bench(on_success="move", archive=tmp_path / "full" / "archive")
+    stage.finish("a.jpg")
+    stage.ledger._database.execute("UPDATE versions SET digest = x'00'")
+    time.sleep(0.02)
+    assert not stage.retirement.work()
+    assert stage.left() == 1
+    assert stage.ledger.status_of("a.jpg", stage.tree.look("a.jpg")) == "done"
+
+
 def test_by_default_inputs_stay(bench: Any) -> None:
     stage = bench()
     paths = [stage.finish("a.jpg"), stage.finish("b.jpg", "failed")]
@@ -105,7 +135,7 @@ def test_another_version_than_was_done_is_left_alone(bench: Any) -> None:
 def test_another_version_than_was_done_keeps_its_name_all_the_time(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = bench(on_success="delete")
     stage.finish("a.jpg").write_bytes(b"a newer one, and its upload may go on")
-    monkeypatch.setattr(Path, "rename", lambda *_: pytest.fail("renamed"))
+    monkeypatch.setattr(Parent, "rename", lambda *_: pytest.fail("renamed"))
     stage.retirement.work()
     assert stage.left() == 0
 
@@ -117,7 +147,7 @@ def test_what_could_not_be_removed_is_tried_again_later_and_told_in_one_line(
     for index in range(5):
         stage.finish(f"{index}.jpg")
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only")))
+        patch.setattr(Parent, "rename", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only")))
         for _ in range(10):
             stage.retirement.work()
     assert stage.left() == 5
@@ -160,14 +190,14 @@ def test_an_upload_in_the_very_moment_is_not_lost(
     monkeypatch.chdir(tmp_path)
     stage = bench(**options)
     path = stage.finish("a.jpg")
-    rename = Path.rename
+    rename = Parent.rename
 
-    def late(self: Path, target: Path) -> Path:
+    def late(self: Parent, name: str, other: str) -> None:
         replace(path, b"newer")
-        return rename(self, target)
+        rename(self, name, other)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", late)
+        patch.setattr(Parent, "rename", late)
         stage.retirement.work()
     assert [(each.name, each.read_bytes()) for each in stage.root.iterdir()] == [("a.jpg", b"newer")]
     assert not (tmp_path / "done").exists()
@@ -180,9 +210,9 @@ def test_an_upload_while_its_forerunner_leaves_keeps_its_name(
     stage = bench(on_success="move", archive=tmp_path / "done")
     path = stage.finish("a.jpg")
 
-    def slow(*arguments: Any) -> Path:
+    def slow(*arguments: Any, **more: Any) -> str:
         replace(path, b"newer")
-        return move(*arguments)
+        return move(*arguments, **more)
 
     monkeypatch.setattr("lumen.watching.retire.move", slow)
     stage.retirement.work()
@@ -207,7 +237,7 @@ def test_an_input_that_cannot_be_moved_has_its_name_again(
 def test_what_was_leaving_when_the_process_was_killed_leaves_at_the_next_start(bench: Any, tmp_path: Path) -> None:
     def interrupted(options: dict[str, Any]) -> Path:
         path: Path = bench(**options).finish("a.jpg")
-        path.rename(hidden_place(path))
+        path.rename(path.with_name(hidden_name(path.name)))
         return path
 
     options = {"on_success": "move", "archive": tmp_path / "done"}
@@ -241,13 +271,39 @@ def test_a_slow_disk_does_not_keep_the_watcher_for_long(bench: Any, monkeypatch:
     for index in range(20):
         stage.finish(f"{index}.jpg")
 
-    def slow(path: Path, *_: Any) -> Path:
+    def slow(parent: Parent, seized: Seized, *_: Any, **__: Any) -> str:
         stage.clock.now += 0.4
-        path.unlink()
-        return path
+        parent.unlink(seized.name)
+        return seized.name
 
     monkeypatch.setattr("lumen.watching.retire.move", slow)
     turns = 1
     while stage.retirement.work():
         turns += 1
     assert (turns, stage.left()) == (7, 0)
+
+
+@pytest.mark.parametrize("where", ["in", "done"])
+def test_a_folder_swapped_for_a_link_is_not_followed(bench: Any, tmp_path: Path, where: str) -> None:
+    stage = bench(on_success="move", archive=tmp_path / "done")
+    path = stage.finish("cam/a.jpg")
+    private = tmp_path / "private"
+    private.mkdir()
+    os.link(path, private / "a.jpg")  # nothing but the way tells it from what was done
+    if where == "in":
+        path.parent.rename(stage.root / ".old")
+    (tmp_path / "done").mkdir()
+    (tmp_path / where / "cam").symlink_to(private)
+    stage.retirement.work()
+    assert [each.name for each in private.iterdir()] == ["a.jpg"]
+    assert stage.left() == (0 if where == "in" else 1)
+    assert where == "in" or path.exists()
+
+
+def test_what_a_killed_process_left_where_files_are_moved_is_removed(bench: Any, tmp_path: Path) -> None:
+    stage = bench(on_success="move", archive=tmp_path / "done")
+    stage.finish("a.jpg")
+    half = write_file(tmp_path / "done" / f".0123{stage.retirement._tag}.lumen-tmp")
+    theirs = write_file(tmp_path / "done" / ".0123-other.lumen-tmp")
+    stage.retirement.work()
+    assert (half.exists(), theirs.exists(), (tmp_path / "done" / "a.jpg").exists()) == (False, True, True)

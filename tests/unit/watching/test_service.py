@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from lumen.config import EnhanceOptions, WatchOptions
+from lumen.enhance.file_io import read_source
 from lumen.errors import (
     ContractError,
     DiskFullError,
@@ -28,9 +29,10 @@ from lumen.errors import (
     UsageError,
 )
 from lumen.files import atomic
+from lumen.imaging.picture import Picture
 from lumen.watching.events import Event
 from lumen.watching.ledger.status import read_status
-from lumen.watching.service import Service
+from lumen.watching.service import DRAIN_S, MOST_HANGING, Service
 from tests.support.fakes import FakeModels
 
 Fault = Callable[[np.ndarray[Any, Any]], None]
@@ -389,7 +391,7 @@ def test_a_file_that_may_not_be_read_yet_is_not_failed(running: Running, monkeyp
         def refuse(*_: Any) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-        patch.setattr("lumen.watching.worker.hashlib.file_digest", refuse)
+        patch.setattr("lumen.watching.versions.hashlib.file_digest", refuse)
         running.start(retries=1)
         running.wait_for("deferred")
     running.wait_for("done")
@@ -431,3 +433,60 @@ def test_two_pictures_of_one_result_are_a_failure_of_the_run(running: Running) -
     assert running.result is Exit.SOME_FAILED
     assert running.named("stop") == [{"done": 1, "failed": 1, "unsupported": 0}]
     assert len(list((running.root / "bad").iterdir())) == 1
+
+
+def test_decoders_that_hang_fail_their_files_and_end_the_service_in_the_end(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+
+    def read(path: Path, *arguments: Any, **more: Any) -> Picture:
+        if path.name.startswith("stuck"):
+            gate.wait(60)
+        return read_source(path, *arguments, **more)
+
+    monkeypatch.setattr("lumen.watching.worker.read_source", read)
+    running.start(timeout_s=1.0)
+    try:
+        for index in range(MOST_HANGING):
+            running.picture(f"good{index}.png")
+            running.picture(f"stuck{index}.png")
+        running.thread.join(60)
+    finally:
+        gate.set()
+    assert isinstance(running.result, UnavailableError)
+    assert running.service.hangs
+    assert "no progress for 1 s" in running.named("failed")[0]["reason"]
+    assert running.counts().pop("failed") == MOST_HANGING
+    assert not running.named("retry")
+
+
+def test_a_file_that_is_still_read_does_not_keep_the_service_from_ending(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, entered = threading.Event(), threading.Event()
+
+    def read(*_: Any, **__: Any) -> Picture:
+        entered.set()
+        gate.wait(60)
+        raise OSError("too late")
+
+    monkeypatch.setattr("lumen.watching.worker.read_source", read)
+    monkeypatch.setattr("lumen.watching.service.READ_S", 0.1)
+    running.picture("a.png")
+    running.start()
+    running.wait(entered.is_set)
+    began = time.monotonic()
+    assert running.end() is Exit.OK
+    assert time.monotonic() - began < DRAIN_S / 2
+    gate.set()
+    assert running.service.hangs
+    assert running.counts() == {"ready": 1}
+
+
+def test_an_output_that_others_can_replace_is_told(running: Running) -> None:
+    running.root.chmod(0o777)
+    running.start(oneshot=True, output=running.root / "out")
+    running.thread.join(60)
+    assert running.result is Exit.OK
+    assert [event["path"] for event in running.named("exposed")] == [str(running.root / "out")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from lumen.errors import OutputError
+from lumen.files.inputs import entries_below
 from lumen.watching.ledger.ledger import SUSPECT_AFTER
 from lumen.watching.watcher import MOST_INTERRUPTIONS
-from tests.support.watching import Stage
+from tests.support.watching import Stage, write_file
 
 Make = Callable[..., Stage]
 
@@ -223,6 +225,40 @@ def test_the_backlog_can_be_left_out_and_what_comes_meanwhile_is_not(make: Make)
     assert stage.done(100.0) == ["old.jpg"]
 
 
+def test_a_done_file_with_another_mode_is_no_backlog(make: Make) -> None:
+    make(settle_s=1.0)
+    stage = make(settle_s=1.0)
+    path = stage.write("a.jpg")
+    assert stage.done() == ["a.jpg"]
+    time.sleep(0.02)  # for another ctime
+    path.chmod(0o600)
+    stage = make(settle_s=1.0, skip_backlog=True)
+    (settled,) = stage.take()
+    assert settled.known_digests == (b"0" * 16,)
+    stage.watcher.adopt(settled, b"0" * 16)
+    assert stage.statuses() == {"a.jpg": "done"}
+    assert stage.take(200.0) == []
+
+
+def test_a_link_that_leads_to_another_folder_pauses(make: Make) -> None:
+    stage = make(settle_s=1.0, rescan_s=5.0)
+    stage.write("a.jpg")
+    assert stage.done() == ["a.jpg"]
+    real = stage.root.rename(stage.root.with_name("real"))
+    stage.root.symlink_to(real)
+    assert stage.done(100.0) == []
+    assert stage.watcher.paused == {}  # moved, as its picture tells
+    other = write_file(real.with_name("other") / "a.jpg", b"of others").parent
+    stage.root.unlink()
+    stage.root.symlink_to(other)
+    assert stage.done(100.0) == []
+    assert "--moved-from" in stage.watcher.paused["input"]
+    stage.root.unlink()
+    stage.root.symlink_to(real)
+    stage.write("b.jpg")
+    assert stage.done(100.0) == ["b.jpg"]
+
+
 def test_what_was_skipped_before_its_event_was_read_is_taken(make: Make) -> None:
     stage = make(settle_s=1.0, skip_backlog=True)
     stage.write("a.jpg")
@@ -257,14 +293,13 @@ def test_a_folder_that_cannot_be_listed_is_told_once(make: Make, monkeypatch: py
     stage = make(settle_s=1.0, rescan_s=10.0)
     stage.write("d/a.jpg")
     stage.write("b.jpg")
-    list_folder = os.scandir
 
-    def refuse(path: Any) -> Any:
-        if str(path).endswith("/d"):
+    def refuse(root: Path, relative: str) -> Any:
+        if relative == "d":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return list_folder(path)
+        return entries_below(root, relative)
 
-    monkeypatch.setattr("os.scandir", refuse)
+    monkeypatch.setattr("lumen.watching.observing.tree.entries_below", refuse)
     assert stage.done(300.0) == ["b.jpg"]
     assert [event["path"] for event in stage.named("unreadable")] == ["d"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,11 +16,21 @@ from PIL import Image
 from lumen.config import EnhanceOptions
 from lumen.enhance.file_io import read_source
 from lumen.errors import DecodeError, ModelError, NotFiniteError, OutputError
+from lumen.files.inputs import Parent
 from lumen.imaging.picture import Picture
-from lumen.stages import LeftError
+from lumen.stages import LeftError, Stages
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
-from lumen.watching.worker import AHEAD, ChangedError, Ending, KnownError, Work, Worker
+from lumen.watching.worker import (
+    AHEAD,
+    LONGEST_TURN_S,
+    ChangedError,
+    Ending,
+    HangingError,
+    KnownError,
+    Work,
+    Worker,
+)
 from tests.support.fakes import FakeModels
 
 Make = Callable[..., Worker]
@@ -38,7 +49,7 @@ class Shop:
 
     def open(self, helpers: int = 1, **arguments: Any) -> Worker:
         self.models = FakeModels(gain=2.0, **arguments)
-        self.shop = Worker([self.models], EnhanceOptions(), self.tree.look, self.woken.set, helpers=helpers)
+        self.shop = Worker([self.models], EnhanceOptions(), self.tree, self.out, self.woken.set, helpers=helpers)
         return self.shop
 
     def picture(self, name: str, level: int = 10, size: tuple[int, int] = (60, 40)) -> Work:
@@ -141,8 +152,10 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(shop: Shop, monkeypat
     opened = shop.open()
     work = shop.picture("a.png")
 
-    def read(path: Path, *arguments: Any) -> Picture:
-        picture = read_source(path, *arguments)  # the whole picture: only the file itself tells that it was replaced
+    def read(path: Path, *arguments: Any, **more: Any) -> Picture:
+        picture = read_source(
+            path, *arguments, **more
+        )  # the whole picture: only the file itself tells that it was replaced
         shop.picture("a.png", level=30, size=(50, 40))
         return picture
 
@@ -263,11 +276,61 @@ def test_models_wait_too_while_the_writing_is_behind(shop: Shop, monkeypatch: py
 def test_the_names_of_folders_that_are_made_reach_the_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[Path] = []
     monkeypatch.setattr("lumen.watching.worker.flush_folder", flushed.append)
+    monkeypatch.setattr(Parent, "flush", lambda self: flushed.append(self.path))
     opened = shop.open()
     (shop.tree.root / "d").mkdir()
     opened.begin(shop.picture("d/e/a.png"))
     assert shop.run() == {"d/e/a.png": None}
-    assert set(flushed) == {shop.out.parent, shop.out, shop.out / "d"}
+    assert set(flushed) == {shop.out.parent, shop.out, shop.out / "d", shop.out / "d" / "e"}
+
+
+def test_a_link_below_the_output_folder_is_a_fault_of_the_output_and_not_followed(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "private").mkdir()
+    shop.out.mkdir()
+    (shop.out / "cam").symlink_to(tmp_path / "private")
+    opened = shop.open()
+    opened.begin(shop.picture("cam/a.png"))
+    error = shop.run()["cam/a.png"]
+    assert isinstance(error, OutputError)
+    assert "is a link" in str(error)
+    assert not list((tmp_path / "private").iterdir())
+
+
+@pytest.mark.parametrize("swapped", ["cam", "cam/a.png"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_takes_the_place_of_a_settled_file_is_not_read(
+    shop: Shop, tmp_path: Path, swapped: str, kind: str
+) -> None:
+    opened = shop.open()
+    work = shop.picture("cam/a.png")
+    (tmp_path / "private").mkdir()
+    os.link(work.settled.path, tmp_path / "private" / "a.png")  # the same size, time and inode: only the way differs
+    (shop.tree.root / swapped).rename(shop.tree.root / ".old")
+    if kind == "pipe":
+        os.mkfifo(shop.tree.root / swapped)
+    else:
+        (shop.tree.root / swapped).symlink_to(tmp_path / "private" / Path(swapped).relative_to("cam"))
+    opened.begin(work)
+    assert isinstance(shop.run()["cam/a.png"], ChangedError)
+    assert not work.digest and not shop.out.exists()
+
+
+def test_all_is_read_from_the_file_that_was_opened(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = shop.open()
+    work = shop.picture("a.png", level=10)
+    seen: list[int] = []
+
+    def read(path: Path, *arguments: Any, **more: Any) -> Picture:
+        path.unlink()
+        shop.picture("a.png", level=30)
+        picture = read_source(path, *arguments, **more)
+        seen.append(int(picture.pixels[0, 0, 0]))
+        return picture
+
+    monkeypatch.setattr("lumen.watching.worker.read_source", read)
+    opened.begin(work)
+    assert isinstance(shop.run()["a.png"], ChangedError)
+    assert seen == [10]
 
 
 def test_leaving_gives_back_what_had_not_begun_and_finishes_the_rest(shop: Shop) -> None:
@@ -315,3 +378,47 @@ def test_a_fault_of_the_program_is_an_ending_like_others(shop: Shop, monkeypatch
     monkeypatch.setattr("lumen.watching.worker.encode_result", lambda *_: 1 / 0)
     opened.begin(shop.picture("a.png"))
     assert isinstance(shop.run()["a.png"], ZeroDivisionError)
+
+
+def test_a_file_whose_decoder_does_not_come_back_is_left_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+
+    def read(path: Path, *arguments: Any, **more: Any) -> Picture:
+        if path.name == "stuck.png":
+            gate.wait(30)
+        return read_source(path, *arguments, **more)
+
+    monkeypatch.setattr("lumen.watching.worker.read_source", read)
+    opened = shop.open()
+    opened._timeout_s = 0.2
+    opened.begin(shop.picture("stuck.png"))
+    assert isinstance(shop.run()["stuck.png"], HangingError)
+    assert opened.hanging == 1 and opened.room > 0
+    opened.begin(shop.picture("a.png"))
+    assert shop.run()["a.png"] is None
+    gate.set()
+    shop.run(until=lambda: not opened.hanging)
+    assert not (shop.out / "stuck.png").exists()
+
+
+def test_a_slow_disk_is_progress_and_standing_still_is_not_counted(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    work = shop.picture("a.png")
+    with (tmp_path / "slow").open("w+b", buffering=0) as work.stream:
+        for _ in range(5):
+            work.stream.write(b"x")
+            work.wait(1.0)
+            assert work.still_s == 0.0
+        work.wait(1.0)
+        assert work.still_s == 1.0
+    work.wait(1.0)  # it is closed: the decoder has all of it
+    work.wait(1.0)
+    assert work.still_s == 1.0
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    opened = shop.open()
+    monkeypatch.setattr(Stages, "reading", [work])
+    now[0] += 3600.0  # stopped by Ctrl-Z
+    list(opened._leave_hanging())
+    assert work.still_s == 1.0 + LONGEST_TURN_S

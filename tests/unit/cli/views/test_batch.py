@@ -29,7 +29,10 @@ class Clock:
 
 def outcome(status: Status, reason: str = "", *warnings: str, name: str = "[red]a.jpg", **facts: Path) -> Outcome:
     places = {"source": Path("in", name), "target": Path("out", name)} | facts
-    return Outcome(**places, status=status, reason=reason, seconds=0.5, megapixels=2, warnings=warnings)
+    source, target = places["source"], places["target"]
+    return Outcome(
+        source=source, target=target, status=status, reason=reason, seconds=0.5, megapixels=2, warnings=warnings
+    )
 
 
 def show(state: State, *outcomes: Outcome, as_json: bool = False) -> None:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import logging
+import sys
+
 import pytest
 
 from lumen.cli.state import State
-from lumen.cli.views.console import log_console, make_console, note, start_logging
+from lumen.cli.views.console import log_console, make_console, note, print_line, print_table, start_logging
+from lumen.errors import OutputError
 
 
 def test_no_color_means_no_escapes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,6 +22,35 @@ def test_no_color_means_no_escapes(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 def test_logs_and_progress_share_one_console() -> None:
     start_logging(State())
     assert log_console(State()) is log_console(State())
+
+
+def test_logs_cannot_forge_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging(State(verbosity=1))
+    log = logging.getLogger("lumen.some")
+    try:
+        raise ValueError("\x1b[2J\nlumen: all is well")
+    except ValueError:
+        log.warning("model \x1b[2J\nlumen: all is well", exc_info=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "warning: model \\x1b[2J\\nlumen: all is well"
+    assert all(line.startswith("  ") for line in lines[1:]) and "  lumen: all is well" in lines
+
+
+def test_tables_and_lines_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(State(), ["na\x1bme"], [["\x1b[2J\nx"]])
+    print_line("a\nb")
+    assert capsys.readouterr().out.splitlines()[-2:] == ["\\x1b[2J\\nx", "a\\nb"]
+
+
+@pytest.mark.parametrize("stream", ["print_line", "print_table"])
+def test_a_reader_of_stdout_that_has_gone_is_an_output_error(monkeypatch: pytest.MonkeyPatch, stream: str) -> None:
+    def gone(_text: str) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("lumen.cli.views.console.discard_stdout", lambda: None)
+    monkeypatch.setattr(sys.stdout, "write", gone)
+    with pytest.raises(OutputError, match="stdout was closed"):
+        print_line("x") if stream == "print_line" else print_table(State(), ["x"], [])
 
 
 def test_notes_are_silent_with_q(capsys: pytest.CaptureFixture[str]) -> None:

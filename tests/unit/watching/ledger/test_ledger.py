@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lumen.watching.ledger.ledger import SUSPECT_AFTER, Ledger
-from lumen.watching.versions import Candidate
+from lumen.watching.versions import Candidate, Version
 from tests.conftest import ROOT
 from tests.support.ledger import NOW, add, begin, turns, version
 from tests.support.watching import outcome
@@ -106,14 +106,70 @@ def test_an_interruption_is_no_attempt_but_is_counted(ledger: Ledger) -> None:
     assert [each.relative for each in turns(ledger)] == ["a"]
 
 
-def test_twins_are_finished_versions_with_another_inode_alone(ledger: Ledger) -> None:
+def test_twins_are_finished_versions_of_the_same_size_and_time(ledger: Ledger) -> None:
     add(ledger, a=version(inode=1))
     (row,) = turns(ledger)
     ledger.finish(outcome(row.key, "done", NOW, digest=b"one"))
     assert ledger.known_digests("a", version(inode=2)) == (b"one",)
-    for other in (version(inode=1), version(inode=2, size=2), version(inode=2, mtime=2)):
+    for other in (version(inode=2, size=2), version(inode=2, mtime=2)):
         assert ledger.known_digests("a", other) == ()
     assert ledger.known_digests("b", version(inode=2)) == ()
+
+
+def done(ledger: Ledger, version_: Version, digest: bytes | None) -> None:
+    add(ledger, a=version_)
+    ledger.finish(outcome(turns(ledger)[0].key, "done", NOW, digest=digest))
+
+
+def test_a_finished_version_with_another_ctime_is_compared_if_it_can_be(ledger: Ledger) -> None:
+    done(ledger, version(ctime=5), b"one")
+    assert ledger.status_of("a", version(ctime=5)) == "done"
+    assert ledger.status_of("a", version()) == "done"  # the file system has none
+    assert ledger.status_of("a", version(ctime=6)) is None
+    assert ledger.known_digests("a", version(ctime=6)) == (b"one",)
+    add(ledger, a=version(ctime=6))
+    assert ledger.status_of("a", version(ctime=7)) == "ready"  # it will be read as it is then
+    (row,) = turns(ledger)
+    ledger.adopt(row.key, b"one")
+    assert ledger.status_of("a", version(ctime=6)) == "done"
+    assert ledger.unfinished() == 0
+
+
+def test_a_version_without_digest_stays_as_it_ended(ledger: Ledger) -> None:
+    done(ledger, version(ctime=5), None)
+    assert ledger.status_of("a", version(ctime=6)) == "done"
+
+
+def test_ctimes_that_were_not_known_are_filled_in(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    done(ledger, version(), b"one")
+    assert ledger.status_of("a", version(ctime=5)) == "done"
+    ledger.keep_ctimes()
+    assert ledger.status_of("a", version(ctime=5)) == "done"
+    assert ledger.status_of("a", version(ctime=6)) is None
+    monkeypatch.setattr("lumen.watching.ledger.ledger.CTIMES_AT_ONCE", 1)
+    done(ledger, version(size=2), b"two")
+    assert ledger.status_of("a", version(size=2, ctime=7)) == "done"
+    assert ledger.status_of("a", version(size=2, ctime=8)) is None
+
+
+def test_only_the_last_finished_version_is_known(ledger: Ledger) -> None:
+    done(ledger, version(ctime=5), b"one")
+    done(ledger, version(size=2, ctime=6), b"two")
+    assert ledger.known_digests("a", version(ctime=7)) == ()
+    assert ledger.known_digests("a", version(size=2, ctime=7)) == (b"two",)
+
+
+def test_a_file_that_lumen_renamed_is_not_compared(ledger: Ledger) -> None:
+    done(ledger, version(ctime=5), b"one")
+    ledger.moved(1, version(ctime=9))
+    assert ledger.status_of("a", version(ctime=9)) == "done"
+
+
+@pytest.mark.parametrize("stored", ["", "no json", "[1"])
+def test_a_fact_that_cannot_be_read_is_none(ledger: Ledger, stored: str) -> None:
+    ledger._database.execute("INSERT INTO facts VALUES ('odd', ?)", (stored,))
+    assert ledger.fact("odd") is None
+    assert ledger.fact("missing") is None
 
 
 def test_adopting_gives_a_finished_version_its_new_inode(ledger: Ledger) -> None:

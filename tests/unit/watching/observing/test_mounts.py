@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from lumen.watching.observing.mounts import Mount, has_stable_inodes, mount_of, read_mounts, silent_kind
+from lumen.watching.observing.mounts import (
+    Mount,
+    has_stable_inodes,
+    mount_of,
+    mounts_below,
+    place_on_disk,
+    read_mounts,
+    silent_kind,
+)
 
 TABLE = """\
 22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -18,6 +26,8 @@ TABLE = """\
 44 27 0:54 / /srv/sshfs rw - fuse.sshfs host:/ rw
 45 27 0:55 / /srv/tmp rw - tmpfs tmpfs rw
 46 27 0:56 / /srv/tmp rw - ext4 /dev/vdb rw
+50 27 254:0 /srv/in /mnt/bound rw - ext4 /dev/vda rw
+51 27 254:0 /srv/out /srv/in/sub rw - ext4 /dev/vda rw
 a line that is none
 """
 
@@ -75,3 +85,14 @@ def test_a_system_that_does_not_say_has_no_mounts(tmp_path: Path) -> None:
 
 def test_this_machine_can_be_read() -> None:
     assert all(mount.point and mount.kind for mount in read_mounts())
+
+
+def test_a_folder_is_the_same_wherever_it_is_mounted(mounts: list[Mount]) -> None:
+    place = place_on_disk("/srv/in/a/b", mounts)
+    assert place is not None
+    assert place == place_on_disk("/mnt/bound/a/b", mounts)
+    around, beside = place_on_disk("/mnt/bound", mounts), place_on_disk("/srv/cameras/a/b", mounts)
+    assert around is not None and place.lies_in(around) and not around.lies_in(place)
+    assert beside is not None and not beside.lies_in(around)
+    assert [mount.place for mount in mounts_below("/srv/in", mounts)] == [place_on_disk("/srv/out", mounts)]
+    assert place_on_disk("/srv/in", []) is None

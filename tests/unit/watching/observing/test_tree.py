@@ -98,7 +98,7 @@ def test_times_and_numbers_that_only_some_disks_have_fit_into_the_ledger(
 ) -> None:
     facts = os.stat_result((0o100644, 2**64 - 5, 1, 1, 0, 0, 7, 0, 0, 0, 0.0, 0.0, 0.0, 0, 2**63 + 7, 0))
     assert facts.st_mtime_ns > 2**63
-    monkeypatch.setattr(Path, "lstat", lambda _: facts)
+    monkeypatch.setattr("lumen.watching.observing.tree.facts_below", lambda *_: facts)
     version = tree.look("a.jpg")
     assert version == Version(size=7, mtime_ns=2**63 - 1, inode=-5)
     ledger = Ledger(tmp_path / "ledger")
