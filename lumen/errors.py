@@ -11,11 +11,12 @@
     │   ├── NotFiniteError            the model gave NaN or infinity
     │   └── OutOfMemoryError          too little memory even for the smallest window
     ├── DataError                  3  pairs missing, sizes that differ, an empty data set
-    ├── TrainingError              3  training failed with NaN or infinite gradients
+    ├── TrainingError              3  training failed: NaN or infinite gradients, or the loss exploded
     ├── NothingToDoError           4  no input matched
     ├── UnavailableError           5  something that is needed is missing
     │   ├── DeviceError               CUDA was requested and cannot be used
     │   ├── ModelError                a model file is missing, damaged or of another contract
+    │   │   └── ContractError         a model gave something else than its contract says
     │   └── MissingExtraError         an optional package is not installed
     └── OutputError                6  the output cannot be written
         ├── DiskFullError             no space left
@@ -88,7 +89,7 @@ class DataError(LumenError):
 
 
 class TrainingError(LumenError):
-    """Training failed with NaN or infinite gradients; the last good state is kept."""
+    """Training failed with NaN or infinite gradients, or its loss exploded; the last good state is kept."""
 
     exit_code = Exit.SOME_FAILED
 
@@ -111,6 +112,10 @@ class DeviceError(UnavailableError):
 
 class ModelError(UnavailableError):
     """A model file is missing, damaged, or does not follow the contract."""
+
+
+class ContractError(ModelError):
+    """A model gave something else than its contract says; that is never the fault of a picture."""
 
 
 class MissingExtraError(UnavailableError):

@@ -35,6 +35,7 @@ spec is stored in the file's `metadata_props`, so that the runtime needs neither
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
@@ -45,9 +46,27 @@ CONTRACTS = (1, 2)
 PREFIX = "lumen."
 LATER = frozenset({"precision", "thumbnail", "tone_size"})  # fields that older files may lack
 
+# Least and largest values. Files come from elsewhere, and sizes decide how much is computed and kept in memory; the
+# largest ones are far above those of any network here.
+RANGES = {
+    "align": (1, 256),
+    "halo_px": (0, 1024),
+    "edge_px": (0, 1024),
+    "thumbnail_px": (1, 4096),
+    "bytes_per_px": (1, 1 << 20),
+    "parameters": (0, 10**12),
+    "tone_size": (0, 1 << 16),
+}
+TEXTS = ("name", "architecture", "weights_sha256")
+TEXT_LENGTH = 200
+# Lengths of the JSON of a field in a file, in characters, checked before it is parsed.
+JSON_LENGTHS = {"training": 4 << 20, "hyperparameters": 1 << 16}
+JSON_LENGTH = 2000
+
 SampleType = Literal["uint8", "uint16"]
 Precision = Literal["fp32", "fp16"]
 ThumbnailKind = Literal["square", "fit"]
+CHOICES = {"sample": SampleType, "precision": Precision, "thumbnail": ThumbnailKind}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,22 +113,38 @@ class ModelSpec:
     tone_size: int = 0
 
     def __post_init__(self) -> None:
-        if self.contract not in CONTRACTS:
+        for name in TEXTS:
+            value = getattr(self, name)
+            if not isinstance(value, str) or len(value) > TEXT_LENGTH:
+                raise ModelError(f"the model's {name}: expected a text of at most {TEXT_LENGTH} characters")
+        if type(self.contract) is not int or self.contract not in CONTRACTS:
             raise ModelError(
-                f"model {self.name!r} follows contract {self.contract}, this lumen reads "
+                f"model {self.name!r} follows contract {_shown(self.contract)}, this lumen reads "
                 f"contracts {CONTRACTS[0]} and {CONTRACTS[-1]}; export it again with this version"
             )
-        for name in ("align", "thumbnail_px", "bytes_per_px"):
-            if getattr(self, name) < 1:
-                raise ModelError(f"model {self.name!r}: expected {name} of at least 1, got {getattr(self, name)}")
-        if self.thumbnail not in get_args(ThumbnailKind):
-            raise ModelError(f"model {self.name!r}: expected a square or fit thumbnail, got {self.thumbnail!r}")
+        for name, (least, largest) in RANGES.items():
+            value = getattr(self, name)
+            if type(value) is not int or not least <= value <= largest:
+                raise self._unlike(f"{name} from {least} to {largest}", value)
         for name in ("halo_px", "edge_px"):
-            if getattr(self, name) < 0 or getattr(self, name) % self.align:
-                raise ModelError(
-                    f"model {self.name!r}: expected {name} to be a multiple of align={self.align}, "
-                    f"got {getattr(self, name)}"
-                )
+            if getattr(self, name) % self.align:
+                raise self._unlike(f"{name} to be a multiple of align={self.align}", getattr(self, name))
+        for name, kind in CHOICES.items():
+            if getattr(self, name) not in get_args(kind):
+                raise self._unlike(f"{name} out of {', '.join(get_args(kind))}", getattr(self, name))
+        self._check_facts()
+
+    def _check_facts(self) -> None:
+        """Check what is only shown to people, or given to the network's class."""
+        cost = self.gmacs_per_mp
+        if type(cost) not in (int, float) or not 0 <= cost < math.inf:
+            raise self._unlike("gmacs_per_mp to be a number from 0", cost)
+        for name in ("hyperparameters", "training"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise self._unlike(f"{name} to be a JSON object", getattr(self, name))
+
+    def _unlike(self, expected: str, value: object) -> ModelError:
+        return ModelError(f"model {self.name!r}: expected {expected}, got {_shown(value)}")
 
     @property
     def levels(self) -> int:
@@ -131,8 +166,30 @@ class ModelSpec:
             raise ModelError("this ONNX file carries no lumen metadata; make one with `lumen export-onnx`")
         names = [f.name for f in fields(cls) if f.name not in LATER or PREFIX + f.name in metadata]
         try:
-            return cls(**{name: json.loads(metadata[PREFIX + name]) for name in names})
+            return cls(**{name: _parsed(name, metadata[PREFIX + name]) for name in names})
         except KeyError as error:
             raise ModelError(f"the model's metadata lacks {error}; export it again") from error
-        except (json.JSONDecodeError, TypeError) as error:
+        except (
+            ValueError,
+            RecursionError,
+        ) as error:  # also numbers of thousands of digits, which are no JSONDecodeError
             raise ModelError(f"the model's metadata is malformed ({error}); export it again") from error
+
+
+def _parsed(name: str, text: str) -> Any:
+    """Return a field of a file, from its JSON."""
+    most = JSON_LENGTHS.get(name, JSON_LENGTH)
+    if len(text) > most:
+        raise ModelError(
+            f"the model's metadata is malformed: expected {name} within {most} characters, got {len(text)}"
+        )
+    return json.loads(text)
+
+
+def _shown(value: object) -> str:
+    """Return a value as it is shown in a message: at most 40 characters of it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists
+        return "a value that is too long to be shown"
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -65,6 +66,7 @@ class Stages(Generic[J, I, R, W]):
         helpers: int = 1,
         is_behind: Callable[[], bool] | None = None,
         wake: Callable[[], None] | None = None,
+        interrupt: Callable[[], None] | None = None,
     ) -> None:
         """Prepare; nothing is started.
 
@@ -74,6 +76,8 @@ class Stages(Generic[J, I, R, W]):
             helpers: Threads that read, and as many that write.
             is_behind: Tells that no work may start, because too much is being written.
             wake: Called, on any thread, when a stage has ended and `advance` has something to do.
+            interrupt: Interrupts work that does not call `check`, as far as that is possible; called by `abort` while
+                something is worked on, once or repeatedly.
         """
         self.workers = len(workers)
         self.helpers = helpers
@@ -81,6 +85,7 @@ class Stages(Generic[J, I, R, W]):
         self._steps = steps
         self._is_behind = is_behind
         self._wake = wake
+        self._interrupt = interrupt
         self._abort = threading.Event()
         self._idle = deque(workers)
         self._reading: dict[Future[I], J] = {}
@@ -198,8 +203,10 @@ class Stages(Generic[J, I, R, W]):
         return left
 
     def abort(self) -> None:
-        """Make workers that call `check` abort their items."""
+        """Make workers that call `check` abort their items, and interrupt what does not."""
         self._abort.set()
+        if self._interrupt is not None and not all(future.done() for future in self._working):
+            self._interrupt()
 
     def check(self) -> None:
         """Raise `LeftError` after `abort`; workers call it now and then."""
@@ -218,6 +225,10 @@ class Stages(Generic[J, I, R, W]):
         self._writers.shutdown(wait=not at_once, cancel_futures=at_once)
         if at_once:
             return []
+        while busy := [future for future in self._working if not future.done()]:
+            self.abort()  # again and again: the next part of an item may have begun just before
+            with suppress(TimeoutError, CancelledError):
+                busy[0].exception(TICK_S)
         for pool in (self._readers, self._runners):
             pool.shutdown()
         return [(job, _ending(future)) for future, (job, _) in self._writing.items()]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lumen.errors import ModelError, UsageError
 from lumen.models import Network, build_network
-from lumen.train.checkpoint import READ_FAULTS
+from lumen.train.checkpoint import read_tensors
 
 CONTAINER = "state_dict"  # key of the weights in a release, beside the epoch and the optimiser
 PARALLEL = "module."  # prefix that DataParallel adds to every name
@@ -78,14 +78,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: The file is missing, damaged, or contains something else.
     """
+    if not path.exists():
+        raise ModelError(f"expected weights at {path}, found none")
     try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise ModelError(f"expected weights at {path}, found none") from error
-    except READ_FAULTS as error:
+        found: Any = read_tensors(path)
+    except ModelError as error:
         raise ModelError(
             f"{path} is damaged, or contains more than weights and plain values, which is not loaded "
-            f"({type(error).__name__})"
+            f"({type(error.__cause__ or error).__name__})"
         ) from error
     if isinstance(found, Mapping) and isinstance(found.get(CONTAINER), Mapping):
         found = found[CONTAINER]

@@ -24,11 +24,12 @@ from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import DecodeError, OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
+from lumen.errors import ContractError, DecodeError, OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
 from lumen.files.inputs import Input, open_input, open_named
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Model, Models
+from lumen.runtime.runs import terminate_runs
 from lumen.stages import Stages, Steps, drive, few_inside
 
 log = logging.getLogger(__name__)
@@ -177,7 +178,8 @@ class Batch:
         def improve(models: Models, items: Sequence[_Item]) -> list[_Item]:
             return [self._improve(item, models, stages.check) for item in items]
 
-        stages = Stages(Steps(read=self._read, work=improve, write=self._write), self._models, helpers=helpers)
+        steps = Steps(read=self._read, work=improve, write=self._write)
+        stages = Stages(steps, self._models, helpers=helpers, interrupt=terminate_runs)
         has_room = partial(few_inside, stages, _size)
         try:
             for ended in drive(stages, pending, has_room, short_of_memory=(MemoryError, OutOfMemoryError)):
@@ -192,11 +194,17 @@ class Batch:
                     self._end_job(job, ending)
 
     def _end_job(self, job: Job, ending: Outcome | Exception) -> None:
-        """Report a file. An error becomes its outcome; only an output that cannot be written stops the run."""
+        """Report a file. An error becomes its outcome.
+
+        Only an output that cannot be written, or a model that broke its contract, stops the run. In the second case
+        the file is left for the next run: nothing is known about it.
+        """
         self._fractions.pop(job, None)
         if isinstance(ending, Outcome):
             self._finish(ending)
             return
+        if isinstance(ending, ContractError):
+            raise ending
         log.debug("%s failed", job.source, exc_info=ending)
         self._finish(Outcome(source=job.source, target=job.target, status="failed", reason=reason_of(ending)))
         if isinstance(ending, OutputError):

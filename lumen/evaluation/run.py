@@ -28,6 +28,7 @@ from lumen.imaging.picture import Picture, Samples, to_8bit
 from lumen.metrics.fidelity import gt_mean
 from lumen.runtime.devices import usable_cores
 from lumen.runtime.protocols import Models
+from lumen.runtime.runs import terminate_runs
 from lumen.stages import Stages, Steps, drive, in_order
 
 MAX_WAITING_PX = 32_000_000  # of pictures that are loaded and scored at the same time; one is always allowed
@@ -86,7 +87,9 @@ def score_pairs(
         write=work.finish,
     )
     # One worker: models have threads, or a device, of their own.
-    stages = Stages(steps, [None], helpers=helpers, is_behind=lambda: not fits(len(stages.writing) + 1))
+    stages = Stages(
+        steps, [None], helpers=helpers, is_behind=lambda: not fits(len(stages.writing) + 1), interrupt=terminate_runs
+    )
     ended = drive(stages, range(len(pairs)), has_room)
     try:
         for pair, result in zip(pairs, in_order(ended), strict=True):

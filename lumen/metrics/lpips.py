@@ -105,6 +105,8 @@ class Lpips:
 
 def _loaded(torch: Any, path: Path) -> Mapping[str, Any]:
     """Load tensors from a file without executing anything in it."""
+    if not path.is_file():  # opening a pipe would wait for a writer
+        raise ModelError(f"expected LPIPS weights in {path}, got something that is no file")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:

@@ -27,7 +27,7 @@ def build_network(name: str, **hyperparameters: Any) -> Network:
     module, _, class_name = by_name[name].target.partition(":")
     try:
         network = getattr(import_module(module), class_name)(**hyperparameters)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"hyper-parameters of {name}: {error}") from error
+    except (TypeError, ValueError, LookupError, RuntimeError, OverflowError, MemoryError) as error:
+        raise UsageError(f"hyper-parameters of {name}: {str(error).partition(chr(10))[0]}") from error
     assert isinstance(network, Network)
     return network

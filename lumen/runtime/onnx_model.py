@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lumen.errors import ModelError, NotFiniteError, OutOfMemoryError, UnavailableError
+from lumen.runtime.check import check_results
 from lumen.runtime.devices import device_index
 from lumen.runtime.memory import RAM_SHARE, VRAM_SHARE, free_ram_bytes, free_vram_bytes
 from lumen.runtime.protocols import Floats, Pixels
+from lumen.runtime.runs import run_session
 from lumen.runtime.session import Session, first_line, load_onnxruntime, native_errors
 from lumen.spec import ModelSpec
 
@@ -107,6 +109,7 @@ class OnnxModel:
         Raises:
             OutOfMemoryError: Memory was short; `release` and try a smaller window.
             NotFiniteError: The model gave NaN or infinity, in fp32 too if there is an fp32 model.
+            ContractError: The graph gave something else than its contract says.
             ModelError: The graph failed for another reason.
         """
         if self.spec.contract > 1:
@@ -148,7 +151,7 @@ class OnnxModel:
             with contextlib.suppress(
                 *native_errors()
             ):  # the arena is trimmed at the end of a run, so run something tiny
-                session.run(("brightness",), self._smallest(), options)
+                run_session(session, ("brightness",), self._smallest(), options)
         if self._full is not None:
             self._full.trim()
 
@@ -193,15 +196,16 @@ class OnnxModel:
         if self._session is None:
             self._session = self._open(self._connect, tiles)
         try:
-            if self.spec.contract == 1:
-                return self._session.run(outputs, feeds)
-            return self._session.run(outputs, feeds, _of_one_half())
+            options = None if self.spec.contract == 1 else _of_one_half()
+            values = run_session(self._session, outputs, feeds, options)
         except native_errors() as error:
             if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(_no_memory(tiles, self.device)) from error
             raise ModelError(f"model {self.spec.name!r} failed on {self.device}: {first_line(error)}") from error
         finally:
             self._untrimmed = True
+        check_results(self.spec, feeds, dict(zip(outputs, values, strict=True)))
+        return values
 
     def _run_in_full(
         self, tiles: Pixels, thumbnails: Floats, ev: Floats, boxes: Floats | None, shadows: Floats | None

@@ -11,6 +11,7 @@ from typing import Any
 
 from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError, ModelError
+from lumen.runtime.check import check_graph, try_graph
 from lumen.runtime.model_files import find_model, full_of, half_of
 from lumen.runtime.onnx_model import OnnxModel
 from lumen.runtime.session import choose_device, make_session
@@ -116,6 +117,11 @@ def _open_file(path: Path, device: str, threads: int) -> OnnxModel:
     connect = partial(make_session, path, device, threads)
     session = connect()
     spec = _spec_of(session, path)
+    try:
+        check_graph(session, spec)
+        try_graph(session, spec, device)
+    except ModelError as error:
+        raise ModelError(f"{path} does not follow contract {spec.contract}: {error}") from error
     guarded = any(output.name == "finite" for output in session.get_outputs())
     in_full = None
     if spec.precision == "fp16" and full_of(path) != path and full_of(path).is_file():

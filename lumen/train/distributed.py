@@ -48,17 +48,21 @@ class World:
             dist.all_reduce(tensor)
         return tensor
 
-    def mean_gradients(self, parameters: Iterable[Tensor], stop: bool) -> bool:
-        """Average the gradients of all processes in one message; return whether any process wants to stop."""
+    def mean_gradients(self, parameters: Iterable[Tensor], stop: bool, loss: float) -> tuple[bool, float]:
+        """Average the gradients of all processes in one message.
+
+        Returns:
+            Whether any process wants to stop, and the mean of their losses.
+        """
         if self.size == 1:
-            return stop
+            return stop, loss
         gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([g.reshape(-1) for g in gradients] + [gradients[0].new_tensor([float(stop)])])
+        flat = torch.cat([g.reshape(-1) for g in gradients] + [gradients[0].new_tensor([float(stop), loss])])
         self.sum(flat)
-        means = torch.split(flat[:-1] / self.size, [gradient.numel() for gradient in gradients])
+        means = torch.split(flat[:-2] / self.size, [gradient.numel() for gradient in gradients])
         for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
-        return bool(flat[-1] > 0)
+        return bool(flat[-2] > 0), float(flat[-1]) / self.size
 
 
 def join_world(device: str) -> World:

@@ -30,7 +30,7 @@ from lumen.train.validate import overall_score, validate
 
 log = logging.getLogger(__name__)
 
-RETURNS = 3  # how often a training with NaN gradients goes back to its last checkpoint, each time at half the rate
+RETURNS = 3  # how often a training that broke down goes back to its last checkpoint, each time at half the rate
 
 
 class Trainer:
@@ -93,7 +93,7 @@ class Trainer:
             0, or the number of the signal that ended the training; the last state is saved in either case.
 
         Raises:
-            TrainingError: The gradients are NaN or infinite, even at lower rates.
+            TrainingError: The gradients are NaN or infinite, or the loss explodes, even at lower rates.
         """
         self._prepare()
         with closing(self.records), stop_requests() as stop:
@@ -114,22 +114,21 @@ class Trainer:
             self.state.network.compile()
 
     def _take_steps(self, stop: Callable[[], int]) -> bool:
-        """Take the remaining steps, or those until a signal; return False if the gradients stay NaN or infinite."""
+        """Take the remaining steps, or those until a signal; return False if the training broke down."""
         state, every, last = self.state, self.recipe.validation.every, self.recipe.optimizer.iterations
         with closing(self.batches.ahead(state.iteration, self.options.workers)) as batches:
             start = time.perf_counter()
             for batch in batches:
                 step = state.step(batch, bool(stop()))
                 self._report_step(step.loss, time.perf_counter() - start)
-                if not step.taken:
-                    if self.world.leads and not state.stepper.scaler.is_enabled():
-                        log.warning("iteration %d: NaN or infinite gradients, the step is skipped", state.iteration)
-                    if state.stepper.broken:
-                        return False
+                if not step.taken and self.world.leads and not state.stepper.scaler.is_enabled():
+                    log.warning("iteration %d: NaN or infinite gradients, the step is skipped", state.iteration)
+                if state.stepper.broken or state.trend.exploded:
+                    return False
                 if self._is_scored(state.iteration):
                     self._validate()
                 elif state.iteration % every == 0 or state.iteration == last:
-                    self.save("last.pt", with_optimizer=True)
+                    self._keep()
                 if step.stopping:
                     self.save("last.pt", with_optimizer=True)
                     self._stopped = stop() or signal.SIGTERM
@@ -155,16 +154,17 @@ class Trainer:
         """
         state, last = self.state, self.options.run / "last.pt"
         returns, factor = state.returns + 1, state.rate.factor / 2
+        fault = "NaN or infinite gradients" if state.stepper.broken else str(state.trend)
         if returns > RETURNS or not last.exists():
             raise TrainingError(
-                f"NaN or infinite gradients at iteration {state.iteration}; the last good state is in "
+                f"{fault} at iteration {state.iteration}; the last good state is in "
                 f"{last if last.exists() else 'no checkpoint yet'}; lower optimizer.rate, or use --amp off"
             )
         self.resume(last)
         state.returns, state.rate.factor, state.stepper.skipped = returns, factor, 0
         self.save("last.pt", with_optimizer=True)
         if self.world.leads:
-            log.warning("resuming from iteration %d at %g times the learning rate", state.iteration, factor)
+            log.warning("%s: resuming from iteration %d at %g times the learning rate", fault, state.iteration, factor)
 
     def _is_scored(self, iteration: int) -> bool:
         """Return whether to validate now: every so often and at the end, until the held-out pictures join."""
@@ -190,7 +190,12 @@ class Trainer:
             self._fit_brightness(self.batches.apart)
             self._score_alone()
             self.save("validated.pt", with_optimizer=False)
-        self.save("last.pt", with_optimizer=True)
+        self._keep()
+
+    def _keep(self) -> None:
+        """Write `last.pt`, unless the loss may be about to explode: then it is better to go back further."""
+        if not self.state.trend.doubtful or self.state.iteration == self.recipe.optimizer.iterations:
+            self.save("last.pt", with_optimizer=True)
 
     def _record(self, metrics: Mapping[str, float], *, best: bool) -> None:
         """Store the scores of a validation, and report them."""

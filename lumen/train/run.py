@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from lumen.errors import DeviceError, UsageError
 from lumen.files.atomic import make_folder, remove_leftovers, write_atomically
+from lumen.files.lock import lock_folder
 from lumen.train.data.checks import warn_of_misaligned, warn_of_shared_scenes
 from lumen.train.data.load import Example, load_pairs, load_photos
 from lumen.train.data.split import Split, split_by_scene
@@ -31,6 +33,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
         DeviceError: CUDA is requested and not available.
         DataError: There is nothing to train on.
         TrainingError: The gradients stayed NaN or infinite.
+        LockedError: Another training works in the run's folder.
         OutputError: The run's folder cannot be written.
     """
     if not (options.data or options.photos):
@@ -43,9 +46,11 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
     if options.threads:
         torch.set_num_threads(options.threads)
     world = join_world(options.device)
+    held = ExitStack()
     try:
         if world.leads:
             make_folder(options.run)
+            held.enter_context(lock_folder(options.run))  # two trainings would overwrite each other's checkpoints
             remove_leftovers(options.run)
         split = load_split(recipe, options)
         if world.leads and options.check_pairs:
@@ -63,6 +68,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
             trainer.begin_from(options.init)
         return trainer.fit()
     finally:
+        held.close()
         leave_world(world)
 
 

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from lumen.errors import ModelError
 from lumen.runtime.model_files import find_model
 from lumen.spec import ModelSpec
-from lumen.train.checkpoint import load_checkpoint
+from lumen.train.checkpoint import READ_FAULTS, load_checkpoint
 from lumen.train.data.load import Example, name_some
 
 log = logging.getLogger(__name__)
 
+MOST_BYTES = 2 << 30  # of the format, which lumen keeps in one file
 PREFIX = "network."  # of the initialisers in exported files; then follow the names of the state dict
 
 
@@ -43,7 +44,8 @@ class Start:
 
     def trained_on(self, pairs: Sequence[Example]) -> list[str]:
         """Return the names of those pairs that had been held out, and then joined the training."""
-        seen = set(self.data.get("val_pairs", ())) if self.held_out_joined else set()
+        names = self.data.get("val_pairs", ()) if self.held_out_joined else ()
+        seen = set(filter(lambda name: isinstance(name, str), names if isinstance(names, list | tuple) else ()))
         return [pair.name for pair in pairs if pair.name in seen]
 
     def filled(self, network: nn.Module) -> dict[str, Tensor]:
@@ -76,18 +78,25 @@ def read_start(source: str) -> Start:
 
 def _read_onnx(path: Path) -> Start:
     try:
-        model = onnx.load(path)
-    except (OSError, DecodeError) as error:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError("it is too large")
+        model = onnx.load(path, load_external_data=False)
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+            raise ValueError("its weights are in another file")
+        facts = ModelSpec.from_metadata({entry.key: entry.value for entry in model.metadata_props}).training
+        weights = {
+            tensor.name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(tensor)))
+            for tensor in model.graph.initializer
+            if tensor.name.startswith(PREFIX)
+        }
+    except (DecodeError, *READ_FAULTS) as error:
         raise ModelError(f"{path} cannot be read as an ONNX model ({type(error).__name__})") from error
-    facts = ModelSpec.from_metadata({entry.key: entry.value for entry in model.metadata_props}).training
-    weights = {
-        tensor.name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(tensor)))
-        for tensor in model.graph.initializer
-        if tensor.name.startswith(PREFIX)
-    }
+    if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
+        raise ModelError(f"{path} holds weights that are NaN or infinite")
+    data = facts.get("data")
     return Start(
         name=str(path),
         weights=weights,
         held_out_joined=bool(facts.get("held_out_joined", True)),  # older files do not say, and bundled ones had
-        data=facts.get("data", {}),
+        data=data if isinstance(data, Mapping) else {},
     )

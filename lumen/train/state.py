@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lumen.errors import UsageError
+from lumen.errors import ModelError, UsageError
 from lumen.models import Network, build_network
 from lumen.models.widen import widened
-from lumen.train.checkpoint import Checkpoint, load_checkpoint
+from lumen.train.checkpoint import READ_FAULTS, Checkpoint, load_checkpoint
 from lumen.train.distributed import World
 from lumen.train.recipe.recipe import Recipe, from_dict
 from lumen.train.schedule import RateControl
 from lumen.train.start import Start, read_start
 from lumen.train.stepper import Stepper, StepResult
+from lumen.train.trend import LossTrend
 
 
 class TrainState:
@@ -32,6 +33,7 @@ class TrainState:
         rate: The learning rate.
         iteration: Steps done.
         best: Best score of a validation so far.
+        trend: The trend of the loss.
         returns: How often the training went back to its last checkpoint.
         facts: What checkpoints say about the run, plain values.
     """
@@ -44,6 +46,7 @@ class TrainState:
         self.ema: Network = copy.deepcopy(self.network).requires_grad_(False)
         self.stepper = Stepper(self.network, recipe, world)
         self.rate = RateControl()
+        self.trend = LossTrend()
         self.iteration, self.best, self.returns = 0, -math.inf, 0
         self.facts: dict[str, Any] = {}
 
@@ -56,6 +59,7 @@ class TrainState:
         """Take one optimiser step, see `Stepper.step`, and move the averaged weights."""
         result = self.stepper.step(batch, self.rate.at(self.recipe.optimizer, self.iteration), stop)
         if result.taken:
+            self.trend.observe(result.loss)
             decay = min(self.recipe.optimizer.ema, (1 + self.iteration) / (10 + self.iteration))  # faster at first
             with torch.no_grad():
                 torch._foreach_lerp_(list(self.ema.parameters()), list(self.network.parameters()), 1 - decay)
@@ -64,7 +68,12 @@ class TrainState:
 
     def checkpoint(self, *, with_optimizer: bool, iteration: int | None = None) -> Checkpoint:
         """Return the state as a checkpoint: with the optimiser's state to resume from, or without to be exported."""
-        state = {"stepper": self.stepper.state(), "pace": dict(vars(self.rate)), "returns": self.returns}
+        state = {
+            "stepper": self.stepper.state(),
+            "pace": dict(vars(self.rate)),
+            "trend": dict(vars(self.trend)),
+            "returns": self.returns,
+        }
         return Checkpoint(
             iteration=self.iteration if iteration is None else iteration,
             recipe=self.recipe.to_dict(),
@@ -80,7 +89,7 @@ class TrainState:
         """Resume from a checkpoint.
 
         Raises:
-            ModelError: The file is not a checkpoint.
+            ModelError: The file is not a checkpoint, or is damaged.
             UsageError: It holds another network, or no optimiser state.
         """
         checkpoint = load_checkpoint(path)
@@ -88,15 +97,33 @@ class TrainState:
             raise UsageError(f"expected a checkpoint with optimiser state (last.pt), got {path}")
         if from_dict(checkpoint.recipe).network != self.recipe.network:
             raise UsageError(f"{path} holds a different network than recipe {self.recipe.name!r}; use its own recipe")
+        try:
+            self._take(checkpoint)
+        except READ_FAULTS as error:
+            raise ModelError(f"checkpoint {path} does not fit its own recipe ({type(error).__name__})") from error
+
+    def _take(self, checkpoint: Checkpoint) -> None:
+        """Take over a state; raises one of `READ_FAULTS` if it is not one of this network."""
         self.network.load_state_dict(dict(checkpoint.weights))
         self.ema.load_state_dict(dict(checkpoint.ema))
-        self.stepper.optimizer.load_state_dict(dict(checkpoint.optimizer))
+        self._take_moments((checkpoint.optimizer or {})["state"])
         self.iteration, self.best = checkpoint.iteration, checkpoint.best
         self.facts["validation"] = dict(checkpoint.facts.get("validation", {}))
         if checkpoint.state:
             self.stepper.restore(checkpoint.state["stepper"])
             self.rate = RateControl(**checkpoint.state["pace"])
+            self.trend = LossTrend(**checkpoint.state.get("trend", {}))  # older files have none
             self.returns = int(checkpoint.state["returns"])
+
+    def _take_moments(self, moments: Mapping[Any, Any]) -> None:
+        """Take over the optimiser's state alone: the recipe says how it works."""
+        groups = self.stepper.optimizer.state_dict()["param_groups"]
+        parameters = [p for group in self.stepper.optimizer.param_groups for p in group["params"]]
+        for index, values in moments.items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                if values[name].shape != parameters[index].shape:
+                    raise ValueError("the optimiser's state is that of another network")
+        self.stepper.optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
     def begin_from(self, source: str | Path) -> Start:
         """Start a new training from trained weights; return what is known of them.
@@ -108,8 +135,9 @@ class TrainState:
         start = read_start(str(source))
         try:
             weights = widened(start.filled(self.network), self.network, self.recipe.seed)
-        except ValueError as error:
-            raise UsageError(f"{source} holds a different network than recipe {self.recipe.name!r}: {error}") from error
-        self.network.load_state_dict(weights)
-        self.ema.load_state_dict(weights)
+            self.network.load_state_dict(weights)
+            self.ema.load_state_dict(weights)
+        except READ_FAULTS as error:
+            said = str(error).partition("\n")[0]
+            raise UsageError(f"{source} holds a different network than recipe {self.recipe.name!r}: {said}") from error
         return start

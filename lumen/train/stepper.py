@@ -29,7 +29,7 @@ class StepResult:
     """The result of one step.
 
     Attributes:
-        loss: Of this process's share of the batch.
+        loss: Of the batch.
         stopping: Whether any process wants to stop.
         taken: Whether the weights were changed; False for NaN or infinite gradients.
     """
@@ -71,7 +71,7 @@ class Stepper:
             group["lr"] = rate
         self.network.train()
         loss = self._gradient(batch)
-        stopping = self.world.mean_gradients(self.trained, stop)
+        stopping, loss = self.world.mean_gradients(self.trained, stop, loss)
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.trained, config.clip_norm or math.inf)
         taken = bool(torch.isfinite(norm))

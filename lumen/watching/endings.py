@@ -8,8 +8,10 @@ from collections.abc import Iterable
 
 from lumen.errors import (
     DecodeError,
+    DeviceError,
     DiskFullError,
     MissingExtraError,
+    ModelError,
     OutOfMemoryError,
     OutputError,
     PictureError,
@@ -99,6 +101,8 @@ class Endings:
         elif work.stage == "read" and (isinstance(error, ChangedError) or _is_of_the_system(error)):
             if not self._watcher.look_again(settled):
                 self._watcher.defer(settled, f"cannot read the file: {reason_of(error.__cause__ or error)}")
+        elif isinstance(error, ModelError | DeviceError):  # such as a missing 16-bit file: others can go on
+            self._watcher.defer(settled, reason_of(error))
         else:
             self._fault(work, error)
 

@@ -17,13 +17,23 @@ from lumen.config import EnhanceOptions, WatchOptions
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.frames import are_alike, enhance_frames, frames_per_run
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import LumenError, OutputError, PictureError, UnavailableError
+from lumen.errors import (
+    ContractError,
+    LumenError,
+    ModelError,
+    NotFiniteError,
+    OutputError,
+    PictureError,
+    UnavailableError,
+)
 from lumen.files.atomic import flush_folder, make_folder, output_error, write_atomically
 from lumen.files.inputs import NotPlainError, hold_folder
 from lumen.files.paths import is_folder
 from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
-from lumen.stages import Stages, Steps
+from lumen.runtime.runs import terminate_runs
+from lumen.spec import SampleType
+from lumen.stages import LeftError, Stages, Steps
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled, content_digest
 
@@ -136,7 +146,9 @@ class Worker:
         self._counted_at = time.monotonic()
         self._left: list[Future[Work]] = []
         steps = Steps(read=self._read, work=self._improve, write=self._write, gather=self._alike)
-        self._stages = Stages(steps, models, helpers=helpers, is_behind=self._is_behind, wake=wake)
+        self._stages = Stages(
+            steps, models, helpers=helpers, is_behind=self._is_behind, wake=wake, interrupt=terminate_runs
+        )
 
     @property
     def inside(self) -> int:
@@ -278,23 +290,34 @@ class Worker:
             self._stages.check()
             if work.picture is not None:
                 work.picture = enhance_picture(work.picture, models, self._options, lambda _: self._stages.check())
-        except UnavailableError as error:
-            return self._attribute(error, models)
         except Exception as error:  # noqa: BLE001
-            return error
+            return self._attributed(error, work, models)
         work.seconds += time.monotonic() - started
         return work
 
-    def _attribute(self, error: UnavailableError, models: Models) -> Exception:
-        """Return the error itself if the models still work with another picture, `LostModelsError` if not."""
-        picture = Picture(pixels=np.full((PROBE_PX, PROBE_PX, 3), 40, np.uint8), format="png")
+    def _attributed(self, error: Exception, work: Work, models: Models) -> Exception:
+        """Return the error itself if it is that of the picture, `LostModelsError` if the models cannot be used."""
+        try:
+            self._stages.check()
+        except LeftError as left:  # an interrupted model fails
+            return left
+        if isinstance(error, ContractError):
+            return _lost(error)
+        if isinstance(error, NotFiniteError) and work.picture is not None:
+            return error if self._works(models, work.picture.sample) else _lost(error)
+        if isinstance(error, UnavailableError):
+            return error if self._works(models, "uint8") else _lost(error)
+        return error
+
+    def _works(self, models: Models, sample: SampleType) -> bool:
+        """Tell whether the models work with a picture that nobody sent: small, grey and dark."""
+        level = np.iinfo(sample).max // 6
+        picture = Picture(pixels=np.full((PROBE_PX, PROBE_PX, 3), level, sample), format="png")
         try:
             enhance_picture(picture, models, self._options)
         except Exception:  # noqa: BLE001
-            lost = LostModelsError()
-            lost.__cause__ = error
-            return lost
-        return error
+            return False
+        return True
 
     def _write(self, work: Work) -> None:
         started = time.monotonic()
@@ -306,6 +329,12 @@ class Worker:
         write_atomically(work.target, work.data or b"", modified_ns=work.settled.version.mtime_ns, below=self._output)
         work.data = None
         work.seconds += time.monotonic() - started
+
+
+def _lost(error: Exception) -> LostModelsError:
+    lost = LostModelsError()
+    lost.__cause__ = error if isinstance(error, UnavailableError) else ModelError(str(error))
+    return lost
 
 
 def _nbytes(works: Sequence[Work]) -> int:

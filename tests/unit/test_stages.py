@@ -356,3 +356,32 @@ def test_numbered_jobs_come_in_order_as_soon_as_they_can() -> None:
     asked: list[int | None] = []
     found = [(each, len(asked)) for each in module.in_order(some())]
     assert found == [("a", 2), ("b", 4), ("c", 4), ("d", 5)]
+
+
+def test_closing_interrupts_work_again_and_again_until_it_ends() -> None:
+    calls: list[int] = []
+    enough = threading.Event()
+
+    def interrupt() -> None:
+        calls.append(1)
+        if len(calls) > 2:
+            enough.set()
+
+    def work(_worker: None, items: Any) -> Any:
+        assert enough.wait(30)
+        return items
+
+    stages: Stages[int, int, int, None] = Stages(
+        Steps(read=lambda job: job, work=work, write=lambda item: item), [None], interrupt=interrupt
+    )
+    stages.submit(1)
+    while not stages.working:
+        list(stages.advance(0.1))
+        stages.begin_work()
+    stages.close()
+    assert len(calls) > 2
+    idle: Stages[int, int, int, None] = Stages(
+        Steps(read=lambda job: job, work=work, write=lambda item: item), [None], interrupt=lambda: calls.append(0)
+    )
+    idle.close()
+    assert 0 not in calls, "nothing of others is interrupted where nothing is worked on"

@@ -19,7 +19,7 @@ KINDS = {
     "int": "a whole number",
     "str": "a text",
 }
-BOUNDS = {">=": "of at least", "<": "below"}
+BOUNDS = {">=": "of at least", "<=": "of at most", "<": "below"}
 
 
 def explained(error: ValidationError, kind: type[Struct], values: Mapping[str, Any]) -> UsageError:
@@ -32,7 +32,7 @@ def explained(error: ValidationError, kind: type[Struct], values: Mapping[str, A
         return UsageError(f"recipe: {text}")
     value, declared = reduce(lambda table, part: table[part], key.split("."), values), _type_of(kind, key)
     if bound := re.fullmatch(r"Expected `\w+` (\S+) (\S+)", text):
-        said = f"{key} {BOUNDS[bound[1]]} {float(bound[2]):g}"
+        said = f"{key} {BOUNDS[bound[1]]} {bound[2].removesuffix('.0')}"
     elif get_origin(declared) is Literal:
         said = f"{key} out of {', '.join(get_args(declared))}"
     elif "`object`" in text:

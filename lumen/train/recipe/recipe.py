@@ -23,6 +23,7 @@ from lumen.train.recipe.sections import (
     NetworkConfig,
     OptimizerConfig,
     Section,
+    Seed,
     ValidationConfig,
 )
 
@@ -31,7 +32,7 @@ class Recipe(Section, frozen=True, kw_only=True):
     """All values of a training."""
 
     name: str
-    seed: int = 0
+    seed: Seed = 0
     network: NetworkConfig = NetworkConfig()
     data: DataConfig = DataConfig()
     loss: LossConfig = LossConfig()

@@ -12,8 +12,11 @@ OptimizerKind = Literal["adamw", "adam"]
 Schedule = Literal["cosine", "plateau", "constant"]
 Exposures = Literal["lowest", "all"]
 
-Count = Annotated[int, Meta(ge=0)]
-Positive = Annotated[int, Meta(ge=1)]
+MOST = (1 << 31) - 1  # what all libraries take as a count
+
+Seed = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Count = Annotated[int, Meta(ge=0, le=MOST)]
+Positive = Annotated[int, Meta(ge=1, le=MOST)]
 Weight = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
 
@@ -128,7 +131,7 @@ class OptimizerConfig(Section, frozen=True, kw_only=True):
     schedule: Schedule = "cosine"
     rate: float = 6e-4
     final_rate: float = 1e-6
-    warmup: int = 500
+    warmup: Count = 500
     hold: float = 0.4
     plateau_factor: float = 0.5
     plateau_patience: Positive = 5
@@ -158,9 +161,9 @@ class BrightnessConfig(Section, frozen=True, kw_only=True):
         weight_decay: That of AdamW.
     """
 
-    iterations: int = 600
-    samples: int = 6_000
-    batch: int = 128
+    iterations: Count = 600
+    samples: Positive = 6_000
+    batch: Positive = 128
     pairs: float = 0.5
     synthetic: float = 0.2
     identity: float = 0.3
@@ -184,7 +187,7 @@ class ValidationConfig(Section, frozen=True, kw_only=True):
     every: Count = 2_000
     epochs: Weight = 0.0
     pairs: Positive = 40
-    photos: int = 24
+    photos: Count = 24
     share: Share = 0.0
     until: float = 1.0
 

@@ -12,7 +12,7 @@ import pytest
 
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import DeviceError, ModelError, NotFiniteError, OutOfMemoryError
+from lumen.errors import ContractError, DeviceError, ModelError, NotFiniteError, OutOfMemoryError
 from lumen.imaging.picture import Picture
 from lumen.runtime import onnx_model
 from lumen.runtime.onnx_model import OnnxModel
@@ -167,8 +167,15 @@ class Odd:
         return [values[name] for name in output_names]
 
 
-def test_a_brightness_that_is_no_number_fails_the_picture() -> None:
+def test_a_brightness_that_is_no_number_is_the_fault_of_the_model() -> None:
     model = OnnxModel(fake_spec(), "cpu", Odd)
+    for run in (lambda: model.run(DARK, THUMBNAIL, EV), lambda: model.brightness(THUMBNAIL[0])):
+        with pytest.raises(ContractError, match="expected a brightness from 0 to 1, got nan"):
+            run()
+
+
+def test_in_half_precision_it_may_be_that_of_the_picture() -> None:
+    model = OnnxModel(fake_spec(precision="fp16"), "cpu", Odd)
     with pytest.raises(NotFiniteError):
         model.run(DARK, THUMBNAIL, EV)
     with pytest.raises(NotFiniteError, match="nan as the target brightness"):

@@ -32,7 +32,10 @@ class Watched:
 
     def run(self, names: Any, feeds: Any, options: Any = None, /) -> Any:
         key = "memory.enable_memory_arena_shrinkage"
-        self.given_back.append("" if options is None else options.get_run_config_entry(key))
+        try:
+            self.given_back.append(options.get_run_config_entry(key))
+        except RuntimeError:
+            self.given_back.append("")
         return self._session.run(names, feeds, options)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 
 from lumen.errors import TrainingError
 from lumen.train.checkpoint import Checkpoint, load_checkpoint
+from lumen.train.loop import Trainer
 from lumen.train.recipe.recipe import Recipe
 from lumen.train.stepper import StepResult
 from tests.support.training import SMALL_RESIDUAL, csv_rows, make_trainer, tiny_recipe
@@ -154,6 +156,56 @@ def test_a_training_that_stays_broken_ends_with_its_last_sound_state(
     assert last.state["pace"]["factor"] == 0.125
     assert all(bool(torch.isfinite(value).all()) for value in last.weights.values())
     assert "resuming from iteration 3 at 0.125 times the learning rate" in caplog.text
+
+
+def exploding(monkeypatch: pytest.MonkeyPatch, folder: Path, *, forever: bool) -> Trainer:
+    """Return a training whose loss is 1000 times as large after iteration 12, or only the first time it gets there."""
+    monkeypatch.setattr("lumen.train.trend.SMOOTH", 4)
+    recipe = tiny_recipe(
+        network=SMALL_RESIDUAL, optimizer={"iterations": 24}, validation={"every": 6}, brightness={"iterations": 0}
+    )
+    run = make_trainer(recipe, folder)
+    step = run.state.step
+
+    def exploded(batch: Any, stop: bool) -> StepResult:
+        result = step(batch, stop)
+        if run.state.iteration > 12 and (forever or not run.state.returns):
+            run.state.trend.observe(1000 * result.loss)
+        return result
+
+    run.state.step = exploded  # type: ignore[method-assign]
+    return run
+
+
+def test_a_loss_that_explodes_goes_back_and_slows_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = exploding(monkeypatch, tmp_path, forever=False)
+    assert run.fit() == 0
+    said = [record.getMessage() for record in caplog.records if "resuming" in record.getMessage()]
+    assert len(said) == 1
+    assert re.fullmatch(
+        r"the loss rose from \S+ to \S+: resuming from iteration 12 at 0.5 times the learning rate", said[0]
+    )
+    assert run.state.iteration == 24 and run.state.rate.factor == 0.5
+
+
+def test_a_loss_that_explodes_again_and_again_ends_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TrainingError, match=r"the loss rose from .* last good state is in .*last\.pt"):
+        exploding(monkeypatch, tmp_path, forever=True).fit()
+    assert load_checkpoint(tmp_path / "last.pt").iteration == 12
+
+
+def test_nothing_is_kept_while_the_loss_may_be_about_to_explode(tmp_path: Path) -> None:
+    run = make_trainer(tiny_recipe(), tmp_path)
+    run.state.trend.best, run.state.trend.level = 0.0, 1.5
+    run._keep()
+    assert not (tmp_path / "last.pt").exists()
+    run.state.trend.level = 1.0
+    run._keep()
+    assert (tmp_path / "last.pt").exists()
 
 
 def test_what_belongs_to_the_machine_changes_no_result(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from lumen.errors import DataError, DeviceError, ModelError, OutputError, UsageError
+from lumen.errors import DataError, DeviceError, LockedError, ModelError, OutputError, UsageError
+from lumen.files.lock import lock_folder
 from lumen.train.checkpoint import load_checkpoint
 from lumen.train.options import TrainOptions
 from lumen.train.recipe.recipe import load_recipe
@@ -46,7 +47,7 @@ def test_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".0123456789abcdef.lumen-tmp").write_bytes(b"half")
     start(tmp_path, photos=())
-    assert [path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")] == [".lumen"]
 
 
 def test_a_folder_of_its_own_is_validated_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -78,3 +79,11 @@ def test_what_cannot_work_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
         start(tmp_path, run=tmp_path / "file" / "run")
+
+
+def test_two_trainings_in_one_folder_are_refused(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "data", 5)
+    with lock_folder(tmp_path / "run"), pytest.raises(LockedError, match="another lumen run works on"):
+        start(tmp_path)
+    assert not (tmp_path / "run" / "recipe.toml").exists()
+    assert start(tmp_path) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import onnx
@@ -76,3 +77,38 @@ def test_what_is_no_model_is_told(tmp_path: Path, name: str) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"broken")
     with pytest.raises(ModelError):
         read_start(str(tmp_path / name) if "." in name else name)
+
+
+@pytest.mark.parametrize(
+    ("training", "value"),
+    [({"data": [3]}, 1.0), ({"data": {"val_pairs": 5}}, 1.0), ({"data": {"val_pairs": [[1]]}}, 1.0), ({}, math.nan)],
+)
+def test_wrong_facts_and_weights_of_an_exported_file(tmp_path: Path, training: dict[str, object], value: float) -> None:
+    network = small("context-mirnet")
+    with torch.no_grad():
+        next(iter(network.parameters())).mul_(value)
+    path = write_onnx(network, tmp_path / "m.onnx", **training)
+    if math.isnan(value):
+        with pytest.raises(ModelError, match="weights that are NaN"):
+            read_start(str(path))
+        return
+    assert read_start(str(path)).trained_on([Example(name="a", low=scene(0), high=scene(0))]) == []
+
+
+@pytest.mark.parametrize("fault", ["size", "elsewhere", "huge"])
+def test_tensors_of_an_exported_file_that_are_not_there(tmp_path: Path, fault: str) -> None:
+    path = write_onnx(small("context-mirnet"), tmp_path / "m.onnx")
+    model = onnx.load(path)
+    tensor = model.graph.initializer[0]
+    if fault == "size":
+        tensor.dims[0] = 3_000_000
+    elif fault == "elsewhere":
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="../../../etc/passwd")
+    path.write_bytes(model.SerializeToString())
+    if fault == "huge":
+        with path.open("r+b") as file:
+            file.truncate(10 << 40)
+    with pytest.raises(ModelError):
+        read_start(str(path))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from lumen.errors import UsageError
-from lumen.train.checkpoint import load_checkpoint
+from lumen.errors import ModelError, UsageError
+from lumen.train.checkpoint import load_checkpoint, save_checkpoint
 from lumen.train.validate import enhance_whole
-from tests.support.training import make_pairs, make_trainer, tiny_recipe
+from tests.support.training import SMALL_RESIDUAL, make_pairs, make_trainer, tiny_recipe
 
 pytestmark = pytest.mark.usefixtures("no_drawings")
 
@@ -42,3 +44,25 @@ def test_resume_refuses_what_it_cannot_go_on_from(tmp_path: Path) -> None:
     other = tiny_recipe(network={"hyperparameters": {"widths": [16, 16], "blocks": 1, "thumbnail_px": 32}})
     with pytest.raises(UsageError, match="a different network"):
         make_trainer(other, tmp_path).resume(tmp_path / "last.pt")
+
+
+@pytest.mark.parametrize("fault", ["state", "moments", "shape", "pace", "trend", "stepper", "returns", "weights"])
+def test_a_state_that_does_not_fit_is_one_line(tmp_path: Path, fault: str) -> None:
+    run = make_trainer(tiny_recipe(network=SMALL_RESIDUAL), tmp_path)
+    run.fit()
+    saved = load_checkpoint(tmp_path / "last.pt")
+    assert saved.optimizer is not None
+    moments = saved.optimizer["state"]
+    changes: dict[str, dict[str, Any]] = {
+        "state": {"optimizer": {}},
+        "moments": {"optimizer": {"state": {0: {"step": 1}}}},
+        "shape": {"optimizer": {"state": {**moments, 0: {**moments[0], "exp_avg": torch.zeros(7)}}}},
+        "pace": {"state": {**saved.state, "pace": {"speed": 1}}},
+        "trend": {"state": {**saved.state, "trend": 3}},
+        "stepper": {"state": {**saved.state, "stepper": []}},
+        "returns": {"state": {**saved.state, "returns": "many"}},
+        "weights": {"weights": {}},
+    }
+    save_checkpoint(replace(saved, **changes[fault]), tmp_path / "wrong.pt")
+    with pytest.raises(ModelError, match="does not fit its own recipe"):
+        make_trainer(tiny_recipe(network=SMALL_RESIDUAL), tmp_path).resume(tmp_path / "wrong.pt")

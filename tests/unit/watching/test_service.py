@@ -18,7 +18,16 @@ from PIL import Image
 
 from lumen.config import EnhanceOptions, WatchOptions
 from lumen.enhance.file_io import read_source
-from lumen.errors import DiskFullError, Exit, ModelError, OutputError, UnavailableError, UsageError
+from lumen.errors import (
+    ContractError,
+    DiskFullError,
+    Exit,
+    ModelError,
+    NotFiniteError,
+    OutputError,
+    UnavailableError,
+    UsageError,
+)
 from lumen.files import atomic
 from lumen.imaging.picture import Picture
 from lumen.watching.events import Event
@@ -131,15 +140,47 @@ def test_faults_of_the_program_fail_the_file_after_the_last_attempt(running: Run
     assert len(running.named("retry")) == 1
 
 
-def test_a_model_that_fails_with_one_file_fails_that_file(running: Running) -> None:
+def test_a_model_that_fails_with_one_file_lets_that_file_wait(running: Running) -> None:
     def fault(tiles: np.ndarray[Any, Any]) -> None:
         if (tiles == 77).any():
             raise ModelError("the graph failed")
 
     running.picture("a.png", 77)
     running.start(fault=fault)
-    running.wait_for("failed")
+    running.wait_for("deferred")
+    running.picture("b.png")
+    running.wait_for("done")
     assert running.end() is Exit.OK
+    assert running.counts() == {"done": 1, "retry": 1}
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_a_result_that_is_no_number_is_the_fault_of_the_file_if_others_have_one(running: Running, every: bool) -> None:
+    def fault(tiles: np.ndarray[Any, Any]) -> None:
+        if every or (tiles == 77).any():
+            raise NotFiniteError("NaN")
+
+    running.picture("a.png", 77)
+    running.start(fault=fault)
+    if every:
+        running.thread.join(60)
+        assert isinstance(running.result, UnavailableError)
+        assert running.counts() == {"ready": 1}
+    else:
+        running.wait_for("failed")
+        assert running.end() is Exit.OK
+
+
+def test_a_model_that_breaks_its_contract_once_ends_the_service_and_fails_none(running: Running) -> None:
+    def fault(tiles: np.ndarray[Any, Any]) -> None:
+        if (tiles == 77).any():
+            raise ContractError("one channel")
+
+    running.picture("a.png", 77)
+    running.start(fault=fault)
+    running.thread.join(60)
+    assert isinstance(running.result, ContractError)
+    assert running.counts() == {"ready": 1}
 
 
 def test_a_model_that_fails_with_every_file_ends_the_service_and_fails_none(running: Running) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from lumen.config import EnhanceOptions
 from lumen.enhance.file_io import read_source
-from lumen.errors import DecodeError, NotFiniteError, OutputError
+from lumen.errors import DecodeError, ModelError, NotFiniteError, OutputError
 from lumen.files.inputs import Parent
 from lumen.imaging.picture import Picture
 from lumen.stages import LeftError, Stages
@@ -355,6 +355,22 @@ def test_aborting_leaves_a_picture_in_the_middle(shop: Shop) -> None:
     opened.abort()
     assert isinstance(shop.run()["large.png"], LeftError)
     assert not shop.out.exists()
+
+
+def test_aborting_interrupts_a_run_without_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered, terminated = threading.Event(), threading.Event()
+    monkeypatch.setattr("lumen.watching.worker.terminate_runs", terminated.set)
+
+    def fault(_tiles: Any) -> None:
+        entered.set()
+        assert terminated.wait(30)
+        raise ModelError("Exiting due to terminate flag being set to true")
+
+    opened = shop.open(fault=fault)
+    opened.begin(shop.picture("a.png"))
+    shop.run(until=entered.is_set)
+    opened.abort()
+    assert isinstance(shop.run()["a.png"], LeftError)
 
 
 def test_a_fault_of_the_program_is_an_ending_like_others(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

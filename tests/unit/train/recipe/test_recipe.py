@@ -70,3 +70,33 @@ def test_own_recipes_are_named_after_their_file(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("[optimizer]\niterations = 7\n")
     recipe = load_recipe(str(tmp_path / "mine.toml"))
     assert (recipe.name, recipe.optimizer.iterations) == ("mine", 7)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e400"])
+def test_numbers_that_are_not_finite_are_refused_everywhere(value: str) -> None:
+    numbers = [
+        f"{section}.{key}"
+        for section, values in load_recipe("lumen-s").to_dict().items()
+        if isinstance(values, dict)
+        for key, found in values.items()
+        if isinstance(found, float)
+    ]
+    assert "optimizer.rate" in numbers
+    for key in numbers:
+        with pytest.raises(UsageError, match=f"expected {key} to be a finite number, got"):
+            load_recipe("lumen-s", [f"{key}={value}"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("seed=99999999999999999999", "seed of at most 9223372036854775807, got 99999999999999999999"),
+        ("seed=-1", "seed of at least 0, got -1"),
+        ("optimizer.iterations=99999999999999999999999", "optimizer.iterations of at most 2147483647"),
+        ("data.jpeg=99", "data.jpeg of at most 95, got 99"),
+        ("brightness.batch=0", "brightness.batch of at least 1, got 0"),
+    ],
+)
+def test_numbers_beyond_their_range_are_refused(change: str, said: str) -> None:
+    with pytest.raises(UsageError, match=f"recipe: expected {said}"):
+        load_recipe("lumen-s", [change])
