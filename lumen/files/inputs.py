@@ -185,6 +185,7 @@ class Parent:
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):  # a link; a folder; a socket
                 refuse_unless_plain(self.facts(name), path)
+                raise NotPlainError(error.errno, "it was a link a moment ago", str(path)) from error
             raise
 
     def _make(self, name: str) -> None:
@@ -299,6 +300,7 @@ def _enter(name: str, descriptor: int, path: Path) -> int:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):  # a link; which of the two it is depends on the system
             _refuse_link(os.stat(name, dir_fd=descriptor, follow_symlinks=False), path)
+            raise NotPlainError(error.errno, f"the folder {name!r} was a link a moment ago", str(path)) from error
         raise
 
 
