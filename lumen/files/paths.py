@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
+
+TRIES = 10
 
 
 def is_folder(path: Path) -> bool:
@@ -25,7 +28,7 @@ def type_of(path: Path) -> int:
 
 def real_path(path: Path) -> Path:
     """Return a path with links resolved, as far as they can be."""
-    try:
-        return Path(os.path.realpath(path))
-    except OSError:  # something else took the place of a link in this moment
-        return path.absolute()
+    for _ in range(TRIES):
+        with suppress(OSError):  # a link was replaced while it was read
+            return Path(os.path.realpath(path))
+    return path.absolute()

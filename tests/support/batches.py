@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lumen.batch.job import Job
 from lumen.batch.plan import Plan, plan_jobs
+from lumen.batch.report import Outcome
 from lumen.config import BatchOptions
 
 
@@ -21,3 +23,25 @@ def plan(*inputs: str, out: str = "out", recursive: bool = False, suffix: str = 
 
 def pairs(found: Plan) -> list[tuple[str, str]]:
     return [(str(job.source), str(job.target)) for job in found.jobs]
+
+
+class Quiet:
+    """A listener that only remembers how files ended."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+
+    def started(self, pending: int) -> None:
+        """Nothing."""
+
+    def progressed(self, job: Job, fraction: float) -> None:
+        """Nothing."""
+
+    def finished(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+    def stopping(self) -> None:
+        """Nothing."""
+
+    def statuses(self) -> dict[str, str]:
+        return {outcome.source.name: outcome.status for outcome in self.outcomes}

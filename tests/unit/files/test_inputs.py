@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lumen.files import inputs
-from lumen.files.inputs import open_input, open_named, parent_of
+from lumen.files.inputs import Identity, NotPlainError, hold_folder, open_input, open_named, parent_of
 
 HOW = ["descriptors", "paths"]
 
@@ -128,6 +128,55 @@ def test_without_a_race_both_ways_rename_link_and_unlink(root: Path) -> None:
         parent.unlink("b.png")
         assert parent.facts("c.png").st_nlink == 1
     assert [path.name for path in (root / "cam" / "day").iterdir()] == ["c.png"]
+
+
+@pytest.mark.usefixtures("how")
+def test_folders_below_one_that_is_trusted_are_made_and_held(root: Path) -> None:
+    with hold_folder(root / "new" / "day", below=root, make=True) as folder:
+        with folder.create("a") as file:
+            file.write(b"made")
+        with pytest.raises(FileExistsError):
+            folder.create("a")
+        with folder.open_or_create("a") as file:
+            assert file.read() == b"made"
+        folder.open_or_create("b").close()
+        folder.flush()
+        assert sorted(folder.names()) == ["a", "b"]
+    assert (root / "new" / "day" / "a").read_bytes() == b"made"
+    with pytest.raises(FileNotFoundError), hold_folder(root / "missing", below=root):
+        pass
+    with pytest.raises(NotADirectoryError), hold_folder(root / "cam" / "day" / "a.png", below=root):
+        pass
+    with pytest.raises(ValueError, match="below"), hold_folder(root / ".." / "private", below=root):
+        pass
+
+
+@pytest.mark.usefixtures("how")
+def test_nothing_is_made_or_opened_for_writing_through_a_link(root: Path) -> None:
+    (root / "there").symlink_to(root.parent / "private")
+    with pytest.raises(NotPlainError, match="'there' is a link"), hold_folder(root / "there", below=root, make=True):
+        pass
+    with hold_folder(root) as folder:
+        (root / "file").symlink_to(root.parent / "private" / "day" / "a.png")
+        (root / "broken").symlink_to(root.parent / "private" / "new")
+        os.mkfifo(root / "pipe")
+        for name in ("file", "broken", "pipe", "cam"):
+            with pytest.raises(NotPlainError, match="it is a"):
+                folder.open_or_create(name)
+            with pytest.raises(FileExistsError):
+                folder.create(name)
+    assert [path.name for path in (root.parent / "private").iterdir()] == ["day"]
+
+
+def test_identity_is_of_content_not_of_names_and_mode(root: Path) -> None:
+    path = root / "cam" / "day" / "a.png"
+    before = Identity.of(path.stat())
+    path.chmod(0o600)
+    (root / "second").hardlink_to(path)
+    assert Identity.of((root / "second").stat()).has_content_of(before)
+    path.write_bytes(b"longer than before")
+    assert Identity.of(path.stat()).is_file(before)
+    assert not Identity.of(path.stat()).has_content_of(before)
 
 
 def test_descriptors_are_given_back(root: Path) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
 from lumen.errors import LockedError, OutputError
-from lumen.files.lock import lock_folder
+from lumen.files.inputs import hold_folder
+from lumen.files.lock import lock_folder, lock_in
 
 
 def test_one_at_a_time_and_free_again_afterwards(tmp_path: Path) -> None:
@@ -49,3 +51,27 @@ def test_an_output_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write to the folder"), lock_folder(tmp_path / "file" / "out"):
         pass
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_a_lock_is_a_plain_file_and_nothing_else_is_opened(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / ".lumen" / "lock"
+    path.parent.mkdir()
+    if kind == "link":
+        path.symlink_to("../new")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(OutputError, match=r"cannot write to the folder .*: it is a"), lock_folder(tmp_path):
+        pass
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_is_held_is_locked_itself(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with hold_folder(tmp_path / "a") as held:
+        (tmp_path / "a").rename(tmp_path / "b")
+        (tmp_path / "a").mkdir()
+        with lock_in(held), lock_folder(tmp_path / "a"), pytest.raises(LockedError), lock_folder(tmp_path / "b"):
+            pass
