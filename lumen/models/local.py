@@ -17,7 +17,8 @@ from torch.nn import functional as F
 STEPS = 3  # between four bins of brightness
 LARGEST_STEP = 0.7  # log of the gain of one step: about a stop, three together
 BEND = 0.2  # linear level at the middle of the bins, which are narrower in the dark
-START = -3.0  # logit of the first prediction: a gain of 3 % a step
+SHARPNESS = 4.0  # of the sigmoid, so that the prediction learns as fast as the rest
+START = -0.75  # logit over the sharpness of the first prediction: a gain of 3 % a step
 
 
 class LocalHead(nn.Module):
@@ -31,7 +32,7 @@ class LocalHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return float [M, 3 g^2] in [0, 0.7] for features [M, C, g, g]: log gains, darkest bin first."""
-        return (LARGEST_STEP * torch.sigmoid(self.out(features))).flatten(1)
+        return (LARGEST_STEP * torch.sigmoid(SHARPNESS * self.out(features))).flatten(1)
 
 
 def local_gain(picture: Tensor, grid: Tensor, boxes: Tensor) -> Tensor:

@@ -5,7 +5,7 @@
     thumbnail -> ContextEncoder -> code, grid of local light; statistics -> shape; brightness -> exposure  (per picture)
     tone = curve, grid, code -> base of the tile: local light, then the curve; code: every gate of the body  (per tile)
     [tile, base] -> PixelUnshuffle(2) -> conv -> RRG -> conv -> PixelShuffle(2) -> gain, offset
-    out = base * (1 + gain) + offset; its grey where the picture has no colours
+    out = base * (1 + gain) + offset; then the strength of its colours, and its highlights
 
 Reference:
     Zamir et al., Learning Enriched Features for Real Image Restoration and Enhancement (MIRNet), ECCV 2020.
@@ -28,13 +28,15 @@ from lumen.models.tone import (
     CRUSHED_U,
     CURVE,
     U_MAX,
+    VIVID,
     ShapeHead,
     brighten,
     crushed_blacks,
+    finish,
     is_grey,
     mean_level,
+    share_finished,
     solve_exposure,
-    without_colour,
 )
 
 
@@ -87,8 +89,9 @@ class ToneMIRNet(ContextMIRNet):
         shape = torch.cat([torch.maximum(toe, CRUSHED_TOE * crushed[:, None]), *rest], dim=1)
         highest = U_MAX + (CRUSHED_U - U_MAX) * crushed
         exposure = solve_exposure(self.lit(thumbnails, grid), brightness, shape, highest)
-        grey = is_grey(thumbnails)
-        return torch.cat([exposure[:, None], shape, grey[:, None], grid, self.context.code(features)], dim=1)
+        vivid = 0.0 if self.training else VIVID  # the loss would undo it
+        colour = (1 - is_grey(thumbnails)) * (1 + vivid * share_finished(exposure) * (1 - crushed))
+        return torch.cat([exposure[:, None], shape, colour[:, None], grid, self.context.code(features)], dim=1)
 
     def lit(self, thumbnails: Tensor, grid: Tensor) -> Tensor:
         """Return means over 4x4 pixels of thumbnails [M, 3, t, t] after local light, float [M, 3, t / 4, t / 4]."""
@@ -125,7 +128,7 @@ class ToneMIRNet(ContextMIRNet):
         x = self.stem(torch.cat([tiles, base], dim=1).to(dtype))
         x = self.head(self.body(F.relu(x), tone[:, CURVE + self.grid_size :].to(dtype)))
         gain, offset = F.pixel_shuffle(x.to(base.dtype), 2).chunk(2, dim=1)
-        return without_colour(base * (1 + gain) + offset, tone[:, CURVE - 1])
+        return finish(base * (1 + gain) + offset, tiles, tone[:, :CURVE])
 
     def restore(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor, boxes: Tensor | None = None) -> Tensor:
         """Restore tiles [N, 3, H, W] in [0, 1], H and W multiples of `align`, to a mean level [M] of the picture.

@@ -17,7 +17,7 @@ from lumen.errors import DataError
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.train.data.load import Example, Pixels
 from lumen.train.data.split import group_scenes
-from lumen.train.data.synthetic import camera, darken, night, saturate
+from lumen.train.data.synthetic import backlight, camera, darken, night, saturate
 from lumen.train.recipe.sections import DataConfig
 
 T = TypeVar("T", bound=np.generic)
@@ -29,6 +29,8 @@ PAIRS, DARKENED, GOOD, NIGHT = range(4)  # the kinds of samples
 NO_THUMBNAIL = np.zeros((1, 1, 3), np.float32)  # for networks that are trained on crops only
 
 MIXUP_BETA = (1.2, 1.2)
+
+BACKLIT_EV = 2.0  # darkest exposure of a picture that is lit from behind
 
 SATURATION = (0.1, 0.3)  # mean and standard deviation of the log of the factor
 
@@ -189,6 +191,8 @@ class Sampler:
             high = saturate(high, float(np.exp(rng.normal(*SATURATION))))
         if kind == NIGHT:
             return night(high, rng), high
+        if self.config.backlit and rng.random() < self.config.backlit:
+            return darken(backlight(high, rng), rng, BACKLIT_EV, self.config.jpeg), high
         return darken(high, rng, self.config.exposure_ev, self.config.jpeg), high
 
     def draw_augmentation(self, rng: np.random.Generator, height: int, width: int) -> Augmentation:

@@ -55,6 +55,44 @@ def darken(
     return _recorded(light, noise, shot, read, rng, worst_jpeg, coded=0.5)
 
 
+BACKLIT_EV = (1.0, 4.0)  # stops by which the darkest place is darkened
+BACKLIT_CELLS = 12  # along each side: how finely places differ
+BRIGHT_PLACE = 0.9  # quantile of the places' levels; brighter ones stay
+
+
+def backlight(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a photograph [H, W, 3] in sRGB as if it had been exposed for its bright places.
+
+    Dark pixels in dark places lose one to four stops at most, so the order of levels stays.
+    """
+    height, width, _ = pixels.shape
+    grey = Image.fromarray(pixels).convert("L")
+    cells = np.asarray(grey.resize((BACKLIT_CELLS, BACKLIT_CELLS), Image.Resampling.BOX), np.float32)
+    away = np.clip(1 - cells / max(float(np.quantile(cells, BRIGHT_PLACE)), 1.0), 0, 1)
+    place = np.asarray(Image.fromarray(away).resize((width, height), Image.Resampling.BILINEAR))
+    level = np.asarray(grey, np.float32) / np.float32(255)
+    stops = np.float32(rng.uniform(*BACKLIT_EV)) * place * (1 - level)
+    return quantise(encode_srgb(_DECODE[pixels] * np.exp2(-stops)[..., None]) * np.float32(255))
+
+
+BLANK_PX = 256
+BLANK_LEVEL, BLANK_NOISE = 24.0, 3.0  # highest mean level and noise, of 255
+STARS = 300
+
+
+def blank(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a dark frame [256, 256, 3] with nothing in it: a lens cap, an even grey, or a sky with stars."""
+    shape = (BLANK_PX, BLANK_PX, 3)
+    level = np.float32(BLANK_LEVEL * rng.random() ** 2) * np.exp(rng.normal(0, 0.1, 3)).astype(np.float32)
+    noise = np.float32(BLANK_NOISE * rng.random() * (rng.random() < 0.7))
+    frame = level + noise * rng.standard_normal(shape, np.float32)
+    if rng.random() < 0.3:
+        rows, columns = rng.integers(BLANK_PX, size=(2, int(rng.integers(1, STARS))))
+        frame[rows, columns] += rng.uniform(20, 255, (len(rows), 1)).astype(np.float32)
+    dark = quantise(frame)
+    return compress(dark, int(rng.integers(40, 96))) if rng.random() < 0.5 else dark
+
+
 CAMERA_SHOT = (-4.6, -2.7)  # decades of the variance per unit of light; cameras measured by ELD lie inside
 CAMERA_READ = (-4.3, -2.9)  # decades of the standard deviation in the dark, in linear light
 CAMERA_JPEG = 0.6  # share of the frames that are coded

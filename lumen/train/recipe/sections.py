@@ -46,6 +46,7 @@ class DataConfig(Section, frozen=True, kw_only=True):
         jpeg: Lowest quality of the JPEG coding of half of the synthetic pairs, from 1 to 95.
         by_scene: Whether pairs are drawn by scene, so that scenes with many pictures do not count more.
         camera: Probability that noise of a sensor and JPEG coding are added to the dark frame of an exposure bracket.
+        backlit: Probability that a photograph that is darkened is lit from behind first: dark places lose more.
         saturation: Probability that a picture's saturation is changed before it is darkened.
         mixup: Probability that a sample is blended with another one of the same kind.
         poses: Augmentation: whether crops are mirrored and turned by quarter turns at random.
@@ -65,6 +66,7 @@ class DataConfig(Section, frozen=True, kw_only=True):
     jpeg: Annotated[int, Meta(ge=1, le=95)] = 60
     by_scene: bool = False
     camera: float = 0.0
+    backlit: float = 0.0
     saturation: float = 0.0
     mixup: float = 0.0
     poses: bool = True

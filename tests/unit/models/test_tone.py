@@ -13,9 +13,9 @@ from lumen.models.tone import (
     ShapeHead,
     brighten,
     crushed_blacks,
+    finish,
     is_grey,
     solve_exposure,
-    without_colour,
 )
 
 SHAPE = torch.tensor([[1 / 255, 0.4, 0.3, 0.3, 8 / 255]])
@@ -106,9 +106,26 @@ def test_a_picture_is_grey_where_no_channel_ever_differs() -> None:
     tinted = grey.clone()
     tinted[0, 0, 3, 4] += 1 / 255
     assert is_grey(torch.cat([grey, tinted])).tolist() == [1, 0]
-    result = without_colour(torch.cat([tinted, tinted]), torch.tensor([1.0, 0.0]))
+    curves = torch.tensor([[2.0, *SHAPE[0], colour] for colour in (0.0, 1.0, 1.5)])
+    result = finish(tinted.expand(3, -1, -1, -1), tinted, curves)
     assert (result[0] == result[0, :1]).all()
-    assert torch.equal(result[1], tinted[0])
+    assert torch.allclose(result[1], tinted[0], atol=1e-6)
+    spread = result.amax(dim=1) - result.amin(dim=1)
+    assert torch.allclose(spread[2], 1.5 * spread[1], atol=1e-6)
+
+
+@torch.no_grad()
+def test_highlights_roll_off_where_the_picture_was_not_white() -> None:
+    restored = torch.linspace(0.5, 1.1, 601).view(1, 1, 1, -1).expand(1, 3, 1, -1)
+    levels = []
+    for exposure, seen in ((3.0, 0.5), (0.0, 0.5), (3.0, 1.0)):
+        curves = torch.tensor([[exposure, *SHAPE[0], 1.0]])
+        levels.append(finish(restored, torch.full_like(restored, seen), curves)[0, 0, 0])
+    rolled, unchanged, white = levels
+    assert torch.allclose(unchanged, restored[0, 0, 0], atol=1e-6)
+    assert torch.allclose(white, restored[0, 0, 0], atol=1e-6)
+    assert (rolled[1:] > rolled[:-1]).all() and rolled[-1] < 1
+    assert torch.allclose(rolled[:400], restored[0, 0, 0, :400], atol=1e-6)
 
 
 def test_the_shape_starts_from_constants_and_stays_in_its_ranges() -> None:
