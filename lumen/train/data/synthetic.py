@@ -69,6 +69,7 @@ def backlight(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
     grey = Image.fromarray(pixels).convert("L")
     cells = np.asarray(grey.resize((BACKLIT_CELLS, BACKLIT_CELLS), Image.Resampling.BOX), np.float32)
     away = np.clip(1 - cells / max(float(np.quantile(cells, BRIGHT_PLACE)), 1.0), 0, 1)
+    away /= max(float(away.max()), 0.2)  # an evenly lit picture has no dark places
     place = np.asarray(Image.fromarray(away).resize((width, height), Image.Resampling.BILINEAR))
     level = np.asarray(grey, np.float32) / np.float32(255)
     stops = np.float32(rng.uniform(*BACKLIT_EV)) * place * (1 - level)
