@@ -10,9 +10,11 @@ from msgspec.structs import replace
 from torch import Tensor
 from torch.nn import functional as F
 
+from lumen.imaging.thumbnail import area_thumbnail
 from lumen.models import Network
 from lumen.models.context import BrightnessHead
 from lumen.train.data.sampler import Sampler
+from lumen.train.data.synthetic import blank
 from lumen.train.recipe.sections import BrightnessConfig
 
 BANK_ITERATION = 1 << 40  # far beyond the first stage, so that no sample is drawn in both
@@ -27,7 +29,7 @@ def brightness_head(network: Network) -> BrightnessHead | None:
 
 
 def thumbnail_bank(sampler: Sampler, config: BrightnessConfig) -> tuple[Tensor, Tensor]:
-    """Draw thumbnails float32 [samples, 3, t, t] in [0, 1], and the mean level [samples] of each reference."""
+    """Draw thumbnails float32 [samples, 3, t, t] in [0, 1], and the level [samples] to aim at for each."""
     shares = replace(
         sampler.config,
         pairs=config.pairs,
@@ -39,15 +41,26 @@ def thumbnail_bank(sampler: Sampler, config: BrightnessConfig) -> tuple[Tensor, 
     )
     source = Sampler(
         sampler.pairs,
-        sampler.photos,
+        [photo for photo in sampler.photos if photo.high.mean() >= 255 * config.darkest],
         shares,
         thumbnail_px=sampler.thumbnail_px,
         seed=sampler.seed,
         weights=sampler.weights,
     )
-    drawn = [source.whole(BANK_ITERATION, place) for place in range(config.samples)]
-    thumbnails = torch.from_numpy(np.stack([thumbnail for thumbnail, _ in drawn]))
-    return thumbnails.permute(0, 3, 1, 2), torch.tensor([level for _, level in drawn])
+    blanks = round(config.samples * config.blank)
+    drawn = [source.whole(BANK_ITERATION, place) for place in range(config.samples - blanks)]
+    thumbnails = [whole.thumbnail for whole in drawn]
+    levels = [
+        whole.brightness ** (1 - config.usual) * BrightnessHead.USUAL_LEVEL**config.usual
+        if whole.chosen
+        else whole.brightness
+        for whole in drawn
+    ]
+    for place in range(blanks):
+        thumbnail = area_thumbnail(blank(source.rng(BANK_ITERATION + 1, place)), sampler.thumbnail_px)
+        thumbnails.append(thumbnail)
+        levels.append(float(thumbnail.mean()))  # nothing to see: they stay as they are
+    return torch.from_numpy(np.stack(thumbnails)).permute(0, 3, 1, 2), torch.tensor(levels)
 
 
 def fit_brightness(head: BrightnessHead, sampler: Sampler, config: BrightnessConfig, seed: int) -> None:

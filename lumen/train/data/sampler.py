@@ -54,6 +54,22 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Whole:
+    """What the brightness is learned from.
+
+    Attributes:
+        thumbnail: float32 [t, t, 3] in [0, 1], of the dark picture.
+        brightness: Mean level of the reference.
+        chosen: Whether the exposure of the reference was somebody's choice, which the dark picture does not show: of
+            exposure brackets and photographs, but not of pairs that were lit alike.
+    """
+
+    thumbnail: NDArray[np.float32]
+    brightness: float
+    chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """Where in a frame a crop is cut, how many quarter turns it gets, and whether it is mirrored."""
 
@@ -128,7 +144,7 @@ class Sampler:
 
     def _sample(self, rng: np.random.Generator, kind: int) -> Sample:
         """Draw an augmented crop of a picture of a kind."""
-        low, high = self._picture(rng, kind)
+        low, high, _ = self._picture(rng, kind)
         augmentation = self.draw_augmentation(rng, low.shape[0], low.shape[1])
 
         def crop(pixels: Pixels) -> NDArray[np.float32]:
@@ -142,15 +158,20 @@ class Sampler:
         box = augmentation.place(*low.shape[:2])
         return Sample(low=crop(low), high=crop(high), thumbnail=thumbnail, brightness=brightness, box=box)
 
-    def whole(self, iteration: int, place: int) -> tuple[NDArray[np.float32], float]:
-        """Return the thumbnail [t, t, 3] in [0, 1] of a dark picture or frame, and the mean level of its reference.
+    def whole(self, iteration: int, place: int) -> Whole:
+        """Return the whole of a dark picture or frame, as a thumbnail, and the level of its reference.
 
         Each is mirrored left to right with probability 1/2, and top to bottom likewise.
         """
         rng = self.rng(iteration, place)
-        low, high = self._picture(rng, self.kind(rng))
+        kind = self.kind(rng)
+        low, high, example = self._picture(rng, kind)
         rows, columns = (slice(None, None, int(step)) for step in rng.choice((1, -1), 2))
-        return area_thumbnail(low, self.thumbnail_px)[rows, columns], float(high.mean()) / 255
+        return Whole(
+            thumbnail=area_thumbnail(low, self.thumbnail_px)[rows, columns],
+            brightness=float(high.mean()) / 255,
+            chosen=kind == DARKENED or (kind == PAIRS and example.clean),
+        )
 
     def rng(self, iteration: int, place: int) -> np.random.Generator:
         """Return the random generator for a place in the batch of an iteration."""
@@ -204,10 +225,10 @@ class Sampler:
             turn, flip = 0, False
         return Augmentation(box=(slice(top, top + size), slice(left, left + size)), turn=turn, flip=flip)
 
-    def _picture(self, rng: np.random.Generator, kind: int) -> tuple[Pixels, Pixels]:
-        """Draw a frame of a picture of a kind; return the dark one and its reference."""
+    def _picture(self, rng: np.random.Generator, kind: int) -> tuple[Pixels, Pixels, Example]:
+        """Draw a frame of a picture of a kind; return the dark one, its reference, and what it is a frame of."""
         example, box = self.frame(rng, kind)
-        return self.render(rng, kind, example, example.low[box], example.high[box])
+        return *self.render(rng, kind, example, example.low[box], example.high[box]), example
 
 
 def chances(

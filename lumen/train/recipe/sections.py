@@ -159,6 +159,10 @@ class BrightnessConfig(Section, frozen=True, kw_only=True):
         samples: Thumbnails of pictures or frames, drawn once from the data.
         batch: Thumbnails per step.
         pairs, synthetic, identity: Relative shares of the sources in this stage.
+        darkest: Photographs of a lower mean level, from 0 to 1, are left out: nobody knows how bright they should be.
+        usual: How far the aim for exposure brackets and darkened photographs is moved to the usual level, 0.43, from 0
+            to 1: how their references were exposed can hardly be seen in the dark picture.
+        blank: Share of dark frames with nothing in them, which stay as they are.
         rate: Learning rate, falling to 0 as a cosine.
         weight_decay: That of AdamW.
     """
@@ -169,6 +173,9 @@ class BrightnessConfig(Section, frozen=True, kw_only=True):
     pairs: float = 0.5
     synthetic: float = 0.2
     identity: float = 0.3
+    darkest: Share = 0.0
+    usual: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    blank: Share = 0.0
     rate: float = 2e-3
     weight_decay: float = 0.05
 

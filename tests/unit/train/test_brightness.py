@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 
 from lumen.models.context import BrightnessHead
 from lumen.train.brightness import fit_brightness, thumbnail_bank
@@ -24,6 +25,30 @@ def test_the_bank_follows_the_shares_and_the_seed() -> None:
     assert thumbnails.shape == (60, 3, 32, 32) and torch.equal(thumbnails, again)
     good = (thumbnails.mean(dim=(1, 2, 3)) > 0.9 * wanted).float().mean()
     assert 0.2 < float(good) < 0.6
+
+
+def test_blank_frames_are_to_stay() -> None:
+    thumbnails, wanted = thumbnail_bank(sampler(), replace(CONFIG, blank=0.5))
+    mean = thumbnails.mean(dim=(1, 2, 3))
+    assert torch.allclose(mean[30:], wanted[30:], atol=1e-6) and float(mean[30:].max()) < 60 / 255
+
+
+def test_what_was_chosen_for_a_reference_is_moved_to_the_usual_level() -> None:
+    source = Sampler([], make_photos(6), DataConfig(crop_px=16), thumbnail_px=32, seed=1)
+    shares = replace(CONFIG, synthetic=1, identity=0)
+    (_, own), (_, half), (_, usual) = (thumbnail_bank(source, replace(shares, usual=usual)) for usual in (0, 0.5, 1))
+    level = BrightnessHead.USUAL_LEVEL
+    assert torch.allclose(half, (own * level).sqrt()) and torch.allclose(usual, torch.full_like(own, level))
+    _, wanted = thumbnail_bank(sampler(), replace(CONFIG, usual=1))
+    assert torch.equal(wanted, thumbnail_bank(sampler(), CONFIG)[1]), "pairs lit alike, and what stays"
+
+
+def test_dark_photographs_say_nothing() -> None:
+    photos = make_photos(6)
+    level = sorted(float(photo.high.mean()) / 255 for photo in photos)[3]
+    source = Sampler([], photos, DataConfig(crop_px=16, framing=0), thumbnail_px=32, seed=1)
+    _, wanted = thumbnail_bank(source, replace(CONFIG, darkest=level))
+    assert float(wanted.min()) >= level - 1e-6 and len(wanted.unique()) == 3
 
 
 def test_dark_pictures_are_lifted_and_good_ones_left() -> None:

@@ -84,7 +84,7 @@ def test_the_box_says_where_the_crop_lies_in_the_turned_picture(turn: int, flip:
 
 def test_frames_for_the_brightness_are_mirrored() -> None:
     source = sampler(synthetic=0, identity=0, framing=0)
-    thumbnails = {source.whole(0, place)[0].tobytes() for place in range(60)}
+    thumbnails = {source.whole(0, place).thumbnail.tobytes() for place in range(60)}
     assert len(thumbnails) == 3 * 4
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lumen.color.srgb import linear_to_srgb, srgb_to_linear
-from lumen.train.data.synthetic import NIGHT_NOISE, darken, encode_srgb, night, saturate
+from lumen.train.data.synthetic import NIGHT_NOISE, backlight, blank, darken, encode_srgb, night, saturate
 from tests.support.training import scene
 
 
@@ -56,3 +56,25 @@ def test_saturation_keeps_grey_and_scales_colours() -> None:
     assert saturate(colour, 2.0).tolist() == [[[80, 120, 160]]]
     assert saturate(colour, 0.0).tolist() == [[[120, 120, 120]]]
     assert saturate(np.array([[[0, 120, 240]]], np.uint8), 2.0).tolist() == [[[0, 120, 255]]]
+
+
+def test_dark_places_lose_light_and_the_order_of_levels_stays() -> None:
+    room = np.full((48, 64, 3), 60, np.uint8)
+    room[:, 40:] = 220  # a window
+    room[20:28, 10:14] = 200  # a lamp in the room
+    results = [backlight(room, np.random.default_rng(seed)) for seed in range(10)]
+    for result in results:
+        assert result[4, 4].max() < 45
+        assert np.abs(result[:, 56:].astype(int) - 220).max() <= 1
+        assert result[4, 4, 0] < result[24, 12, 0] < 220
+    assert len({int(result[4, 4, 0]) for result in results}) > 4
+    even = np.full((48, 64, 3), 60, np.uint8)
+    assert np.abs(backlight(even, np.random.default_rng(0)).astype(int) - even).max() <= 1
+
+
+def test_blank_frames_are_dark() -> None:
+    frames = [blank(np.random.default_rng(seed)) for seed in range(60)]
+    means = np.array([frame.mean() for frame in frames])
+    assert means.max() < 40 and np.median(means) < 12
+    assert any(frame.max() > 200 for frame in frames), "stars"
+    assert any(frame.std() < 6 for frame in frames)
