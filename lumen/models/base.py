@@ -78,6 +78,13 @@ class Network(nn.Module):
             float [N, 3, H, W], nominally in [0, 1], not clamped.
         """
 
+    def attainable(self, high: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:  # noqa: ARG002
+        """Return what references [N, 3, H, W] of these mean levels become for the loss: themselves.
+
+        Networks that bound how bright a picture may become return darker ones.
+        """
+        return high
+
     @abstractmethod
     def halve(self) -> None:
         """Convert the costly part of `restore` to float16, permanently.

@@ -33,12 +33,14 @@ GREY = 0.25 / 255  # channels of a thumbnail that never differ by more belong to
 # Crushed blacks: dark and flat, as JPEG leaves them. Noise fills the lowest levels of other dark pictures. Measured as
 # shares of the thumbnail: below 0.01 in LOL, 0.02 to 0.4 in night frames of dash cameras that a steep curve ruins.
 BLACK, FLAT, FLAT_DISTANCE = 6 / 255, 0.05 / 255, 3
-CRUSHED = 0.05  # share at which the bound is full
-CRUSHED_U, CRUSHED_TOE = 3.5, 3 / 255
+CRUSHED = 0.15  # share at which the bound is full
+CRUSHED_U, CRUSHED_TOE = 4.0, 3 / 255
 
 # The finish, as far as the exposure leaves 0. A loss of means greys colours that are uncertain; on validation this much
-# more costs no PSNR (`benchmarks/README.md`).
+# more costs no PSNR, and colours that fade where next to nothing was recorded gain some (`benchmarks/README.md`).
 VIVID = 0.15
+SQUARE = 8  # px, as JPEG codes them: over such squares, levels say what was recorded
+DIM, BLANK = 1.5 / 255, 0.1 / 255  # levels at which colours, and everything, are half as strong
 KNEE = 0.94  # level from which highlights roll off
 WHITE_SPAN = 0.2  # below white; tiles that were brighter stay
 
@@ -184,20 +186,29 @@ def share_finished(exposure: Tensor) -> Tensor:
     return exposure.square().clamp(max=1)
 
 
-def finish(picture: Tensor, tiles: Tensor, curve: Tensor) -> Tensor:
+def finish(picture: Tensor, tiles: Tensor, curve: Tensor, square: int = SQUARE) -> Tensor:
     """Give restored tiles the strength of colour of their picture, and roll off the highlights that they did not have.
 
+    Colours fade where the tiles are all but black: there they are those of noise, and of the blocks of JPEG. Where they
+    are black, so is the result.
+
     Args:
-        picture: float [N, 3, H, W], restored.
+        picture: float [N, 3, H, W], restored; H and W multiples of `square`.
         tiles: float [N, 3, H, W] in [0, 1], as they were.
         curve: float [M, 7], `FIELDS`; M = 1 or N.
+        square: Side of the squares over which it is judged whether anything was recorded, in pixels.
 
     Returns:
         float [N, 3, H, W]; all channels alike where the colour is 0.
     """
     exposure, colour = (curve[:, index].view(-1, 1, 1, 1) for index in (0, CURVE - 1))
+    share = share_finished(exposure)
+    level = F.avg_pool2d(tiles.mean(dim=1, keepdim=True), square)
+    recorded = torch.cat([level / (level + faint) for faint in (BLANK, DIM)], dim=1)
+    recorded = 1 - share * (1 - F.interpolate(recorded, scale_factor=square, mode="bilinear"))
+    anything, colours = recorded[:, :1], recorded[:, 1:]
     mean = picture.mean(dim=1, keepdim=True)
-    picture = mean + colour * (picture - mean)
-    room = ((1 - tiles.amax(dim=1, keepdim=True)) / WHITE_SPAN).clamp(max=1) * share_finished(exposure)
+    picture = anything * (mean + colour * colours * (picture - mean))
+    room = ((1 - tiles.amax(dim=1, keepdim=True)) / WHITE_SPAN).clamp(max=1) * share
     over = F.relu(picture - KNEE) / (1 - KNEE)
     return picture - room * (1 - KNEE) * (over - torch.tanh(over))

@@ -27,6 +27,7 @@ from lumen.models.tone import (
     CRUSHED_TOE,
     CRUSHED_U,
     CURVE,
+    SQUARE,
     U_MAX,
     VIVID,
     ShapeHead,
@@ -102,6 +103,16 @@ class ToneMIRNet(ContextMIRNet):
         """Return the mean level [M] that tones [M, K] give thumbnails [M, 3, t, t]."""
         return mean_level(self.lit(thumbnails, tone[:, CURVE : CURVE + self.grid_size]), tone[:, :CURVE])
 
+    @torch.no_grad()
+    def attainable(self, high: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:
+        """Return references as bright as the bounds of the curve let the pictures become.
+
+        With the references themselves the network would learn to lift flat blacks to grey.
+        """
+        with torch.autocast(high.device.type, enabled=False):
+            reached = self.reached(thumbnails, self.tone(thumbnails, brightness))
+            return high * (reached / brightness).clamp(max=1)[:, None, None, None]
+
     def restore_toned(self, tiles: Tensor, boxes: Tensor, tone: Tensor) -> Tensor:
         """Restore tiles to the tone of their pictures.
 
@@ -128,7 +139,7 @@ class ToneMIRNet(ContextMIRNet):
         x = self.stem(torch.cat([tiles, base], dim=1).to(dtype))
         x = self.head(self.body(F.relu(x), tone[:, CURVE + self.grid_size :].to(dtype)))
         gain, offset = F.pixel_shuffle(x.to(base.dtype), 2).chunk(2, dim=1)
-        return finish(base * (1 + gain) + offset, tiles, tone[:, :CURVE])
+        return finish(base * (1 + gain) + offset, tiles, tone[:, :CURVE], min(SQUARE, self.align))
 
     def restore(self, tiles: Tensor, thumbnails: Tensor, brightness: Tensor, boxes: Tensor | None = None) -> Tensor:
         """Restore tiles [N, 3, H, W] in [0, 1], H and W multiples of `align`, to a mean level [M] of the picture.

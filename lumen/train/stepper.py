@@ -110,7 +110,8 @@ class Stepper:
         low, high, thumbnails, brightness, boxes = (t.to(device, non_blocking=True) for t in batch)
         with torch.autocast(device.type, AMP_TYPES.get(amp), enabled=amp != "off"):
             output = self.network(low.contiguous(memory_format=torch.channels_last), thumbnails, brightness, boxes)
-        return restoration_loss(output.float(), high, self.recipe.loss)
+        target = self.network.attainable(high, thumbnails, brightness)
+        return restoration_loss(output.float(), target, self.recipe.loss)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint stores beside the optimiser's state."""

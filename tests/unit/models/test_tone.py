@@ -107,16 +107,36 @@ def test_a_picture_is_grey_where_no_channel_ever_differs() -> None:
     tinted[0, 0, 3, 4] += 1 / 255
     assert is_grey(torch.cat([grey, tinted])).tolist() == [1, 0]
     curves = torch.tensor([[2.0, *SHAPE[0], colour] for colour in (0.0, 1.0, 1.5)])
-    result = finish(tinted.expand(3, -1, -1, -1), tinted, curves)
+    result = finish(tinted.expand(3, -1, -1, -1), torch.ones(1, 3, 32, 32), curves)
     assert (result[0] == result[0, :1]).all()
-    assert torch.allclose(result[1], tinted[0], atol=1e-6)
+    assert torch.allclose(result[1], tinted[0], atol=5e-4)
     spread = result.amax(dim=1) - result.amin(dim=1)
     assert torch.allclose(spread[2], 1.5 * spread[1], atol=1e-6)
 
 
 @torch.no_grad()
+def test_colours_fade_where_next_to_nothing_was_recorded() -> None:
+    restored = torch.tensor([0.4, 0.2, 0.1]).view(1, 3, 1, 1).expand(1, 3, 32, 32)
+    spreads, means = [], []
+    for exposure, level in ((3.0, 0.1), (3.0, 1.5), (3.0, 60.0), (0.0, 0.0)):
+        result = finish(restored, torch.full_like(restored, level / 255), torch.tensor([[exposure, *SHAPE[0], 1.0]]))
+        means.append(float(result.mean()) / float(restored.mean()))
+        spreads.append(float((result.amax(dim=1) - result.amin(dim=1)).mean()))
+    black, dim, seen, unexposed = spreads
+    assert black < 0.02 and dim == pytest.approx(0.14, abs=0.01) and seen > 0.29
+    assert means == pytest.approx([0.5, 0.94, 1, 1], abs=0.01)
+    assert unexposed == pytest.approx(0.3, abs=1e-6)
+
+
+@torch.no_grad()
+def test_black_stays_black_whatever_the_network_adds() -> None:
+    black, curves = torch.zeros(1, 3, 16, 16), torch.tensor([[4.0, *SHAPE[0], 1.0]])
+    assert float(finish(black + 0.3, black, curves).max()) * 255 < 0.1
+
+
+@torch.no_grad()
 def test_highlights_roll_off_where_the_picture_was_not_white() -> None:
-    restored = torch.linspace(0.5, 1.1, 601).view(1, 1, 1, -1).expand(1, 3, 1, -1)
+    restored = torch.linspace(0.5, 1.1, 600).view(1, 1, 1, -1).expand(1, 3, 8, -1)
     levels = []
     for exposure, seen in ((3.0, 0.5), (0.0, 0.5), (3.0, 1.0)):
         curves = torch.tensor([[exposure, *SHAPE[0], 1.0]])

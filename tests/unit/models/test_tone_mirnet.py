@@ -101,6 +101,15 @@ def test_flat_blacks_bound_the_exposure() -> None:
 
 
 @torch.no_grad()
+def test_references_are_as_bright_as_the_bounds_allow() -> None:
+    network, high = random_network(), torch.full((2, 3, 16, 16), 0.45)
+    flat = torch.full((1, 3, 32, 32), 2 / 255)
+    thumbnails = torch.cat([thumbnail_of(picture(64, 64)), flat])
+    free, bound = network.attainable(high, thumbnails, torch.tensor([0.45, 0.45])).mean(dim=(1, 2, 3)).tolist()
+    assert free == pytest.approx(0.45, abs=0.01) and bound < 0.1
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("level", [0.3, 0.5])
 def test_an_untrained_network_is_the_curve(level: float) -> None:
     network = build_network("tone-mirnet", **SMALL).eval()
