@@ -9,15 +9,15 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from lumen.evaluation.columns import INPUT, REFERENCE, column_title
-from lumen.evaluation.measures import STATISTICS, Measure, Score
+from lumen.evaluation.measures import STATISTICS, TONE, Measure, Score
 from lumen.evaluation.previews import ERROR_TOP, preview_titles
 from lumen.evaluation.report import EvalReport, PictureScores
 from lumen.pages.album import Album
 from lumen.pages.page import render
 from lumen.pages.plots import strip_plot
 
-SHOWN: Final = ("psnr", "ssim", "lpips", "niqe")  # measures of each picture
-PLOTTED: Final = (*SHOWN, "brightness")
+SHOWN: Final = ("psnr", "ssim", "lpips", "niqe")  # measures of each picture, before those of tone
+PLOTTED: Final = (*SHOWN, "brightness", *TONE)
 
 
 def page_of(report: EvalReport, album: Album) -> str:
@@ -25,6 +25,7 @@ def page_of(report: EvalReport, album: Album) -> str:
     ranked = report.ranked()
     shown = [measure for measure in report.measures if measure.key in SHOWN]
     shown = shown or [measure for measure in report.measures if measure.key == "brightness"]
+    shown += [measure for measure in report.measures if measure.key in TONE]
     summaries = {column: [report.summary(column, statistic) for statistic in STATISTICS] for column in report.described}
     means = {column: mean for column, (mean, *_) in summaries.items()}
     columns = [
@@ -98,6 +99,8 @@ def _cell(picture: PictureScores, column: str, measure: Measure) -> Mapping[str,
     """Return a number of the table, as printed and as the script sorts it."""
     score = picture.score(column)
     value = None if score is None else score.values.get(measure.key)
+    if value is not None and measure.signed:
+        value = abs(value)
     exact = "" if value is None else "Infinity" if math.isinf(value) else f"{value:.9g}"
     return {"exact": exact, "text": measure.text(score)}
 
