@@ -25,11 +25,15 @@ def page_of(report: EvalReport, album: Album) -> str:
     ranked = report.ranked()
     shown = [measure for measure in report.measures if measure.key in SHOWN]
     shown = shown or [measure for measure in report.measures if measure.key == "brightness"]
-    shown += [measure for measure in report.measures if measure.key in TONE]
+    tone = [measure for measure in report.measures if measure.key in TONE]
     summaries = {column: [report.summary(column, statistic) for statistic in STATISTICS] for column in report.described}
     means = {column: mean for column, (mean, *_) in summaries.items()}
     columns = [
-        (column, measure) for column in report.columns for measure in shown if measure.key in means[column].values
+        (column, measure)
+        for group in (shown, tone)
+        for column in report.columns
+        for measure in group
+        if measure.key in means[column].values
     ]
     return render(
         "evaluation/page.html",
@@ -45,7 +49,7 @@ def page_of(report: EvalReport, album: Album) -> str:
         heads=[_head(report, column, measure) for column, measure in columns],
         rows=[(picture.name, [_cell(picture, *each) for each in columns]) for picture in ranked],
         cards=((picture, _stage(report, album.shots(picture.name))) for picture in ranked),
-        shown=shown,
+        shown=shown + tone,
         missing=sum(picture.name not in album for picture in ranked),
         compared=any(picture.reference is not None for picture in ranked),
         error_top=ERROR_TOP,
