@@ -29,7 +29,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "eval": {
         FIRST: "--gt --model --as-is --results --report",
         FILES: "--input --pair --gt-per-folder",
-        RESULTS: "--baseline --gt-mean --match-brightness --niqe --lpips --save --json",
+        RESULTS: "--baseline --gt-mean --match-brightness --aim --niqe --lpips --save --json",
         DEVICES: "--device --precision",
         ADVANCED: "--channel --border --data-range --niqe-model --check",
     },

@@ -16,7 +16,7 @@ from lumen.evaluation.measures import Score
 from lumen.evaluation.options import EvalOptions
 from lumen.evaluation.pairs import Matching
 from lumen.evaluation.report import EvalReport, PictureScores
-from lumen.evaluation.run import PairResult, matching_ev
+from lumen.evaluation.run import PairResult, enhanced_at, matching_ev
 from lumen.evaluation.scoring import score
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "PairResult",
     "PictureScores",
     "Score",
+    "enhanced_at",
     "evaluate",
     "evaluate_results",
     "matching_ev",

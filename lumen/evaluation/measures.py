@@ -19,6 +19,7 @@ from lumen.metrics.fidelity import luma, mae, mse, psnr_of, ssim
 from lumen.metrics.lpips import Lpips
 from lumen.metrics.niqe import NaturalModel, niqe
 from lumen.metrics.statistics import statistics
+from lumen.metrics.tone import chroma_ratio, exposure_error, newly_clipped
 
 Statistic = Literal["mean", "median", "spread"]
 STATISTICS: Final[tuple[Statistic, ...]] = ("mean", "median", "spread")
@@ -31,6 +32,7 @@ class Subject:
     Attributes:
         pixels: `[H, W, 3]`, uint8 or uint16, without the ignored border.
         truth: The same for the reference; None without one, and then no measure that needs one is called.
+        source: The same for the picture that `pixels` were made from; None if it is unknown.
         channel: What is compared: `rgb`, or `y` for the luma.
         data_range: 255, or 65535 for uint16.
         natural: The NIQE model; None leaves out NIQE.
@@ -41,6 +43,7 @@ class Subject:
     truth: Samples | None
     channel: Channel
     data_range: float
+    source: Samples | None = None
     natural: NaturalModel | None = None
     lpips: Lpips | None = None
 
@@ -84,6 +87,7 @@ class Measure:
         definition: One phrase; `docs/metrics.md` quotes it.
         function: Computes the number; None if it was not requested, or is not defined for the picture.
         needs_reference: Whether it compares with a reference.
+        signed: Whether it has a direction; summaries are those of absolute values.
         slow: Whether it is left out of variants such as GT-mean.
     """
 
@@ -94,6 +98,7 @@ class Measure:
     definition: str
     function: Callable[[Subject], float | None]
     needs_reference: bool = True
+    signed: bool = False
     slow: bool = False
 
     def text(self, score: Score | None) -> str:
@@ -112,6 +117,17 @@ def _niqe(subject: Subject) -> float | None:
         return None
 
 
+def _exposure_error(subject: Subject) -> float:
+    """Return the error of brightness in stops."""
+    assert subject.truth is not None
+    return exposure_error(subject.pixels, subject.truth)
+
+
+def _newly_clipped(subject: Subject) -> float | None:
+    """Return the share of newly clipped pixels; None if the input is unknown."""
+    return None if subject.source is None else newly_clipped(subject.pixels_8bit, to_8bit(subject.source))
+
+
 def _description(key: str, title: str, digits: int, definition: str) -> Measure:
     """Return the measure of one of `lumen.metrics.statistics`; these only describe."""
     return Measure(
@@ -125,6 +141,7 @@ def _description(key: str, title: str, digits: int, definition: str) -> Measure:
     )
 
 
+TONE: Final = ("stops", "chroma", "newly_clipped")  # faults of tone
 MEASURES: Final = (
     Measure(
         key="psnr",
@@ -182,6 +199,32 @@ MEASURES: Final = (
     _description("cast", "cast", 3, "difference between the largest and the smallest channel mean, 0 to 1"),
     _description("black", "black", 3, "share of pixels whose channels are all at most 5 of 255"),
     _description("clipped", "clipped", 3, "share of pixels with a channel at 255"),
+    Measure(
+        key="stops",
+        title="stops",
+        digits=2,
+        better="lower",
+        definition="log2 of the mean luma over the reference's, below 0 if too dark; summaries of absolute values",
+        function=_exposure_error,
+        signed=True,
+    ),
+    Measure(
+        key="chroma",
+        title="chroma",
+        digits=2,
+        better="",
+        definition="mean C*ab over the reference's, where that has more than 15; 1 is right, less is too grey",
+        function=lambda subject: chroma_ratio(subject.pixels_8bit, subject.truth_8bit),
+    ),
+    Measure(
+        key="newly_clipped",
+        title="newly clipped",
+        digits=4,
+        better="lower",
+        definition="share of pixels with a channel from 254 on that has less than 200 of 255 in the input",
+        function=_newly_clipped,
+        needs_reference=False,
+    ),
 )
 
 
@@ -209,11 +252,14 @@ class Score:
 def summarise(scores: Sequence[Score], statistic: Statistic = "mean") -> Score:
     """Return the mean, the median or the spread (standard deviation) of each number over pictures.
 
-    Infinite values are left out of means and spreads; if all are infinite, the mean is too.
+    Infinite values are left out of means and spreads; if all are infinite, the mean is too. Measures with a
+    sign are summarised by their absolute values.
     """
     found = {}
     for measure in MEASURES:
         values = [score.values[measure.key] for score in scores if measure.key in score.values]
+        if measure.signed:
+            values = [abs(value) for value in values]
         finite = [value for value in values if math.isfinite(value)]
         if values and statistic == "median":
             found[measure.key] = median(values)

@@ -23,6 +23,8 @@ class EvalOptions:
         baselines: Simple methods to compare with: `autocontrast`, `equalize`, `gamma` or `gamma:G`.
         gt_mean: Also score each result scaled to the mean grey level of its reference.
         match_brightness: Also score the model when asked for the brightness of the reference.
+        aim: Also score the model when asked for this mean sRGB level, between 0 and 1, in every picture that is not
+            brighter already; None does not.
         channel: `rgb`, or `y` for the luma only.
         border_px: Pixels ignored along each edge.
         data_range: 255 compares 8-bit pictures and rounds deeper ones; 65535 compares 16-bit pictures and multiplies
@@ -37,6 +39,7 @@ class EvalOptions:
     baselines: tuple[str, ...] = ()
     gt_mean: bool = False
     match_brightness: bool = False
+    aim: float | None = None
     channel: Channel = "rgb"
     border_px: int = 0
     data_range: int = 255
@@ -46,9 +49,16 @@ class EvalOptions:
     save: Path | None = None
 
     def __post_init__(self) -> None:
-        for name, asked in (("--match-brightness", self.match_brightness), ("--save", self.save is not None)):
+        asked_for = {
+            "--match-brightness": self.match_brightness,
+            "--aim": self.aim is not None,
+            "--save": self.save is not None,
+        }
+        for name, asked in asked_for.items():
             if self.as_is and asked:
                 raise UsageError(f"expected --as-is or {name}, got both: {name} needs a model, and --as-is runs none")
+        if self.aim is not None and not 0 < self.aim < 1:
+            raise UsageError(f"expected --aim between 0 and 1, such as 0.43, got {self.aim:g}")
         for baseline in self.baselines:
             make_baseline(baseline)
         if len(set(self.baselines)) < len(self.baselines):

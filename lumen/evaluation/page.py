@@ -9,15 +9,15 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from lumen.evaluation.columns import INPUT, REFERENCE, column_title
-from lumen.evaluation.measures import STATISTICS, Measure, Score
+from lumen.evaluation.measures import STATISTICS, TONE, Measure, Score
 from lumen.evaluation.previews import ERROR_TOP, preview_titles
 from lumen.evaluation.report import EvalReport, PictureScores
 from lumen.pages.album import Album
 from lumen.pages.page import render
 from lumen.pages.plots import strip_plot
 
-SHOWN: Final = ("psnr", "ssim", "lpips", "niqe")  # measures of each picture
-PLOTTED: Final = (*SHOWN, "brightness")
+SHOWN: Final = ("psnr", "ssim", "lpips", "niqe")  # measures of each picture, before those of tone
+PLOTTED: Final = (*SHOWN, "brightness", *TONE)
 
 
 def page_of(report: EvalReport, album: Album) -> str:
@@ -25,10 +25,15 @@ def page_of(report: EvalReport, album: Album) -> str:
     ranked = report.ranked()
     shown = [measure for measure in report.measures if measure.key in SHOWN]
     shown = shown or [measure for measure in report.measures if measure.key == "brightness"]
+    tone = [measure for measure in report.measures if measure.key in TONE]
     summaries = {column: [report.summary(column, statistic) for statistic in STATISTICS] for column in report.described}
     means = {column: mean for column, (mean, *_) in summaries.items()}
     columns = [
-        (column, measure) for column in report.columns for measure in shown if measure.key in means[column].values
+        (column, measure)
+        for group in (shown, tone)
+        for column in report.columns
+        for measure in group
+        if measure.key in means[column].values
     ]
     return render(
         "evaluation/page.html",
@@ -44,7 +49,7 @@ def page_of(report: EvalReport, album: Album) -> str:
         heads=[_head(report, column, measure) for column, measure in columns],
         rows=[(picture.name, [_cell(picture, *each) for each in columns]) for picture in ranked],
         cards=((picture, _stage(report, album.shots(picture.name))) for picture in ranked),
-        shown=shown,
+        shown=shown + tone,
         missing=sum(picture.name not in album for picture in ranked),
         compared=any(picture.reference is not None for picture in ranked),
         error_top=ERROR_TOP,
@@ -98,6 +103,8 @@ def _cell(picture: PictureScores, column: str, measure: Measure) -> Mapping[str,
     """Return a number of the table, as printed and as the script sorts it."""
     score = picture.score(column)
     value = None if score is None else score.values.get(measure.key)
+    if value is not None and measure.signed:
+        value = abs(value)
     exact = "" if value is None else "Infinity" if math.isinf(value) else f"{value:.9g}"
     return {"exact": exact, "text": measure.text(score)}
 

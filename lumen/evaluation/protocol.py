@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lumen.evaluation.baselines import BASELINES
-from lumen.evaluation.columns import GT_MEAN, MATCHED
+from lumen.evaluation.columns import AIM, GT_MEAN, MATCHED
 from lumen.evaluation.options import EvalOptions
 from lumen.metrics.niqe import NaturalModel
 from lumen.runtime.protocols import Models
@@ -42,6 +42,11 @@ def protocol(
             f"{MATCHED}: the model is asked for the reference's mean brightness through an exposure in stops, "
             "not comparable with plain scores"
         )
+    if options.aim is not None:
+        parts.append(
+            f"{AIM} {options.aim:g}: the model is asked for this mean level of 1 through an exposure in stops, or for "
+            "the picture's own where that is brighter"
+        )
     if natural is not None:
         parts.append(f"NIQE of the rounded luma, with the model fitted on {_word(natural.name)}")
     if options.lpips:
@@ -65,4 +70,5 @@ def _compared(options: EvalOptions) -> list[str]:
         f"PSNR in dB and SSIM of sRGB pictures, {samples}",
         f"SSIM with an 11x11 Gaussian window (sigma 1.5), {windows}valid region",
         "means of the values of single pictures, PSNR without pictures that equal their reference",
+        "stops are below 0 where the output is too dark, their means are those of absolute values",
     ]

@@ -17,7 +17,7 @@ from lumen.enhance.pipeline import enhance_picture
 from lumen.enhance.progress import PictureProgress
 from lumen.errors import DataError, PictureError
 from lumen.evaluation.baselines import make_baseline
-from lumen.evaluation.columns import GT_MEAN, INPUT, MATCHED, OUTPUT, variant
+from lumen.evaluation.columns import GT_MEAN, INPUT, MATCHED, OUTPUT, aim_column, variant
 from lumen.evaluation.measures import Score
 from lumen.evaluation.pairs import Pair, Problem
 from lumen.evaluation.previews import Previews
@@ -44,6 +44,29 @@ def matching_ev(asked: float, automatic: float) -> float:
     """
     light = srgb_to_linear(np.clip([asked, automatic], 1e-4, 1.0))
     return float(np.clip(np.log2(light[0] / light[1]), -EV_LIMIT, EV_LIMIT))
+
+
+def enhanced_at(
+    asked: float,
+    source: Picture,
+    models: Models,
+    options: EnhanceOptions | None = None,
+    progress: PictureProgress = lambda _: None,
+) -> tuple[float, Picture]:
+    """Ask a model for a mean brightness, by an exposure.
+
+    Args:
+        asked: Mean sRGB level in [0, 1] of the result.
+        source: The dark picture.
+        models: The model.
+        options: How it is enhanced; the exposure is replaced.
+        progress: As for `enhance_picture`.
+
+    Returns:
+        The exposure in stops, and the result.
+    """
+    ev = matching_ev(asked, automatic=chosen_brightness(source, models))
+    return ev, enhance_picture(source, models, replace(options or EnhanceOptions(), ev=ev), progress)
 
 
 def score_pairs(
@@ -109,18 +132,20 @@ def score_pairs(
 class _Made:
     """The result of a model: the picture for `save`, and its pixels as they are scored.
 
-    `match_brightness` adds the exposure that takes it to the brightness of the reference, and the pixels at that.
+    `match_brightness` adds the exposure that takes it to the brightness of the reference, and the pixels at that;
+    `aim` the pixels at that level.
     """
 
     picture: Picture
     pixels: Samples
     ev: float | None = None
     matched: Samples | None = None
+    aimed: Samples | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    """A pair on its way: pixels as they are scored; existing results and those of models by column."""
+    """A pair on its way: pixels as they are scored; existing results by column, and those of models by name."""
 
     pair: Pair
     source: Picture | None  # what the models take, until they have run
@@ -129,10 +154,14 @@ class _Job:
     results: Mapping[str, Samples]
     made: Mapping[str, _Made] = field(default_factory=dict)
 
-    def candidates(self) -> dict[str, Samples]:
+    def candidates(self, aim: float | None) -> dict[str, Samples]:
         """Return what is scored, by column: the input, the results of models, the existing results."""
         found = {} if self.low is None else {INPUT: self.low}
-        return found | {name: made.pixels for name, made in self.made.items()} | dict(self.results)
+        for name, made in self.made.items():
+            found[name] = made.pixels
+            if aim is not None and made.aimed is not None:
+                found[aim_column(name, aim)] = made.aimed
+        return found | dict(self.results)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,24 +192,32 @@ class _Work:
 
     def enhance(self, job: _Job) -> _Job:
         """Run the models on a pair."""
-        made = {name: self._made(job.source, job.reference, models) for name, models in self.models.items()}
+        made = {name: self._made(job, models) for name, models in self.models.items()}
         return replace(job, source=None, made=made)
 
-    def _made(self, source: Picture | None, reference: Samples | None, models: Models) -> _Made:
-        """Run a model, and with `match_brightness` once more at the brightness of the reference."""
-        assert source is not None
-        picture = enhance_picture(source, models, self.reading, self.progress)
+    def _made(self, job: _Job, models: Models) -> _Made:
+        """Run a model; with `match_brightness` and `aim` once more for each, at another brightness."""
+        assert job.source is not None and job.low is not None
+        options = self.scorer.options
+        picture = enhance_picture(job.source, models, self.reading, self.progress)
         made = _Made(picture=picture, pixels=self.scorer.samples(picture))
-        if reference is None or not self.scorer.options.match_brightness:
-            return made
-        asked = float(reference.mean(dtype=np.float64)) / self.scorer.options.data_range
-        ev = matching_ev(asked, automatic=chosen_brightness(source, models))
-        again = enhance_picture(source, models, replace(self.reading, ev=ev), self.progress)
-        return replace(made, ev=ev, matched=self.scorer.samples(again))
+        if options.match_brightness and job.reference is not None:
+            asked = self._level(job.reference)
+            ev, again = enhanced_at(asked, job.source, models, self.reading, self.progress)
+            made = replace(made, ev=ev, matched=self.scorer.samples(again))
+        if options.aim is not None:
+            asked = max(options.aim, self._level(job.low))  # never darker than it is
+            _, again = enhanced_at(asked, job.source, models, self.reading, self.progress)
+            made = replace(made, aimed=self.scorer.samples(again))
+        return made
+
+    def _level(self, pixels: Samples) -> float:
+        """Return the mean level of pixels, in [0, 1]."""
+        return float(pixels.mean(dtype=np.float64)) / self.scorer.options.data_range
 
     def finish(self, job: _Job) -> PictureScores:
         """Score every candidate of a pair, and save the results of the models if asked."""
-        candidates = job.candidates()
+        candidates = job.candidates(self.scorer.options.aim)
         shown = next(iter(candidates.values()))  # the input, if there is one
         for name in self.scorer.options.baselines:
             candidates[name] = self.scorer.deep(make_baseline(name)(to_8bit(shown)))
@@ -204,7 +241,7 @@ class _Work:
         """Return the scores by column: each method, followed by its variants."""
         scores = {}
         for name, pixels in candidates.items():
-            scores[name] = self.scorer.score(pixels, job.reference)
+            scores[name] = self.scorer.score(pixels, job.reference, job.low)
             if job.reference is None or name == INPUT:
                 continue
             if self.scorer.options.gt_mean:
@@ -232,7 +269,7 @@ def _save(job: _Job, folder: Path) -> None:
 
 def _check_sizes(job: _Job) -> None:
     """Refuse a picture that differs in size from the reference, or without a reference from the first."""
-    candidates = list(job.candidates().values())
+    candidates = list(job.candidates(aim=None).values())
     expected = candidates[0] if job.reference is None else job.reference
     for each in candidates:
         if each.shape != expected.shape:

@@ -41,17 +41,18 @@ class Scorer:
         """Return 8-bit pixels in the depth of the comparison."""
         return pixels if self.options.bits == 8 else pixels.astype(np.uint16) * np.uint16(257)
 
-    def score(self, candidate: Samples, reference: Samples | None) -> Score:
+    def score(self, candidate: Samples, reference: Samples | None, source: Samples | None = None) -> Score:
         """Return all numbers of one picture.
 
         Args:
             candidate: Pixels `[H, W, 3]` as returned by `samples`.
             reference: The same for the reference; None leaves out the measures that need one.
+            source: The same for the picture that the candidate was made from; None leaves out what is newly clipped.
 
         Raises:
             DataError: Shapes differ, or a side inside the border is shorter than the 11 pixels of the SSIM window.
         """
-        return self._measured(MEASURES, candidate, reference)
+        return self._measured(MEASURES, candidate, reference, source)
 
     def compare(self, candidate: Samples, reference: Samples) -> Score:
         """Return the fast measures that need a reference, for variants of a method.
@@ -62,12 +63,19 @@ class Scorer:
         quick = (measure for measure in MEASURES if measure.needs_reference and not measure.slow)
         return self._measured(quick, candidate, reference)
 
-    def _measured(self, measures: Iterable[Measure], candidate: Samples, reference: Samples | None) -> Score:
+    def _measured(
+        self,
+        measures: Iterable[Measure],
+        candidate: Samples,
+        reference: Samples | None,
+        source: Samples | None = None,
+    ) -> Score:
         subject = Subject(
             pixels=self._cropped(candidate),
             truth=None if reference is None else self._cropped(reference),
             channel=self.options.channel,
             data_range=float(self.options.data_range),
+            source=None if source is None else self._cropped(source),
             natural=self.natural,
             lpips=self._lpips,
         )
@@ -84,10 +92,16 @@ class Scorer:
         return pixels[border:-border, border:-border]
 
 
-def score(candidate: NDArray[np.uint8], reference: NDArray[np.uint8], options: EvalOptions | None = None) -> Score:
-    """Score an 8-bit picture `[H, W, 3]` against a reference of the same shape.
+def score(
+    candidate: NDArray[np.uint8],
+    reference: NDArray[np.uint8],
+    options: EvalOptions | None = None,
+    *,
+    source: NDArray[np.uint8] | None = None,
+) -> Score:
+    """Score an 8-bit picture `[H, W, 3]` against a reference, beside the picture it was made from, of the same shape.
 
     Raises:
         DataError: Shapes differ, or a side is shorter than the 11 pixels of the SSIM window.
     """
-    return Scorer(options or EvalOptions()).score(candidate, reference)
+    return Scorer(options or EvalOptions()).score(candidate, reference, source)

@@ -130,12 +130,12 @@ def gt_mean(prediction: npt.NDArray[_Integer], reference: npt.NDArray[_Integer])
     _check_pair(prediction, reference)
     if prediction.dtype not in (np.uint8, np.uint16):
         raise DataError(f"expected uint8 or uint16 pictures for GT-mean, got {prediction.dtype}")
-    level = _gray_mean(prediction)
+    level = mean_luma(prediction)
     if level == 0.0:
         return prediction.copy()
     top = np.iinfo(prediction.dtype).max
     # Each level maps to one level, so a table avoids a float copy of the picture.
-    scaled = np.rint(np.arange(top + 1) * (_gray_mean(reference) / level))
+    scaled = np.rint(np.arange(top + 1) * (mean_luma(reference) / level))
     table = np.minimum(scaled, top).astype(prediction.dtype)
     result: npt.NDArray[_Integer] = table.take(prediction)
     return result
@@ -162,11 +162,16 @@ def _differences(a: _Picture, b: _Picture) -> Iterator[npt.NDArray[np.float64]]:
         yield np.subtract(a[rows], b[rows], dtype=np.float64).ravel()
 
 
-def _gray_mean(picture: _Picture) -> float:
+def mean_luma(picture: _Picture) -> float:
+    """Return the mean grey level of `[H, W, 3]` or `[H, W]`, in units of the input.
+
+    Raises:
+        DataError: There are neither one nor three channels.
+    """
     if picture.ndim == 2:
         return float(picture.mean(dtype=np.float64))
     if picture.shape[2] != len(LUMA):
-        raise DataError(f"expected grey or RGB pictures for GT-mean, got {picture.shape[2]} channels")
+        raise DataError(f"expected grey or RGB pictures, got {picture.shape[2]} channels")
     return math.fsum(weight * float(picture[..., c].mean(dtype=np.float64)) for c, weight in enumerate(LUMA))
 
 

@@ -82,9 +82,33 @@ def test_the_table_of_all_columns_has_a_cell_for_each(pairs: Path, fake_model: P
     assert len(mean.split()) == 3 + 4 * 2
 
 
+def test_faults_of_tone_are_shown_for_each_picture_and_on_average(
+    pairs: Path, fake_model: Path, lumen_command: Run
+) -> None:
+    """The second model is a stop or so too dark; the constant aim stands beside each model."""
+    reports = ("--report", "scores.json", "--report", "scores.csv", "--report", "scores.html")
+    done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, "--aim", "0.43", *reports, cwd=pairs)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    at = lines.index(["mean", "stops", "chroma", "newly", "clipped"])
+    assert [line[0] for line in lines[at + 1 : at + 4]] == ["input", "output", "aim"]
+    at = lines.index(["output", "stops", "chroma", "newly", "clipped"])
+    assert lines[at + 2] == ["a", "0.00", "1.00", "0.0000"]
+    assert lines[at + 1][0] == "b"
+    told = json.loads((pairs / "scores.json").read_text(encoding="utf-8"))
+    assert told["pictures"][0]["input"]["stops"] == pytest.approx(-1)
+    assert told["summary"]["mean"]["input"]["stops"] > 0, "the mean of the absolute values"
+    assert set(TONE) <= told["pictures"][0]["aim 0.43"].keys()
+    rows = list(csv.DictReader((pairs / "scores.csv").read_text(encoding="utf-8").splitlines()))
+    assert float(rows[0]["stops"]) == pytest.approx(-1) and rows[0]["method"] == "input"
+    assert "newly clipped" in (pairs / "scores.html").read_text(encoding="utf-8")
+    checked = lumen_command("eval", "--check", "scores.csv", cwd=pairs)
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_saved_results_score_the_same_as_is(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
     first = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, "--save", "kept", "--json", cwd=pairs)
-    again = lumen_command("eval", "--gt", "high", "kept", "--as-is", "--json", cwd=pairs)
+    again = lumen_command("eval", "--gt", "high", "kept", "--as-is", "--input", "low", "--json", cwd=pairs)
     assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
     scores = [[json.loads(line).get("output") for line in done.stdout.splitlines()] for done in (first, again)]
     assert scores[0] == scores[1]
@@ -133,6 +157,11 @@ def test_nothing_in_common_ends_with_4(pairs: Path, lumen_command: Run) -> None:
         (["--gt", "high", "low", "--as-is", "--device", "cpu"], "--as-is or --device"),
         (["--gt", "high", "low", "--as-is", "--save", "kept"], "--as-is or --save"),
         (["--gt", "high", "low", "--as-is", "--match-brightness"], "--as-is or --match-brightness"),
+        (["--gt", "high", "low", "--as-is", "--aim", "0.43"], "--as-is or --aim"),
+        (["--gt", "high", "low", "--aim", "1.2"], "--aim between 0 and 1"),
+        (["--gt", "high", "low", "--aim", "0"], "--aim between 0 and 1"),
+        (["--gt", "high", "low", "--aim", "nan"], "--aim between 0 and 1"),
+        (["--gt", "high", "low", "--aim", "bright"], "--aim"),
         (["--gt", "high", "low", "--save", "low/kept"], "--save"),
         (["--gt", "high", "low", "--device", "tpu"], "--device"),
         (["--gt", "high/a.png", "low"], "two folders or two files"),
@@ -308,6 +337,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
+TONE = ("stops", "chroma", "newly_clipped")  # added later
 BEFORE = ROOT / "tests" / "data" / "before"
 LINE = ("--gt-mean", "--match-brightness", "--baseline", "gamma", "--report", "scores.json", "--report", "scores.csv")
 
@@ -332,12 +362,13 @@ def test_reports_hold_the_fields_and_numbers_they_always_had(
     assert [list(picture) for picture in now["pictures"]] == [list(picture) for picture in then["pictures"]]
     for told in (then, now):  # words for people may change
         assert told["summary"].pop("protocol") and all(problem.pop("error") for problem in told["problems"])
-    assert list(flat(now)) == list(flat(then))
-    assert list(flat(now).values()) == pytest.approx(list(flat(then).values()), rel=1e-6)
+    numbers = {path: number for path, number in flat(now).items() if path.rpartition("/")[2] not in TONE}
+    assert list(numbers) == list(flat(then))
+    assert list(numbers.values()) == pytest.approx(list(flat(then).values()), rel=1e-6)
     then, now = (
         list(csv.reader((folder / "scores.csv").read_text().splitlines())) for folder in (BEFORE, pictures_before)
     )
-    assert now[0] == then[0]
+    assert now[0] == [*then[0], *TONE], "new columns come last"
     assert [row[:4] for row in now] == [row[:4] for row in then]
 
 

@@ -76,7 +76,7 @@ FILLED = "document.querySelector('.stage input') !== null && document.querySelec
 def test_the_worst_is_first_and_its_pictures_are_shown(browser: Browser, page: Path) -> None:
     browser.open(page)
     assert browser.run(ORDER)[0] == browser.run(ROWS)[0] == "three"
-    assert browser.run("document.querySelectorAll('.plot circle').length") == 5 * 3 * 2 + 5 * 3
+    assert browser.run("document.querySelectorAll('.plot circle').length") == 5 * 3 * 2 + 5 * 3 + 5 * (3 + 3 + 2)
     keep(browser, "desktop-top")
     browser.middle("#cards")
     browser.wait_for(FILLED)

@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.files": {"lumen.errors", "lumen.imaging"},
     "lumen.color": FACTS | {"lumen.imaging"},
     "lumen.codecs": FACTS | {"lumen.imaging", "lumen.color", "lumen.extras"},
-    "lumen.metrics": FACTS | {"lumen.imaging", "lumen.extras", "lumen.data"},
+    "lumen.metrics": FACTS | {"lumen.imaging", "lumen.color", "lumen.extras", "lumen.data"},
     "lumen.runtime": FACTS | {"lumen.data"},
     "lumen.enhance": CORE,
     "lumen.stages": set(),

@@ -57,6 +57,12 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
 @click.option(
     "--match-brightness", is_flag=True, help="Also score the model when asked for the reference's brightness."
 )
+@click.option(
+    "--aim",
+    metavar="LEVEL",
+    type=float,
+    help="Also score the model when it always aims at this mean level, such as 0.43; no picture gets darker.",
+)
 @click.option("--niqe", is_flag=True, help="Also compute NIQE, which needs no reference.")
 @click.option("--niqe-model", metavar="FILE", type=_file, help="Model for NIQE instead of the bundled one.")
 @click.option(

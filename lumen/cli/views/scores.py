@@ -15,9 +15,9 @@ from lumen.cli.state import State
 from lumen.cli.views.console import log_console, print_json, print_line, print_table, progress_bar
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.errors import Exit, UsageError
-from lumen.evaluation import EvalReport, PairProgress, PairResult, evaluate_results
+from lumen.evaluation import EvalReport, PairProgress, PairResult, PictureScores, evaluate_results
 from lumen.evaluation.columns import column_title
-from lumen.evaluation.measures import STATISTICS, Score
+from lumen.evaluation.measures import STATISTICS, TONE, Measure, Score
 from lumen.evaluation.pairs import Problem, Result
 from lumen.evaluation.report import WORST
 from lumen.evaluation.suspicions import read_scores, suspicions
@@ -58,7 +58,8 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
         return
     if report.pictures:
         _print_pictures(state, report)
-        _print_measures(state, report)
+        _print_means(state, report, [measure for measure in report.measures if measure.key not in TONE])
+        _print_tone(state, report, [measure for measure in report.measures if measure.key in TONE])
     for column in report.columns:
         if equal := report.equal(column):
             print_line(f"{column_title(column)}: {equal} equal to the reference, left out of the mean PSNR")
@@ -75,8 +76,7 @@ def _print_pictures(state: State, report: EvalReport) -> None:
     there = {measure.key: measure for measure in report.measures}
     wanted = ("psnr", "ssim") if "psnr" in there else ("niqe", "brightness")
     measures = [there[key] for key in wanted if key in there]
-    ranked = report.ranked()
-    shown = ranked if state.verbosity > 0 else ranked[:WORST]
+    ranked, shown = report.ranked(), _shown(state, report)
     evs = list(dict.fromkeys(column for picture in report.pictures for column in picture.evs))
     headers = [
         f"{column_title(column)} {measure.title}" if measure is measures[0] else measure.title
@@ -99,15 +99,34 @@ def _print_pictures(state: State, report: EvalReport) -> None:
         print_line(f"the worst {len(shown)} of {len(ranked)} by {column_title(report.main or '')}; -v shows all")
 
 
-def _print_measures(state: State, report: EvalReport) -> None:
-    """Print the means of all measures, one line for each method."""
+def _shown(state: State, report: EvalReport) -> list[PictureScores]:
+    """Return the worst pictures, or all with -v."""
+    return report.ranked()[: None if state.verbosity > 0 else WORST]
+
+
+def _print_means(state: State, report: EvalReport, measures: Sequence[Measure]) -> None:
+    """Print the means of measures, one line for each method that has any."""
+    means = {column: report.mean(column) for column in report.described}
     rows = [
-        [column_title(column), *(measure.text(mean) for measure in report.measures)]
-        for column in report.described
-        for mean in [report.mean(column)]
+        [column_title(column), *(measure.text(mean) for measure in measures)]
+        for column, mean in means.items()
+        if any(measure.key in mean.values for measure in measures)
     ]
     print_line()
-    print_table(state, ["mean", *(measure.title for measure in report.measures)], rows)
+    print_table(state, ["mean", *(measure.title for measure in measures)], rows)
+
+
+def _print_tone(state: State, report: EvalReport, measures: Sequence[Measure]) -> None:
+    """Print the faults of tone: their means, and those of each picture for the first method."""
+    if not measures:
+        return
+    _print_means(state, report, measures)
+    rows = [
+        [printable(picture.name), *(measure.text(picture.score(report.main or "")) for measure in measures)]
+        for picture in _shown(state, report)
+    ]
+    print_line()
+    print_table(state, [column_title(report.main or ""), *(measure.title for measure in measures)], rows)
 
 
 def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:

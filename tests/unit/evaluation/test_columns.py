@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lumen.evaluation.columns import GT_MEAN, MATCHED, OUTPUT, column_title, variant
+from lumen.evaluation.columns import GT_MEAN, MATCHED, OUTPUT, aim_column, column_title, variant
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,10 @@ def test_a_variant_is_named_after_its_method(method: str, kind: str, column: str
 @pytest.mark.parametrize("column", ["input", "output", "a b", "gamma:3"])
 def test_other_columns_are_called_what_they_are(column: str) -> None:
     assert column_title(column) == column
+
+
+def test_a_constant_aim_is_a_method_with_variants() -> None:
+    assert aim_column(OUTPUT, 0.43) == "aim 0.43"
+    assert variant(aim_column("lumen-s", 0.5), GT_MEAN) == "lumen-s aim 0.5 gt_mean"
+    assert column_title("lumen-s aim 0.5 gt_mean") == "lumen-s aim 0.5 GT-mean"
+    assert column_title("aim 0.43") == "aim 0.43"

@@ -31,7 +31,7 @@ def test_output_is_scored_beside_the_input(low: Path, high: Path) -> None:
     save(high / "a.png", dark * 2)
     report = evaluate(low, high, FakeModels(gain=2.0))
     assert report.columns == (INPUT, OUTPUT)
-    assert report.pictures[0].scores[INPUT] == score(dark, dark * 2)
+    assert report.pictures[0].scores[INPUT] == score(dark, dark * 2, source=dark)
     assert math.isinf(report.pictures[0].scores[OUTPUT].psnr)
     assert report.pictures[0].scores[OUTPUT].ssim == pytest.approx(1.0)
     assert report.exit_code is Exit.OK
@@ -140,7 +140,7 @@ def test_models_and_results_of_others_are_scored_beside_each_other(tmp_path: Pat
     scores = report.pictures[0].scores
     assert math.isinf(scores["one"].psnr)
     assert scores["two"] == scores["input"]
-    assert scores["tool"] == score(noise(5), noise(1, high=100) * 2)
+    assert scores["tool"] == score(noise(5), noise(1, high=100) * 2, source=noise(1, high=100))
     assert set(report.pictures[0].evs) == {"one match_brightness", "two match_brightness"}
     assert report.main == "one"
 

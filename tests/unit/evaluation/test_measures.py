@@ -10,6 +10,7 @@ import pytest
 
 from lumen.evaluation import EvalOptions, Score, measures, score
 from lumen.evaluation.measures import MEASURES, Subject, summarise
+from lumen.evaluation.scoring import Scorer
 from tests.support.scores import noise
 
 
@@ -21,10 +22,29 @@ def test_summaries_leave_equal_pictures_out() -> None:
     assert summarise([]).values == {}
 
 
+def test_summaries_of_errors_with_a_sign_are_those_of_their_size() -> None:
+    scores = [Score({"stops": value, "chroma": 0.5}) for value in (-1.0, 0.5, 3.0, -math.inf)]
+    assert summarise(scores).values == {"stops": 1.5, "chroma": 0.5}
+    assert summarise(scores, "median").values["stops"] == 2.0
+    assert summarise([Score({"stops": -2.0})], "spread").values["stops"] == 0
+
+
+def test_tone_is_measured_inside_the_border_and_after_rounding() -> None:
+    colours = np.full((24, 32, 3), (200, 40, 40), np.uint8)
+    framed = colours.copy()
+    framed[:4] = framed[-4:] = framed[:, :4] = framed[:, -4:] = 255
+    found = score(framed, colours, EvalOptions(border_px=4), source=colours // 2).values
+    assert (found["stops"], found["chroma"], found["newly_clipped"]) == (0, 1, 0)
+    deep = Scorer(EvalOptions(data_range=65535))
+    found = deep.score(*(deep.deep(each) for each in (colours * 1, colours // 2, colours // 4))).values
+    assert found["stops"] == pytest.approx(1) and found["chroma"] > 1 and found["newly_clipped"] == 0
+
+
 def test_every_measure_is_described() -> None:
     assert len({measure.key for measure in MEASURES}) == len(MEASURES)
     assert all(measure.title and measure.definition for measure in MEASURES)
-    found = score(noise(1, size=(96, 200)), noise(2, size=(96, 200)), EvalOptions(niqe=True))
+    first, second, third = (noise(seed, size=(96, 200)) for seed in range(3))
+    found = score(first, second, EvalOptions(niqe=True), source=third)
     assert [measure.key for measure in MEASURES if measure.key in found.values] == [
         measure.key for measure in MEASURES if measure.key != "lpips"
     ]

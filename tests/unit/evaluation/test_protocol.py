@@ -23,6 +23,7 @@ PLAIN = protocol({}, EvalOptions())
         ({"data_range": 65535}, "65535"),
         ({"gt_mean": True}, "gt_mean:"),
         ({"match_brightness": True}, "match_brightness:"),
+        ({"aim": 0.43}, "aim 0.43:"),
         ({"baselines": ("gamma:3",)}, "gamma:3:"),
         ({"lpips": (Path("x/alex.pth"), Path("heads.pth"))}, "alex.pth, heads.pth"),
     ],

@@ -63,6 +63,42 @@ def test_match_brightness_asks_the_model_for_the_brightness_of_the_reference(low
     assert "match_brightness" in report.protocol
 
 
+@pytest.mark.parametrize(("own", "asked"), [(50, 0.4 * 255), (150, 150)])
+def test_aim_asks_the_model_for_a_level_and_never_for_a_darker_picture(
+    low: Path, high: Path, own: int, asked: float
+) -> None:
+    save(low / "a.png", np.full((16, 16, 3), own, np.uint8))
+    save(high / "a.png", np.full((16, 16, 3), 100, np.uint8))
+    models = FakeModels(gain=1.5)
+    report = evaluate(low, high, models, EvalOptions(aim=0.4, gt_mean=True))
+    assert report.columns == (INPUT, OUTPUT, GT_MEAN, "aim 0.4", "aim 0.4 gt_mean")
+    light = srgb_to_linear(np.array([asked, own * 1.5]) / 255)
+    assert models.for_sample("uint8").evs == [0.0, pytest.approx(math.log2(light[0] / light[1]), abs=1e-6)]
+    assert report.pictures[0].evs == {}, "only those of match_brightness"
+    assert report.pictures[0].scores["aim 0.4"].values.keys() == report.pictures[0].scores[OUTPUT].values.keys()
+    assert "aim 0.4:" in report.protocol
+
+
+def test_aim_needs_no_reference_and_is_not_saved(low: Path, tmp_path: Path) -> None:
+    save(low / "a.png", noise(1, high=90))
+    options = EvalOptions(aim=0.5, niqe=True, save=tmp_path / "kept")
+    report = evaluate(low, None, {"one": FakeModels(gain=1.0), "two": FakeModels(gain=2.0)}, options)
+    assert report.columns == (INPUT, "one", "one aim 0.5", "two", "two aim 0.5")
+    assert len(list((tmp_path / "kept").rglob("*.png"))) == 2
+
+
+def test_what_is_newly_clipped_needs_the_input(low: Path, high: Path) -> None:
+    dark = np.full((16, 16, 3), 50, np.uint8)
+    dark[:4] = 250
+    save(low / "a.png", dark)
+    save(high / "a.png", np.full((16, 16, 3), 150, np.uint8))
+    report = evaluate(low, high, FakeModels(gain=6.0))
+    assert report.mean(INPUT).values["newly_clipped"] == 0
+    assert report.mean(OUTPUT).values["newly_clipped"] == 0.75
+    alone = evaluate(high, high, None, EvalOptions(as_is=True))
+    assert "newly_clipped" not in alone.mean(OUTPUT).values and alone.mean(OUTPUT).values["stops"] == 0
+
+
 @pytest.mark.parametrize(
     ("asked", "automatic", "expected"),
     [(0.5, 0.5, 0.0), (1.0, 0.001, 4.0), (0.0, 0.5, -4.0), (0.0, 0.0, 0.0), (0.02, 0.01, 1.0)],
@@ -105,7 +141,7 @@ def test_save_keeps_what_was_scored(low: Path, high: Path, tmp_path: Path) -> No
     Image.fromarray(noise(1, low=20, high=90)).save(save(low / "x" / "a.jpg", noise(1)), quality=95)
     save(high / "x" / "a.png", noise(2))
     first = evaluate(low, high, FakeModels(gain=2.0), EvalOptions(save=tmp_path / "kept"))
-    again = evaluate(tmp_path / "kept", high, None, EvalOptions(as_is=True))
+    again = evaluate(low, high, None, EvalOptions(as_is=True), results={OUTPUT: tmp_path / "kept"})
     assert [path.name for path in (tmp_path / "kept").rglob("*.*")] == ["a.png"]
     assert again.pictures[0].scores[OUTPUT] == first.pictures[0].scores[OUTPUT]
 

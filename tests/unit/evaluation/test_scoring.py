@@ -16,7 +16,7 @@ from lumen.evaluation import EvalOptions, evaluate, score, scoring
 from lumen.metrics.fidelity import luma
 from tests.support.scores import noise, save
 
-QUICK = {"psnr", "ssim", "mae", "mse"}
+QUICK = {"psnr", "ssim", "mae", "mse", "stops", "chroma"}
 
 
 def skimage_ssim(first: NDArray[Any], second: NDArray[Any], top: float, axis: int | None) -> float:
