@@ -60,6 +60,8 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
         )
     assert program is not None
     model = program.model_proto
+    for node in model.graph.node:
+        del node.metadata_props[:]  # of the tracer: half of the file's text, with paths of this machine
     _free_thumbnails(model)
     if isinstance(module, ToneModel):
         _fix_scales(model, inputs)

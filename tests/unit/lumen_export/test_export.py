@@ -39,6 +39,12 @@ def test_all_files_follow_the_contract(exported: Exported, network: Network) -> 
         assert spec.halo_px >= LEAST_PX
 
 
+def test_files_tell_nothing_of_the_machine_that_made_them(exported: Exported) -> None:
+    for path in exported.files:
+        assert not any(node.metadata_props or node.doc_string for node in onnx.load(path).graph.node)
+        assert str(Path.cwd()).encode() not in path.read_bytes()
+
+
 def test_half_precision_is_in_the_weights(exported: Exported) -> None:
     kinds = [
         {each.data_type for each in onnx.load(path).graph.initializer if len(each.dims) == 4} for path in exported.files
