@@ -155,6 +155,22 @@ def test_a_file_can_take_over_what_another_was(tmp_path: Path) -> None:
         assert (old.stat().st_uid, old.stat().st_gid) == (12345, 54321)
 
 
+def test_rights_of_programs_and_attributes_of_the_system_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old = tmp_path / "old"
+    old.write_bytes(b"once")
+    old.chmod(0o6755)
+    there = ["user.rating", "security.capability", "security.selinux", "trusted.x", "system.posix_acl_access"]
+    given: list[str] = []
+    monkeypatch.setattr(os, "listxattr", lambda _: there, raising=False)
+    monkeypatch.setattr(os, "getxattr", lambda _, name: name.encode(), raising=False)
+    monkeypatch.setattr(os, "setxattr", lambda _, name, __: given.append(name), raising=False)
+    replace(old, b"newer")
+    assert old.stat().st_mode & 0o7777 == 0o755
+    assert given == ["user.rating", "system.posix_acl_access"]
+
+
 def test_what_was_private_is_never_open_to_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     old = tmp_path / "old"
     old.write_bytes(b"private")
