@@ -146,20 +146,25 @@ class _Work:
     progress: PictureProgress
 
     def load(self, pair: Pair) -> _Job:
-        """Read all files of a pair."""
-        source = None if pair.low is None else read_source(pair.low, self.reading)
+        """Read all files of a pair, none of which may be damaged: what a decoder puts in gaps is not to be scored."""
+        source = None if pair.low is None else self._read(pair.low)
         job = _Job(
             pair=pair,
             source=source,
             low=None if source is None else self.scorer.samples(source),
-            reference=None if pair.reference is None else self._read(pair.reference),
-            results={name: self._read(path) for name, path in pair.results.items()},
+            reference=None if pair.reference is None else self._samples(pair.reference),
+            results={name: self._samples(path) for name, path in pair.results.items()},
         )
         _check_sizes(job)
         return job
 
-    def _read(self, path: Path) -> Samples:
-        return self.scorer.samples(read_source(path, self.reading))
+    def _read(self, path: Path) -> Picture:
+        picture = read_source(path, self.reading)
+        picture.refuse_damaged()
+        return picture
+
+    def _samples(self, path: Path) -> Samples:
+        return self.scorer.samples(self._read(path))
 
     def enhance(self, job: _Job) -> _Job:
         """Run the models on a pair."""

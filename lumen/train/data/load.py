@@ -49,12 +49,14 @@ def decode_all(files: Sequence[Path], longest_px: int = 0) -> list[Pixels]:
     0 keeps all sizes.
 
     Raises:
-        DataError: A file cannot be decoded; the message names it.
+        DataError: A file cannot be decoded, or is damaged; the message names it.
     """
 
     def decode(path: Path) -> Pixels:
         try:
-            return _reduced(displayed_8bit(read_picture(path)), longest_px)
+            picture = read_picture(path)
+            picture.refuse_damaged()  # what a decoder puts in gaps is not to be learnt
+            return _reduced(displayed_8bit(picture), longest_px)
         except PictureError as error:
             raise DataError(f"{path}: {error}") from error
 

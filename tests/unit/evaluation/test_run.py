@@ -36,6 +36,7 @@ from lumen.evaluation.pairs import Pair
 from lumen.evaluation.report import PictureScores
 from lumen.evaluation.run import score_pairs
 from lumen.evaluation.scoring import Scorer
+from tests.support.damage import photo, zeros_within
 from tests.support.fakes import FakeModels
 from tests.support.scores import noise, save
 
@@ -91,6 +92,25 @@ def test_a_damaged_file_is_listed_with_the_reason(low: Path, high: Path) -> None
     report = evaluate(low, high, FakeModels(gain=1.0))
     assert [problem.name for problem in report.problems] == ["a"]
     assert report.exit_code is Exit.SOME_FAILED
+
+
+def test_pictures_with_gaps_are_listed_on_either_side(low: Path, high: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    for folder in (low, high, results):
+        folder.mkdir()
+    damaged, unended = zeros_within(photo()), photo()[:-2]
+    for name, files in {
+        "a": (damaged, photo(), photo()),
+        "b": (photo(), damaged, photo()),
+        "c": (photo(), photo(), damaged),
+        "d": (unended, unended, unended),  # whole, but for the marker of the end
+    }.items():
+        for folder, data in zip((low, high, results), files, strict=True):
+            (folder / f"{name}.jpg").write_bytes(data)
+    report = evaluate(low, high, None, EvalOptions(as_is=True), results={"other": results})
+    assert [problem.name for problem in report.problems] == ["a", "b", "c"]
+    assert all("damaged" in problem.reason for problem in report.problems)
+    assert [picture.name for picture in report.pictures] == ["d"]
 
 
 def test_pictures_smaller_than_the_ssim_window_are_listed(low: Path, high: Path) -> None:

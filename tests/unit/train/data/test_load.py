@@ -10,6 +10,7 @@ from PIL import Image
 
 from lumen.errors import DataError
 from lumen.train.data.load import load_pairs, load_photos
+from tests.support.damage import photo, zeros_within
 from tests.support.training import darker, scene, write_pairs
 
 
@@ -43,6 +44,19 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(DataError, match=r"low/1\.png: the png file is damaged"):
         load_pairs(tmp_path)
+
+
+def test_a_picture_with_gaps_is_named(tmp_path: Path) -> None:
+    low = write_pairs(tmp_path, 2) / "our485" / "low"
+    (low / "1.png").unlink()
+    (low / "1.jpg").write_bytes(zeros_within(photo()))
+    with pytest.raises(DataError, match=r"low/1\.jpg: .*damaged"):
+        load_pairs(tmp_path)
+    (low / "2.jpg").write_bytes(photo()[:-2])  # lacks only its end
+    with pytest.raises(DataError, match=r"low/1\.jpg"):
+        load_photos([low])
+    (low / "1.jpg").unlink()
+    assert [photograph.name for photograph in load_photos([low])] == ["0", "2"]
 
 
 def test_missing_folders_are_named(tmp_path: Path) -> None:
