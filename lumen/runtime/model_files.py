@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from lumen.errors import ModelError
+from lumen.errors import ModelError, UnusableModelError
 from lumen.spec import SampleType
 
 HALF = ".fp16"
@@ -63,7 +63,7 @@ def bundled_models(folder: Path | None = None) -> tuple[BundledModel, ...]:
             )
             for model in json.loads(index.read_text(encoding="utf-8"))["models"]
         )
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"the list of bundled models {index} is malformed ({error!r}); install lumen again") from error
 
 
@@ -113,14 +113,15 @@ def verify_sha256(path: Path, sha256: str) -> None:
     """Check a file against its digest; success is remembered for the process, failure is not.
 
     Raises:
-        ModelError: The file is missing or differs.
+        ModelError: The file is missing.
+        UnusableModelError: It differs.
     """
     if not path.is_file():
         raise ModelError(f"the bundled model file {path} is missing; install lumen again")
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != sha256:
-        raise ModelError(
+        raise UnusableModelError(
             f"the bundled model file {path} is damaged: expected SHA-256 {sha256[:12]}..., got {found[:12]}...; "
             "install lumen again"
         )
