@@ -78,7 +78,7 @@ class Matching:
             raise UsageError("expected --pair or --gt-per-folder, got both")
         try:
             groups = re.compile(self.pattern).groups
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise UsageError(f"expected a regular expression after --pair, got {self.pattern!r}: {error}") from error
         if not groups:
             raise UsageError(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from lumen.errors import DataError
 from lumen.files.patterns import is_picture_name
@@ -103,17 +104,27 @@ def _brackets(root: Path) -> PairSet | None:
         pairs = tuple(
             PairFiles(
                 name=f"{scene['id']}/{Path(frame['file']).stem}",
-                low=root / scene["id"] / frame["file"],
-                high=root / scene["id"] / frame["ref"],
+                low=root / _inside(scene["id"], frame["file"]),
+                high=root / _inside(scene["id"], frame["ref"]),
                 scene=scene["id"],
                 held_out=scene["split"] == "val",
             )
             for scene in json.loads(index.read_text(encoding="utf-8"))
             for frame in scene["dark"]
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise DataError(f"cannot read {index}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"expected scenes with id, split and dark frames in {index}, got {error!r}") from error
     return PairSet(layout="brackets", pairs=pairs, clean=True)
+
+
+def _inside(scene: str, name: str) -> PurePath:
+    """Return the path of a picture of a scene; `ValueError` if it leads out of the data set."""
+    path = PurePath(scene, name)
+    if path.is_absolute() or os.pardir in path.parts or "\0" in str(path):
+        raise ValueError(f"{str(path)!r}, which is no place in the folder")
+    return path
 
 
 def _lol_v1(root: Path) -> PairSet | None:
