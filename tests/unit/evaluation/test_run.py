@@ -130,6 +130,27 @@ def test_save_keeps_what_was_scored(low: Path, high: Path, tmp_path: Path) -> No
     assert again.pictures[0].scores[OUTPUT] == first.pictures[0].scores[OUTPUT]
 
 
+def test_what_is_saved_stays_in_its_folder(low: Path, high: Path, tmp_path: Path) -> None:
+    for name in ("a", "cam/b"):
+        save(low / f"{name}.png", noise(1))
+        save(high / f"{name}.png", noise(2))
+    (tmp_path / "private").mkdir()
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "cam").symlink_to("../private")
+    report = evaluate(low, high, FakeModels(), EvalOptions(save=tmp_path / "saved"))
+    assert [problem.name for problem in report.problems] == ["cam/b"]
+    assert "link" in report.problems[0].reason
+    assert list((tmp_path / "private").iterdir()) == []
+    models = {str(tmp_path / "x" / "m.onnx"): FakeModels(), "../y/m.onnx": FakeModels()}
+    evaluate(low, high, models, EvalOptions(save=tmp_path / "new" / "saved"))
+    saved = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("a.png")} - {"low/a.png", "high/a.png"}
+    assert saved == {
+        "saved/a.png",
+        "new/saved/__/y/m.onnx/a.png",
+        f"new/saved{tmp_path}/x/m.onnx/a.png",
+    }
+
+
 def test_an_unwritable_save_stops_the_run(low: Path, high: Path, tmp_path: Path) -> None:
     save(low / "a.png", noise(1))
     save(high / "a.png", noise(2))
