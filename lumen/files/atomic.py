@@ -211,13 +211,18 @@ def flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def make_folder(folder: Path, *, below: Path | None = None) -> None:
-    """Make a folder and its missing parents; `below` and what is raised are as for `write_atomically`."""
+def make_folder(folder: Path) -> None:
+    """Make a folder and its missing parents.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
     try:
-        with hold_folder(folder, below=below, make=True):
+        with hold_folder(folder, make=True):
             pass
     except OSError as error:
-        raise output_error(folder, error) from error
+        fault = output_error(folder, error)
+        raise fault if isinstance(fault, OutputError) else OutputError(str(fault)) from error
 
 
 def output_error(path: Path, error: OSError) -> LumenError:

@@ -11,6 +11,7 @@ from typing import Any
 
 from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError, ModelError, UnusableModelError
+from lumen.files.paths import is_plain_file
 from lumen.runtime.check import check_graph, try_graph
 from lumen.runtime.model_files import find_model, full_of, half_of
 from lumen.runtime.onnx_model import OnnxModel
@@ -104,11 +105,11 @@ def _find_file(options: RuntimeOptions, sample: SampleType, device: str) -> Path
     if sample != "uint8":
         return path
     if options.precision == "auto":
-        return half_of(path) if device != "cpu" and half_of(path).is_file() else path
+        return half_of(path) if device != "cpu" and is_plain_file(half_of(path)) else path
     wanted = full_of(path) if options.precision == "fp32" else half_of(path)
-    if not wanted.is_file() and not Path(options.model).is_file():
+    if not is_plain_file(wanted) and not is_plain_file(Path(options.model)):
         raise ModelError(f"the bundled model {options.model} exists in fp32 only; use --precision auto or fp32")
-    if not wanted.is_file():
+    if not is_plain_file(wanted):
         raise ModelError(
             f"--precision {options.precision} needs {wanted.name} beside {path}; "
             "`lumen export-onnx --precision fp16` writes both"
@@ -127,7 +128,7 @@ def _open_file(path: Path, device: str, threads: int) -> OnnxModel:
         raise UnusableModelError(f"{path} does not follow contract {spec.contract}: {error}") from error
     guarded = any(output.name == "finite" for output in session.get_outputs())
     in_full = None
-    if spec.precision == "fp16" and full_of(path) != path and full_of(path).is_file():
+    if spec.precision == "fp16" and full_of(path) != path and is_plain_file(full_of(path)):
         in_full = partial(_open_in_full, full_of(path), device, threads, spec)
     return OnnxModel(spec, device, connect, session, guarded=guarded, in_full=in_full)
 

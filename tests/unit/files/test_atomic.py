@@ -122,10 +122,9 @@ def test_a_folder_that_cannot_be_flushed_does_not_matter(monkeypatch: pytest.Mon
 def test_a_name_the_file_system_cannot_hold_is_that_files_fault(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="too long"):
         write_atomically(tmp_path / ("x" * 300), b"x")
-    with pytest.raises(PictureError, match="too long"):
-        atomic.make_folder(tmp_path / ("x" * 300) / "y")
-    with pytest.raises(OutputError):
-        atomic.make_folder(Path("/proc/none"))
+    for folder in (tmp_path / ("x" * 300) / "y", Path("/proc/none")):  # not that of a picture
+        with pytest.raises(OutputError):
+            make_folder(folder)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -281,8 +280,6 @@ def test_below_a_folder_no_link_is_followed(elsewhere: Path, tmp_path: Path) -> 
     for name in ("cam/a", "cam/day/a"):
         with pytest.raises(PictureError, match="the folder 'cam' is a link"):
             write_atomically(out / name, b"x", below=out)
-    with pytest.raises(PictureError, match="is a link"):
-        make_folder(out / "cam" / "day", below=out)
     remove_leftovers(out / "cam", below=out)
     assert sorted(elsewhere.iterdir()) == before
     write_atomically(out / "cam" / "a", b"x")  # a folder that is named may be a link
