@@ -221,8 +221,13 @@ def make_folder(folder: Path) -> None:
         with hold_folder(folder, make=True):
             pass
     except OSError as error:
-        fault = output_error(folder, error)
-        raise fault if isinstance(fault, OutputError) else OutputError(str(fault)) from error
+        raise own_error(folder, error) from error
+
+
+def own_error(path: Path, error: OSError) -> OutputError:
+    """Return the error for a file or folder that is no picture's, so that it stops a run in any case."""
+    fault = output_error(path, error)
+    return fault if isinstance(fault, OutputError) else OutputError(str(fault))
 
 
 def output_error(path: Path, error: OSError) -> LumenError:
