@@ -32,7 +32,7 @@ def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
         if target.suffix.lower() not in REPORT_SUFFIXES:
             raise UsageError(f"expected --report with a name in {', '.join(REPORT_SUFFIXES)}, got {target}")
         if any(target.resolve() == path.resolve() for path in inputs):
-            raise UsageError(f"expected --report apart from the pictures, got {target}")
+            raise UsageError(f"expected --report apart from what is read, got {target}")
 
 
 def previews_for(targets: Sequence[Path]) -> Previews | None:
