@@ -24,7 +24,15 @@ from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import ContractError, DecodeError, OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
+from lumen.errors import (
+    DecodeError,
+    OutOfMemoryError,
+    OutputError,
+    PictureError,
+    UnusableModelError,
+    UsageError,
+    reason_of,
+)
 from lumen.files.inputs import Input, open_input, open_named
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
@@ -196,14 +204,14 @@ class Batch:
     def _end_job(self, job: Job, ending: Outcome | Exception) -> None:
         """Report a file. An error becomes its outcome.
 
-        Only an output that cannot be written, or a model that broke its contract, stops the run. In the second case
-        the file is left for the next run: nothing is known about it.
+        Only an output that cannot be written, or a model that is damaged or broke its contract, stops the run. In the
+        second case the file is left for the next run: nothing is known about it.
         """
         self._fractions.pop(job, None)
         if isinstance(ending, Outcome):
             self._finish(ending)
             return
-        if isinstance(ending, ContractError):
+        if isinstance(ending, UnusableModelError):
             raise ending
         log.debug("%s failed", job.source, exc_info=ending)
         self._finish(Outcome(source=job.source, target=job.target, status="failed", reason=reason_of(ending)))

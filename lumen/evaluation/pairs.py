@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
@@ -10,6 +11,7 @@ from typing import Any
 
 from lumen.errors import NothingToDoError, UsageError
 from lumen.evaluation.columns import INPUT, OUTPUT
+from lumen.files.paths import is_plain_file, type_of
 from lumen.files.patterns import is_hidden, is_picture_name
 
 
@@ -78,7 +80,7 @@ class Matching:
             raise UsageError("expected --pair or --gt-per-folder, got both")
         try:
             groups = re.compile(self.pattern).groups
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise UsageError(f"expected a regular expression after --pair, got {self.pattern!r}: {error}") from error
         if not groups:
             raise UsageError(
@@ -128,10 +130,10 @@ def find_pairs(
     pictures = {INPUT: low} if low is not None else {}
     pictures |= results or {}
     places = [*pictures.values(), *([] if reference is None else [reference])]
-    if all(place.is_file() for place in places):
+    if all(is_plain_file(place) for place in places):
         name = next(iter(pictures.values())).stem
         return (Pair(name=name, low=low, reference=reference, results=dict(results or {})),), ()
-    if any(place.is_file() for place in places):
+    if any(is_plain_file(place) for place in places):
         raise UsageError(f"expected two folders or two files, got {' and '.join(map(str, places))}")
     return _paired(pictures, reference, matching)
 
@@ -207,7 +209,9 @@ def _by_key(folder: Path, key_of: Callable[[str], str | None], problems: list[Pr
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        if is_picture_name(path.name) and not any(map(is_hidden, relative.parts)) and path.is_file():
+        # What cannot be looked at counts as a file: reading it reports why.
+        is_file = type_of(path) in (stat.S_IFREG, 0)
+        if is_picture_name(path.name) and not any(map(is_hidden, relative.parts)) and is_file:
             key = key_of(_name(relative))
             if key is None:
                 reason = f"expected a name that --pair matches in {folder}"

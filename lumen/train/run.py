@@ -13,6 +13,7 @@ import torch
 from lumen.errors import DeviceError, UsageError
 from lumen.files.atomic import make_folder, remove_leftovers, write_atomically
 from lumen.files.lock import lock_folder
+from lumen.files.paths import type_of
 from lumen.train.data.checks import warn_of_misaligned, warn_of_shared_scenes
 from lumen.train.data.load import Example, load_pairs, load_photos
 from lumen.train.data.split import Split, split_by_scene
@@ -39,7 +40,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
     if not (options.data or options.photos):
         raise UsageError("expected --data DIR, --synthetic DIR or both")
     last = options.run / "last.pt"
-    if options.resume is None and last.exists():
+    if options.resume is None and type_of(last):
         raise UsageError(f"{options.run} already holds a training; use --resume auto to continue, or another --out")
     if options.device.startswith("cuda") and not torch.cuda.is_available():
         raise DeviceError(f"--device {options.device}: torch {torch.__version__} sees no CUDA device; use --device cpu")
@@ -62,7 +63,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
             recipe = trainer.recipe  # as TOML for `--recipe`, and as JSON for programs
             write_atomically(options.run / "recipe.toml", recipe.to_toml().encode())
             write_atomically(options.run / "recipe.json", (json.dumps(recipe.to_dict(), indent=2) + "\n").encode())
-        if options.resume and (options.resume != "auto" or last.exists()):
+        if options.resume and (options.resume != "auto" or type_of(last)):
             trainer.resume(last if options.resume == "auto" else Path(options.resume))
         elif options.init:
             trainer.begin_from(options.init)

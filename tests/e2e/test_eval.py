@@ -29,6 +29,7 @@ def pairs(tmp_path: Path) -> Path:
     Image.fromarray(half * 2).save(tmp_path / "high" / "a.png")
     save(tmp_path / "low" / "b.png", noise(2, high=100))
     save(tmp_path / "high" / "b.tif", noise(3, high=256))
+    (tmp_path / "niqe.json").write_text("{}")
     return tmp_path
 
 
@@ -149,6 +150,7 @@ def test_nothing_in_common_ends_with_4(pairs: Path, lumen_command: Run) -> None:
         (["--gt", "high", "low", "--pair", "low"], "a group in --pair"),
         (["--gt", "high", "low", "--report", "scores.doc"], "--report"),
         (["--gt", "high", "low", "--niqe-model", "high/a.png"], "--niqe with"),
+        (["low", "--niqe", "--niqe-model", "niqe.json", "--report", "niqe.json"], "apart from what is read"),
         (["low", "--niqe", "--gt-mean"], "--gt HIGH with --gt-mean"),
         (["--check", "high/a.png", "--gt-mean"], "--check alone"),
         (["low"], "--gt"),

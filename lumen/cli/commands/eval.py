@@ -147,7 +147,8 @@ def command(
 
     scored = options_of(EvalOptions, options)
     matching = options_of(Matching, options)
-    check_targets(reports, [*low, *options["results"], *filter(None, (options["dark"], reference))])
+    files = filter(None, (options["dark"], reference, options["niqe_model"]))
+    check_targets(reports, [*low, *options["results"], *options["lpips"], *files])
     models = {}
     if not scored.as_is:
         named = _by_title("--model", options["names"], alone=not options["results"])

@@ -13,6 +13,7 @@ from lumen.cli.help import GroupedCommand
 from lumen.cli.options import PATH, field_option
 from lumen.config import RuntimeOptions
 from lumen.errors import UsageError
+from lumen.files.paths import type_of
 
 
 @click.command("train", cls=GroupedCommand)
@@ -120,7 +121,7 @@ def _sources(values: tuple[str, ...]) -> tuple[tuple[Path, ...], tuple[float, ..
     for value in values:
         path, equals, text = value.rpartition("=")
         try:
-            weight = float(text) if equals and not Path(value).exists() else None
+            weight = float(text) if equals and not type_of(Path(value)) else None
         except ValueError:
             weight = None
         if weight is not None and not 0 < weight < math.inf:

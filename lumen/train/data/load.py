@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,10 +15,14 @@ from PIL import Image
 
 from lumen.codecs.codec import displayed_8bit, read_picture
 from lumen.errors import DataError, PictureError
+from lumen.files.inputs import open_named
 from lumen.train.data.layouts import PairFiles, find_training_pairs, picture_files
 from lumen.train.recipe.sections import Exposures
 
 log = logging.getLogger(__name__)
+
+# What Pillow was seen to raise on files of other kinds and damaged ones.
+_NOT_FOR_PILLOW = (OSError, ValueError, SyntaxError, LookupError, TypeError, struct.error, Image.DecompressionBombError)
 
 Pixels = NDArray[np.uint8]
 
@@ -49,12 +54,14 @@ def decode_all(files: Sequence[Path], longest_px: int = 0) -> list[Pixels]:
     0 keeps all sizes.
 
     Raises:
-        DataError: A file cannot be decoded; the message names it.
+        DataError: A file cannot be decoded, or is damaged; the message names it.
     """
 
     def decode(path: Path) -> Pixels:
         try:
-            return _reduced(displayed_8bit(read_picture(path)), longest_px)
+            picture = read_picture(path)
+            picture.refuse_damaged()  # what a decoder puts in gaps is not to be learnt
+            return _reduced(displayed_8bit(picture), longest_px)
         except PictureError as error:
             raise DataError(f"{path}: {error}") from error
 
@@ -131,10 +138,10 @@ def _darkest(files: Sequence[PairFiles]) -> list[PairFiles]:
 def _level(path: Path) -> float:
     """Return the mean level of a file, decoded as small as its format allows, as sequences have many large files."""
     try:
-        with Image.open(path) as image:
+        with open_named(path).stream as stream, Image.open(stream) as image:
             image.draft("L", (64, 64))
             return float(np.asarray(image.convert("L").resize((64, 64), Image.Resampling.BOX)).mean())
-    except (OSError, ValueError):  # not for Pillow; lumen's own decoders may read it
+    except _NOT_FOR_PILLOW:  # lumen's own decoders may read it, or say what is wrong
         return float(decode_all([path])[0].mean())
 
 

@@ -117,7 +117,16 @@ def test_groups_of_a_pattern_pair_names_that_differ(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("pattern", "says"), [("(", "regular expression"), (r"\d+", "a group in --pair")])
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("(", "regular expression"),
+        ("(" * 5000 + ")" * 5000, "regular expression"),
+        ("(a){99999999999999999999}", "regular expression"),
+        (r"\d+", "a group in --pair"),
+    ],
+    ids=len,
+)
 def test_patterns_that_say_nothing_are_refused(pattern: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Matching(pattern=pattern)
