@@ -35,7 +35,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "train": {
         FIRST: "--data --out --recipe --resume",
-        FILES: "--synthetic --val --val-split --init --check",
+        FILES: "--synthetic --val --val-split --init --check --skip-bad",
         RESULTS: "--tensorboard",
         DEVICES: "--device --batch --amp --resident --workers --threads",
         ADVANCED: "--set --accumulate --recompute --compile",

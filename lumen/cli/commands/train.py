@@ -62,6 +62,9 @@ from lumen.errors import UsageError
 @click.option(
     "--check/--no-check", "check_pairs", default=None, help="Look for misaligned pairs first; --no-check skips this."
 )
+@click.option(
+    "--skip-bad", is_flag=True, help="Go on without pairs that cannot be read or differ in size; all are named."
+)
 def command(
     data: tuple[str, ...],
     photos: tuple[str, ...],
