@@ -20,6 +20,7 @@ from lumen.cli.options import (
     parse_shard,
     picture_options,
 )
+from lumen.cli.settings import rules_of, settings_option
 from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
@@ -73,6 +74,7 @@ _enhance = partial(field_option, EnhanceOptions)
 @_batch("--fail-fast", help="Stop at the first file that fails.")
 @_enhance("--strict", help="Fail files of which there is anything to warn, such as damage or lost metadata.")
 @json_option("file on stdout")
+@settings_option
 @pass_state
 @click.pass_context
 def command(
@@ -97,11 +99,14 @@ def command(
     unavailable, 6 output not writable, 130 stopped by Ctrl-C.
     """
     runtime, enhancing = options_of(RuntimeOptions, values), options_of(EnhanceOptions, values)
+    rules = rules_of(ctx)
     if STREAM in (*inputs, values["output"]):
         _check_stream(ctx, inputs, values["output"])
         from lumen.cli.pipe import enhance_to_stdout
+        from lumen.enhance.picture_rules import PictureOptions
 
-        ctx.exit(enhance_to_stdout(inputs[0], runtime, enhancing, values["format"]))
+        own = PictureOptions(enhancing, rules).of(Path(inputs[0].name))
+        ctx.exit(enhance_to_stdout(inputs[0], runtime, own, values["format"]))
     batching = options_of(BatchOptions, values)
     if reference is not None and batching.in_place:
         raise UsageError("--gt cannot be combined with --in-place, because the inputs would be gone")
@@ -120,7 +125,7 @@ def command(
 
         check_reference(plan, reference)
     view = BatchView(state, as_json=as_json)
-    batch = Batch(plan, model_sets(runtime), enhancing, batching, view)
+    batch = Batch(plan, model_sets(runtime), enhancing, batching, view, rules)
     with stop_on_ctrl_c(batch.stop), view:
         try:
             report = batch.dry_run() if dry_run else batch.run()

@@ -11,6 +11,7 @@ import click
 
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import PATH, field_option
+from lumen.cli.settings import settings_option
 from lumen.config import RuntimeOptions
 from lumen.errors import UsageError
 
@@ -65,6 +66,7 @@ from lumen.errors import UsageError
 @click.option(
     "--skip-bad", is_flag=True, help="Go on without pairs that cannot be read or differ in size; all are named."
 )
+@settings_option
 def command(
     data: tuple[str, ...],
     photos: tuple[str, ...],
