@@ -50,6 +50,16 @@ class PictureOptions:
         """Return the options of the run, and those that each rule makes of them."""
         return [self.options, *(replace(self.options, **rule.changes) for rule in self.rules)]
 
+    def reading(self) -> EnhanceOptions:
+        """Return options that read every picture which its own options read: to score results beside their inputs."""
+        ways = self.variants()
+        return replace(
+            self.options,
+            frames="first" if any(each.frames == "first" for each in ways) else "refuse",
+            max_pixels=max(each.max_pixels for each in ways),
+            strict=all(each.strict for each in ways),
+        )
+
     def as_list(self) -> list[dict[str, Any]]:
         """Return the rules as JSON values."""
         return [{"match": rule.match, **rule.changes} for rule in self.rules]

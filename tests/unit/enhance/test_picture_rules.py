@@ -34,6 +34,13 @@ def test_all_rules_that_match_hold_and_later_ones_win(path: str, changes: dict[s
     assert options.of(PurePath(path)) == replace(base, **changes)
 
 
+def test_what_any_rule_reads_is_read_for_scoring() -> None:
+    rules = [PictureRule(match="a", changes={"frames": "first"}), PictureRule(match="b", changes={"max_pixels": 9})]
+    reading = PictureOptions(EnhanceOptions(max_pixels=5, strict=True), rules).reading()
+    assert (reading.frames, reading.max_pixels, reading.strict) == ("first", 9, True)
+    assert PictureOptions(EnhanceOptions()).reading() == EnhanceOptions()
+
+
 def test_the_variants_and_the_record_hold_every_rule() -> None:
     options = PictureOptions(EnhanceOptions(), RULES)
     assert [each.ev for each in options.variants()] == [0.0, 0.5, 1.0]
