@@ -11,6 +11,7 @@ import click
 
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import PATH, field_option
+from lumen.cli.settings import settings_option
 from lumen.config import RuntimeOptions
 from lumen.errors import UsageError
 from lumen.files.paths import type_of
@@ -63,6 +64,10 @@ from lumen.files.paths import type_of
 @click.option(
     "--check/--no-check", "check_pairs", default=None, help="Look for misaligned pairs first; --no-check skips this."
 )
+@click.option(
+    "--skip-bad", is_flag=True, help="Go on without pairs that cannot be read or differ in size; all are named."
+)
+@settings_option
 def command(
     data: tuple[str, ...],
     photos: tuple[str, ...],
