@@ -40,7 +40,6 @@ from lumen.models.tone import (
     solve_exposure,
 )
 
-
 LEAST_LEVEL = 1e-3  # keeps powers and logarithms finite
 
 
