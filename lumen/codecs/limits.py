@@ -74,6 +74,9 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
     foreign = [extra for extra in metadata.extras if extra.format != kind]
     missed = dict.fromkeys(extra.label for extra in foreign if not _is_needless(extra, picture))
     warnings += [f"the {label} was left out: {kind} cannot hold it" for label in missed]
+    if picture.extra_channel is not None and not codec.extra_channel:
+        warnings.append(f"the extra channel was left out: {kind} cannot hold it")
+        picture = replace(picture, extra_channel=None)
     extras = tuple(extra for extra in metadata.extras if extra.format == kind)
     kept = replace(metadata, extras=extras, **dict.fromkeys(gone))
     turn = exif.orientation(metadata.exif)

@@ -51,6 +51,7 @@ _RATIOS: dict[int, int | None] = {
     **dict.fromkeys((COMPRESSION.LZMA, COMPRESSION.ZSTD, COMPRESSION.ZSTD_DEPRECATED)),
     **dict.fromkeys((COMPRESSION.OJPEG, COMPRESSION.JPEG)),
 }
+_OPACITIES = ((EXTRASAMPLE.ASSOCALPHA,), (EXTRASAMPLE.UNASSALPHA,))
 _JPEGS = (COMPRESSION.OJPEG, COMPRESSION.JPEG)
 _SMALL_STREAM = 1 << 16  # pixels that are always allowed in a JPEG stream
 
@@ -72,7 +73,7 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         _check_kind(page)
         check_size(page.imagewidth, page.imagelength, decoding.max_pixels)
         _check_whole(page, file.filehandle.size)
-        samples = _channels(page)
+        samples, extra = _split(_channels(page), page)
         damage = _damage(page)
         if _LAYERS in page.tags:
             notes = (*notes, "the Photoshop layers were left out; the flattened picture was used")
@@ -80,7 +81,8 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         if page.photometric == _CMYK:
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
             metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
-    return Picture.from_channels(samples, kind="tiff", metadata=metadata, notes=(*notes, *faults), damage=damage)
+    facts = {"notes": (*notes, *faults), "damage": damage, "extra_channel": extra}
+    return Picture.from_channels(samples, kind="tiff", metadata=metadata, **facts)
 
 
 def encode(picture: Picture, _encoding: Encoding) -> bytes:
@@ -101,14 +103,18 @@ def encode(picture: Picture, _encoding: Encoding) -> bytes:
 
 def _plain_file(picture: Picture, order: ByteOrder) -> bytes:
     file = BytesIO()
+    samples, extra = picture.to_channels(), picture.extra_channel
+    extras = [] if picture.alpha is None else [EXTRASAMPLE.UNASSALPHA]
+    if extra is not None:
+        samples, extras = np.dstack([samples, extra]), [*extras, EXTRASAMPLE.UNSPECIFIED]
     tifffile.imwrite(
         file,
-        picture.to_channels(),
+        samples,
         bigtiff=False,
         byteorder=order,
         photometric="minisblack" if picture.gray else "rgb",
         planarconfig="contig",
-        extrasamples=None if picture.alpha is None else ["unassalpha"],
+        extrasamples=extras or None,
         compression="adobe_deflate",
         compressionargs={"level": _LEVEL},
         predictor=True,
@@ -185,9 +191,13 @@ def _check_kind(page: tifffile.TiffPage) -> None:
     if page.compression not in _RATIOS:
         name = getattr(page.compression, "name", page.compression)
         raise UnsupportedError(f"expected a TIFF packed by Deflate, LZW, JPEG or not at all, got {name}; save it so")
-    color = 4 if photometric == _CMYK else 3 if photometric in (_RGB, _YCBCR) else 1
+    color = _colors(page)
     if page.samplesperpixel not in (color, color + 1) or page.imagedepth > 1:
         raise UnsupportedError(f"expected {color} or {color + 1} channels a pixel, got {page.samplesperpixel}")
+
+
+def _colors(page: tifffile.TiffPage) -> int:
+    return 4 if page.photometric == _CMYK else 3 if page.photometric in (_RGB, _YCBCR) else 1
 
 
 def _check_whole(page: tifffile.TiffPage, size: int) -> None:
@@ -258,6 +268,13 @@ def _channels(page: tifffile.TiffPage) -> Samples:
     if page.extrasamples and page.extrasamples[0] == EXTRASAMPLE.ASSOCALPHA:
         samples = unmultiplied(samples)
     return samples
+
+
+def _split(samples: Samples, page: tifffile.TiffPage) -> tuple[Samples, Samples | None]:
+    """Return the colours with their opacity, and a channel of which the file does not say what it is, or None."""
+    if page.samplesperpixel == _colors(page) or page.extrasamples[:1] in _OPACITIES:
+        return samples, None
+    return samples[..., :-1], np.ascontiguousarray(samples[..., -1])
 
 
 def _looked_up(indices: npt.NDArray[Any], colormap: npt.NDArray[np.uint16] | None) -> Samples:

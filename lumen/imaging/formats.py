@@ -34,6 +34,7 @@ class Codec:
         choice: Its name for `--format`, if it is offered there.
         bits: Largest number of bits per sample.
         alpha: Whether it holds transparency.
+        extra_channel: Whether it holds a channel that is neither colour nor transparency.
         gray: Whether it holds pictures of one channel.
         side_px: Longest side in pixels; None if only memory limits it.
         metadata: Kinds of metadata it holds, by the fields of `lumen.imaging.picture.Metadata`.
@@ -53,6 +54,7 @@ class Codec:
     choice: OutputFormat | None = None
     bits: int = 8
     alpha: bool = True
+    extra_channel: bool = False
     gray: bool = True
     side_px: int | None = None
     metadata: frozenset[MetadataKind] = frozenset()
@@ -102,6 +104,7 @@ _ALL: Final = (
         marks=((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"), (0, b"MM\0+")),
         choice="tiff",
         bits=16,
+        extra_channel=True,
         metadata=frozenset({"exif", "icc", "xmp", "dpi", "iptc"}),
         exif_by_tag=True,
     ),

@@ -240,6 +240,7 @@ def _facts_tiff(data: bytes) -> dict[str, Any]:
         known = page.tags.valueof("ResolutionUnit", default=2) != 1
         found["dpi"] = tuple(round(up / down) for up, down in pairs) if all(pairs) and known else None
         found["iptc"] = bytes(page.tags.valueof(33723) or b"")
+        found["extra channel"] = 0 in page.extrasamples
         return found
 
 

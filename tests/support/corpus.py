@@ -209,6 +209,8 @@ def _tiff_oddities() -> Iterator[Sound]:
         ("bilevel", saved(RGB.convert("1"), "TIFF"), 8),
         ("fax", saved(RGB.convert("1"), "TIFF", compression="group4"), 8),
         ("thumbnail-page", with_reduced_page(deep), 16),
+        ("selection", tiff(ramp(channels=4), extrasamples=["unspecified"]), 8),
+        ("infrared", tiff(ramp(channels=2, dtype=np.uint16), planarconfig="contig", extrasamples=["unspecified"]), 16),
     ):
         yield Sound(name=f"tiff-{name}.tif", data=data, bits=bits)
     yield Sound(name="tiff-jpeg.tif", data=tiff(ramp(64, 64), compression="jpeg"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -12,6 +13,7 @@ import tifffile
 
 from lumen.codecs.codec import encode_picture
 from lumen.errors import DecodeError, UnsupportedError
+from lumen.imaging.picture import Metadata
 from tests.support.codecs import read
 from tests.support.crafted import patched
 from tests.support.files import RGB, icc, ramp, saved, tiff
@@ -115,3 +117,30 @@ def test_tiff_files_packed_as_files_of_their_own_are_refused_by_name(packing: st
     data = tiff(ramp(64, 64), compression=packing)
     with pytest.raises(UnsupportedError, match=f"Deflate, LZW, JPEG or not at all, got {packing.upper()}"):
         read(data)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("channels", "photometric"), [(2, "minisblack"), (4, "rgb"), (5, "separated")])
+@pytest.mark.parametrize("said", [True, False])
+def test_a_channel_that_is_not_said_to_be_opacity_is_carried_along(
+    dtype: Any, channels: int, photometric: str, said: bool
+) -> None:
+    samples = ramp(channels=channels, dtype=dtype)
+    data = tiff(samples, photometric=photometric, planarconfig="contig", extrasamples=["unspecified"])
+    if not said:
+        data = data.replace(struct.pack("<HHI", 338, 3, 1), struct.pack("<HHI", 65000, 3, 1))
+    found = read(data)
+    assert found.alpha is None
+    assert found.extra_channel is not None
+    np.testing.assert_array_equal(found.extra_channel, samples[..., -1])
+    written, told = encode_picture(replace(found, metadata=Metadata()), "tiff")
+    assert told == ()
+    with tifffile.TiffFile(BytesIO(written)) as file:
+        page = file.pages.first
+        assert page.tags.valueof("ExtraSamples") == (0,)
+        assert page.samplesperpixel == (2 if channels == 2 else 4)
+        np.testing.assert_array_equal(page.asarray()[..., -1], samples[..., -1])
+    np.testing.assert_array_equal(found.turned(6).extra_channel, np.rot90(samples[..., -1], -1))
+    _, told = encode_picture(replace(found, metadata=Metadata()), "jpeg", allow_8bit=True)
+    assert told == ("the extra channel was left out: jpeg cannot hold it",)
+    assert read(tiff(samples[..., -2:], photometric="minisblack", extrasamples=["unassalpha"])).alpha is not None
