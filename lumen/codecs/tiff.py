@@ -24,7 +24,17 @@ from lumen.codecs.interface import CameraRawError, Decoding, Encoding
 from lumen.codecs.jpeg_damage import END, NO_END, damage_of
 from lumen.color import icc
 from lumen.errors import UnsupportedError
-from lumen.imaging.picture import Damage, Metadata, Picture, Samples, check_size, first_of, too_short, unmultiplied
+from lumen.imaging.picture import (
+    Damage,
+    Metadata,
+    Picture,
+    Samples,
+    check_size,
+    first_of,
+    to_16bit,
+    too_short,
+    unmultiplied,
+)
 
 # What tifffile logs is raised here as an error or does not matter; without a handler Python would print it.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -51,6 +61,29 @@ _RATIOS: dict[int, int | None] = {
     **dict.fromkeys((COMPRESSION.LZMA, COMPRESSION.ZSTD, COMPRESSION.ZSTD_DEPRECATED)),
     **dict.fromkeys((COMPRESSION.OJPEG, COMPRESSION.JPEG)),
 }
+_SAMPLES: dict[int, str] = {
+    SAMPLEFORMAT.UINT: "unsigned ones",
+    SAMPLEFORMAT.INT: "signed ones",
+    SAMPLEFORMAT.IEEEFP: "floating-point ones",
+    SAMPLEFORMAT.VOID: "ones without a format",
+    SAMPLEFORMAT.COMPLEXINT: "complex ones",
+    SAMPLEFORMAT.COMPLEXIEEEFP: "complex ones",
+}
+# Tags that hold one number. tifffile makes an array of more, and stumbles over it.
+_NUMBERS: dict[int, str] = {
+    254: "NewSubfileType",
+    255: "SubfileType",
+    256: "ImageWidth",
+    257: "ImageLength",
+    259: "Compression",
+    262: "PhotometricInterpretation",
+    266: "FillOrder",
+    277: "SamplesPerPixel",
+    284: "PlanarConfiguration",
+    317: "Predictor",
+    322: "TileWidth",
+    323: "TileLength",
+}
 _OPACITIES = ((EXTRASAMPLE.ASSOCALPHA,), (EXTRASAMPLE.UNASSALPHA,))
 _JPEGS = (COMPRESSION.OJPEG, COMPRESSION.JPEG)
 _SMALL_STREAM = 1 << 16  # pixels that are always allowed in a JPEG stream
@@ -74,6 +107,7 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         check_size(page.imagewidth, page.imagelength, decoding.max_pixels)
         _check_whole(page, file.filehandle.size)
         samples, extra = _split(_channels(page), page)
+        bits = int(page.bitspersample) if page.bitspersample in (10, 12) else None
         damage = _damage(page)
         if _LAYERS in page.tags:
             notes = (*notes, "the Photoshop layers were left out; the flattened picture was used")
@@ -81,7 +115,7 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         if page.photometric == _CMYK:
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
             metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
-    facts = {"notes": (*notes, *faults), "damage": damage, "extra_channel": extra}
+    facts = {"notes": (*notes, *faults), "damage": damage, "extra_channel": extra, "bits": bits}
     return Picture.from_channels(samples, kind="tiff", metadata=metadata, **facts)
 
 
@@ -140,7 +174,7 @@ def _with_tags(plain: bytes, tags: Directory, order: ByteOrder) -> bytes:
 def _metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
     """Return the metadata in the tags, and a note if a part of it cannot be read."""
     carried = (exif.ICC, exif.XMP, exif.PHOTOSHOP, exif.IPTC)
-    wanted: frozenset[int] = exif.DESCRIPTIVE | set(carried)
+    wanted: frozenset[int] = exif.DESCRIPTIVE | set(carried) | set(_NUMBERS)
     faults: tuple[str, ...] = ()
     try:
         try:
@@ -151,6 +185,9 @@ def _metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
             faults = ("a part of the metadata was left out: it is malformed",)
     except ValueError:
         return Metadata(), ("the metadata was left out: it is malformed",)
+    for tag, name in _NUMBERS.items():
+        if tag in found and found[tag].count > 1:
+            raise ValueError(f"its tag {name} holds {found[tag].count} values instead of one")
     stream.seek(0)
     order = exif.byte_order(stream.read(2))
     tags = exif.picture_tags(found)
@@ -175,7 +212,7 @@ def _page(file: tifffile.TiffFile, *, first: bool) -> tuple[tifffile.TiffPage, t
 
 
 def _check_kind(page: tifffile.TiffPage) -> None:
-    numbers = (page.imagewidth, page.imagelength, page.imagedepth, page.samplesperpixel, page.bitspersample)
+    numbers = (page.imagewidth, page.imagelength, page.imagedepth, page.samplesperpixel)
     if not all(isinstance(number, int) for number in numbers):  # a string times a number would be a very long string
         raise ValueError("its size is not a number")
     photometric = page.photometric
@@ -185,15 +222,31 @@ def _check_kind(page: tifffile.TiffPage) -> None:
     if not sound and not (photometric == _YCBCR and page.compression in _JPEGS):
         name = getattr(photometric, "name", photometric)
         raise UnsupportedError(f"expected a grey, RGB, CMYK or palette TIFF, got {name}; convert it to RGB")
-    if page.sampleformat != SAMPLEFORMAT.UINT or page.bitspersample not in (1, 2, 4, 8, 16):
-        kind = getattr(page.sampleformat, "name", page.sampleformat)
-        raise UnsupportedError(f"expected 8 or 16 bits a sample, got {page.bitspersample} ({kind}); convert it")
+    _check_samples(page)
     if page.compression not in _RATIOS:
         name = getattr(page.compression, "name", page.compression)
         raise UnsupportedError(f"expected a TIFF packed by Deflate, LZW, JPEG or not at all, got {name}; save it so")
     color = _colors(page)
-    if page.samplesperpixel not in (color, color + 1) or page.imagedepth > 1:
-        raise UnsupportedError(f"expected {color} or {color + 1} channels a pixel, got {page.samplesperpixel}")
+    if page.samplesperpixel not in (color, color + 1):
+        raise UnsupportedError(
+            f"expected {color} or {color + 1} channels a pixel, got {page.samplesperpixel}; save it with at most one "
+            "channel besides its colours"
+        )
+    if page.imagedepth > 1:
+        raise UnsupportedError(f"expected a flat picture, got one of {page.imagedepth} slices; save one of them")
+
+
+def _check_samples(page: tifffile.TiffPage) -> None:
+    """Refuse samples that are not unsigned integers of 1 to 16 bits, or that cannot be unpacked."""
+    expected, bits = "expected unsigned samples of 1 to 16 bits", page.bitspersample
+    if not isinstance(bits, int):
+        each = ", ".join(map(str, bits))
+        raise UnsupportedError(f"{expected}, all of the same depth, got {each} bits; convert it to 8 bits")
+    if page.sampleformat != SAMPLEFORMAT.UINT or not 1 <= bits <= 16:
+        kind = _SAMPLES.get(page.sampleformat, f"samples of the unknown format {page.sampleformat}")
+        raise UnsupportedError(f"{expected}, got {kind} of {bits} bits; convert it to unsigned 16 bits")
+    if page.predictor != 1 and bits not in (8, 16):
+        raise UnsupportedError(f"expected no predictor beside {bits} bits a sample; convert it to 16 bits")
 
 
 def _colors(page: tifffile.TiffPage) -> int:
@@ -259,9 +312,11 @@ def _channels(page: tifffile.TiffPage) -> Samples:
     bits = int(page.bitspersample)
     if page.photometric == _PALETTE:
         return _looked_up(samples, page.colormap)
-    samples = samples.astype(np.uint16 if bits == 16 else np.uint8, copy=False)
+    samples = samples.astype(np.uint16 if bits > 8 else np.uint8, copy=False)
     if bits < 8:
-        samples = samples * np.uint8(255 // (2**bits - 1))
+        samples = np.rint(np.linspace(0, 255, 2**bits)).astype(np.uint8)[samples]
+    elif 8 < bits < 16:
+        samples = to_16bit(samples, bits)
     if page.photometric == _WHITE_IS_ZERO:
         color = samples[..., :1] if samples.ndim == 3 else samples
         np.subtract(np.iinfo(samples.dtype).max, color, out=color)

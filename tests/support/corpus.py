@@ -213,6 +213,10 @@ def _tiff_oddities() -> Iterator[Sound]:
         ("infrared", tiff(ramp(channels=2, dtype=np.uint16), planarconfig="contig", extrasamples=["unspecified"]), 16),
     ):
         yield Sound(name=f"tiff-{name}.tif", data=data, bits=bits)
+    for bits in (10, 12, 14):
+        samples = deep >> (16 - bits)
+        shown = samples << (16 - bits) | samples >> (2 * bits - 16)
+        yield Sound(name=f"tiff-{bits}.tif", data=tiff(samples, bitspersample=bits), bits=16, shown=shown)
     yield Sound(name="tiff-jpeg.tif", data=tiff(ramp(64, 64), compression="jpeg"))
     yield Sound(name="tiff-associated.tif", data=associated(), exact=False, shown=ramp())
     inks = ramp(channels=4, dtype=np.uint16) // 2
@@ -493,8 +497,9 @@ def _damaged() -> Iterator[Broken]:
 def _refused() -> Iterator[Broken]:
     deep = np.asarray(ramp(64, 64, dtype=np.uint16) >> 6, np.uint16)
     ten = bytes(imagecodecs.avif_encode(deep, level=95, bitspersample=10, pixelformat="444"))
-    yield Broken(name="float.tif", data=tiff(ramp().astype(np.float32)), reason="got 32 (IEEEFP)")
-    yield Broken(name="32-bit.tif", data=tiff(ramp().astype(np.uint32)), reason="8 or 16 bits a sample, got 32")
+    yield Broken(name="float.tif", data=tiff(ramp().astype(np.float32)), reason="got floating-point ones of 32 bits")
+    yield Broken(name="32-bit.tif", data=tiff(ramp().astype(np.uint32)), reason="1 to 16 bits, got unsigned ones of 32")
+    yield Broken(name="signed.tif", data=tiff(ramp(dtype=np.int16)), reason="got signed ones of 16 bits")
     yield Broken(name="lab.tif", data=saved(RGB.convert("LAB"), "TIFF"), reason="palette TIFF, got CIELAB")
     yield Broken(name="five.tif", data=tiff(ramp(channels=5), planarconfig="contig"), reason="expected 3 or 4 channels")
     yield Broken(name="ten-bit.avif", data=ten, reason="expected 8-bit pixels for avif, got 16-bit ones")
@@ -503,7 +508,9 @@ def _refused() -> Iterator[Broken]:
     yield Broken(name="hdr.png", data=hdr, reason="got one for HDR (PQ)")
     jpeg = saved(RGB, "JPEG")
     yield Broken(name="deep.jpg", data=patched(jpeg, jpeg.index(b"\xff\xc0") + 4, b"\x0c"), reason="12-bit")
-    yield Broken(name="half-floats.jpe", data=tiff(ramp().astype(np.float16)), reason="got 16 (IEEEFP)")
+    yield Broken(
+        name="half-floats.jpe", data=tiff(ramp().astype(np.float16)), reason="got floating-point ones of 16 bits"
+    )
     yield Broken(name="unknown.nef", data=tiff(ramp(8, 8), subfiletype=1), reason="camera raw data")
     yield Broken(name="damaged.cr3", data=b"\0\0\0\x18ftypcrx " + ramp().tobytes()[:400], reason="camera raw data")
 

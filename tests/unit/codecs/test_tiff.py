@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -144,3 +145,75 @@ def test_a_channel_that_is_not_said_to_be_opacity_is_carried_along(
     _, told = encode_picture(replace(found, metadata=Metadata()), "jpeg", allow_8bit=True)
     assert told == ("the extra channel was left out: jpeg cannot hold it",)
     assert read(tiff(samples[..., -2:], photometric="minisblack", extrasamples=["unassalpha"])).alpha is not None
+
+
+def odd_depth(bits: int, channels: int = 3, **options: Any) -> tuple[bytes, np.ndarray[Any, Any]]:
+    """Return a TIFF of packed samples, and the shares of white in it."""
+    samples = ramp(channels=channels, dtype=np.uint16) >> (16 - bits)
+    stored = samples.astype(np.uint8 if bits < 9 else np.uint16)
+    return tiff(stored, bitspersample=bits, **options), samples / (2**bits - 1)
+
+
+@pytest.mark.parametrize("bits", [3, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15])
+@pytest.mark.parametrize(("channels", "photometric"), [(1, "minisblack"), (1, "miniswhite"), (3, "rgb")])
+def test_every_depth_up_to_16_bits_is_read_at_full_range(bits: int, channels: int, photometric: str) -> None:
+    data, shares = odd_depth(bits, channels, photometric=photometric)
+    found = read(data)
+    top = 65_535 if bits > 8 else 255
+    assert (found.sample, found.bits) == ("uint16" if bits > 8 else "uint8", bits if bits in (10, 12) else None)
+    wanted = (1 - shares if photometric == "miniswhite" else shares) * top
+    assert np.abs(found.to_channels() - wanted).max() < 1
+    assert found.notes == ()
+
+
+def test_packed_samples_may_be_compressed_but_not_predicted() -> None:
+    plain, _ = odd_depth(12)
+    data = bytearray(plain)
+    with tifffile.TiffFile(BytesIO(plain)) as file:
+        page = file.pages.first
+        (at,), (count,) = page.dataoffsets, page.databytecounts
+        packed = zlib.compress(plain[at : at + count])
+        for code, value in ((259, 8), (273, len(data)), (279, len(packed))):
+            tag = page.tags[code]
+            struct.pack_into("<I" if tag.dtype == 4 else "<H", data, tag.valueoffset, value)
+    np.testing.assert_array_equal(read(bytes(data) + packed).pixels, read(plain).pixels)
+    at = plain.index(struct.pack("<HH", 305, 2))  # the program's name makes room
+    with pytest.raises(UnsupportedError, match="no predictor beside 12 bits a sample; convert it to 16 bits"):
+        read(patched(plain, at, struct.pack("<HHII", 317, 3, 1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (ramp(dtype=np.int16), "got signed ones of 16 bits; convert it to unsigned 16 bits"),
+        (ramp(dtype=np.int8), "got signed ones of 8 bits"),
+        (ramp().astype(np.float16), "got floating-point ones of 16 bits"),
+        (ramp().astype(np.uint32), "got unsigned ones of 32 bits"),
+        (ramp().astype(np.complex64), "got complex ones of 64 bits"),
+    ],
+)
+def test_samples_that_are_not_read_are_named_with_those_that_are(samples: Any, message: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"expected unsigned samples of 1 to 16 bits, {message}"):
+        read(tiff(samples))
+
+
+def test_channels_of_different_depths_and_too_many_are_named_with_the_remedy() -> None:
+    data = tiff(ramp(dtype=np.uint16))
+    at = data.index(struct.pack("<3H", 16, 16, 16))
+    with pytest.raises(UnsupportedError, match="all of the same depth, got 5, 6, 5 bits; convert it to 8 bits"):
+        read(patched(data, at, struct.pack("<3H", 5, 6, 5)))
+    five = tiff(ramp(channels=5), photometric="rgb", planarconfig="contig")
+    with pytest.raises(UnsupportedError, match="got 5; save it with at most one channel besides its colours"):
+        read(five)
+    with pytest.raises(UnsupportedError, match="a flat picture, got one of 2 slices; save one of them"):
+        read(tiff(np.stack([ramp(channels=1)] * 2), volumetric=True, photometric="minisblack"))
+
+
+@pytest.mark.parametrize("count", [2, 1500])
+@pytest.mark.parametrize(("tag", "name"), [(259, "Compression"), (256, "ImageWidth"), (284, "PlanarConfiguration")])
+def test_many_numbers_in_place_of_one_are_called_so(tag: int, name: str, count: int) -> None:
+    data = tiff(ramp())
+    at = next(place for kind in (3, 4) if (place := data.find(struct.pack("<HHI", tag, kind, 1))) > 0)
+    data = patched(data, at, struct.pack("<HHII", tag, 4, count, len(data) + len(data) % 2))
+    with pytest.raises(DecodeError, match=f"its tag {name} holds {count} values instead of one"):
+        read(data.ljust(len(data) + len(data) % 2, b"\0") + b"\1\0\0\0" * count)
