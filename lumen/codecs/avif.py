@@ -12,6 +12,7 @@ import imagecodecs
 import numpy as np
 from PIL import AvifImagePlugin, features
 
+from lumen.codecs.density import shape_in_boxes
 from lumen.codecs.exif import is_sound, without_prefix
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.item_damage import damage_of_items, description
@@ -50,7 +51,9 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
             samples = to_16bit(imagecodecs.avif_decode(stream.read(), index=0), bits)
     icc, faults = profile_or_coded(info.get("icc_profile"), primaries, transfer)
     notes = (*notes, *faults)
-    metadata = Metadata(exif=without_prefix(info.get("exif")), icc=icc, xmp=info.get("xmp"))
+    metadata = Metadata(
+        exif=without_prefix(info.get("exif")), icc=icc, xmp=info.get("xmp"), aspect=shape_in_boxes(head)
+    )
     bits_kept, damage = bits if bits > 8 else None, damage_of_items(stream)
     return Picture.from_channels(samples, kind="avif", metadata=metadata, bits=bits_kept, notes=notes, damage=damage)
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tifffile
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT
 
-from lumen.codecs import exif, iptc, jpeg
+from lumen.codecs import density, exif, iptc, jpeg
 from lumen.codecs.exif import ByteOrder, Directory, Entry
 from lumen.codecs.interface import CameraRawError, Decoding, Encoding
 from lumen.codecs.jpeg_damage import END, NO_END, damage_of
@@ -27,6 +27,7 @@ from lumen.errors import UnsupportedError
 from lumen.imaging.picture import (
     Damage,
     Metadata,
+    Pair,
     Picture,
     Samples,
     check_size,
@@ -111,7 +112,8 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         damage = _damage(page)
         if _LAYERS in page.tags:
             notes = (*notes, "the Photoshop layers were left out; the flattened picture was used")
-        metadata = replace(metadata, dpi=_resolution(page))
+        dpi, aspect = _resolution(page)
+        metadata = replace(metadata, dpi=dpi, aspect=aspect)
         if page.photometric == _CMYK:
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
             metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
@@ -138,6 +140,7 @@ def encode(picture: Picture, _encoding: Encoding) -> bytes:
 def _plain_file(picture: Picture, order: ByteOrder) -> bytes:
     file = BytesIO()
     samples, extra = picture.to_channels(), picture.extra_channel
+    dpi, aspect = picture.metadata.dpi, picture.metadata.aspect
     extras = [] if picture.alpha is None else [EXTRASAMPLE.UNASSALPHA]
     if extra is not None:
         samples, extras = np.dstack([samples, extra]), [*extras, EXTRASAMPLE.UNSPECIFIED]
@@ -152,8 +155,8 @@ def _plain_file(picture: Picture, order: ByteOrder) -> bytes:
         compression="adobe_deflate",
         compressionargs={"level": _LEVEL},
         predictor=True,
-        resolution=picture.metadata.dpi,
-        resolutionunit="INCH" if picture.metadata.dpi else None,
+        resolution=dpi or aspect,
+        resolutionunit="INCH" if dpi else "NONE" if aspect else None,
         metadata=None,
         software=False,
     )
@@ -340,11 +343,11 @@ def _looked_up(indices: npt.NDArray[Any], colormap: npt.NDArray[np.uint16] | Non
     return levels.T.astype(np.uint8)[indices.astype(np.intp, copy=False)]
 
 
-def _resolution(page: tifffile.TiffPage) -> tuple[float, float] | None:
+def _resolution(page: tifffile.TiffPage) -> tuple[Pair | None, Pair | None]:
+    """Return `dpi` and `aspect` as in `Metadata`."""
     unit = page.tags.valueof("ResolutionUnit", default=2)
-    per_inch = exif.PER_INCH.get(int(unit))
     pair = [page.tags.valueof(name) for name in ("XResolution", "YResolution")]
-    if per_inch is None or not all(isinstance(v, tuple) and len(v) == 2 and min(v) > 0 for v in pair):
-        return None
-    x, y = (v[0] / v[1] * per_inch for v in pair)
-    return x, y
+    if not all(isinstance(v, tuple) and len(v) == 2 and min(v) > 0 for v in pair):
+        return None, None
+    x, y = (v[0] / v[1] for v in pair)
+    return density.told((x, y), exif.PER_INCH.get(int(unit)))

@@ -17,7 +17,7 @@ from lumen.config import OutputFormat
 from lumen.extras import Package
 
 Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "heif", "gif", "raw"]
-MetadataKind = Literal["exif", "icc", "xmp", "dpi", "iptc", "comment"]
+MetadataKind = Literal["exif", "icc", "xmp", "dpi", "aspect", "iptc", "comment"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ _ALL: Final = (
         choice="jpg",
         alpha=False,
         side_px=65_535,
-        metadata=frozenset({"exif", "icc", "xmp", "dpi", "iptc", "comment"}),
+        metadata=frozenset({"exif", "icc", "xmp", "dpi", "aspect", "iptc", "comment"}),
         most_bytes={"exif": 65_527, "xmp": 65_502, "icc": 255 * 65_519, "comment": 65_533},  # limits of its segments
     ),
     Codec(
@@ -85,7 +85,7 @@ _ALL: Final = (
         choice="png",
         bits=16,
         side_px=1_000_000,  # limit of libpng
-        metadata=frozenset({"exif", "icc", "xmp", "dpi", "comment"}),
+        metadata=frozenset({"exif", "icc", "xmp", "dpi", "aspect", "comment"}),
     ),
     Codec(
         name="webp",
@@ -105,7 +105,7 @@ _ALL: Final = (
         choice="tiff",
         bits=16,
         extra_channel=True,
-        metadata=frozenset({"exif", "icc", "xmp", "dpi", "iptc"}),
+        metadata=frozenset({"exif", "icc", "xmp", "dpi", "aspect", "iptc"}),
         exif_by_tag=True,
     ),
     Codec(

@@ -16,6 +16,7 @@ from lumen.imaging.strips import strips
 from lumen.spec import SampleType
 
 Chroma = Literal["4:4:4", "4:2:2", "4:2:0"]
+Pair = tuple[float, float]
 Samples = npt.NDArray[np.integer[Any]]
 
 # From stored to displayed pixels, for each EXIF orientation.
@@ -59,6 +60,8 @@ class Metadata:
         icc: An ICC profile.
         xmp: An XMP packet.
         dpi: Pixels per inch, horizontal and vertical.
+        aspect: Pixels per length, horizontal and vertical, where the unit of length is unknown: only the ratio counts.
+            None if they are equal, or if `dpi` is known.
         iptc: Photoshop resources (`8BIM`...), one of which holds the IPTC fields.
         comment: Plain text, as in JPEG and GIF files.
         extras: Metadata that only the file's own format can hold.
@@ -67,7 +70,8 @@ class Metadata:
     exif: bytes | None = None
     icc: bytes | None = None
     xmp: bytes | None = None
-    dpi: tuple[float, float] | None = None
+    dpi: Pair | None = None
+    aspect: Pair | None = None
     iptc: bytes | None = None
     comment: bytes | None = None
     extras: tuple[Extra, ...] = ()
@@ -180,11 +184,11 @@ class Picture:
 
     def turned(self, orientation: int) -> Picture:
         """Return the picture with its pixels turned as EXIF `orientation` (1 to 8) says; the tag stays unchanged."""
-        turn, dpi = _TURNS[orientation], self.metadata.dpi
-        return replace(
-            self.mapped(lambda plane: np.ascontiguousarray(turn(plane))),
-            metadata=replace(self.metadata, dpi=(dpi[1], dpi[0])) if dpi and orientation >= 5 else self.metadata,
-        )
+        turn, metadata = _TURNS[orientation], self.metadata
+        if orientation >= 5:
+            dpi, aspect = (None if pair is None else (pair[1], pair[0]) for pair in (metadata.dpi, metadata.aspect))
+            metadata = replace(metadata, dpi=dpi, aspect=aspect)
+        return replace(self.mapped(lambda plane: np.ascontiguousarray(turn(plane))), metadata=metadata)
 
     def mapped(self, function: Callable[[Samples], Samples]) -> Picture:
         """Return the picture with `function` applied to its pixels, and to each of its other channels."""

@@ -10,7 +10,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -170,6 +170,7 @@ def _png_metadata() -> Iterator[Sound]:
         ("primaries", b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)),
         ("srgb", b"sRGB", b"\0"),
         ("code", b"cICP", b"\x0c\x0d\0\x01"),
+        ("anamorphic", b"pHYs", struct.pack(">IIB", 8, 32, 0)),
         ("private", b"luMe", b"anything"),
     ):
         yield Sound(name=f"png-{name}.png", data=plain[:33] + png_chunk(kind, content) + plain[33:])
@@ -209,14 +210,15 @@ def _tiff_oddities() -> Iterator[Sound]:
         ("bilevel", saved(RGB.convert("1"), "TIFF"), 8),
         ("fax", saved(RGB.convert("1"), "TIFF", compression="group4"), 8),
         ("thumbnail-page", with_reduced_page(deep), 16),
+        ("anamorphic", tiff(rgb, resolution=(59, 54), resolutionunit="NONE"), 8),
         ("selection", tiff(ramp(channels=4), extrasamples=["unspecified"]), 8),
         ("infrared", tiff(ramp(channels=2, dtype=np.uint16), planarconfig="contig", extrasamples=["unspecified"]), 16),
     ):
         yield Sound(name=f"tiff-{name}.tif", data=data, bits=bits)
     for bits in (10, 12, 14):
-        samples = deep >> (16 - bits)
-        shown = samples << (16 - bits) | samples >> (2 * bits - 16)
-        yield Sound(name=f"tiff-{bits}.tif", data=tiff(samples, bitspersample=bits), bits=16, shown=shown)
+        low = deep >> (16 - bits)
+        shown = low << (16 - bits) | low >> (2 * bits - 16)
+        yield Sound(name=f"tiff-{bits}.tif", data=tiff(low, bitspersample=bits), bits=16, shown=shown)
     yield Sound(name="tiff-jpeg.tif", data=tiff(ramp(64, 64), compression="jpeg"))
     yield Sound(name="tiff-associated.tif", data=associated(), exact=False, shown=ramp())
     inks = ramp(channels=4, dtype=np.uint16) // 2
@@ -262,6 +264,10 @@ def _jpeg() -> Iterator[Sound]:
     yield made("exif-preview", exif=b"Exif\0\0" + with_thumbnail(exif(1), saved(RGB.resize((20, 14)), "JPEG")))
     yield made("xmp", xmp=XMP)
     yield made("dpi", dpi=(300, 300))
+    low = made("half-height")
+    shape = low.data.index(b"JFIF\0") + 7
+    yield replace(low, data=patched(low.data, shape, struct.pack(">BHH", 0, 1, 2)))
+    yield replace(low, name="jpeg-per-cm.jpg", result="", data=patched(low.data, shape, struct.pack(">BHH", 2, 1, 2)))
     yield made("comment", comment="in the street")
     yield made("iptc", extra=jpeg_segment(0xED, b"Photoshop 3.0\0" + PREVIEW + RESOURCES))
     yield made("long-xmp", xmp=XMP, extra=jpeg_segment(0xE1, LONG_XMP))
@@ -318,6 +324,8 @@ def _bmp_and_gif() -> Iterator[Sound]:
     yield Sound(name="bmp-top-down.bmp", data=bmp_top_down())
     yield Sound(name="gif.gif", data=saved(RGB.quantize(200), "GIF"), result="gif.png")
     yield Sound(name="gif-clear.gif", data=saved(RGB.quantize(20), "GIF", transparency=3), result="gif-clear.png")
+    wide = patched(saved(RGB.quantize(20), "GIF"), 12, b"\x71")  # pixels twice as wide as tall
+    yield Sound(name="gif-anamorphic.gif", data=wide, result="gif-anamorphic.png")
     commented = saved(RGB.quantize(20), "GIF", comment=b"in the street")
     yield Sound(name="gif-comment.gif", data=commented, result="gif-comment.png")
 
