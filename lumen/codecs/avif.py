@@ -25,6 +25,8 @@ _SPEED = 6  # of 10; slower settings save a few percent
 _CONFIG = re.compile(rb"av1C[\x80-\xff].(.)", re.DOTALL)
 _COLORS = re.compile(rb"colrnclx(.{4})", re.DOTALL)  # codes of primaries and transfer curve
 _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
+_DEPARTS = re.compile(r"'BMFF parsing failed' \((.+)\)$")
+_TOO_SHORT = re.compile(r"truncated|failed to|too small|too short|overflow|exceed", re.IGNORECASE)
 _MOST_PIXELS = 1 << 28  # of libavif
 _quiet = threading.Lock()  # warning filters are process-wide
 
@@ -88,7 +90,25 @@ def _opened(stream: BinaryIO) -> AvifImagePlugin.AvifImageFile:
     """Open a file without Pillow's warnings about malformed EXIF blocks; lumen reports those itself."""
     with _quiet, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return AvifImagePlugin.AvifImageFile(stream)
+        try:
+            return AvifImagePlugin.AvifImageFile(stream)
+        except SyntaxError:
+            stream.seek(0)
+            if reason := _fault(stream.read()):
+                raise UnsupportedError(
+                    f"expected an AVIF by its standard, got one that libavif refuses ({reason}); save it as PNG"
+                ) from None
+            raise
+
+
+def _fault(data: bytes) -> str:
+    """Return in what a complete file departs from the standard, by libavif; Pillow does not pass it on."""
+    try:
+        imagecodecs.avif_decode(data, index=0)
+    except imagecodecs.AvifError as error:
+        found = _DEPARTS.search(" ".join(str(error).split()))
+        return found[1] if found and not _TOO_SHORT.search(found[1]) else ""
+    return ""
 
 
 def _bits(head: bytes) -> int:

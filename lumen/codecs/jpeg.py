@@ -16,6 +16,7 @@ from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.jpeg_damage import END, FRAMES, NO_END, SCAN, damage_of, segments, unchecked
 from lumen.codecs.pillow_codecs import load, metadata_of, save, size_of
 from lumen.color import icc
+from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Chroma, Extra, Metadata, Pair, Picture, check_size, first_of
 
 NO_GAIN_MAP = "the gain map for HDR screens was left out"
@@ -34,19 +35,26 @@ _SEARCHED = 1 << 28  # bytes; a larger file has a video appended
 _TOO_LARGE = unchecked("it is too large")
 _PIXELS_PER_BYTE = 1024  # 64 pixels take at least two bits
 _JFIF, _MOST_DENSITY = 13, 65_535  # place of the unit in a file that begins with a JFIF header
+_APP0, _ADOBE, _TRANSFORM = 0xE0, 0xEE, 11
+_BITS, _COMPONENTS = 8, 5  # of a frame
+_LOSSLESS = (0xC3, 0xCB)
+_OTHER_KINDS = {
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical one"),
+    0xCB: "a lossless one with arithmetic coding",
+    0xF7: "JPEG-LS",
+}
 _SAMPLINGS: dict[int, Chroma] = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     """Decode a file completely; of a multi-picture file from a phone, the base picture."""
     stream.seek(0)
+    data = stream.read(min(size_of(stream), _SEARCHED))  # a size that is only claimed would be allocated
+    _check_kind(data)
+    stream.seek(0)
     with _JpegFile(stream) as image:
         check_size(*image.size, decoding.max_pixels)
-        at = stream.tell()
-        stream.seek(0)
-        data = stream.read(min(size_of(stream), _SEARCHED))  # a size that is only claimed would be allocated
         check_scans(data)
-        stream.seek(at)
         try:
             samples, notes = load(image, stream, decoding, pixels_per_byte=_PIXELS_PER_BYTE)
         except OSError:
@@ -84,6 +92,30 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
     if data[_JFIF - 7 : _JFIF - 2] != b"JFIF\0":
         return data
     return data[:_JFIF] + struct.pack(">BHH", *_density(metadata)) + data[_JFIF + 5 :]
+
+
+def _check_kind(data: bytes) -> None:
+    """Refuse kinds of JPEG that Pillow does not decode, and would call damaged."""
+    is_jfif, transform = False, None
+    for kind, start, end in segments(data):
+        content = data[start + 4 : end]
+        if kind == _APP0 and content.startswith(b"JFIF"):
+            is_jfif = True
+        elif kind == _ADOBE and content.startswith(b"Adobe") and len(content) > _TRANSFORM:
+            transform = content[_TRANSFORM]
+        elif kind in _OTHER_KINDS:
+            raise UnsupportedError(f"expected a baseline or progressive JPEG, got {_OTHER_KINDS[kind]}; save it as PNG")
+        elif kind in FRAMES and len(content) > _COMPONENTS:
+            lossless = "lossless " if kind in _LOSSLESS else ""
+            if content[0] != _BITS:
+                raise UnsupportedError(
+                    f"expected a JPEG of 8 bits a sample, got a {lossless}{content[0]}-bit one; save it as 16-bit TIFF"
+                )
+            if lossless and content[_COMPONENTS] == 3 and (is_jfif or transform == 1):
+                raise UnsupportedError("expected a lossless JPEG in RGB or grey, got one in YCbCr; save it as PNG")
+            return
+        elif kind == SCAN:
+            return
 
 
 def check_scans(data: bytes) -> None:

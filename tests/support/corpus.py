@@ -519,6 +519,14 @@ def _refused() -> Iterator[Broken]:
     yield Broken(
         name="half-floats.jpe", data=tiff(ramp().astype(np.float16)), reason="got floating-point ones of 16 bits"
     )
+    lossless = bytes(imagecodecs.ljpeg_encode(ramp(64, 64, 1, dtype=np.uint16)))
+    yield Broken(name="lossless.jpg", data=lossless, reason="got a lossless 16-bit one")
+    yield Broken(name="jpeg-ls.jpg", data=bytes(imagecodecs.jpegls_encode(ramp(64, 64))), reason="got JPEG-LS")
+    odd = saved(RGB, "AVIF").replace(b"ispe", b"free")
+    yield Broken(name="no-size.avif", data=odd, reason="got one that libavif refuses")
+    if find_spec("pillow_heif"):
+        other = heic(ramp(64, 96)).replace(b"hvc1", b"av01")
+        yield Broken(name="av1-inside.heic", data=other, reason="got one with AV1")
     yield Broken(name="unknown.nef", data=tiff(ramp(8, 8), subfiletype=1), reason="camera raw data")
     yield Broken(name="damaged.cr3", data=b"\0\0\0\x18ftypcrx " + ramp().tobytes()[:400], reason="camera raw data")
 
