@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-import threading
-import warnings
 from typing import BinaryIO
 
 import imagecodecs
@@ -16,7 +14,7 @@ from lumen.codecs.density import shape_in_boxes
 from lumen.codecs.exif import is_sound, without_prefix
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.item_damage import damage_of_items, description
-from lumen.codecs.pillow_codecs import save
+from lumen.codecs.pillow_codecs import quiet, save
 from lumen.color.icc import profile_or_coded, refuse_hdr
 from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Metadata, Picture, check_size, first_of, to_16bit
@@ -28,7 +26,6 @@ _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
 _DEPARTS = re.compile(r"'BMFF parsing failed' \((.+)\)$")
 _TOO_SHORT = re.compile(r"truncated|failed to|too small|too short|overflow|exceed", re.IGNORECASE)
 _MOST_PIXELS = 1 << 28  # of libavif
-_quiet = threading.Lock()  # warning filters are process-wide
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
@@ -88,8 +85,7 @@ def _check_claimed_size(head: bytes, max_pixels: int) -> None:
 
 def _opened(stream: BinaryIO) -> AvifImagePlugin.AvifImageFile:
     """Open a file without Pillow's warnings about malformed EXIF blocks; lumen reports those itself."""
-    with _quiet, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             return AvifImagePlugin.AvifImageFile(stream)
         except SyntaxError:

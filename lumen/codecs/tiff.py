@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tifffile
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT
 
-from lumen.codecs import density, exif, iptc, jpeg
+from lumen.codecs import density, exif, iptc, jpeg, old_jpeg
 from lumen.codecs.exif import ByteOrder, Directory, Entry
 from lumen.codecs.interface import CameraRawError, Decoding, Encoding
 from lumen.codecs.jpeg_damage import END, NO_END, damage_of
@@ -107,7 +107,7 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         _check_kind(page)
         check_size(page.imagewidth, page.imagelength, decoding.max_pixels)
         _check_whole(page, file.filehandle.size)
-        samples, extra = _split(_channels(page), page)
+        samples, extra = _split(old_jpeg.decode(stream, page) if old_jpeg.is_scattered(page) else _channels(page), page)
         bits = int(page.bitspersample) if page.bitspersample in (10, 12) else None
         damage = _damage(page)
         if _LAYERS in page.tags:
@@ -268,7 +268,9 @@ def _check_whole(page: tifffile.TiffPage, size: int) -> None:
         raise ValueError(f"it has {len(page.dataoffsets)} of the {math.prod(page.chunked)} parts of its picture")
     if page.is_tiled and page.tilewidth * page.tilelength > max(page.imagewidth * page.imagelength, _LARGEST_TILE):
         raise ValueError(f"its tiles of {page.tilewidth}x{page.tilelength} are larger than its picture")
-    if page.compression in _JPEGS:
+    if old_jpeg.is_scattered(page):
+        old_jpeg.check(page)
+    elif page.compression in _JPEGS:
         _check_streams(page)
     ratio = _RATIOS[page.compression]
     needed = page.size * int(page.bitspersample) // 8

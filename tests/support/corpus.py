@@ -33,6 +33,7 @@ from tests.support.crafted import (
     heic,
     interlaced,
     jpeg_segment,
+    old_jpeg,
     patched,
     png_bomb,
     png_chunk,
@@ -220,6 +221,8 @@ def _tiff_oddities() -> Iterator[Sound]:
         shown = low << (16 - bits) | low >> (2 * bits - 16)
         yield Sound(name=f"tiff-{bits}.tif", data=tiff(low, bitspersample=bits), bits=16, shown=shown)
     yield Sound(name="tiff-jpeg.tif", data=tiff(ramp(64, 64), compression="jpeg"))
+    yield Sound(name="tiff-old-jpeg.tif", data=old_jpeg(), exact=False)
+    yield Sound(name="tiff-old-jpeg-turned.tif", data=old_jpeg(turn=6), exact=False)
     yield Sound(name="tiff-associated.tif", data=associated(), exact=False, shown=ramp())
     inks = ramp(channels=4, dtype=np.uint16) // 2
     eight = (inks >> 8).astype(np.uint8)

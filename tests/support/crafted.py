@@ -217,6 +217,32 @@ def sized_tiff(width: int, height: int) -> bytes:
     return bytes(data)
 
 
+def old_jpeg(turn: int = 1, *, gray: bool = False, order: str = "<") -> bytes:
+    """Return a TIFF packed by old-style JPEG: its header stands in one place, its samples are the only strip."""
+    stream = saved(RGB.convert("L") if gray else RGB, "JPEG", quality=95, subsampling=0)
+    at, channels = stream.index(b"\xff\xda"), 1 if gray else 3
+    samples = at + 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+    start = 8 + len(stream) + len(stream) % 2
+    tags = [(256, 4, RGB.width), (257, 4, RGB.height), (258, 3, 8), (259, 3, 6), (262, 3, 1 if gray else 6)]
+    tags += [(273, 4, 8 + samples), (274, 3, turn), (277, 3, channels), (278, 4, RGB.height)]
+    tags += [(279, 4, len(stream) - samples), (512, 3, 1), (513, 4, 8), (514, 4, len(stream))]
+    head = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, start) + stream.ljust(start - 8, b"\0")
+    entries = [
+        struct.pack(order + "HHI", tag, kind, 1) + struct.pack(order + ("I" if kind == 4 else "Hxx"), value)
+        for tag, kind, value in tags
+    ]
+    end = start + 2 + 12 * (len(tags) + 1) + 4
+    entries[2] = struct.pack(order + "HHII", 258, 3, 3, end) if not gray else entries[2]
+    entries.append(struct.pack(order + "HHIHH", 530, 3, 2, 1, 1))
+    return (
+        head
+        + struct.pack(order + "H", len(entries))
+        + b"".join(entries)
+        + bytes(4)
+        + struct.pack(order + "3H", 8, 8, 8)
+    )
+
+
 def text_for_width() -> bytes:
     """Return a TIFF whose width is a text; a program that multiplies by it gets a long one."""
     data = bytearray(tiff(ramp()))
