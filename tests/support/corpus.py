@@ -24,7 +24,9 @@ from lumen.color.icc import P3_PRIMARIES, matrix_profile, p3_profile
 from tests.support.crafted import (
     MODES,
     associated,
+    bmp,
     bmp_565,
+    bmp_fields,
     bmp_top_down,
     bmp_with_alpha,
     cmyk_profile,
@@ -324,6 +326,14 @@ def _bmp_and_gif() -> Iterator[Sound]:
         yield Sound(name=f"bmp-{name}.bmp", data=saved(image, "BMP", dpi=(300, 300)))
     yield Sound(name="bmp-alpha.bmp", data=bmp_with_alpha())
     yield Sound(name="bmp-565.bmp", data=bmp_565())
+    for name, bits, masks in (
+        ("4444", 16, (0xF00, 0xF0, 0xF, 0xF000)),
+        ("444", 16, (0xF00, 0xF0, 0xF, 0)),
+        ("red-last", 32, (0xFF, 0xFF00, 0xFF0000, 0)),
+    ):
+        data, shares = bmp_fields(bits, masks)
+        shown = np.rint(shares * 255).astype(np.uint8)
+        yield Sound(name=f"bmp-{name}.bmp", data=data, shown=shown[..., :3])
     yield Sound(name="bmp-top-down.bmp", data=bmp_top_down())
     yield Sound(name="gif.gif", data=saved(RGB.quantize(200), "GIF"), result="gif.png")
     yield Sound(name="gif-clear.gif", data=saved(RGB.quantize(20), "GIF", transparency=3), result="gif-clear.png")
@@ -530,6 +540,9 @@ def _refused() -> Iterator[Broken]:
     if find_spec("pillow_heif"):
         other = heic(ramp(64, 96)).replace(b"hvc1", b"av01")
         yield Broken(name="av1-inside.heic", data=other, reason="got one with AV1")
+    deep_fields, _ = bmp_fields(32, (0x3FF00000, 0xFFC00, 0x3FF, 0))
+    yield Broken(name="ten-bit.bmp", data=deep_fields, reason="expected 8-bit pixels for bmp, got 16-bit ones")
+    yield Broken(name="jpeg-inside.bmp", data=bmp(53, 37, 0, 4, (0, 0, 0, 0), jpeg), reason="got JPEG inside")
     yield Broken(name="unknown.nef", data=tiff(ramp(8, 8), subfiletype=1), reason="camera raw data")
     yield Broken(name="damaged.cr3", data=b"\0\0\0\x18ftypcrx " + ramp().tobytes()[:400], reason="camera raw data")
 
