@@ -20,7 +20,7 @@ _PIXELS_PER_BYTE, _PIXELS_PER_BYTE_RLE = 8, 4096
 _FILE_HEADER, _V4_HEADER = 14, 108
 _V5_HEADER, _EMBEDDED = 124, b"DEBM"  # "MBED", little-endian
 _BITFIELDS = 3
-_CORE_HEADER, _OS2_HEADER = 12, 64
+_CORE_HEADER, _FULL_HEADER, _OS2_HEADER = 12, 40, 64
 _PACKINGS = {4: "JPEG inside", 5: "PNG inside", 11: "CMYK", 12: "CMYK", 13: "CMYK"}
 _OTHER_DEPTHS = (2, 48, 64)
 _MASKS = (0x00FF0000, 0x0000FF00, 0x000000FF, 0xFF000000)  # red, green, blue, alpha
@@ -77,6 +77,8 @@ def _opened(stream: BinaryIO) -> BmpImagePlugin.BmpImageFile:
         name = _PACKINGS.get(packing, "") if size > _CORE_HEADER else ""
         if size == _OS2_HEADER and packing in (3, 4):
             name = "an OS/2 packing"
+        if _CORE_HEADER < size < _FULL_HEADER:
+            name = "a short OS/2 header"
         if not name and packing == 0 and bits in _OTHER_DEPTHS:
             name = f"{bits} bits a pixel"
         if name:

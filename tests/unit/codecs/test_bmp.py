@@ -111,6 +111,7 @@ def test_deep_bit_fields_are_never_lowered_silently() -> None:
         (bmp(53, 37, 2, 0, (0, 0, 0, 0), bytes(16 * 37)), "2 bits a pixel"),
         (bmp(53, 37, 64, 0, (0, 0, 0, 0), bytes(8 * 53 * 37)), "64 bits a pixel"),
         (patched(saved(RGB, "BMP"), 14, struct.pack("<I12xI", 64, 4)), "an OS/2 packing"),
+        (patched(saved(RGB, "BMP"), 14, struct.pack("<I", 16)), "a short OS/2 header"),
     ],
 )
 def test_kinds_of_bmp_that_are_not_read_are_named(data: bytes, kind: str) -> None:
