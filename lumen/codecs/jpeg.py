@@ -36,8 +36,9 @@ _TOO_LARGE = unchecked("it is too large")
 _PIXELS_PER_BYTE = 1024  # 64 pixels take at least two bits
 _JFIF, _MOST_DENSITY = 13, 65_535  # place of the unit in a file that begins with a JFIF header
 _APP0, _ADOBE, _TRANSFORM = 0xE0, 0xEE, 11
-_BITS, _COMPONENTS = 8, 5  # of a frame
-_LOSSLESS = (0xC3, 0xCB)
+_COMPONENTS = 5  # place of their number in a frame
+_LOSSLESS = 0xC3
+_DEEP, _LOSSLESS_DEPTHS = (12,), {*range(2, 17)} - {8}
 _OTHER_KINDS = {
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical one"),
     0xCB: "a lossless one with arithmetic coding",
@@ -106,12 +107,14 @@ def _check_kind(data: bytes) -> None:
         elif kind in _OTHER_KINDS:
             raise UnsupportedError(f"expected a baseline or progressive JPEG, got {_OTHER_KINDS[kind]}; save it as PNG")
         elif kind in FRAMES and len(content) > _COMPONENTS:
-            lossless = "lossless " if kind in _LOSSLESS else ""
-            if content[0] != _BITS:
+            lossless, channels = "lossless " if kind == _LOSSLESS else "", content[_COMPONENTS]
+            if content[0] in (_LOSSLESS_DEPTHS if lossless else _DEEP):  # other numbers are damage
                 raise UnsupportedError(
                     f"expected a JPEG of 8 bits a sample, got a {lossless}{content[0]}-bit one; save it as 16-bit TIFF"
                 )
-            if lossless and content[_COMPONENTS] == 3 and (is_jfif or transform == 1):
+            if channels == 2:
+                raise UnsupportedError("expected a JPEG of 1, 3 or 4 channels, got one of 2; save it as PNG")
+            if lossless and channels == 3 and (is_jfif or transform == 1):
                 raise UnsupportedError("expected a lossless JPEG in RGB or grey, got one in YCbCr; save it as PNG")
             return
         elif kind == SCAN:

@@ -204,12 +204,17 @@ def _metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
 
 
 def _page(file: tifffile.TiffFile, *, first: bool) -> tuple[tifffile.TiffPage, tuple[str, ...]]:
-    page = file.pages.first
+    try:
+        page = file.pages.first
+        # One by one, up to a limit: the directories of a damaged file may form an endless chain.
+        others = [p.keyframe if p.keyframe is p else p.aspage() for p in islice(file.pages, 1, _MOST_PAGES)]
+        pages = 1 + sum(not int(each.subfiletype) & (_REDUCED | _MASK) for each in others)
+    except tifffile.TiffFileError:
+        raise
+    except (TypeError, ValueError) as error:  # of numpy and Python, about many numbers in place of one
+        raise ValueError("a directory in it is malformed") from error
     if not isinstance(page, tifffile.TiffPage):
         raise ValueError("no directory")
-    # One by one, up to a limit: the directories of a damaged file may form an endless chain.
-    others = [p.keyframe if p.keyframe is p else p.aspage() for p in islice(file.pages, 1, _MOST_PAGES)]
-    pages = 1 + sum(not int(each.subfiletype) & (_REDUCED | _MASK) for each in others)
     what = "a TIFF of {} pages" if len(others) < _MOST_PAGES - 1 else "a TIFF of {} pages or more"
     return page, first_of(pages, what, first=first)
 

@@ -130,12 +130,19 @@ def lossless_in_ycbcr() -> bytes:
         (lossless_in_ycbcr(), "a lossless JPEG in RGB or grey, got one in YCbCr; save it as PNG"),
         (imagecodecs.jpegls_encode(ramp(64, 64)), "got JPEG-LS; save it as PNG"),
         (saved(RGB, "JPEG").replace(b"\xff\xc0", b"\xff\xc5"), "got a hierarchical one"),
+        (saved(RGB, "JPEG").replace(b"\0\x25\0\x35\3", b"\0\x25\0\x35\2"), "got one of 2; save it as PNG"),
     ],
-    ids=["12 bits", "lossless 16 bits", "lossless YCbCr", "JPEG-LS", "hierarchical"],
+    ids=["12 bits", "lossless 16 bits", "lossless YCbCr", "JPEG-LS", "hierarchical", "two channels"],
 )
 def test_kinds_that_are_not_decoded_are_named_and_not_called_damaged(data: bytes, kind: str) -> None:
     with pytest.raises(UnsupportedError, match=kind):
         read(bytes(data))
+
+
+def test_a_depth_that_there_is_not_is_damage() -> None:
+    data = saved(RGB, "JPEG")
+    with pytest.raises(DecodeError, match="the jpeg file is damaged or truncated"):
+        read(data.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\xbf"))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -217,3 +217,17 @@ def test_many_numbers_in_place_of_one_are_called_so(tag: int, name: str, count: 
     data = patched(data, at, struct.pack("<HHII", tag, 4, count, len(data) + len(data) % 2))
     with pytest.raises(DecodeError, match=f"its tag {name} holds {count} values instead of one"):
         read(data.ljust(len(data) + len(data) % 2, b"\0") + b"\1\0\0\0" * count)
+
+
+@pytest.mark.parametrize("tag", [254, 257])
+def test_many_numbers_on_a_further_page_are_called_so_too(tag: int) -> None:
+    first = tiff(ramp())
+    first += bytes(len(first) % 2)
+    values = struct.pack("<1500I", *range(1500))
+    entries = [(256, 4, 1, 8), (257, 4, 1, 8), (278, 4, 1, 8)]
+    entries = sorted([*(each for each in entries if each[0] != tag), (tag, 4, 1500, len(first))])
+    page = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *each) for each in entries) + bytes(4)
+    (at,) = struct.unpack_from("<I", first, 4)
+    link = at + 2 + 12 * struct.unpack_from("<H", first, at)[0]
+    with pytest.raises(DecodeError, match="damaged or truncated: a directory in it is malformed"):
+        read(patched(first, link, struct.pack("<I", len(first) + len(values))) + values + page)
