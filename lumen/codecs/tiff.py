@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from itertools import islice
@@ -70,21 +72,11 @@ _SAMPLES: dict[int, str] = {
     SAMPLEFORMAT.COMPLEXINT: "complex ones",
     SAMPLEFORMAT.COMPLEXIEEEFP: "complex ones",
 }
-# Tags that hold one number. tifffile makes an array of more, and stumbles over it.
-_NUMBERS: dict[int, str] = {
-    254: "NewSubfileType",
-    255: "SubfileType",
-    256: "ImageWidth",
-    257: "ImageLength",
-    259: "Compression",
-    262: "PhotometricInterpretation",
-    266: "FillOrder",
-    277: "SamplesPerPixel",
-    284: "PlanarConfiguration",
-    317: "Predictor",
-    322: "TileWidth",
-    323: "TileLength",
-}
+# What must be one number each, and may be a text in damaged files: that times a number would be a very long text.
+_NUMBERS = (
+    *("imagewidth", "imagelength", "imagedepth", "samplesperpixel", "subfiletype", "photometric"),
+    *("compression", "planarconfig", "fillorder", "predictor", "tilewidth", "tilelength"),
+)
 _OPACITIES = ((EXTRASAMPLE.ASSOCALPHA,), (EXTRASAMPLE.UNASSALPHA,))
 _JPEGS = (COMPRESSION.OJPEG, COMPRESSION.JPEG)
 _SMALL_STREAM = 1 << 16  # pixels that are always allowed in a JPEG stream
@@ -102,7 +94,9 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     # Read the tags first: tifffile treats a tag beyond the end of the file as absent, and reads 16 bits as 1.
     metadata, faults = _metadata(stream)
     stream.seek(0)
-    with tifffile.TiffFile(stream) as file:
+    with _plainly():
+        opened = tifffile.TiffFile(stream)
+    with opened as file:
         page, notes = _page(file, first=decoding.first_frame)
         _check_kind(page)
         check_size(page.imagewidth, page.imagelength, decoding.max_pixels)
@@ -177,7 +171,7 @@ def _with_tags(plain: bytes, tags: Directory, order: ByteOrder) -> bytes:
 def _metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
     """Return the metadata in the tags, and a note if a part of it cannot be read."""
     carried = (exif.ICC, exif.XMP, exif.PHOTOSHOP, exif.IPTC)
-    wanted: frozenset[int] = exif.DESCRIPTIVE | set(carried) | set(_NUMBERS)
+    wanted: frozenset[int] = exif.DESCRIPTIVE | set(carried)
     faults: tuple[str, ...] = ()
     try:
         try:
@@ -188,9 +182,6 @@ def _metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
             faults = ("a part of the metadata was left out: it is malformed",)
     except ValueError:
         return Metadata(), ("the metadata was left out: it is malformed",)
-    for tag, name in _NUMBERS.items():
-        if tag in found and found[tag].count > 1:
-            raise ValueError(f"its tag {name} holds {found[tag].count} values instead of one")
     stream.seek(0)
     order = exif.byte_order(stream.read(2))
     tags = exif.picture_tags(found)
@@ -203,16 +194,23 @@ def _metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
     return Metadata(exif=block, icc=profile, xmp=xmp, iptc=kept), faults
 
 
-def _page(file: tifffile.TiffFile, *, first: bool) -> tuple[tifffile.TiffPage, tuple[str, ...]]:
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Turn what numpy and Python say of many numbers in place of one into words about the file."""
     try:
+        yield
+    except tifffile.TiffFileError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ValueError("a directory in it is malformed") from error
+
+
+def _page(file: tifffile.TiffFile, *, first: bool) -> tuple[tifffile.TiffPage, tuple[str, ...]]:
+    with _plainly():
         page = file.pages.first
         # One by one, up to a limit: the directories of a damaged file may form an endless chain.
         others = [p.keyframe if p.keyframe is p else p.aspage() for p in islice(file.pages, 1, _MOST_PAGES)]
         pages = 1 + sum(not int(each.subfiletype) & (_REDUCED | _MASK) for each in others)
-    except tifffile.TiffFileError:
-        raise
-    except (TypeError, ValueError) as error:  # of numpy and Python, about many numbers in place of one
-        raise ValueError("a directory in it is malformed") from error
     if not isinstance(page, tifffile.TiffPage):
         raise ValueError("no directory")
     what = "a TIFF of {} pages" if len(others) < _MOST_PAGES - 1 else "a TIFF of {} pages or more"
@@ -220,9 +218,9 @@ def _page(file: tifffile.TiffFile, *, first: bool) -> tuple[tifffile.TiffPage, t
 
 
 def _check_kind(page: tifffile.TiffPage) -> None:
-    numbers = (page.imagewidth, page.imagelength, page.imagedepth, page.samplesperpixel)
-    if not all(isinstance(number, int) for number in numbers):  # a string times a number would be a very long string
-        raise ValueError("its size is not a number")
+    for number in _NUMBERS:
+        if not isinstance(getattr(page, number), int):
+            raise ValueError(f"its {'size' if number.startswith('image') else number} is not a number")
     photometric = page.photometric
     if photometric in (_CFA, _LINEAR_RAW) or _DNG_VERSION in page.tags or page.subfiletype & _REDUCED:
         raise CameraRawError

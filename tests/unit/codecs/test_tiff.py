@@ -210,12 +210,12 @@ def test_channels_of_different_depths_and_too_many_are_named_with_the_remedy() -
 
 
 @pytest.mark.parametrize("count", [2, 1500])
-@pytest.mark.parametrize(("tag", "name"), [(259, "Compression"), (256, "ImageWidth"), (284, "PlanarConfiguration")])
-def test_many_numbers_in_place_of_one_are_called_so(tag: int, name: str, count: int) -> None:
+@pytest.mark.parametrize("tag", [256, 257, 259, 262, 277, 284])
+def test_many_numbers_in_place_of_one_are_told_without_the_words_of_a_library(tag: int, count: int) -> None:
     data = tiff(ramp())
     at = next(place for kind in (3, 4) if (place := data.find(struct.pack("<HHI", tag, kind, 1))) > 0)
     data = patched(data, at, struct.pack("<HHII", tag, 4, count, len(data) + len(data) % 2))
-    with pytest.raises(DecodeError, match=f"its tag {name} holds {count} values instead of one"):
+    with pytest.raises(DecodeError, match=r"truncated: (a directory in it is malformed|its \w+ is not a number)$"):
         read(data.ljust(len(data) + len(data) % 2, b"\0") + b"\1\0\0\0" * count)
 
 
