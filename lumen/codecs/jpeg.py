@@ -11,12 +11,13 @@ from typing import BinaryIO
 
 from PIL import JpegImagePlugin
 
-from lumen.codecs import exif, iptc
+from lumen.codecs import density, exif, iptc
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.jpeg_damage import END, FRAMES, NO_END, SCAN, damage_of, segments, unchecked
 from lumen.codecs.pillow_codecs import load, metadata_of, save, size_of
 from lumen.color import icc
-from lumen.imaging.picture import Chroma, Extra, Picture, check_size, first_of
+from lumen.errors import UnsupportedError
+from lumen.imaging.picture import Chroma, Extra, Metadata, Pair, Picture, check_size, first_of
 
 NO_GAIN_MAP = "the gain map for HDR screens was left out"
 
@@ -33,19 +34,28 @@ _MOST_SCANS = 100  # encoders write up to 20
 _SEARCHED = 1 << 28  # bytes; a larger file has a video appended
 _TOO_LARGE = unchecked("it is too large")
 _PIXELS_PER_BYTE = 1024  # 64 pixels take at least two bits
+_JFIF, _MOST_DENSITY = 13, 65_535  # place of the unit in a file that begins with a JFIF header
+_APP0, _ADOBE, _TRANSFORM = 0xE0, 0xEE, 11
+_COMPONENTS = 5  # place of their number in a frame
+_LOSSLESS = 0xC3
+_DEEP, _LOSSLESS_DEPTHS = (12,), {*range(2, 17)} - {8}
+_OTHER_KINDS = {
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical one"),
+    0xCB: "a lossless one with arithmetic coding",
+    0xF7: "JPEG-LS",
+}
 _SAMPLINGS: dict[int, Chroma] = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     """Decode a file completely; of a multi-picture file from a phone, the base picture."""
     stream.seek(0)
+    data = stream.read(min(size_of(stream), _SEARCHED))  # a size that is only claimed would be allocated
+    _check_kind(data)
+    stream.seek(0)
     with _JpegFile(stream) as image:
         check_size(*image.size, decoding.max_pixels)
-        at = stream.tell()
-        stream.seek(0)
-        data = stream.read(min(size_of(stream), _SEARCHED))  # a size that is only claimed would be allocated
         check_scans(data)
-        stream.seek(at)
         try:
             samples, notes = load(image, stream, decoding, pixels_per_byte=_PIXELS_PER_BYTE)
         except OSError:
@@ -53,7 +63,9 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
                 raise
             return replace(decode(BytesIO(data + END), decoding), damage=NO_END)
         applied: Sequence[tuple[str, bytes]] = image.applist
-        metadata = replace(metadata_of(image), iptc=_resources(applied), extras=_long_xmp(applied))
+        metadata = replace(
+            metadata_of(image), aspect=_aspect(image), iptc=_resources(applied), extras=_long_xmp(applied)
+        )
         notes = (*notes, *_notes_of_pictures(image), *_notes_of_segments(applied))
         if image.mode == "CMYK":
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
@@ -70,15 +82,43 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
     resources = metadata.iptc or b""
     room = _SEGMENT_BYTES - len(_PHOTOSHOP)
     parts += [_segment(0xED, _PHOTOSHOP + resources[at : at + room]) for at in range(0, len(resources), room)]
-    return save(
+    data = save(
         picture,
         "JPEG",
         quality=encoding.quality,
         subsampling=encoding.chroma(picture),
         extra=b"".join(parts),
-        dpi=metadata.dpi,
         comment=metadata.comment,
     )
+    if data[_JFIF - 7 : _JFIF - 2] != b"JFIF\0":
+        return data
+    return data[:_JFIF] + struct.pack(">BHH", *_density(metadata)) + data[_JFIF + 5 :]
+
+
+def _check_kind(data: bytes) -> None:
+    """Refuse kinds of JPEG that Pillow does not decode, and would call damaged."""
+    is_jfif, transform = False, None
+    for kind, start, end in segments(data):
+        content = data[start + 4 : end]
+        if kind == _APP0 and content.startswith(b"JFIF"):
+            is_jfif = True
+        elif kind == _ADOBE and content.startswith(b"Adobe") and len(content) > _TRANSFORM:
+            transform = content[_TRANSFORM]
+        elif kind in _OTHER_KINDS:
+            raise UnsupportedError(f"expected a baseline or progressive JPEG, got {_OTHER_KINDS[kind]}; save it as PNG")
+        elif kind in FRAMES and len(content) > _COMPONENTS:
+            lossless, channels = "lossless " if kind == _LOSSLESS else "", content[_COMPONENTS]
+            if content[0] in (_LOSSLESS_DEPTHS if lossless else _DEEP):  # other numbers are damage
+                raise UnsupportedError(
+                    f"expected a JPEG of 8 bits a sample, got a {lossless}{content[0]}-bit one; save it as 16-bit TIFF"
+                )
+            if channels == 2:
+                raise UnsupportedError("expected a JPEG of 1, 3 or 4 channels, got one of 2; save it as PNG")
+            if lossless and channels == 3 and (is_jfif or transform == 1):
+                raise UnsupportedError("expected a lossless JPEG in RGB or grey, got one in YCbCr; save it as PNG")
+            return
+        elif kind == SCAN:
+            return
 
 
 def check_scans(data: bytes) -> None:
@@ -121,6 +161,31 @@ class _JpegFile(JpegImagePlugin.JpegImageFile):
 
     def _read_dpi_from_exif(self) -> None:
         pass
+
+
+def _aspect(image: _JpegFile) -> Pair | None:
+    """Return the shape of the pixels, if it is told without a unit."""
+    if image.info.get("jfif_unit") != 0:
+        return None
+    return density.told(image.info.get("jfif_density", (1, 1)), None)[1]
+
+
+def _density(metadata: Metadata) -> tuple[int, int, int]:
+    """Return unit and densities for the JFIF header, in whole numbers: per inch or centimetre, whichever is nearer.
+
+    What is too coarse for both, such as 1x2 per inch and a half, is told without a unit, so that pixels keep their
+    shape.
+    """
+    if metadata.dpi is None:
+        return 0, *density.whole(metadata.aspect or (1, 1), _MOST_DENSITY)
+    best = None
+    for unit, per_inch in exif.PER_INCH.items():
+        exact = [value / per_inch for value in metadata.dpi]
+        x, y = (min(max(round(value), 1), _MOST_DENSITY) for value in exact)
+        apart = max(abs(value / near - 1) for value, near in zip(exact, (x, y), strict=True))
+        if density.same_shape((x, y), metadata.dpi) and (best is None or apart < best[0]):
+            best = apart, (unit - 1, x, y)
+    return best[1] if best else (0, *density.whole(metadata.dpi, _MOST_DENSITY))
 
 
 def _resources(segments: Sequence[tuple[str, bytes]]) -> bytes | None:

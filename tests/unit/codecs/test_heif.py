@@ -10,7 +10,7 @@ import pytest
 
 from lumen.codecs.codec import encode_picture, read_picture, write_picture
 from lumen.color.icc import p3_profile
-from lumen.errors import EncodeError, UnsupportedError
+from lumen.errors import DecodeError, EncodeError, UnsupportedError
 from lumen.imaging.picture import Metadata, Picture
 from tests.support.codecs import needs_heif, nothing_installed, read
 from tests.support.crafted import heic
@@ -99,3 +99,15 @@ def test_heic_without_an_encoder_is_refused_clearly(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pillow_heif, "libheif_info", lambda: {"HEIF": ""})
     with pytest.raises(EncodeError, match="not write them; choose another --format"):
         encode_picture(picture(), "heif")
+
+
+@needs_heif
+@pytest.mark.parametrize(
+    ("kind", "name"), [(b"av01", "AV1"), (b"avc1", "AVC"), (b"vvc1", "VVC"), (b"j2k1", "JPEG 2000"), (b"evc1", "EVC")]
+)
+def test_other_codings_are_named_and_not_called_damaged(kind: bytes, name: str) -> None:
+    data = heic(ramp(64, 96))
+    with pytest.raises(UnsupportedError, match=f"a HEIF with HEVC inside, got one with {name}.*; save it as PNG"):
+        read(data.replace(b"hvc1", kind))
+    with pytest.raises(DecodeError, match="damaged or truncated"):
+        read(data[:-200])
