@@ -30,10 +30,11 @@ LEAST_SLOPE = 1e-3
 DARKEST = 1e-5  # keeps ratios of black pixels finite
 GREY = 0.25 / 255  # channels of a thumbnail that never differ by more belong to a grey picture
 
-# Crushed blacks: dark and flat, as JPEG leaves them. Noise fills the lowest levels of other dark pictures. Measured as
-# shares of the thumbnail: below 0.01 in LOL, 0.02 to 0.4 in night frames of dash cameras that a steep curve ruins.
-BLACK, FLAT, FLAT_DISTANCE = 6 / 255, 0.05 / 255, 3
-CRUSHED = 0.08  # share at which the bound is full
+# Crushed blacks: dark and flat, as JPEG leaves them. Noise fills the lowest levels of other dark pictures, and flats of
+# level 1 are common in clean ones. As shares of the thumbnail: none in LOL, a few in a hundred in exposure brackets,
+# .01 to .25 in night frames of dash cameras that a steep curve ruins.
+BLACK, FLAT, FLAT_DISTANCE = (1.25 / 255, 6 / 255), 0.05 / 255, 3
+CRUSHED = 0.15  # share at which the bound is full
 CRUSHED_U, CRUSHED_TOE = 4.0, 3 / 255
 
 # The finish, as far as the exposure leaves 0. A loss of means greys colours that are uncertain; on validation this much
@@ -131,7 +132,8 @@ def crushed_blacks(thumbnails: Tensor) -> Tensor:
     here = thumbnails[..., :-apart, :-apart]
     across = (thumbnails[..., :-apart, apart:] - here).abs().amax(dim=1)
     down = (thumbnails[..., apart:, :-apart] - here).abs().amax(dim=1)
-    flat = (here.amax(dim=1) < BLACK) & (across < FLAT) & (down < FLAT)
+    level = here.amax(dim=1)
+    flat = (level > BLACK[0]) & (level < BLACK[1]) & (across < FLAT) & (down < FLAT)
     return (flat.to(thumbnails.dtype).mean(dim=(1, 2)) / CRUSHED).clamp(max=1)
 
 
