@@ -25,6 +25,7 @@ from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import ContractError, DecodeError, OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
+from lumen.files.atomic import user_attributes
 from lumen.files.inputs import Input, open_input, open_named
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
@@ -227,7 +228,9 @@ class Batch:
         started = time.monotonic()
         opened = _open(job)
         with opened.stream as stream:
-            origin = Origin(identity=opened.identity, digest=self._destination.digest(stream))
+            extended = user_attributes(stream) if self._enhance.metadata == "keep" else {}
+            digest = self._destination.digest(stream)
+            origin = Origin(identity=opened.identity, digest=digest, extended=extended)
             picture = read_source(job.source, self._enhance, job.target, stream=stream)
         if self._options.in_place:
             picture.refuse_damaged()  # what is left of the original may be all that there is

@@ -11,7 +11,7 @@ from lumen.codecs.interface import why_not_writable
 from lumen.color import icc
 from lumen.errors import EncodeError
 from lumen.imaging.formats import CODECS, Codec, Format, MetadataKind
-from lumen.imaging.picture import Extra, Metadata, Picture
+from lumen.imaging.picture import FILM, Extra, Metadata, Picture
 
 _LABELS: Final[dict[MetadataKind, str]] = {
     "exif": "EXIF",
@@ -66,7 +66,7 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
     codec = CODECS[kind]
     picture = _with_profile(picture, kind)
     metadata = picture.metadata
-    if codec.exif_by_tag or "exif" not in codec.metadata:  # otherwise the block keeps it
+    if "dpi" in codec.metadata:  # many programs look for it there only
         metadata = replace(metadata, dpi=metadata.dpi or exif.resolution(metadata.exif))
     lost = {name: reason for name in _LABELS if (reason := _why_lost(name, picture, codec))}
     gone = [name for name in lost if getattr(metadata, name) is not None]
@@ -75,6 +75,8 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
     missed = dict.fromkeys(extra.label for extra in foreign if not _is_needless(extra, picture))
     warnings += [f"the {label} was left out: {kind} cannot hold it" for label in missed]
     extras = tuple(extra for extra in metadata.extras if extra.format == kind)
+    if any(extra.kind == FILM for extra in extras):
+        warnings.append("the video of the motion photo was kept as it is, as dark as before")
     kept = replace(metadata, extras=extras, **dict.fromkeys(gone))
     turn = exif.orientation(metadata.exif)
     if "exif" in gone and "exif" not in codec.metadata:

@@ -19,7 +19,7 @@ from PIL.JpegImagePlugin import get_sampling
 from lumen.cli.main import main
 from lumen.codecs.codec import read_picture
 from tests.support.crafted import jpeg_segment, png_chunk
-from tests.support.files import RGB, XMP, deep_png, exif, icc, put, ramp, saved, tags
+from tests.support.files import RGB, XMP, deep_png, exif, icc, needs_attributes, put, ramp, saved, tags
 
 pytestmark = pytest.mark.usefixtures("photos")
 
@@ -238,3 +238,14 @@ def test_a_picture_for_stdout_has_the_format_that_was_asked_for(photos: Path, fa
         done = subprocess.run(line, stdin=stdin, capture_output=True, check=True, timeout=120, env=environment)
     with Image.open(BytesIO(done.stdout)) as image:
         assert (image.format, image.size) == ("WEBP", RGB.size)
+
+
+def test_tags_that_people_gave_a_file_go_to_its_result(enhance: Enhance, photos: Path) -> None:
+    needs_attributes(photos)
+    os.setxattr(put(photos, "a.png", saved(RGB, "PNG")), "user.xdg.tags", b"night")
+    assert enhance().returncode == 0
+    assert os.getxattr("out/a.png", "user.xdg.tags") == b"night"
+    assert enhance("--metadata", "strip", "--existing", "overwrite").returncode == 0
+    assert os.listxattr("out/a.png") == []
+    assert enhance(line=("enhance", "in", "--in-place")).returncode == 0
+    assert os.getxattr(photos / "a.png", "user.xdg.tags") == b"night"

@@ -13,6 +13,7 @@ from lumen.codecs.codec import encode_picture, write_picture
 from lumen.codecs.exif import orientation, resolution
 from lumen.codecs.limits import stripped
 from lumen.errors import EncodeError
+from lumen.imaging.formats import Format
 from lumen.imaging.picture import Extra, Picture
 from tests.support.codecs import read
 from tests.support.corpus import RESOURCES
@@ -100,3 +101,15 @@ def test_a_resolution_that_the_exif_does_not_say_is_missed() -> None:
         made = picture(exif=block, dpi=(300.0, 300.0))
         for kind in ("webp", "avif"):
             assert encode_picture(made, kind)[1] == (f"the resolution was left out: {kind} cannot hold it",) * told
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "tiff", "bmp"])
+def test_a_resolution_that_stands_only_in_the_exif_block_is_where_programs_look(kind: Format) -> None:
+    block = Image.Exif()
+    block[0x011A], block[0x011B], block[0x0128] = 100.0, 50.0, 3  # per centimetre
+    source = bytearray(saved(RGB, "JPEG", exif=block.tobytes()))
+    assert source[13] == 0  # its JFIF header has none
+    found = read(bytes(source))
+    assert found.metadata.dpi is None
+    data, _ = encode_picture(found, kind)
+    assert read(data).metadata.dpi == pytest.approx((254, 127), rel=1e-3)
