@@ -20,6 +20,7 @@ OutputFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif"]
 Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
 Frames = Literal["refuse", "first"]
+Sidecars = Literal["copy", "ignore"]
 WatchBackend = Literal["auto", "inotify", "poll"]
 WatchOrder = Literal["oldest", "newest"]
 OnSuccess = Literal["keep", "move", "delete"]
@@ -168,6 +169,7 @@ class BatchOptions(ResultOptions):
         existing: What to do if a result already exists: `skip` it, `update` it if the input is newer, `overwrite` it,
             or stop with an `error` before anything is done.
         compare: Also write a before and after picture beside each result, under its name with `.compare.jpg`.
+        sidecars: `copy` the XMP and AAE files that lie beside a picture to its result, or `ignore` them.
         shard: `(i, n)` takes part i, from 1, of n parts that together are all files.
         fail_fast: Stop after the first file that fails.
     """
@@ -180,6 +182,7 @@ class BatchOptions(ResultOptions):
     exclude: tuple[str, ...] = ()
     existing: Existing = "skip"
     compare: bool = False
+    sidecars: Sidecars = "copy"
     shard: tuple[int, int] = (1, 1)
     fail_fast: bool = False
 
@@ -199,6 +202,7 @@ class BatchOptions(ResultOptions):
         super().__post_init__()
         if "" in (*self.include, *self.exclude):
             raise UsageError("expected a pattern after --include and --exclude, got nothing")
+        _check_choice("--sidecars", self.sidecars, Sidecars)
         index, count = self.shard
         if not 1 <= index <= count:
             raise UsageError(f"expected --shard I/N with I from 1 to N, got {index}/{count}")
