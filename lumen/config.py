@@ -16,7 +16,7 @@ QUALITY_PASSES = (1, 4, 8)
 
 PrecisionChoice = Literal["auto", "fp32", "fp16"]
 Existing = Literal["skip", "update", "overwrite", "error"]
-OutputFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif"]
+OutputFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif", "jxl"]
 Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
 Frames = Literal["refuse", "first"]
@@ -90,7 +90,7 @@ class EnhanceOptions:
             versions of it.
         tile_px: Largest side of a window in pixels; None chooses it by free memory.
         max_memory_bytes: Working memory of one inference; None takes 0.6 of the free memory.
-        quality: Quality of JPEG, WebP, AVIF and HEIC, 1 to 100.
+        quality: Quality of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100.
         subsampling: Chroma subsampling of JPEG, AVIF and HEIC: `444`, `420`, `keep` (that of a JPEG input), or `auto`
             (444 from quality 90 on, but never in HEIC).
         metadata: `keep` all, or `strip` all but what decides how a picture looks: orientation, colour profile and

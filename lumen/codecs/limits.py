@@ -39,8 +39,9 @@ def check_storable(picture: Picture, kind: Format, *, allow_8bit: bool) -> None:
     if reason := why_not_writable(codec):
         raise EncodeError(reason)
     if picture.sample == "uint16" and not allow_8bit and not keeps_depth(picture, kind):
+        what = "16-bit ones with a colour profile" if kind == "jxl" else "16-bit ones"
         raise EncodeError(
-            f"expected 8-bit pixels for {kind}, got 16-bit ones; write .png or .tif instead, or give up the depth with "
+            f"expected 8-bit pixels for {kind}, got {what}; write .png or .tif instead, or give up the depth with "
             "--allow-8bit"
         )
     if picture.alpha is not None and not codec.alpha:
@@ -54,6 +55,10 @@ def check_storable(picture: Picture, kind: Format, *, allow_8bit: bool) -> None:
 
 def keeps_depth(picture: Picture, kind: Format) -> bool:
     """Return whether a format keeps every bit per sample of a 16-bit picture's file."""
+    if kind == "jxl":  # see its module
+        profile = _with_profile(picture, kind).metadata.icc
+        if profile and profile != icc.srgb_profile():
+            return False
     return (picture.bits or 16) <= CODECS[kind].bits
 
 

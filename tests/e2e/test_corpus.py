@@ -30,6 +30,7 @@ from tests.support.files import Array, deep_png, ramp, saved, tags, tiff
 
 TAKEN = 1_000_000_000  # when every source was changed: in 2001
 TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+JXL_MARKS = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
 TURNS: dict[int, Callable[[Array], Array]] = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -183,6 +184,8 @@ def displayed(data: bytes) -> Array:
         found = TURNS[orientation](imagecodecs.png_decode(data) if odd else deep_samples(data))
     elif b"ftyphei" in data[:32] or b"ftyphevc" in data[:32]:
         found = _displayed_heif(data)
+    elif data.startswith(JXL_MARKS):
+        found = imagecodecs.jpegxl_decode(data)
     else:
         with Image.open(BytesIO(data)) as image:
             found = np.asarray(_plain(ImageOps.exif_transpose(image)))
@@ -201,6 +204,12 @@ def facts(data: bytes) -> dict[str, Any]:
     """Return what a file says about its picture, but for the orientation, which its display shows."""
     if data[:4] in TIFF_MARKS:
         return _facts_tiff(data)
+    if data.startswith(JXL_MARKS):
+        import pylibjxl
+
+        metadata = pylibjxl.decode(data, metadata=True)[1]
+        exif = tags(metadata.get("exif") or b"") | {"orientation": None}
+        return {"exif": exif, "icc": metadata.get("icc", b""), "xmp": metadata.get("xmp", b"")}
     if b"ftyphei" in data[:32]:
         import pillow_heif
 

@@ -112,6 +112,8 @@ def sound_files() -> Iterator[Sound]:
     yield from _harmless_faults()
     if find_spec("pillow_heif"):
         yield from _heif()
+    if find_spec("pylibjxl"):
+        yield from _jxl()
     if find_spec("rawpy"):
         yield Sound(name="bayer.dng", data=dng(), result="bayer.tiff", bits=16)
         yield Sound(name="turned.DNG", data=dng(orientation=6), result="turned.tiff", bits=16)
@@ -391,6 +393,20 @@ def _heif() -> Iterator[Sound]:
     yield Sound(name="heif-deep.hif", data=heic(ramp(64, 96, dtype=np.uint16)), exact=False, bits=10)
 
 
+def _jxl() -> Iterator[Sound]:
+    import pylibjxl
+
+    for name, samples, options in (
+        ("rgb", ramp(), {}),
+        ("grey", ramp(channels=1), {}),
+        ("exif", ramp(), {"exif": exif(1), "xmp": XMP}),
+        ("icc", ramp(), {"icc": p3_profile(), "lossless": True}),
+    ):
+        yield Sound(name=f"jxl-{name}.jxl", data=bytes(pylibjxl.encode(samples, **options)), exact=False)
+    deep = bytes(imagecodecs.jpegxl_encode(ramp(dtype=np.uint16), lossless=True))
+    yield Sound(name="jxl-deep.jxl", data=deep, exact=False, bits=16)
+
+
 def _halves() -> Iterator[Broken]:
     for name, data in (
         ("jpg", saved(RGB, "JPEG", quality=92)),
@@ -428,7 +444,11 @@ def _other_contents() -> Iterator[Broken]:
         ("film.heic", b"\0\0\0\x18ftypisom" + b"\0" * 80, "got a video"),
         ("layers.tif", b"8BPS\0\1" + b"\0" * 60, "got Photoshop"),
         ("wavelets.jpg", b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0" * 60, "got JPEG 2000"),
-        ("next.jpg", b"\xff\x0a" + b"\0" * 60, "got JPEG XL"),
+        (
+            "next.jpg",
+            b"\xff\x0a" + b"\0" * 60,
+            "the jxl file is damaged" if find_spec("pylibjxl") else "JPEG XL needs pylibjxl",
+        ),
     ):
         yield Broken(name=name, data=data, reason=reason)
 

@@ -243,7 +243,7 @@ def test_only_the_extras_own_files_need_them(monkeypatch: pytest.MonkeyPatch, tm
     real = builtins.__import__
 
     def without_extras(name: str, *rest: Any, **more: Any) -> Any:
-        if name in ("pillow_heif", "rawpy"):
+        if name in ("pillow_heif", "pylibjxl", "rawpy"):
             raise ModuleNotFoundError(name)
         return real(name, *rest, **more)
 
