@@ -21,6 +21,7 @@ from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Metadata, Picture, check_size, first_of, to_16bit
 
 SPEED = 8  # of 10; 6 takes twice the time for 2 % smaller files: see benchmarks/encoders.py
+_SMALL_PX, _SMALL_SPEED = 1 << 18, 6  # for which the slower, better setting takes no time
 _CONFIG = re.compile(rb"av1C[\x80-\xff].(.)", re.DOTALL)
 _COLORS = re.compile(rb"colrnclx(.{4})", re.DOTALL)  # codes of primaries and transfer curve
 _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
@@ -60,7 +61,8 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
     if picture.metadata.exif and not is_sound(picture.metadata.exif):  # Pillow parses it
         raise ValueError("the EXIF block is malformed")
     chroma = None if picture.gray else encoding.chroma(picture)
-    return save(picture, "AVIF", quality=encoding.quality, speed=SPEED, subsampling=chroma)
+    speed = SPEED if picture.width * picture.height > _SMALL_PX else _SMALL_SPEED
+    return save(picture, "AVIF", quality=encoding.quality, speed=speed, subsampling=chroma)
 
 
 def why_not_writable() -> str:
