@@ -62,6 +62,7 @@ SEEDS = (
     "gif-comment.gif",
     "avif-rgba.avif",
     "avif-exif.avif",
+    "avif-deep.avif",
     "heif-exif.heic",
     "heif-deep.hif",
     "jxl-exif.jxl",

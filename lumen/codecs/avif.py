@@ -1,4 +1,4 @@
-"""AVIF, by Pillow; files of 10 and 12 bits by imagecodecs, because Pillow would silently return 8 bits."""
+"""AVIF, by Pillow; samples of 10 and 12 bits by imagecodecs, because Pillow knows only 8 bits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import imagecodecs
 import numpy as np
 from PIL import AvifImagePlugin, features
 
+from lumen.codecs.avif_deep import encode_deep
 from lumen.codecs.exif import is_sound, without_prefix
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.item_damage import damage_of_items, description
@@ -57,11 +58,13 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
 
 
 def encode(picture: Picture, encoding: Encoding) -> bytes:
-    """Return an 8-bit picture as an AVIF file."""
+    """Return a picture of 8, 10 or 12 bits as an AVIF file."""
     if picture.metadata.exif and not is_sound(picture.metadata.exif):  # Pillow parses it
         raise ValueError("the EXIF block is malformed")
     chroma = None if picture.gray else encoding.chroma(picture)
     speed = SPEED if picture.width * picture.height > _SMALL_PX else _SMALL_SPEED
+    if picture.sample == "uint16":
+        return encode_deep(picture, quality=encoding.quality, speed=speed, chroma=chroma)
     return save(picture, "AVIF", quality=encoding.quality, speed=speed, subsampling=chroma)
 
 

@@ -118,6 +118,7 @@ _ALL: Final = (
         suffixes=(".avif", ".avifs"),
         brands=frozenset({b"avif", b"avis"}),
         choice="avif",
+        bits=12,
         side_px=65_536,
         metadata=frozenset({"exif", "icc", "xmp"}),
         optional_encoder=True,

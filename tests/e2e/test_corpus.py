@@ -184,6 +184,8 @@ def displayed(data: bytes) -> Array:
         found = TURNS[orientation](imagecodecs.png_decode(data) if odd else deep_samples(data))
     elif b"ftyphei" in data[:32] or b"ftyphevc" in data[:32]:
         found = _displayed_heif(data)
+    elif bits_of(data) == 10:
+        found = imagecodecs.avif_decode(data, index=0) << np.uint16(6)
     elif data.startswith(JXL_MARKS):
         found = imagecodecs.jpegxl_decode(data)
     else:
@@ -193,6 +195,8 @@ def displayed(data: bytes) -> Array:
 
 
 def bits_of(data: bytes) -> int:
+    if b"ftypavif" in data[:32]:
+        return 10 if imagecodecs.avif_decode(data, index=0).dtype == np.uint16 else 8
     if b"ftyphei" not in data[:32]:
         return 0
     import pillow_heif
