@@ -18,6 +18,7 @@ from lumen.imaging.picture import Chroma, Metadata, Picture, check_size, first_o
 PRESET = "veryfast"  # of x265, whose default is "slow": see benchmarks/encoders.py
 _TILED_PX = 1 << 24  # pixels from which a picture is stored in tiles, as phones do: the encoder takes half the memory
 _TILES_PX = range(1024, 2049, 64)  # sides to choose from
+_THIN_PX, _LONG_PX, _SLIVER_TILE_PX = 32, 4096, 256  # x265 refuses long pictures of fewer rows or columns
 _MOST_TILES = 900  # decoders refuse files of 1000 items
 _CHROMA: dict[Chroma, int] = {"4:4:4": 444, "4:2:2": 422, "4:2:0": 420}
 
@@ -78,6 +79,8 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
 
 def tile_px(width: int, height: int) -> int:
     """Return the side of the tiles in which a picture is stored, with the least padding; 0 for one that is not cut."""
+    if min(width, height) < _THIN_PX and max(width, height) > _LONG_PX:
+        return _SLIVER_TILE_PX
     if width * height <= _TILED_PX:
         return 0
     counts = {side: -(-width // side) * -(-height // side) for side in _TILES_PX}

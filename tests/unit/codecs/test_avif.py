@@ -16,6 +16,8 @@ from lumen.codecs.codec import encode_picture, read_picture, write_picture
 from lumen.color import icc
 from lumen.color.icc import HDR_TRANSFERS, p3_profile
 from lumen.errors import EncodeError, UnsupportedError
+from lumen.imaging.formats import CODECS
+from lumen.imaging.picture import Picture
 from tests.support.codecs import read
 from tests.support.files import RGB, XMP, picture, ramp, saved, tags
 from tests.support.files import exif as exif_block
@@ -82,6 +84,12 @@ def test_a_deep_avif_without_a_profile_has_the_colours_of_srgb() -> None:
     found = read(data)
     assert (found.bits, found.metadata.icc) == (10, None)
     assert np.abs(found.pixels.astype(int) - made.pixels).mean() < 4 * 257
+
+
+def test_the_longest_side_that_is_written_can_be_read() -> None:
+    longest = CODECS["avif"].side_px or 0
+    flat = Picture(pixels=np.full((2, longest, 3), 40, np.uint8), format="png")
+    assert read(encode_picture(flat, "avif")[0]).width == longest
 
 
 def test_libraries_that_lay_out_files_otherwise_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,14 @@ def test_a_large_heic_is_stored_in_tiles_and_comes_back_whole(channels: int, mon
     assert found.damage is None
 
 
+@needs_heif
+@pytest.mark.parametrize("size", [(1, 20_000), (9000, 7)])
+def test_slivers_can_be_stored(size: tuple[int, int]) -> None:
+    found = read(encode_picture(Picture(pixels=ramp(*size), format="png"), "heif")[0])
+    assert found.pixels.shape == (*size, 3)
+    assert np.abs(found.pixels.astype(int) - ramp(*size)).mean() < 6
+
+
 def test_tiles_of_a_heic_cover_it_with_little_padding() -> None:
     assert heif.tile_px(4000, 3000) == heif.tile_px(65_535, 65_535) == 0
     for width, height in ((8192, 6144), (8164, 6122), (65_535, 300), (60_000, 40_000)):
