@@ -253,6 +253,7 @@ def _facts_tiff(data: bytes) -> dict[str, Any]:
         known = page.tags.valueof("ResolutionUnit", default=2) != 1
         found["dpi"] = tuple(round(up / down) for up, down in pairs) if all(pairs) and known else None
         found["iptc"] = bytes(page.tags.valueof(33723) or b"")
+        found |= {str(code): page.tags.valueof(code) for code in (286, 318, 34118)}
         return found
 
 

@@ -192,6 +192,9 @@ def _tiff_oddities() -> Iterator[Sound]:
         (700, 1, len(XMP), XMP, True),
         (270, 2, 0, "a dark street", True),
         (315, 2, 0, "somebody", True),
+        (286, 5, 1, (30, 10), True),
+        (318, 5, 2, (3127, 10000, 329, 1000), True),
+        (34118, 2, 0, "AP_MAG = 500 X", True),
     ]
     for name, data, bits in (
         ("big-endian", tiff(deep, byteorder=">"), 16),
@@ -270,6 +273,14 @@ def _jpeg() -> Iterator[Sound]:
     yield Sound(
         name="jpeg-gain-map.jpg", data=saved(RGB, "JPEG", quality=92, xmp=gain), exact=False, warning="gain map"
     )
+
+    film = b"\0\0\0\x18ftypmp42" + bytes(500)
+    said = XMP.replace(b"<x:xmpmeta ", b'<x:xmpmeta a:MicroVideo="1" a:MicroVideoOffset="%d" ' % len(film))
+    motion = saved(RGB, "JPEG", quality=92, xmp=said) + film
+    yield Sound(name="jpeg-motion.jpg", data=motion, exact=False, warning="video of the motion photo was kept")
+    centimetres = bytearray(saved(RGB, "JPEG", quality=92, dpi=(1, 2)))
+    centimetres[13] = 2  # the unit of its density
+    yield Sound(name="jpeg-per-cm.jpg", data=bytes(centimetres), exact=False)
 
 
 def _webp() -> Iterator[Sound]:
