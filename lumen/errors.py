@@ -16,7 +16,8 @@
     ├── UnavailableError           5  something that is needed is missing
     │   ├── DeviceError               CUDA was requested and cannot be used
     │   ├── ModelError                a model file is missing, damaged or of another contract
-    │   │   └── ContractError         a model gave something else than its contract says
+    │   │   └── UnusableModelError    its file is there, but damaged or of another contract
+    │   │       └── ContractError     it gave something else than its contract says
     │   └── MissingExtraError         an optional package is not installed
     └── OutputError                6  the output cannot be written
         ├── DiskFullError             no space left
@@ -114,8 +115,12 @@ class ModelError(UnavailableError):
     """A model file is missing, damaged, or does not follow the contract."""
 
 
-class ContractError(ModelError):
-    """A model gave something else than its contract says; that is never the fault of a picture."""
+class UnusableModelError(ModelError):
+    """A model file is there, but is damaged or does not follow its contract; that is never the fault of a picture."""
+
+
+class ContractError(UnusableModelError):
+    """A model gave something else than its contract says."""
 
 
 class MissingExtraError(UnavailableError):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lumen.errors import ModelError, UsageError
+from lumen.files.paths import type_of
 from lumen.models import Network, build_network
 from lumen.train.checkpoint import read_tensors
 
@@ -78,7 +79,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: The file is missing, damaged, or contains something else.
     """
-    if not path.exists():
+    if not type_of(path):
         raise ModelError(f"expected weights at {path}, found none")
     try:
         found: Any = read_tensors(path)

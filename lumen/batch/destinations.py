@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,9 +24,8 @@ from lumen.files.atomic import (
     write_atomically,
     write_in,
 )
-from lumen.files.inputs import Identity, Input, Parent, hold_folder
+from lumen.files.inputs import Identity, Input, Parent, facts_below, hold_folder
 from lumen.files.lock import lock_folder, lock_in
-from lumen.files.paths import type_of
 from lumen.text import printable
 
 WAIT_S = 60.0  # in place, a folder is locked only while one file is written
@@ -109,7 +110,7 @@ class OutputFolder:
 
     def refuse_existing(self, jobs: Sequence[Job]) -> None:
         """Refuse to start if a result exists."""
-        there = [job.target for job in jobs if type_of(job.target)]
+        there = [job.target for job in jobs if self._existing(job) is not None]
         if there:
             raise UsageError(
                 f"expected no results before the run, but {len(there)} exist, such as {printable(there[0])}; "
@@ -124,13 +125,27 @@ class OutputFolder:
         existing = self._options.existing
         if existing in ("overwrite", "error"):
             return None
+        result = self._existing(job)
+        if result is None:
+            return None
         try:
-            result = job.target.stat()
             if existing == "update" and result.st_mtime_ns < job.source.stat().st_mtime_ns:
                 return None
-        except OSError:  # no result; or a name too long, or a lost input, which reading the file reports
+        except OSError:  # a lost input, which reading the file reports
             return None
         return "the result exists" if existing == "skip" else "the result is newer than the input"
+
+    def _existing(self, job: Job) -> os.stat_result | None:
+        """Return what a result is that exists already.
+
+        What lies behind a link in the place of a folder is none: nothing would be written there. A result itself may
+        have been moved to another disk, with a link in its place.
+        """
+        try:
+            facts = facts_below(self._folder, str(job.target.relative_to(self._folder)))
+            return job.target.stat() if stat.S_ISLNK(facts.st_mode) else facts
+        except (OSError, ValueError):  # also a name that is too long, which writing reports
+            return None
 
     def digest(self, _stream: BinaryIO) -> str:
         """Return nothing: the input stays."""

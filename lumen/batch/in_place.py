@@ -119,7 +119,8 @@ class Journal:
         while line := file.readline(LINE_BYTES):
             is_end = line.endswith(b"\n") or len(line) < LINE_BYTES
             is_whole, is_start = is_start and is_end, is_end
-            with suppress(ValueError, LookupError, TypeError, RecursionError):  # a partial line of a killed process
+            # A partial line of a killed process, or one that lumen did not write.
+            with suppress(ValueError, LookupError, TypeError, RecursionError, OverflowError):
                 if is_whole:
                     self._take(json.loads(line))
 

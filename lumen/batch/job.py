@@ -16,11 +16,13 @@ class Job:
         source: The file.
         target: The file of its result: in place the same file, or the one that a link points to.
         below: The folder in which it was found, if no link may be followed on the way from there.
+        relative: Its path below the input folder, by which options may differ.
     """
 
     source: Path
     target: Path
     below: Path | None = None
+    relative: Path = Path()
 
 
 def comparison_of(job: Job) -> Job:

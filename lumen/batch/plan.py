@@ -114,12 +114,13 @@ def _job(found: FoundPicture, options: BatchOptions) -> Job | Outcome:
         target = real_path(found.path) if is_link else found.path
         if type_of(target) and not os.access(target.parent, os.W_OK):
             return _failure(found.path, "its folder is read-only")
-        return Job(source=found.path, target=target, below=found.below)
+        return Job(source=found.path, target=target, below=found.below, relative=found.relative)
     name = result_name(found.relative, options.suffix, options.format)
     if (size := len(os.fsencode(name))) > NAME_BYTES:
         reason = f"the result's name would have {size} bytes, expected at most {NAME_BYTES}; shorten --suffix"
         return _failure(found.path, reason)
-    return Job(source=found.path, target=options.output / found.relative.with_name(name), below=found.below)
+    target = options.output / found.relative.with_name(name)
+    return Job(source=found.path, target=target, below=found.below, relative=found.relative)
 
 
 def _failure(source: Path, reason: str) -> Outcome:

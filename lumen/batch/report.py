@@ -25,6 +25,7 @@ class Outcome:
         megapixels: Size of the picture; 0 if unknown.
         is_damaged: Whether a part of the source was damaged, and the result shows it.
         warnings: What could not be kept, one line each.
+        changes: Options of this picture that differ from those of the run.
     """
 
     source: Path
@@ -35,6 +36,7 @@ class Outcome:
     megapixels: float = 0.0
     is_damaged: bool = False
     warnings: tuple[str, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON values."""
@@ -47,6 +49,7 @@ class Outcome:
             "megapixels": round(self.megapixels, 3),
             "damaged": self.is_damaged,
             "warnings": list(self.warnings),
+            **({"options": dict(self.changes)} if self.changes else {}),
         }
 
 

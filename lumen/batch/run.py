@@ -19,13 +19,22 @@ from lumen.batch.destinations import Origin, destination_of
 from lumen.batch.job import Job, comparison_of
 from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord
-from lumen.batch.report import Outcome, Report
+from lumen.batch.report import Outcome, Report, Status
 from lumen.batch.sidecars import copy_sidecars
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
 from lumen.enhance.model_choice import check_options
+from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import ContractError, DecodeError, OutOfMemoryError, OutputError, PictureError, UsageError, reason_of
+from lumen.errors import (
+    DecodeError,
+    OutOfMemoryError,
+    OutputError,
+    PictureError,
+    UnusableModelError,
+    UsageError,
+    reason_of,
+)
 from lumen.files.atomic import user_attributes
 from lumen.files.inputs import Identity, Input, open_input, open_named
 from lumen.imaging.picture import Picture
@@ -60,6 +69,7 @@ class _Item:
     """A picture on its way through the batch, and the seconds spent on it so far."""
 
     job: Job
+    options: EnhanceOptions
     picture: Picture
     origin: Origin
     seconds: float
@@ -76,6 +86,7 @@ class Batch:
         enhance: EnhanceOptions,
         options: BatchOptions,
         listener: BatchListener,
+        rules: Sequence[PictureRule] = (),
     ) -> None:
         """Prepare a run; nothing is touched yet.
 
@@ -85,18 +96,19 @@ class Batch:
             enhance: How each picture is enhanced.
             options: Where results go.
             listener: Told what happens.
+            rules: For which pictures `enhance` differs.
 
         Raises:
             UsageError: The options would lose part of the inputs.
         """
-        if options.in_place and enhance.frames == "first":
+        self._enhance = PictureOptions(enhance, rules)
+        if options.in_place and any(each.frames == "first" for each in self._enhance.variants()):
             raise UsageError(
                 "--frames first cannot be combined with --in-place, because the other pictures of a file would be lost"
             )
         self.report = Report(total=len(plan.jobs) + len(plan.failures))
         self._plan = plan
         self._models = tuple(models) if isinstance(models, Sequence) else (models,)
-        self._enhance = enhance
         self._options = options
         self._listener = listener
         self._destination = destination_of(options)
@@ -125,8 +137,9 @@ class Batch:
                 if pending and not self._ending:
                     # Open the models before the first file: a missing model must not count as a failed file.
                     models = [each.for_sample("uint8") for each in self._models]
-                    for model in models:
-                        check_options(model, self._enhance)
+                    for options in {self._enhance.of(job.relative) for job in pending}:
+                        for model in models:
+                            check_options(model, options)
                     self._record.model(_model_facts(models))
                     self._listener.started(len(pending))
                     self._run_jobs(pending, helper_threads([model.device for model in models]))
@@ -139,7 +152,7 @@ class Batch:
     def dry_run(self) -> Report:
         """Report what `run` would do; write nothing and open no model."""
         for job in self._pending():
-            self._finish(Outcome(source=job.source, target=job.target, status="planned"))
+            self._finish(self._outcome(job, "planned"))
         return self.report
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -173,7 +186,7 @@ class Batch:
             if reason is None:
                 pending.append(job)
             else:
-                self._finish(Outcome(source=job.source, target=job.target, status="skipped", reason=reason))
+                self._finish(self._outcome(job, "skipped", reason=reason))
         return pending
 
     def _run_jobs(self, pending: Sequence[Job], helpers: int) -> None:
@@ -198,19 +211,23 @@ class Batch:
     def _end_job(self, job: Job, ending: Outcome | Exception) -> None:
         """Report a file. An error becomes its outcome.
 
-        Only an output that cannot be written, or a model that broke its contract, stops the run. In the second case
-        the file is left for the next run: nothing is known about it.
+        Only an output that cannot be written, or a model that is damaged or broke its contract, stops the run. In the
+        second case the file is left for the next run: nothing is known about it.
         """
         self._fractions.pop(job, None)
         if isinstance(ending, Outcome):
             self._finish(ending)
             return
-        if isinstance(ending, ContractError):
+        if isinstance(ending, UnusableModelError):
             raise ending
         log.debug("%s failed", job.source, exc_info=ending)
-        self._finish(Outcome(source=job.source, target=job.target, status="failed", reason=reason_of(ending)))
+        self._finish(self._outcome(job, "failed", reason=reason_of(ending)))
         if isinstance(ending, OutputError):
             raise ending
+
+    def _outcome(self, job: Job, status: Status, **facts: Any) -> Outcome:
+        changes = self._enhance.changes(job.relative)
+        return Outcome(source=job.source, target=job.target, status=status, changes=changes, **facts)
 
     def _finish(self, outcome: Outcome) -> None:
         self.report.add(outcome)
@@ -227,15 +244,17 @@ class Batch:
 
     def _read(self, job: Job) -> _Item:
         started = time.monotonic()
+        options = self._enhance.of(job.relative)
         opened = _open(job)
         with opened.stream as stream:
-            extended = user_attributes(stream) if self._enhance.metadata == "keep" else {}
+            extended = user_attributes(stream) if options.metadata == "keep" else {}
             digest = self._destination.digest(stream)
             origin = Origin(identity=opened.identity, digest=digest, extended=extended)
-            picture = read_source(job.source, self._enhance, job.target, stream=stream)
+            picture = read_source(job.source, options, job.target, stream=stream)
         if self._options.in_place:
             picture.refuse_damaged()  # what is left of the original may be all that there is
-        return _Item(job=job, picture=picture, origin=origin, seconds=time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return _Item(job=job, options=options, picture=picture, origin=origin, seconds=seconds)
 
     def _improve(self, item: _Item, models: Models, check: Callable[[], None]) -> _Item:
         def progress(fraction: float) -> None:
@@ -245,24 +264,23 @@ class Batch:
         started = time.monotonic()
         progress(0.0)
         item.before = preview(item.picture) if self._options.compare else None
-        item.picture = enhance_picture(item.picture, models, self._enhance, progress)
+        item.picture = enhance_picture(item.picture, models, item.options, progress)
         item.seconds += time.monotonic() - started
         return item
 
     def _write(self, item: _Item) -> Outcome:
         started = time.monotonic()
         job, picture = item.job, item.picture
-        data, warnings = encode_result(picture, job.source, job.target, self._enhance)
+        data, warnings = encode_result(picture, job.source, job.target, item.options)
         # What belongs to a result is written first: if it exists, everything does.
         warnings = (*warnings, *self._copy_sidecars(item), *self._compare(item))
-        refuse_warnings(warnings, self._enhance)
+        refuse_warnings(warnings, item.options)
         needless = self._destination.put(job, data, item.origin)
         if needless is not None:
-            return Outcome(source=job.source, target=job.target, status="skipped", reason=needless)
-        return Outcome(
-            source=job.source,
-            target=job.target,
-            status="done",
+            return self._outcome(job, "skipped", reason=needless)
+        return self._outcome(
+            job,
+            "done",
             seconds=item.seconds + time.monotonic() - started,
             megapixels=picture.width * picture.height / 1e6,
             is_damaged=picture.damage is not None and picture.damage.in_picture,
@@ -282,7 +300,7 @@ class Batch:
 
     def _copy_sidecars(self, item: _Item) -> tuple[str, ...]:
         """Copy the files that belong to the picture; in place they are there, and stripped metadata stand in them."""
-        if self._options.sidecars == "ignore" or self._options.in_place or self._enhance.metadata == "strip":
+        if self._options.sidecars == "ignore" or self._options.in_place or item.options.metadata == "strip":
             return ()
 
         def put(job: Job, data: bytes, identity: Identity) -> None:
@@ -293,7 +311,12 @@ class Batch:
 
     def _request(self) -> Mapping[str, Any]:
         inputs = self._plan.inputs
-        options = {"batch": dataclasses.asdict(self._options), "enhance": dataclasses.asdict(self._enhance)}
+        options: dict[str, Any] = {
+            "batch": dataclasses.asdict(self._options),
+            "enhance": dataclasses.asdict(self._enhance.options),
+        }
+        if self._enhance.rules:
+            options["pictures"] = self._enhance.as_list()
         return {"inputs": inputs[:RECORDED_INPUTS], "of_inputs": len(inputs), "files": self.report.total, **options}
 
 

@@ -13,14 +13,14 @@ _RUNNING = "--device --precision --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
         FIRST: "--out --in-place --recursive --ev --strength --model --compare --dry-run",
-        FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast",
+        FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast --settings",
         RESULTS: f"{_STORING} --sidecars --strict --gt --json",
         DEVICES: _RUNNING,
         ADVANCED: "--shadows --quality-passes --frames --max-pixels",
     },
     "watch": {
         FIRST: "--settle --on-success --ev --strength --model --oneshot --status",
-        FILES: "--ignore --order --skip-backlog --failed-dir --moved-from",
+        FILES: "--ignore --order --skip-backlog --failed-dir --moved-from --settings",
         RESULTS: f"{_STORING} --log --json",
         DEVICES: _RUNNING,
         ADVANCED: "--shadows --quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries "
@@ -28,14 +28,14 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "eval": {
         FIRST: "--gt --model --as-is --results --report",
-        FILES: "--input --pair --gt-per-folder",
+        FILES: "--input --pair --gt-per-folder --settings",
         RESULTS: "--baseline --gt-mean --match-brightness --aim --niqe --lpips --save --json",
         DEVICES: "--device --precision",
         ADVANCED: "--channel --border --data-range --niqe-model --check",
     },
     "train": {
         FIRST: "--data --out --recipe --resume",
-        FILES: "--synthetic --val --val-split --init --check",
+        FILES: "--synthetic --val --val-split --init --check --skip-bad --settings",
         RESULTS: "--tensorboard",
         DEVICES: "--device --batch --amp --resident --workers --threads",
         ADVANCED: "--set --accumulate --recompute --compile",

@@ -71,11 +71,12 @@ def options_of(kind: type[Options], values: Mapping[str, Any], **more: Any) -> O
 
 
 def given_options(ctx: click.Context) -> dict[str, str]:
-    """Return the parameters of a command given on its line, by name, with their long spelling."""
+    """Return the parameters of a command given on its line or by `--settings`, by name, with their long spelling."""
+    given = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
     return {
         parameter.name: parameter.opts[-1]
         for parameter in ctx.command.params
-        if parameter.name in ctx.params and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+        if parameter.name in ctx.params and ctx.get_parameter_source(parameter.name) in given
     }
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-import threading
-import warnings
 from typing import BinaryIO
 
 import imagecodecs
@@ -13,10 +11,11 @@ import numpy as np
 from PIL import AvifImagePlugin, features
 
 from lumen.codecs.avif_deep import encode_deep
+from lumen.codecs.density import shape_in_boxes
 from lumen.codecs.exif import is_sound, without_prefix
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.item_damage import damage_of_items, description
-from lumen.codecs.pillow_codecs import save
+from lumen.codecs.pillow_codecs import quiet, save
 from lumen.color.icc import profile_or_coded, refuse_hdr
 from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Metadata, Picture, check_size, first_of, to_16bit
@@ -26,8 +25,9 @@ _SMALL_PX, _SMALL_SPEED = 1 << 18, 6  # for which the slower, better setting tak
 _CONFIG = re.compile(rb"av1C[\x80-\xff].(.)", re.DOTALL)
 _COLORS = re.compile(rb"colrnclx(.{4})", re.DOTALL)  # codes of primaries and transfer curve
 _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
+_DEPARTS = re.compile(r"'BMFF parsing failed' \((.+)\)$")
+_TOO_SHORT = re.compile(r"truncated|failed to|too small|too short|overflow|exceed", re.IGNORECASE)
 _MOST_PIXELS = 1 << 28  # of libavif
-_quiet = threading.Lock()  # warning filters are process-wide
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
@@ -52,7 +52,9 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
             samples = to_16bit(imagecodecs.avif_decode(stream.read(), index=0), bits)
     icc, faults = profile_or_coded(info.get("icc_profile"), primaries, transfer)
     notes = (*notes, *faults)
-    metadata = Metadata(exif=without_prefix(info.get("exif")), icc=icc, xmp=info.get("xmp"))
+    metadata = Metadata(
+        exif=without_prefix(info.get("exif")), icc=icc, xmp=info.get("xmp"), aspect=shape_in_boxes(head)
+    )
     bits_kept, damage = bits if bits > 8 else None, damage_of_items(stream)
     return Picture.from_channels(samples, kind="avif", metadata=metadata, bits=bits_kept, notes=notes, damage=damage)
 
@@ -88,9 +90,26 @@ def _check_claimed_size(head: bytes, max_pixels: int) -> None:
 
 def _opened(stream: BinaryIO) -> AvifImagePlugin.AvifImageFile:
     """Open a file without Pillow's warnings about malformed EXIF blocks; lumen reports those itself."""
-    with _quiet, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return AvifImagePlugin.AvifImageFile(stream)
+    with quiet():
+        try:
+            return AvifImagePlugin.AvifImageFile(stream)
+        except SyntaxError:
+            stream.seek(0)
+            if reason := _fault(stream.read()):
+                raise UnsupportedError(
+                    f"expected an AVIF by its standard, got one that libavif refuses ({reason}); save it as PNG"
+                ) from None
+            raise
+
+
+def _fault(data: bytes) -> str:
+    """Return in what a complete file departs from the standard, by libavif; Pillow does not pass it on."""
+    try:
+        imagecodecs.avif_decode(data, index=0)
+    except imagecodecs.AvifError as error:
+        found = _DEPARTS.search(" ".join(str(error).split()))
+        return found[1] if found and not _TOO_SHORT.search(found[1]) else ""
+    return ""
 
 
 def _bits(head: bytes) -> int:

@@ -1,4 +1,4 @@
-"""BMP, by Pillow, except for transparency, which it cannot write, and colour profiles, which it ignores."""
+"""BMP, by Pillow, but for what it lacks: writing transparency, colour profiles, and most bit fields."""
 
 from __future__ import annotations
 
@@ -9,23 +9,31 @@ from typing import BinaryIO
 import numpy as np
 from PIL import BmpImagePlugin
 
+from lumen.codecs import bmp_fields, density
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.pillow_codecs import load, metadata_of, save
-from lumen.imaging.picture import Picture
+from lumen.errors import UnsupportedError
+from lumen.imaging.picture import Metadata, Picture, check_size
 
 _PIXELS_PER_BYTE, _PIXELS_PER_BYTE_RLE = 8, 4096
 
 _FILE_HEADER, _V4_HEADER = 14, 108
 _V5_HEADER, _EMBEDDED = 124, b"DEBM"  # "MBED", little-endian
 _BITFIELDS = 3
+_CORE_HEADER, _FULL_HEADER, _OS2_HEADER = 12, 40, 64
+_PACKINGS = {4: "JPEG inside", 5: "PNG inside", 11: "CMYK", 12: "CMYK", 13: "CMYK"}
+_OTHER_DEPTHS = (2, 48, 64)
 _MASKS = (0x00FF0000, 0x0000FF00, 0x000000FF, 0xFF000000)  # red, green, blue, alpha
 _INCHES_PER_METRE = 39.3701
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     """Decode a file completely."""
+    fields = bmp_fields.layout_of(stream)
+    if fields is not None:
+        return _by_fields(stream, decoding, fields)
     stream.seek(0)
-    with BmpImagePlugin.BmpImageFile(stream) as image:
+    with _opened(stream) as image:
         most = _PIXELS_PER_BYTE_RLE if image.info.get("compression") in (1, 2) else _PIXELS_PER_BYTE
         samples, notes = load(image, stream, decoding, pixels_per_byte=most)
         metadata = replace(metadata_of(image), icc=_embedded_profile(stream))
@@ -44,6 +52,41 @@ def encode(picture: Picture, _encoding: Encoding) -> bytes:
     header += struct.pack("<IiiHHIIiiII", _V4_HEADER, width, height, 1, 32, _BITFIELDS, rows.nbytes, *per_metre, 0, 0)
     header += struct.pack("<4I", *_MASKS) + b"BGRs"  # "sRGB", little-endian
     return header.ljust(start, b"\0") + rows.tobytes()
+
+
+def _by_fields(stream: BinaryIO, decoding: Decoding, fields: bmp_fields.Fields) -> Picture:
+    stream.seek(_FILE_HEADER + 4)
+    width, height, _, _, x, y = struct.unpack("<ii4sI4xii", stream.read(28))
+    if width <= 0 or not height:
+        raise ValueError(f"its header claims {width}x{height} pixels")
+    check_size(width, abs(height), decoding.max_pixels)
+    samples = bmp_fields.decode(stream, fields, width, height)
+    dpi, _ = density.told((x, y), 1 / _INCHES_PER_METRE)
+    metadata = Metadata(icc=_embedded_profile(stream), dpi=dpi)
+    bits = fields.deepest if fields.deepest in (10, 12) else None
+    return Picture.from_channels(samples, kind="bmp", metadata=metadata, bits=bits)
+
+
+def _opened(stream: BinaryIO) -> BmpImagePlugin.BmpImageFile:
+    """Open a file, or name the kind that Pillow does not read."""
+    try:
+        return BmpImagePlugin.BmpImageFile(stream)
+    except OSError:
+        stream.seek(_FILE_HEADER)
+        size, bits, packing = struct.unpack("<I10xHI", stream.read(20).ljust(20, b"\0"))
+        name = _PACKINGS.get(packing, "") if size > _CORE_HEADER else ""
+        if size == _OS2_HEADER and packing in (3, 4):
+            name = "an OS/2 packing"
+        if _CORE_HEADER < size < _FULL_HEADER:
+            name = "a short OS/2 header"
+        if not name and packing == 0 and bits in _OTHER_DEPTHS:
+            name = f"{bits} bits a pixel"
+        if name:
+            raise UnsupportedError(
+                f"expected a BMP of 1, 4, 8, 16, 24 or 32 bits, plain, by run lengths or bit fields, got {name}; "
+                "save it as PNG"
+            ) from None
+        raise
 
 
 def _embedded_profile(stream: BinaryIO) -> bytes | None:

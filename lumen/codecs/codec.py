@@ -218,8 +218,7 @@ def _in_depth(picture: Picture, kind: Format) -> Picture:
     """Return the picture in the depth in which the format stores it."""
     if picture.sample == "uint8" or limits.keeps_depth(picture, kind):
         return picture
-    alpha = None if picture.alpha is None else to_8bit(picture.alpha)
-    return replace(picture, pixels=to_8bit(picture.pixels), alpha=alpha, bits=None)
+    return replace(picture.mapped(to_8bit), bits=None)
 
 
 def _line(error: BaseException) -> str:

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO, Literal
 
+from lumen.codecs import density
+from lumen.imaging.picture import Pair
+
 ORIENTATION = 0x0112
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 XMP, ICC, IPTC, PHOTOSHOP = 700, 34675, 33723, 34377
@@ -85,17 +88,15 @@ def upright(exif: bytes | None) -> bytes | None:
     return exif[:found] + struct.pack(byte_order(exif) + "H", 1) + exif[found + 2 :]
 
 
-def resolution(exif: bytes | None) -> tuple[float, float] | None:
-    """Return the pixels per inch, horizontal and vertical, or None if absent or malformed."""
+def resolution(exif: bytes | None) -> tuple[Pair | None, Pair | None]:
+    """Return `dpi` and `aspect` as in `Metadata`; both are None if nothing is told, or if it is malformed."""
     try:
         found, order = parse_block(exif or b""), byte_order(exif or b"")
         unit = struct.unpack_from(order + "H", _bytes_of(found, _UNIT) or struct.pack(order + "H", 2))[0]
         x, y = (struct.unpack(order + "II", _bytes_of(found, tag)) for tag in _RESOLUTIONS)
-        per_inch = PER_INCH[unit]
-        pair = (x[0] / x[1] * per_inch, y[0] / y[1] * per_inch)
-    except (ValueError, EOFError, struct.error, ArithmeticError, KeyError):
-        return None
-    return pair if min(pair) > 0 else None
+        return density.told((x[0] / x[1], y[0] / y[1]), PER_INCH.get(unit))
+    except (ValueError, EOFError, struct.error, ArithmeticError):
+        return None, None
 
 
 def is_sound(exif: bytes) -> bool:

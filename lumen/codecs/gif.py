@@ -8,10 +8,12 @@ from typing import BinaryIO
 
 from PIL import GifImagePlugin
 
+from lumen.codecs import density
 from lumen.codecs.interface import Decoding
 from lumen.codecs.pillow_codecs import load
-from lumen.imaging.picture import Metadata, Picture
+from lumen.imaging.picture import Metadata, Pair, Picture
 
+_SHAPE = 12  # place of the shape of a pixel
 _PIXELS_PER_BYTE = 8192  # LZW, and a frame may be smaller than the picture
 
 _EXTENSION, _IMAGE = b"\x21", b"\x2c"
@@ -26,7 +28,14 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     stream.seek(0)
     with GifImagePlugin.GifImageFile(stream) as image:
         samples, notes = load(image, stream, decoding, pixels_per_byte=_PIXELS_PER_BYTE)
-        return Picture.from_channels(samples, kind="gif", metadata=_metadata(stream), notes=notes)
+        metadata = replace(_metadata(stream), aspect=_aspect(stream))
+        return Picture.from_channels(samples, kind="gif", metadata=metadata, notes=notes)
+
+
+def _aspect(stream: BinaryIO) -> Pair | None:
+    stream.seek(_SHAPE)
+    shape = stream.read(1)[0]  # 64 times the width of a pixel over its height, less 15
+    return density.told((64, shape + 15), None)[1] if shape else None
 
 
 def _metadata(stream: BinaryIO) -> Metadata:

@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from typing import BinaryIO
 
 import numpy as np
 
+from lumen.codecs.density import shape_in_boxes
 from lumen.codecs.exif import upright, without_prefix
 from lumen.codecs.interface import Decoding, Encoding
-from lumen.codecs.item_damage import damage_of_items
+from lumen.codecs.item_damage import damage_of_items, description
 from lumen.codecs.jpeg import NO_GAIN_MAP
 from lumen.codecs.pillow_codecs import metadata_arguments
 from lumen.color.icc import profile_or_coded, refuse_hdr
-from lumen.imaging.picture import Chroma, Metadata, Picture, check_size, first_of, to_16bit, unmultiplied
+from lumen.errors import UnsupportedError
+from lumen.imaging.picture import Chroma, Metadata, Pair, Picture, check_size, first_of, to_16bit, unmultiplied
 
 PRESET = "veryfast"  # of x265, whose default is "slow": see benchmarks/encoders.py
 _TILED_PX = 1 << 24  # pixels from which a picture is stored in tiles, as phones do: the encoder takes half the memory
 _TILES_PX = range(1024, 2049, 64)  # sides to choose from
 _THIN_PX, _LONG_PX, _SLIVER_TILE_PX = 32, 4096, 256  # x265 refuses long pictures of fewer rows or columns
 _MOST_TILES = 900  # decoders refuse files of 1000 items
+_ITEMS = re.compile(rb"infe(?:\x02.{7}|\x03.{9})(.{4})", re.DOTALL)
+_CODINGS = {
+    b"av01": "AV1",
+    b"avc1": "AVC (H.264)",
+    b"vvc1": "VVC (H.266)",
+    b"evc1": "EVC",
+    b"jpeg": "JPEG",
+    b"j2k1": "JPEG 2000",
+    b"unci": "uncompressed pixels",
+}
+_QUARTERS = re.compile(rb"irot(.)", re.DOTALL)  # turns by 90 degrees
 _CHROMA: dict[Chroma, int] = {"4:4:4": 444, "4:2:2": 422, "4:2:0": 420}
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     """Decode the main picture of a file completely, at full depth. Its pixels come upright."""
+    try:
+        return _decode(stream, decoding)
+    except (OSError, SyntaxError, ValueError, LookupError, RuntimeError):
+        if name := _coding(stream):
+            raise UnsupportedError(
+                f"expected a HEIF with HEVC inside, got one with {name}, which libheif lacks here; save it as PNG"
+            ) from None
+        raise
+
+
+def _decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     import pillow_heif
 
     file = pillow_heif.open_heif(stream, convert_hdr_to_8bit=False, hdr_to_16bit=False)
@@ -44,9 +69,23 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     notes = (*notes, *faults)
     if any("gainmap" in str(kind) for kind in info.get("aux") or ()):
         notes = (*notes, NO_GAIN_MAP)
-    metadata = Metadata(exif=upright(without_prefix(info.get("exif"))), icc=icc, xmp=info.get("xmp"))
+    exif = upright(without_prefix(info.get("exif")))
+    metadata = Metadata(exif=exif, icc=icc, xmp=info.get("xmp"), aspect=_aspect(stream))
     bits_kept, damage = bits if bits > 8 else None, damage_of_items(stream)
     return Picture.from_channels(samples, kind="heif", metadata=metadata, bits=bits_kept, notes=notes, damage=damage)
+
+
+def _coding(stream: BinaryIO) -> str:
+    """Return the name of the coding of the pictures if it is not HEVC, or an empty string."""
+    kinds = {found[1] for found in _ITEMS.finditer(description(stream))}
+    return "" if b"hvc1" in kinds else ", ".join(name for kind, name in _CODINGS.items() if kind in kinds)
+
+
+def _aspect(stream: BinaryIO) -> Pair | None:
+    """Return the shape of the pixels after they were turned."""
+    head = description(stream)
+    shape, turn = shape_in_boxes(head), _QUARTERS.search(head)
+    return (shape[1], shape[0]) if shape and turn and turn[1][0] & 1 else shape
 
 
 def encode(picture: Picture, encoding: Encoding) -> bytes:

@@ -11,12 +11,13 @@ from typing import BinaryIO
 
 from PIL import JpegImagePlugin
 
-from lumen.codecs import exif, iptc
+from lumen.codecs import density, exif, iptc
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.jpeg_damage import END, FRAMES, NO_END, SCAN, damage_of, segments, unchecked
 from lumen.codecs.pillow_codecs import load, metadata_of, save, size_of
 from lumen.color import icc
-from lumen.imaging.picture import FILM, Chroma, Extra, Picture, check_size, first_of
+from lumen.errors import UnsupportedError
+from lumen.imaging.picture import FILM, Chroma, Extra, Metadata, Pair, Picture, check_size, first_of
 
 NO_GAIN_MAP = "the gain map for HDR screens was left out"
 
@@ -29,9 +30,6 @@ _VIDEO = re.compile(rb"""(MotionPhoto|MicroVideo)(=["']|>)1""")
 _OFFSET = re.compile(rb"""MicroVideoOffset(?:=["']|>)(\d{1,10})""")
 _ITEM = re.compile(rb"""<[\w:]*Item\b[^>]*Semantic=["']MotionPhoto["'][^>]*>""")
 _LENGTH = re.compile(rb"""Length=["'](\d{1,10})["']""")
-_JFIF = b"JFIF\0"
-_PER_INCH, _PER_CM = 1, 2  # units of its density
-_CM_PER_INCH = 2.54
 _GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 _PICTURES = 0xB002  # tag that lists the pictures of a multi-picture file
 _FULL_PICTURES = range(0x020001, 0x020004)  # kinds: part of a panorama, stereo pair, other angle
@@ -40,19 +38,28 @@ _MOST_SCANS = 100  # encoders write up to 20
 _SEARCHED = 1 << 28  # bytes; a larger file has a video appended
 _TOO_LARGE = unchecked("it is too large")
 _PIXELS_PER_BYTE = 1024  # 64 pixels take at least two bits
+_JFIF, _MOST_DENSITY = 13, 65_535  # place of the unit in a file that begins with a JFIF header
+_APP0, _ADOBE, _TRANSFORM = 0xE0, 0xEE, 11
+_COMPONENTS = 5  # place of their number in a frame
+_LOSSLESS = 0xC3
+_DEEP, _LOSSLESS_DEPTHS = (12,), {*range(2, 17)} - {8}
+_OTHER_KINDS = {
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical one"),
+    0xCB: "a lossless one with arithmetic coding",
+    0xF7: "JPEG-LS",
+}
 _SAMPLINGS: dict[int, Chroma] = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     """Decode a file completely; of a multi-picture file from a phone, the base picture."""
     stream.seek(0)
+    data = stream.read(min(size_of(stream), _SEARCHED))  # a size that is only claimed would be allocated
+    _check_kind(data)
+    stream.seek(0)
     with _JpegFile(stream) as image:
         check_size(*image.size, decoding.max_pixels)
-        at = stream.tell()
-        stream.seek(0)
-        data = stream.read(min(size_of(stream), _SEARCHED))  # a size that is only claimed would be allocated
         check_scans(data)
-        stream.seek(at)
         try:
             samples, notes = load(image, stream, decoding, pixels_per_byte=_PIXELS_PER_BYTE)
         except OSError:
@@ -61,7 +68,12 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
             return replace(decode(BytesIO(data + END), decoding), damage=NO_END)
         applied: Sequence[tuple[str, bytes]] = image.applist
         film = _film(data, applied)
-        metadata = replace(metadata_of(image), iptc=_resources(applied), extras=(*_long_xmp(applied), *film))
+        metadata = replace(
+            metadata_of(image),
+            aspect=_aspect(image),
+            iptc=_resources(applied),
+            extras=(*_long_xmp(applied), *film),
+        )
         notes = (*notes, *_notes_of_pictures(image), *_notes_of_segments(applied, has_film=bool(film)))
         if image.mode == "CMYK":
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
@@ -87,8 +99,35 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
         extra=b"".join(parts),
         comment=metadata.comment,
     )
-    data = _with_density(data, metadata.dpi) if metadata.dpi else data
+    if data[_JFIF - 7 : _JFIF - 2] == b"JFIF\0":
+        data = data[:_JFIF] + struct.pack(">BHH", *_density(metadata)) + data[_JFIF + 5 :]
     return b"".join([data, *(extra.data for extra in own if extra.kind == FILM)])
+
+
+def _check_kind(data: bytes) -> None:
+    """Refuse kinds of JPEG that Pillow does not decode, and would call damaged."""
+    is_jfif, transform = False, None
+    for kind, start, end in segments(data):
+        content = data[start + 4 : end]
+        if kind == _APP0 and content.startswith(b"JFIF"):
+            is_jfif = True
+        elif kind == _ADOBE and content.startswith(b"Adobe") and len(content) > _TRANSFORM:
+            transform = content[_TRANSFORM]
+        elif kind in _OTHER_KINDS:
+            raise UnsupportedError(f"expected a baseline or progressive JPEG, got {_OTHER_KINDS[kind]}; save it as PNG")
+        elif kind in FRAMES and len(content) > _COMPONENTS:
+            lossless, channels = "lossless " if kind == _LOSSLESS else "", content[_COMPONENTS]
+            if content[0] in (_LOSSLESS_DEPTHS if lossless else _DEEP):  # other numbers are damage
+                raise UnsupportedError(
+                    f"expected a JPEG of 8 bits a sample, got a {lossless}{content[0]}-bit one; save it as 16-bit TIFF"
+                )
+            if channels == 2:
+                raise UnsupportedError("expected a JPEG of 1, 3 or 4 channels, got one of 2; save it as PNG")
+            if lossless and channels == 3 and (is_jfif or transform == 1):
+                raise UnsupportedError("expected a lossless JPEG in RGB or grey, got one in YCbCr; save it as PNG")
+            return
+        elif kind == SCAN:
+            return
 
 
 def check_scans(data: bytes) -> None:
@@ -133,6 +172,31 @@ class _JpegFile(JpegImagePlugin.JpegImageFile):
         pass
 
 
+def _aspect(image: _JpegFile) -> Pair | None:
+    """Return the shape of the pixels, if it is told without a unit."""
+    if image.info.get("jfif_unit") != 0:
+        return None
+    return density.told(image.info.get("jfif_density", (1, 1)), None)[1]
+
+
+def _density(metadata: Metadata) -> tuple[int, int, int]:
+    """Return unit and densities for the JFIF header, in whole numbers: per inch or centimetre, whichever is nearer.
+
+    What is too coarse for both, such as 1x2 per inch and a half, is told without a unit, so that pixels keep their
+    shape.
+    """
+    if metadata.dpi is None:
+        return 0, *density.whole(metadata.aspect or (1, 1), _MOST_DENSITY)
+    best = None
+    for unit, per_inch in exif.PER_INCH.items():
+        exact = [value / per_inch for value in metadata.dpi]
+        x, y = (min(max(round(value), 1), _MOST_DENSITY) for value in exact)
+        apart = max(abs(value / near - 1) for value, near in zip(exact, (x, y), strict=True))
+        if density.same_shape((x, y), metadata.dpi) and (best is None or apart < best[0]):
+            best = apart, (unit - 1, x, y)
+    return best[1] if best else (0, *density.whole(metadata.dpi, _MOST_DENSITY))
+
+
 def _resources(segments: Sequence[tuple[str, bytes]]) -> bytes | None:
     """Return the Photoshop resources, which may be spread over several segments."""
     parts = [data for name, data in segments if name == "APP13" and data.startswith(_PHOTOSHOP)]
@@ -160,19 +224,6 @@ def _film(data: bytes, segments: Sequence[tuple[str, bytes]]) -> tuple[Extra, ..
     if not _VIDEO.search(described) or not 8 < size < len(data) < _SEARCHED or data[4 - size : 8 - size] != b"ftyp":
         return ()
     return (Extra(format="jpeg", kind=FILM, data=data[-size:], label="video of the motion photo"),)
-
-
-def _with_density(data: bytes, dpi: tuple[float, float]) -> bytes:
-    """Return the file with its resolution in whole pixels per inch or per centimetre, whichever is nearer."""
-    if data[6:11] != _JFIF:
-        return data
-    nearest: list[tuple[float, int, list[int]]] = []
-    for unit, inches in ((_PER_INCH, 1.0), (_PER_CM, _CM_PER_INCH)):
-        wanted = [value / inches for value in dpi]
-        whole = [min(max(round(value), 1), 65_535) for value in wanted]
-        nearest.append((max(abs(a / b - 1) for a, b in zip(whole, wanted, strict=True)), unit, whole))
-    _, unit, (x, y) = min(nearest)
-    return data[:13] + struct.pack(">BHH", unit, x, y) + data[18:]
 
 
 def _segment(marker: int, data: bytes) -> bytes:

@@ -6,7 +6,7 @@ import struct
 from dataclasses import replace
 from typing import Final
 
-from lumen.codecs import exif
+from lumen.codecs import density, exif
 from lumen.codecs.interface import why_not_writable
 from lumen.color import icc
 from lumen.errors import EncodeError
@@ -18,6 +18,7 @@ _LABELS: Final[dict[MetadataKind, str]] = {
     "icc": "ICC profile",
     "xmp": "XMP",
     "dpi": "resolution",
+    "aspect": "aspect of the pixels",
     "iptc": "IPTC",
     "comment": "comment",
 }
@@ -72,13 +73,16 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
     picture = _with_profile(picture, kind)
     metadata = picture.metadata
     if "dpi" in codec.metadata:  # many programs look for it there only
-        metadata = replace(metadata, dpi=metadata.dpi or exif.resolution(metadata.exif))
-    lost = {name: reason for name in _LABELS if (reason := _why_lost(name, picture, codec))}
+        metadata = _with_resolution(metadata)
+    lost = {name: reason for name in _LABELS if (reason := _why_lost(name, replace(picture, metadata=metadata), codec))}
     gone = [name for name in lost if getattr(metadata, name) is not None]
     warnings = [f"the {_LABELS[name]} was left out: {lost[name]}" for name in gone]
     foreign = [extra for extra in metadata.extras if extra.format != kind]
     missed = dict.fromkeys(extra.label for extra in foreign if not _is_needless(extra, picture))
     warnings += [f"the {label} was left out: {kind} cannot hold it" for label in missed]
+    if picture.extra_channel is not None and not codec.extra_channel:
+        warnings.append(f"the extra channel was left out: {kind} cannot hold it")
+        picture = replace(picture, extra_channel=None)
     extras = tuple(extra for extra in metadata.extras if extra.format == kind)
     if any(extra.kind == FILM for extra in extras):
         warnings.append("the video of the motion photo was kept as it is, as dark as before")
@@ -98,10 +102,18 @@ def stripped(picture: Picture) -> Picture:
     """Return the picture with only the metadata that affects its display: orientation, colours, resolution."""
     metadata = picture.metadata
     colors = tuple(extra for extra in metadata.extras if extra.kind in _COLOR_CHUNKS or extra.kind == b"sRGB")
-    dpi = metadata.dpi or exif.resolution(metadata.exif)
+    known = _with_resolution(metadata)
     turn = exif.orientation_only(exif.orientation(metadata.exif))
-    bare = Metadata(exif=turn, icc=metadata.icc, dpi=dpi, extras=colors)
+    bare = Metadata(exif=turn, icc=metadata.icc, dpi=known.dpi, aspect=known.aspect, extras=colors)
     return replace(picture, metadata=bare)
+
+
+def _with_resolution(metadata: Metadata) -> Metadata:
+    """Return the metadata with the resolution, or the aspect of the pixels, that stands only in the EXIF block."""
+    if metadata.dpi or metadata.aspect:
+        return metadata
+    dpi, aspect = exif.resolution(metadata.exif)
+    return replace(metadata, dpi=dpi, aspect=aspect)
 
 
 def _with_profile(picture: Picture, kind: Format) -> Picture:
@@ -116,13 +128,20 @@ def _why_lost(name: MetadataKind, picture: Picture, codec: Codec) -> str:
     """Return why a format cannot hold one kind of a picture's metadata, or an empty string if it can."""
     metadata = picture.metadata
     if name not in codec.metadata:
-        known = name == "dpi" and exif.resolution(metadata.exif)
+        known = name in ("dpi", "aspect") and "exif" in codec.metadata and _is_in_exif(metadata)
         return "" if known else f"{codec.name} cannot hold it"
     if name in codec.most_bytes and len(getattr(metadata, name) or b"") > codec.most_bytes[name]:
         return f"it is too long for {codec.name}"
     if name == "icc" and not codec.gray and picture.gray and icc.color_space(metadata.icc) == "GRAY":
         return f"{codec.name} cannot store greyscale"
     return ""
+
+
+def _is_in_exif(metadata: Metadata) -> bool:
+    """Return whether the EXIF block tells the shape of the pixels, too."""
+    dpi, aspect = exif.resolution(metadata.exif)
+    there = dpi or aspect
+    return there is not None and density.same_shape(there, density.shape_of(metadata))
 
 
 def _is_needless(extra: Extra, picture: Picture) -> bool:

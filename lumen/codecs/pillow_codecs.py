@@ -6,6 +6,10 @@ replaces Pillow's, a process-wide variable that refuses 200-megapixel phone pict
 
 from __future__ import annotations
 
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -18,6 +22,8 @@ from lumen.codecs.interface import Decoding
 from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Metadata, Picture, check_size, first_of, too_short
 from lumen.imaging.strips import strips
+
+_quiet = threading.Lock()  # warning filters are process-wide
 
 
 def load(
@@ -75,6 +81,14 @@ def metadata_arguments(metadata: Metadata) -> dict[str, bytes]:
     exif = with_prefix(metadata.exif) if metadata.exif else None
     options = {"exif": exif, "icc_profile": metadata.icc, "xmp": metadata.xmp}
     return {name: value for name, value in options.items() if value}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Pillow's warnings about malformed metadata back; lumen reports those itself."""
+    with _quiet, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def size_of(stream: BinaryIO) -> int:

@@ -20,13 +20,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import PngImagePlugin
 
+from lumen.codecs import density
 from lumen.codecs.exif import without_prefix
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.pillow_codecs import load
 from lumen.color.icc import refuse_hdr
 from lumen.errors import UnsupportedError
 from lumen.imaging.formats import CODECS
-from lumen.imaging.picture import Extra, Metadata, Picture, check_size, first_of, too_short
+from lumen.imaging.picture import Extra, Metadata, Pair, Picture, check_size, first_of, too_short
 
 # What it logs is raised here as an error or does not matter; without a handler Python would print it.
 logging.getLogger("imagecodecs").addHandler(logging.NullHandler())
@@ -35,6 +36,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _XMP_KEY = b"XML:com.adobe.xmp"
 _INCH = 0.0254  # metres
+_MOST_DENSITY = 2**31 - 1
 _MAX_TEXT = 1 << 26  # bytes after decompression, against decompression bombs
 _MAX_CHUNK = 1 << 26
 _READ = {b"IHDR", b"iCCP", b"eXIf", b"pHYs", b"acTL"}
@@ -116,11 +118,13 @@ def _read_header(stream: BinaryIO) -> _Header:
         refuse_hdr(code[1] if len(code) == 4 else 2)
     if room < 0:
         notes.append("some texts were left out: together they are too long")
+    dpi, aspect = _resolution(found.get(b"pHYs", b""))
     metadata = Metadata(
         exif=without_prefix(found.get(b"eXIf")),
         icc=profile,
         xmp=found.get(b"iTXt"),
-        dpi=_resolution(found.get(b"pHYs", b"")),
+        dpi=dpi,
+        aspect=aspect,
         extras=tuple(extras),
     )
     return _Header(size=size, packed=packed, frames=frames, metadata=metadata, notes=tuple(notes))
@@ -195,11 +199,12 @@ def _inflate(packed: bytes) -> bytes | None:
         return None
 
 
-def _resolution(data: bytes) -> tuple[float, float] | None:
+def _resolution(data: bytes) -> tuple[Pair | None, Pair | None]:
+    """Return `dpi` and `aspect` as in `Metadata`."""
     if len(data) < 9:
-        return None
+        return None, None
     x, y, unit = struct.unpack_from(">IIB", data)
-    return (x * _INCH, y * _INCH) if unit == 1 and x and y else None
+    return density.told((x, y), _INCH if unit == 1 else None)
 
 
 def _metadata_chunks(metadata: Metadata) -> bytes:
@@ -209,8 +214,10 @@ def _metadata_chunks(metadata: Metadata) -> bytes:
         chunks = [chunk for chunk in chunks if chunk[4:8] != b"sRGB"]
         chunks.append(_chunk(b"iCCP", b"icc\0\0" + zlib.compress(metadata.icc)))
     if metadata.dpi:
-        x, y = (min(max(math.floor(d / _INCH + 0.5), 1), 2**31 - 1) for d in metadata.dpi)
+        x, y = (min(max(math.floor(d / _INCH + 0.5), 1), _MOST_DENSITY) for d in metadata.dpi)
         chunks.append(_chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
+    elif metadata.aspect:
+        chunks.append(_chunk(b"pHYs", struct.pack(">IIB", *density.whole(metadata.aspect, _MOST_DENSITY), 0)))
     if metadata.exif:
         chunks.append(_chunk(b"eXIf", metadata.exif))
     if metadata.xmp:

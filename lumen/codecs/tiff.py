@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import math
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from itertools import islice
@@ -18,13 +20,24 @@ import numpy.typing as npt
 import tifffile
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT
 
-from lumen.codecs import exif, iptc, jpeg, tiff_tags
+from lumen.codecs import density, exif, iptc, jpeg, old_jpeg, tiff_tags
 from lumen.codecs.exif import ByteOrder, Directory, Entry
 from lumen.codecs.interface import CameraRawError, Decoding, Encoding
 from lumen.codecs.jpeg_damage import END, NO_END, damage_of
 from lumen.color import icc
 from lumen.errors import UnsupportedError
-from lumen.imaging.picture import Damage, Metadata, Picture, Samples, check_size, first_of, too_short, unmultiplied
+from lumen.imaging.picture import (
+    Damage,
+    Metadata,
+    Pair,
+    Picture,
+    Samples,
+    check_size,
+    first_of,
+    to_16bit,
+    too_short,
+    unmultiplied,
+)
 
 # What tifffile logs is raised here as an error or does not matter; without a handler Python would print it.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -51,6 +64,20 @@ _RATIOS: dict[int, int | None] = {
     **dict.fromkeys((COMPRESSION.LZMA, COMPRESSION.ZSTD, COMPRESSION.ZSTD_DEPRECATED)),
     **dict.fromkeys((COMPRESSION.OJPEG, COMPRESSION.JPEG)),
 }
+_SAMPLES: dict[int, str] = {
+    SAMPLEFORMAT.UINT: "unsigned ones",
+    SAMPLEFORMAT.INT: "signed ones",
+    SAMPLEFORMAT.IEEEFP: "floating-point ones",
+    SAMPLEFORMAT.VOID: "ones without a format",
+    SAMPLEFORMAT.COMPLEXINT: "complex ones",
+    SAMPLEFORMAT.COMPLEXIEEEFP: "complex ones",
+}
+# What must be one number each, and may be a text in damaged files: that times a number would be a very long text.
+_NUMBERS = (
+    *("imagewidth", "imagelength", "imagedepth", "samplesperpixel", "subfiletype", "photometric"),
+    *("compression", "planarconfig", "fillorder", "predictor", "tilewidth", "tilelength"),
+)
+_OPACITIES = ((EXTRASAMPLE.ASSOCALPHA,), (EXTRASAMPLE.UNASSALPHA,))
 _JPEGS = (COMPRESSION.OJPEG, COMPRESSION.JPEG)
 _SMALL_STREAM = 1 << 16  # pixels that are always allowed in a JPEG stream
 
@@ -67,21 +94,26 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     # Read the tags first: tifffile treats a tag beyond the end of the file as absent, and reads 16 bits as 1.
     metadata, faults = _metadata(stream)
     stream.seek(0)
-    with tifffile.TiffFile(stream) as file:
+    with _plainly():
+        opened = tifffile.TiffFile(stream)
+    with opened as file:
         page, notes = _page(file, first=decoding.first_frame)
         _check_kind(page)
         check_size(page.imagewidth, page.imagelength, decoding.max_pixels)
         _check_whole(page, file.filehandle.size)
-        samples = _channels(page)
+        samples, extra = _split(old_jpeg.decode(stream, page) if old_jpeg.is_scattered(page) else _channels(page), page)
+        bits = int(page.bitspersample) if page.bitspersample in (10, 12) else None
         damage = _damage(page)
         if _LAYERS in page.tags:
             notes = (*notes, "the Photoshop layers were left out; the flattened picture was used")
         extras, left_out = tiff_tags.read(stream, page)
-        metadata, notes = replace(metadata, dpi=_resolution(page), extras=extras), (*notes, *left_out)
+        dpi, aspect = _resolution(page)
+        metadata, notes = replace(metadata, dpi=dpi, aspect=aspect, extras=extras), (*notes, *left_out)
         if page.photometric == _CMYK:
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
             metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
-    return Picture.from_channels(samples, kind="tiff", metadata=metadata, notes=(*notes, *faults), damage=damage)
+    facts = {"notes": (*notes, *faults), "damage": damage, "extra_channel": extra, "bits": bits}
+    return Picture.from_channels(samples, kind="tiff", metadata=metadata, **facts)
 
 
 def encode(picture: Picture, _encoding: Encoding) -> bytes:
@@ -106,19 +138,24 @@ def encode(picture: Picture, _encoding: Encoding) -> bytes:
 
 def _plain_file(picture: Picture, order: ByteOrder) -> bytes:
     file = BytesIO()
+    samples, extra = picture.to_channels(), picture.extra_channel
+    dpi, aspect = picture.metadata.dpi, picture.metadata.aspect
+    extras = [] if picture.alpha is None else [EXTRASAMPLE.UNASSALPHA]
+    if extra is not None:
+        samples, extras = np.dstack([samples, extra]), [*extras, EXTRASAMPLE.UNSPECIFIED]
     tifffile.imwrite(
         file,
-        picture.to_channels(),
+        samples,
         bigtiff=False,
         byteorder=order,
         photometric="minisblack" if picture.gray else "rgb",
         planarconfig="contig",
-        extrasamples=None if picture.alpha is None else ["unassalpha"],
+        extrasamples=extras or None,
         compression="adobe_deflate",
         compressionargs={"level": _LEVEL},
         predictor=True,
-        resolution=picture.metadata.dpi,
-        resolutionunit="INCH" if picture.metadata.dpi else None,
+        resolution=dpi or aspect,
+        resolutionunit="INCH" if dpi else "NONE" if aspect else None,
         metadata=None,
         software=False,
     )
@@ -162,21 +199,33 @@ def _metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
     return Metadata(exif=block, icc=profile, xmp=xmp, iptc=kept), faults
 
 
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Turn what numpy and Python say of many numbers in place of one into words about the file."""
+    try:
+        yield
+    except tifffile.TiffFileError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ValueError("a directory in it is malformed") from error
+
+
 def _page(file: tifffile.TiffFile, *, first: bool) -> tuple[tifffile.TiffPage, tuple[str, ...]]:
-    page = file.pages.first
+    with _plainly():
+        page = file.pages.first
+        # One by one, up to a limit: the directories of a damaged file may form an endless chain.
+        others = [p.keyframe if p.keyframe is p else p.aspage() for p in islice(file.pages, 1, _MOST_PAGES)]
+        pages = 1 + sum(not int(each.subfiletype) & (_REDUCED | _MASK) for each in others)
     if not isinstance(page, tifffile.TiffPage):
         raise ValueError("no directory")
-    # One by one, up to a limit: the directories of a damaged file may form an endless chain.
-    others = [p.keyframe if p.keyframe is p else p.aspage() for p in islice(file.pages, 1, _MOST_PAGES)]
-    pages = 1 + sum(not int(each.subfiletype) & (_REDUCED | _MASK) for each in others)
     what = "a TIFF of {} pages" if len(others) < _MOST_PAGES - 1 else "a TIFF of {} pages or more"
     return page, first_of(pages, what, first=first)
 
 
 def _check_kind(page: tifffile.TiffPage) -> None:
-    numbers = (page.imagewidth, page.imagelength, page.imagedepth, page.samplesperpixel, page.bitspersample)
-    if not all(isinstance(number, int) for number in numbers):  # a string times a number would be a very long string
-        raise ValueError("its size is not a number")
+    for number in _NUMBERS:
+        if not isinstance(getattr(page, number), int):
+            raise ValueError(f"its {'size' if number.startswith('image') else number} is not a number")
     photometric = page.photometric
     if photometric in (_CFA, _LINEAR_RAW) or _DNG_VERSION in page.tags or page.subfiletype & _REDUCED:
         raise CameraRawError
@@ -184,15 +233,35 @@ def _check_kind(page: tifffile.TiffPage) -> None:
     if not sound and not (photometric == _YCBCR and page.compression in _JPEGS):
         name = getattr(photometric, "name", photometric)
         raise UnsupportedError(f"expected a grey, RGB, CMYK or palette TIFF, got {name}; convert it to RGB")
-    if page.sampleformat != SAMPLEFORMAT.UINT or page.bitspersample not in (1, 2, 4, 8, 16):
-        kind = getattr(page.sampleformat, "name", page.sampleformat)
-        raise UnsupportedError(f"expected 8 or 16 bits a sample, got {page.bitspersample} ({kind}); convert it")
+    _check_samples(page)
     if page.compression not in _RATIOS:
         name = getattr(page.compression, "name", page.compression)
         raise UnsupportedError(f"expected a TIFF packed by Deflate, LZW, JPEG or not at all, got {name}; save it so")
-    color = 4 if photometric == _CMYK else 3 if photometric in (_RGB, _YCBCR) else 1
-    if page.samplesperpixel not in (color, color + 1) or page.imagedepth > 1:
-        raise UnsupportedError(f"expected {color} or {color + 1} channels a pixel, got {page.samplesperpixel}")
+    color = _colors(page)
+    if page.samplesperpixel not in (color, color + 1):
+        raise UnsupportedError(
+            f"expected {color} or {color + 1} channels a pixel, got {page.samplesperpixel}; save it with at most one "
+            "channel besides its colours"
+        )
+    if page.imagedepth > 1:
+        raise UnsupportedError(f"expected a flat picture, got one of {page.imagedepth} slices; save one of them")
+
+
+def _check_samples(page: tifffile.TiffPage) -> None:
+    """Refuse samples that are not unsigned integers of 1 to 16 bits, or that cannot be unpacked."""
+    expected, bits = "expected unsigned samples of 1 to 16 bits", page.bitspersample
+    if not isinstance(bits, int):
+        each = ", ".join(map(str, bits))
+        raise UnsupportedError(f"{expected}, all of the same depth, got {each} bits; convert it to 8 bits")
+    if page.sampleformat != SAMPLEFORMAT.UINT or not 1 <= bits <= 16:
+        kind = _SAMPLES.get(page.sampleformat, f"samples of the unknown format {page.sampleformat}")
+        raise UnsupportedError(f"{expected}, got {kind} of {bits} bits; convert it to unsigned 16 bits")
+    if page.predictor != 1 and bits not in (8, 16):
+        raise UnsupportedError(f"expected no predictor beside {bits} bits a sample; convert it to 16 bits")
+
+
+def _colors(page: tifffile.TiffPage) -> int:
+    return 4 if page.photometric == _CMYK else 3 if page.photometric in (_RGB, _YCBCR) else 1
 
 
 def _check_whole(page: tifffile.TiffPage, size: int) -> None:
@@ -207,7 +276,9 @@ def _check_whole(page: tifffile.TiffPage, size: int) -> None:
         raise ValueError(f"it has {len(page.dataoffsets)} of the {math.prod(page.chunked)} parts of its picture")
     if page.is_tiled and page.tilewidth * page.tilelength > max(page.imagewidth * page.imagelength, _LARGEST_TILE):
         raise ValueError(f"its tiles of {page.tilewidth}x{page.tilelength} are larger than its picture")
-    if page.compression in _JPEGS:
+    if old_jpeg.is_scattered(page):
+        old_jpeg.check(page)
+    elif page.compression in _JPEGS:
         _check_streams(page)
     ratio = _RATIOS[page.compression]
     needed = page.size * int(page.bitspersample) // 8
@@ -254,15 +325,24 @@ def _channels(page: tifffile.TiffPage) -> Samples:
     bits = int(page.bitspersample)
     if page.photometric == _PALETTE:
         return _looked_up(samples, page.colormap)
-    samples = samples.astype(np.uint16 if bits == 16 else np.uint8, copy=False)
+    samples = samples.astype(np.uint16 if bits > 8 else np.uint8, copy=False)
     if bits < 8:
-        samples = samples * np.uint8(255 // (2**bits - 1))
+        samples = np.rint(np.linspace(0, 255, 2**bits)).astype(np.uint8)[samples]
+    elif 8 < bits < 16:
+        samples = to_16bit(samples, bits)
     if page.photometric == _WHITE_IS_ZERO:
         color = samples[..., :1] if samples.ndim == 3 else samples
         np.subtract(np.iinfo(samples.dtype).max, color, out=color)
     if page.extrasamples and page.extrasamples[0] == EXTRASAMPLE.ASSOCALPHA:
         samples = unmultiplied(samples)
     return samples
+
+
+def _split(samples: Samples, page: tifffile.TiffPage) -> tuple[Samples, Samples | None]:
+    """Return the colours with their opacity, and a channel of which the file does not say what it is, or None."""
+    if page.samplesperpixel == _colors(page) or page.extrasamples[:1] in _OPACITIES:
+        return samples, None
+    return samples[..., :-1], np.ascontiguousarray(samples[..., -1])
 
 
 def _looked_up(indices: npt.NDArray[Any], colormap: npt.NDArray[np.uint16] | None) -> Samples:
@@ -273,11 +353,11 @@ def _looked_up(indices: npt.NDArray[Any], colormap: npt.NDArray[np.uint16] | Non
     return levels.T.astype(np.uint8)[indices.astype(np.intp, copy=False)]
 
 
-def _resolution(page: tifffile.TiffPage) -> tuple[float, float] | None:
+def _resolution(page: tifffile.TiffPage) -> tuple[Pair | None, Pair | None]:
+    """Return `dpi` and `aspect` as in `Metadata`."""
     unit = page.tags.valueof("ResolutionUnit", default=2)
-    per_inch = exif.PER_INCH.get(int(unit))
     pair = [page.tags.valueof(name) for name in ("XResolution", "YResolution")]
-    if per_inch is None or not all(isinstance(v, tuple) and len(v) == 2 and min(v) > 0 for v in pair):
-        return None
-    x, y = (v[0] / v[1] * per_inch for v in pair)
-    return x, y
+    if not all(isinstance(v, tuple) and len(v) == 2 and min(v) > 0 for v in pair):
+        return None, None
+    x, y = (v[0] / v[1] for v in pair)
+    return density.told((x, y), exif.PER_INCH.get(int(unit)))

@@ -7,7 +7,7 @@ import logging
 from lumen.color.tone import Tone, tone_of
 from lumen.config import EnhanceOptions
 from lumen.enhance.tile_size import window_px
-from lumen.errors import ModelError, UsageError
+from lumen.errors import ModelError, UnusableModelError, UsageError
 from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.runtime.protocols import Model, Models
@@ -19,12 +19,18 @@ def model_for(picture: Picture, models: Models) -> tuple[Model, Tone | None]:
     """Return the model for a picture, and the conversion of its levels to sRGB if they need one.
 
     The picture's depth decides. A picture with a tone curve other than that of sRGB always needs the 16-bit model: in
-    8 bits the dark levels of other curves would merge.
+    8 bits the dark levels of other curves would merge. Without one its colours are taken for sRGB, with a warning.
+
+    Raises:
+        UnusableModelError: The file of the model is there, but damaged or of another contract.
+        ModelError: The picture has 16 bits, and there is no model for them.
     """
     tone = tone_of(picture.metadata, picture.pixels.dtype)
     if tone is not None:
         try:
             return models.for_sample("uint16"), tone
+        except UnusableModelError:
+            raise
         except ModelError as error:
             log.warning("treating the picture's colours as sRGB, because the 16-bit model is missing: %s", error)
     return models.for_sample(picture.sample), None

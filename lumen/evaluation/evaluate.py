@@ -58,12 +58,12 @@ def evaluate(
     low, results = _roles(low, dict(results or {}), named, options)
     _check_names([*named, *results, *options.baselines])
     _check_save(options.save, [place for place in (low, reference, *results.values()) if place is not None])
-    pairs, problems = find_pairs(low, reference, results, matching)
+    pairs, problems, rule = find_pairs(low, reference, results, matching)
     scorer = Scorer(options)
     if previews is not None:
         previews.album.begin(len(pairs))
     found = chain(problems, score_pairs(pairs, named, scorer, previews=previews))
-    words = protocol(named, options, natural=scorer.natural, reference=reference is not None)
+    words = protocol(named, options, natural=scorer.natural, paired=None if reference is None else rule)
     return _report(found, len(pairs) + len(problems), words, options, progress)
 
 
@@ -79,9 +79,10 @@ def evaluate_results(
     Other files in the folder of references are ignored. `reading` says how pictures are read.
     """
     options = EvalOptions(as_is=True)
-    pairs, problems = pair_results(results, reference)
+    pairs, problems, rule = pair_results(results, reference)
     scored = chain(problems, score_pairs(pairs, {}, Scorer(options), reading))
-    return _report(scored, len(pairs) + len(problems), protocol({}, options, written=True), options, progress)
+    words = protocol({}, options, written=True, paired=rule)
+    return _report(scored, len(pairs) + len(problems), words, options, progress)
 
 
 def _roles(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import shlex
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from lumen.errors import NothingToDoError, UsageError
 from lumen.evaluation.columns import INPUT, OUTPUT
+from lumen.evaluation.naming import Rule, one_to_one, rough_rules, sure_rules
+from lumen.files.paths import is_plain_file, type_of
 from lumen.files.patterns import is_hidden, is_picture_name
 
 
@@ -63,7 +67,7 @@ class Matching:
 
     Attributes:
         pattern: A regular expression that is searched in every name; its groups must match the same text. None compares
-            whole names.
+            whole names, and if no name has a partner, names without the usual beginnings or endings.
         gt_per_folder: One reference for all pictures of a folder: `HIGH/12.jpg`, or the one picture in `HIGH/12`, for
             those in `LOW/12`.
     """
@@ -78,12 +82,21 @@ class Matching:
             raise UsageError("expected --pair or --gt-per-folder, got both")
         try:
             groups = re.compile(self.pattern).groups
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise UsageError(f"expected a regular expression after --pair, got {self.pattern!r}: {error}") from error
         if not groups:
             raise UsageError(
                 rf"expected a group in --pair for what must be equal, such as (\d+)$, got {self.pattern!r}"
             )
+
+    @property
+    def words(self) -> str:
+        """What is compared, for the protocol."""
+        if self.gt_per_folder:
+            return "one reference for all pictures of a folder"
+        return (
+            "by name" if self.pattern is None else f"by the groups of --pair {shlex.quote(self.pattern)} in their names"
+        )
 
     def key(self, name: str) -> str | None:
         """Return the part of a picture's name that must be equal; None if the pattern does not match."""
@@ -105,20 +118,26 @@ class Matching:
         return None if parent == "." else parent
 
 
+class Pairing(NamedTuple):
+    """The pairs of folders, sorted by name; a problem for every name without a partner or with several; the rule."""
+
+    pairs: tuple[Pair, ...]
+    problems: tuple[Problem, ...]
+    rule: str
+
+
 def find_pairs(
     low: Path | None,
     reference: Path | None,
     results: Mapping[str, Path] | None = None,
     matching: Matching | None = None,
-) -> tuple[tuple[Pair, ...], tuple[Problem, ...]]:
+) -> Pairing:
     """Pair the pictures of folders, or single files.
 
     Folders are searched with their sub-folders, except hidden ones. Pictures are paired by their relative path without
-    suffix, ignoring case, unless `matching` says otherwise. `results` are folders by the name of the method. A pair
-    needs a file in every folder that is given.
-
-    Returns:
-        The pairs, sorted by name, and a problem for every name without a partner or with several.
+    suffix, ignoring case, unless `matching` says otherwise. If no name has a partner, beginnings and endings that data
+    sets give their names are left out, where that pairs names one to one. `results` are folders by the name of the
+    method. A pair needs a file in every folder that is given.
 
     Raises:
         UsageError: Files and folders are mixed.
@@ -128,12 +147,23 @@ def find_pairs(
     pictures = {INPUT: low} if low is not None else {}
     pictures |= results or {}
     places = [*pictures.values(), *([] if reference is None else [reference])]
-    if all(place.is_file() for place in places):
+    if all(is_plain_file(place) for place in places):
         name = next(iter(pictures.values())).stem
-        return (Pair(name=name, low=low, reference=reference, results=dict(results or {})),), ()
-    if any(place.is_file() for place in places):
+        pair = Pair(name=name, low=low, reference=reference, results=dict(results or {}))
+        return Pairing((pair,), (), "as they were given")
+    if any(is_plain_file(place) for place in places):
         raise UsageError(f"expected two folders or two files, got {' and '.join(map(str, places))}")
-    return _paired(pictures, reference, matching)
+    sides = [_names_in(folder) for folder in places]
+    chosen, proposed = _choose(sides, matching)
+    if chosen is not None:
+        matching = Matching(pattern=chosen.pattern)
+    try:
+        pairs, problems = _paired(pictures, reference, matching)
+    except NothingToDoError as error:
+        raise NothingToDoError(f"{error}{_proposal(proposed)}") from None
+    if proposed is not None:
+        problems = _with_proposal(problems, sides, proposed)
+    return Pairing(pairs, problems, _words(matching, chosen))
 
 
 def _paired(
@@ -144,6 +174,7 @@ def _paired(
     found = {role: _by_key(folder, matching.key, problems) for role, folder in pictures.items()}
     references = {} if reference is None else _by_key(reference, matching.reference_key, problems)
     pairs, used = [], set()
+    several = ""  # the first reason that is not a missing partner
     for key in sorted(set().union(*found.values())):
         files = {str(pictures[role]): keyed.get(key, []) for role, keyed in found.items()}
         name = next(_name(paths[0].relative_to(folder)) for folder, paths in files.items() if paths)
@@ -162,6 +193,7 @@ def _paired(
             pairs.append(Pair(name=name, low=one.pop(INPUT, None), reference=truth, results=one))
         else:
             problems.append(Problem(name=name, reason=_why_unpaired(files)))
+            several = several or (problems[-1].reason if all(files.values()) else "")
     first = next(iter(pictures.values()))
     for key in references.keys() - used:
         assert reference is not None
@@ -171,49 +203,116 @@ def _paired(
         counts = {folder: sum(map(len, found[role].values())) for role, folder in pictures.items()}
         if reference is not None:
             counts[reference] = sum(map(len, references.values()))
-        raise NothingToDoError(
-            f"expected pictures of the same name in {len(counts)} folders, found "
-            f"{' and '.join(f'{count} in {folder}' for folder, count in counts.items())}, and none in common"
-        )
+        raise NothingToDoError(several or _nothing_in_common(counts))
     return tuple(pairs), tuple(sorted(problems, key=lambda problem: problem.name.casefold()))
 
 
-def pair_results(results: Iterable[Result], reference: Path) -> tuple[tuple[Pair, ...], tuple[Problem, ...]]:
+def _nothing_in_common(counts: Mapping[Path, int]) -> str:
+    return (
+        f"expected pictures of the same name in {len(counts)} folders, found "
+        f"{' and '.join(f'{count} in {folder}' for folder, count in counts.items())}, and none in common"
+    )
+
+
+def pair_results(results: Iterable[Result], reference: Path) -> Pairing:
     """Pair results with the references of the same names, by the rules of `find_pairs`.
 
     References without a result are ignored.
-
-    Returns:
-        The pairs, sorted by name, and a problem for every result without a reference, or with a name that occurs twice.
     """
-    by_name: dict[str, list[Result]] = {}
+    results = tuple(results)
+    matching = Matching()
+    chosen, proposed = _choose(sides := [[_name(each.place) for each in results], _names_in(reference)], matching)
+    if chosen is not None:
+        matching = Matching(pattern=chosen.pattern)
+    by_key: dict[str | None, list[Result]] = {}
     for result in results:
-        by_name.setdefault(_name(result.place).casefold(), []).append(result)
-    references = _by_key(reference, Matching().key, [])
+        by_key.setdefault(matching.key(_name(result.place)), []).append(result)
+    references = _by_key(reference, matching.key, [])
     pairs, problems = [], []
-    for key, same in sorted(by_name.items()):
-        name, bright = _name(same[0].place), references.get(key, [])
+    for key, same in sorted(by_key.items(), key=lambda item: item[0] or ""):
+        name, bright = _name(same[0].place), references.get(key or "", [])
         if len(same) == len(bright) == 1:
             made = {OUTPUT: same[0].result}
             pairs.append(Pair(name=name, low=same[0].low, reference=bright[0], results=made))
         else:
             found = {"the results": [each.result for each in same], str(reference): bright}
             problems.append(Problem(name=name, reason=_why_unpaired(found)))
-    return tuple(pairs), tuple(problems)
+    unpaired = tuple(problems)
+    if proposed is not None:
+        # There is no --pair where these results are scored: the folders can be scored by themselves.
+        unpaired = _with_proposal(unpaired, sides, proposed, " of lumen eval")
+    return Pairing(tuple(pairs), unpaired, _words(matching, chosen))
+
+
+def _choose(sides: Sequence[Sequence[str]], matching: Matching) -> tuple[Rule | None, Rule | None]:
+    """Return the rule to use instead of the names themselves, and one to propose because it pairs more."""
+    if matching.gt_per_folder or len(sides) < 2:
+        return None, None
+
+    # A name that stands twice, with two suffixes, is a problem of its own and speaks against no rule.
+    once = [{name.casefold(): name for name in names}.values() for names in sides]
+
+    def count(rule: Matching) -> int:
+        return one_to_one([[rule.key(name) for name in names] for names in once])
+
+    def best(rules: Iterable[Rule], above: int) -> Rule | None:
+        counted = [(count(Matching(pattern=rule.pattern)), rule) for rule in rules]
+        most = max((pairs for pairs, _ in counted), default=0)
+        return next((rule for pairs, rule in counted if pairs == most), None) if most > above else None
+
+    exact = len(set.intersection(*({matching.key(name) for name in names} - {None} for names in sides)))
+    sure = best(sure_rules([name for names in sides for name in names]), exact)
+    if sure is not None:
+        return (sure, None) if not exact and matching.pattern is None else (None, sure)
+    most = max(exact, min(map(len, sides)) // 2)  # a rough rule that pairs less is a coincidence
+    return None, best(rough_rules(), most)
+
+
+def _words(matching: Matching, chosen: Rule | None) -> str:
+    return matching.words if chosen is None else f"{chosen.words}, as with --pair {shlex.quote(chosen.pattern)}"
+
+
+def _proposal(rule: Rule | None, where: str = "") -> str:
+    return "" if rule is None else f"; --pair {shlex.quote(rule.pattern)}{where} would pair them"
+
+
+def _with_proposal(
+    problems: Iterable[Problem], sides: Sequence[Sequence[str]], rule: Rule, where: str = ""
+) -> tuple[Problem, ...]:
+    """Add the proposed rule to the problem of each name that it would pair."""
+    matching = Matching(pattern=rule.pattern)
+    common = set.intersection(*({matching.key(name) for name in names} - {None} for names in sides))
+    added = _proposal(rule, where)
+    return tuple(
+        replace(problem, reason=problem.reason + added) if matching.key(problem.name) in common else problem
+        for problem in problems
+    )
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Return the names of the pictures below a folder."""
+    return [_name(path.relative_to(folder)) for path in _pictures_in(folder)]
+
+
+def _pictures_in(folder: Path) -> Iterator[Path]:
+    """Yield the pictures below a folder, sorted, without hidden ones."""
+    for path in sorted(folder.rglob("*")):
+        hidden = any(map(is_hidden, path.relative_to(folder).parts))
+        # What cannot be looked at counts as a file: reading it reports why.
+        if is_picture_name(path.name) and not hidden and type_of(path) in (stat.S_IFREG, 0):
+            yield path
 
 
 def _by_key(folder: Path, key_of: Callable[[str], str | None], problems: list[Problem]) -> dict[str, list[Path]]:
     """Return the pictures below a folder by key; add a problem for each without one."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if is_picture_name(path.name) and not any(map(is_hidden, relative.parts)) and path.is_file():
-            key = key_of(_name(relative))
-            if key is None:
-                reason = f"expected a name that --pair matches in {folder}"
-                problems.append(Problem(name=_name(relative), reason=reason))
-            else:
-                found.setdefault(key, []).append(path)
+    for path in _pictures_in(folder):
+        name = _name(path.relative_to(folder))
+        key = key_of(name)
+        if key is None:
+            problems.append(Problem(name=name, reason=f"expected a name that --pair matches in {folder}"))
+        else:
+            found.setdefault(key, []).append(path)
     return found
 
 

@@ -18,13 +18,17 @@ def protocol(
     *,
     natural: NaturalModel | None = None,
     written: bool = False,
-    reference: bool = True,
+    paired: str | None = "by name",
 ) -> str:
     """Return how the numbers are computed, with the models and devices that run; parts are separated by `; `.
 
-    Without models, files are scored as they are; `written` tells that this run has written them.
+    Without models, files are scored as they are; `written` tells that this run has written them. `paired` is the rule
+    by which references were found, in words; None without references.
     """
-    parts = _compared(options) if reference else ["no references: nothing is compared"]
+    parts = ["no references: nothing is compared"]
+    if paired is not None:
+        parts = [*_compared(options), f"pictures and references are paired {_word(paired)}"]
+    parts.append("transparency is ignored: colours count as they are stored, also where nothing of them is seen")
     if written:
         parts.append("output is the result file as read back from the disk, with the loss of its format")
     elif not models:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lumen.errors import UsageError
+from lumen.errors import OutputError, PictureError, UsageError
 from lumen.evaluation.cells import as_text
 from lumen.evaluation.columns import REFERENCE, column_title
 from lumen.evaluation.measures import STATISTICS
@@ -32,7 +32,7 @@ def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
         if target.suffix.lower() not in REPORT_SUFFIXES:
             raise UsageError(f"expected --report with a name in {', '.join(REPORT_SUFFIXES)}, got {target}")
         if any(target.resolve() == path.resolve() for path in inputs):
-            raise UsageError(f"expected --report apart from the pictures, got {target}")
+            raise UsageError(f"expected --report apart from what is read, got {target}")
 
 
 def previews_for(targets: Sequence[Path]) -> Previews | None:
@@ -54,8 +54,11 @@ def write_reports(report: EvalReport, targets: Sequence[Path], previews: Preview
             text = page_of(report, (previews or Previews()).album)
         else:
             text = {".json": json_of, ".csv": csv_of, ".md": markdown_of}[suffix](report)
-        make_folder(target.parent)
-        write_atomically(target, text.encode("utf-8", "backslashreplace"))
+        try:
+            make_folder(target.parent)
+            write_atomically(target, text.encode("utf-8", "backslashreplace"))
+        except PictureError as error:  # of its name, but no picture's
+            raise OutputError(str(error)) from error
 
 
 def json_of(report: EvalReport) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
-from lumen.codecs.codec import write_picture
+from lumen.codecs.codec import encode_picture
 from lumen.color.srgb import srgb_to_linear
 from lumen.config import EV_LIMIT, EnhanceOptions
 from lumen.enhance.file_io import read_source
@@ -23,7 +24,7 @@ from lumen.evaluation.pairs import Pair, Problem
 from lumen.evaluation.previews import Previews
 from lumen.evaluation.report import PictureScores
 from lumen.evaluation.scoring import Scorer
-from lumen.files.atomic import make_folder
+from lumen.files.atomic import write_atomically
 from lumen.imaging.picture import Picture, Samples, to_8bit
 from lumen.metrics.fidelity import gt_mean
 from lumen.runtime.devices import usable_cores
@@ -175,20 +176,25 @@ class _Work:
     progress: PictureProgress
 
     def load(self, pair: Pair) -> _Job:
-        """Read all files of a pair."""
-        source = None if pair.low is None else read_source(pair.low, self.reading)
+        """Read all files of a pair, none of which may be damaged: what a decoder puts in gaps is not to be scored."""
+        source = None if pair.low is None else self._read(pair.low)
         job = _Job(
             pair=pair,
             source=source,
             low=None if source is None else self.scorer.samples(source),
-            reference=None if pair.reference is None else self._read(pair.reference),
-            results={name: self._read(path) for name, path in pair.results.items()},
+            reference=None if pair.reference is None else self._samples(pair.reference),
+            results={name: self._samples(path) for name, path in pair.results.items()},
         )
         _check_sizes(job)
         return job
 
-    def _read(self, path: Path) -> Samples:
-        return self.scorer.samples(read_source(path, self.reading))
+    def _read(self, path: Path) -> Picture:
+        picture = read_source(path, self.reading)
+        picture.refuse_damaged()
+        return picture
+
+    def _samples(self, path: Path) -> Samples:
+        return self.scorer.samples(self._read(path))
 
     def enhance(self, job: _Job) -> _Job:
         """Run the models on a pair."""
@@ -262,9 +268,15 @@ def _scaled(pixels: Samples, reference: Samples) -> Samples:
 def _save(job: _Job, folder: Path) -> None:
     """Save the results of the models as `NAME.png`; with several models, each in its own folder."""
     for name, made in job.made.items():
-        path = (folder if name == OUTPUT else folder / name) / f"{job.pair.name}.png"
-        make_folder(path.parent)
-        write_picture(replace(made.picture, format="png"), path)
+        path = (folder if name == OUTPUT else folder / _folder_of(name)) / f"{job.pair.name}.png"
+        data, _ = encode_picture(replace(made.picture, format="png"), "png")
+        write_atomically(path, data, below=folder)
+
+
+def _folder_of(name: str) -> PurePath:
+    """Return where the results of a model go below a folder; its name may be a path to anywhere."""
+    path = PurePath(name)
+    return PurePath(*("__" if part == os.pardir else part for part in path.relative_to(path.anchor).parts))
 
 
 def _check_sizes(job: _Job) -> None:

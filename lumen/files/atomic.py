@@ -7,7 +7,6 @@ import errno
 import os
 import re
 import secrets
-import stat
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,11 +28,16 @@ _COARSEST_NS = 2_000_000_000  # FAT stores times in steps of two seconds
 _MOST_ATTRIBUTES = 1 << 20  # bytes
 _OF_BYTES = re.compile(r"mime_type|checksum|hash|digest|md5|sha\d|shatag|crc")
 _NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # the fault of one name: other files can still be written
+_ACL = "system.posix_acl_access"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attributes:
-    """Mode, owner and extended attributes of a file."""
+    """Who may do what with a file, and what people have noted in its extended attributes.
+
+    The rights of programs (setuid, setgid, capabilities) are left out, and so are the attributes of the system: a
+    picture needs none, and they were given to other bytes.
+    """
 
     mode: int
     uid: int
@@ -48,9 +52,10 @@ class Attributes:
         if hasattr(os, "listxattr"):
             with contextlib.suppress(OSError):  # the file system has none
                 for name in os.listxattr(handle):
-                    with contextlib.suppress(OSError):
-                        extended[name] = os.getxattr(handle, name)
-        return cls(mode=stat.S_IMODE(facts.st_mode), uid=facts.st_uid, gid=facts.st_gid, extended=extended)
+                    if name.startswith("user.") or name == _ACL:
+                        with contextlib.suppress(OSError):
+                            extended[name] = os.getxattr(handle, name)
+        return cls(mode=facts.st_mode & 0o777, uid=facts.st_uid, gid=facts.st_gid, extended=extended)
 
 
 def user_attributes(stream: BinaryIO) -> dict[str, bytes]:
@@ -243,13 +248,23 @@ def flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def make_folder(folder: Path, *, below: Path | None = None) -> None:
-    """Make a folder and its missing parents; `below` and what is raised are as for `write_atomically`."""
+def make_folder(folder: Path) -> None:
+    """Make a folder and its missing parents.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
     try:
-        with hold_folder(folder, below=below, make=True):
+        with hold_folder(folder, make=True):
             pass
     except OSError as error:
-        raise output_error(folder, error) from error
+        raise own_error(folder, error) from error
+
+
+def own_error(path: Path, error: OSError) -> OutputError:
+    """Return the error for a file or folder that is no picture's, so that it stops a run in any case."""
+    fault = output_error(path, error)
+    return fault if isinstance(fault, OutputError) else OutputError(str(fault))
 
 
 def output_error(path: Path, error: OSError) -> LumenError:

@@ -15,6 +15,11 @@ def is_folder(path: Path) -> bool:
     return type_of(path) == stat.S_IFDIR
 
 
+def is_plain_file(path: Path) -> bool:
+    """Tell whether a path is a plain file, or a link to one."""
+    return type_of(path) == stat.S_IFREG
+
+
 def type_of(path: Path) -> int:
     """Return `stat.S_IFMT` of a path, 0 if nothing can be read there.
 

@@ -48,10 +48,25 @@ def prepare_database(path: Path) -> None:
         OSError: `.lumen` cannot be made, or what is there is no real folder or no plain file (`NotPlainError`).
     """
     with hold_folder(path.parent.parent, make=True) as folder, state_in(folder) as state:
-        for suffix in _BESIDE_DATABASE:
-            with suppress(FileNotFoundError):
-                name = path.name + suffix
-                refuse_unless_plain(state.facts(name), state.path / name)
+        _refuse_unless_plain(state, path.name)
+
+
+def look_at_database(path: Path) -> None:
+    """Refuse what `prepare_database` refuses, before a database is only read; nothing is made or written.
+
+    Raises:
+        OSError: It is not there, or is not what it should be (`NotPlainError`).
+    """
+    with hold_folder(path.parent.parent) as folder, folder.inner(STATE) as state:
+        state.facts(path.name)
+        _refuse_unless_plain(state, path.name)
+
+
+def _refuse_unless_plain(state: Parent, database: str) -> None:
+    for suffix in _BESIDE_DATABASE:
+        with suppress(FileNotFoundError):
+            name = database + suffix
+            refuse_unless_plain(state.facts(name), state.path / name)
 
 
 def _look_at_owner(folder: Parent, state: Parent) -> None:

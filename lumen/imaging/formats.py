@@ -17,7 +17,7 @@ from lumen.config import OutputFormat
 from lumen.extras import Package
 
 Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "heif", "jxl", "gif", "raw"]
-MetadataKind = Literal["exif", "icc", "xmp", "dpi", "iptc", "comment"]
+MetadataKind = Literal["exif", "icc", "xmp", "dpi", "aspect", "iptc", "comment"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,7 @@ class Codec:
         choice: Its name for `--format`, if it is offered there.
         bits: Largest number of bits per sample.
         alpha: Whether it holds transparency.
+        extra_channel: Whether it holds a channel that is neither colour nor transparency.
         gray: Whether it holds pictures of one channel.
         side_px: Longest side in pixels; None if only memory limits it.
         metadata: Kinds of metadata it holds, by the fields of `lumen.imaging.picture.Metadata`.
@@ -53,6 +54,7 @@ class Codec:
     choice: OutputFormat | None = None
     bits: int = 8
     alpha: bool = True
+    extra_channel: bool = False
     gray: bool = True
     side_px: int | None = None
     metadata: frozenset[MetadataKind] = frozenset()
@@ -72,7 +74,7 @@ _ALL: Final = (
         choice="jpg",
         alpha=False,
         side_px=65_535,
-        metadata=frozenset({"exif", "icc", "xmp", "dpi", "iptc", "comment"}),
+        metadata=frozenset({"exif", "icc", "xmp", "dpi", "aspect", "iptc", "comment"}),
         most_bytes={"exif": 65_527, "xmp": 65_502, "icc": 255 * 65_519, "comment": 65_533},  # limits of its segments
     ),
     Codec(
@@ -83,7 +85,7 @@ _ALL: Final = (
         choice="png",
         bits=16,
         side_px=1_000_000,  # limit of libpng
-        metadata=frozenset({"exif", "icc", "xmp", "dpi", "comment"}),
+        metadata=frozenset({"exif", "icc", "xmp", "dpi", "aspect", "comment"}),
     ),
     Codec(
         name="webp",
@@ -102,7 +104,8 @@ _ALL: Final = (
         marks=((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"), (0, b"MM\0+")),
         choice="tiff",
         bits=16,
-        metadata=frozenset({"exif", "icc", "xmp", "dpi", "iptc"}),
+        extra_channel=True,
+        metadata=frozenset({"exif", "icc", "xmp", "dpi", "aspect", "iptc"}),
         exif_by_tag=True,
     ),
     Codec(

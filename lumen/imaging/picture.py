@@ -16,6 +16,7 @@ from lumen.imaging.strips import strips
 from lumen.spec import SampleType
 
 Chroma = Literal["4:4:4", "4:2:2", "4:2:0"]
+Pair = tuple[float, float]
 Samples = npt.NDArray[np.integer[Any]]
 
 FILM: Final = b"film"
@@ -62,6 +63,8 @@ class Metadata:
         icc: An ICC profile.
         xmp: An XMP packet.
         dpi: Pixels per inch, horizontal and vertical.
+        aspect: Pixels per length, horizontal and vertical, where the unit of length is unknown: only the ratio counts.
+            None if they are equal, or if `dpi` is known.
         iptc: Photoshop resources (`8BIM`...), one of which holds the IPTC fields.
         comment: Plain text, as in JPEG and GIF files.
         extras: Metadata that only the file's own format can hold.
@@ -70,7 +73,8 @@ class Metadata:
     exif: bytes | None = None
     icc: bytes | None = None
     xmp: bytes | None = None
-    dpi: tuple[float, float] | None = None
+    dpi: Pair | None = None
+    aspect: Pair | None = None
     iptc: bytes | None = None
     comment: bytes | None = None
     extras: tuple[Extra, ...] = ()
@@ -97,6 +101,8 @@ class Picture:
     Attributes:
         pixels: RGB `[H, W, 3]`, uint8 or uint16 at full range, whatever the file's own layout.
         alpha: Opacity `[H, W]` of the same dtype, not multiplied into the pixels; None when opaque.
+        extra_channel: A channel `[H, W]` of the same dtype that is not opacity, such as a saved selection or near
+            infrared; it is carried along as it is.
         gray: The file held one channel, repeated three times in `pixels`; results are stored as one channel again.
         metadata: EXIF, ICC, XMP and resolution.
         format: The file's format by its content, whatever its name.
@@ -109,6 +115,7 @@ class Picture:
 
     pixels: Samples
     alpha: Samples | None = None
+    extra_channel: Samples | None = None
     gray: bool = False
     metadata: Metadata = Metadata()
     format: Format
@@ -122,8 +129,9 @@ class Picture:
         pixels, alpha = self.pixels, self.alpha
         if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size or pixels.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"expected uint8 or uint16 pixels [H, W, 3], got {pixels.dtype} {pixels.shape}")
-        if alpha is not None and (alpha.shape != pixels.shape[:2] or alpha.dtype != pixels.dtype):
-            raise ValueError(f"expected {pixels.dtype} alpha {pixels.shape[:2]}, got {alpha.dtype} {alpha.shape}")
+        for name, plane in (("alpha", alpha), ("extra channel", self.extra_channel)):
+            if plane is not None and (plane.shape != pixels.shape[:2] or plane.dtype != pixels.dtype):
+                raise ValueError(f"expected {pixels.dtype} {name} {pixels.shape[:2]}, got {plane.dtype} {plane.shape}")
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -179,13 +187,16 @@ class Picture:
 
     def turned(self, orientation: int) -> Picture:
         """Return the picture with its pixels turned as EXIF `orientation` (1 to 8) says; the tag stays unchanged."""
-        turn, dpi = _TURNS[orientation], self.metadata.dpi
-        return replace(
-            self,
-            pixels=np.ascontiguousarray(turn(self.pixels)),
-            alpha=None if self.alpha is None else np.ascontiguousarray(turn(self.alpha)),
-            metadata=replace(self.metadata, dpi=(dpi[1], dpi[0])) if dpi and orientation >= 5 else self.metadata,
-        )
+        turn, metadata = _TURNS[orientation], self.metadata
+        if orientation >= 5:
+            dpi, aspect = (None if pair is None else (pair[1], pair[0]) for pair in (metadata.dpi, metadata.aspect))
+            metadata = replace(metadata, dpi=dpi, aspect=aspect)
+        return replace(self.mapped(lambda plane: np.ascontiguousarray(turn(plane))), metadata=metadata)
+
+    def mapped(self, function: Callable[[Samples], Samples]) -> Picture:
+        """Return the picture with `function` applied to its pixels, and to each of its other channels."""
+        alpha, extra = (None if each is None else function(each) for each in (self.alpha, self.extra_channel))
+        return replace(self, pixels=function(self.pixels), alpha=alpha, extra_channel=extra)
 
 
 def gray_of(pixels: Samples) -> Samples:

@@ -31,6 +31,20 @@ _LAYERS: Final = {
     8: (256, 384, 3, 1, 1, False),
     10: (256, 256, 3, 1, 1, False),
 }
+# What torch.load was seen to raise on files of other kinds.
+_READ_FAULTS = (
+    OSError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _NAMES = (
     re.compile(r"(?:.*\.)?(?:features|slice\d)\.(?P<layer>\d+)\.(?P<kind>weight|bias)"),
@@ -109,11 +123,11 @@ def _loaded(torch: Any, path: Path) -> Mapping[str, Any]:
         raise ModelError(f"expected LPIPS weights in {path}, got something that is no file")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise ModelError(f"expected LPIPS weights in {path}, got none: {str(error).splitlines()[0]}") from error
+    except _READ_FAULTS as error:
+        raise ModelError(f"expected LPIPS weights in {path}, got none: {str(error).partition(chr(10))[0]}") from error
     if not isinstance(state, Mapping):
         raise ModelError(f"expected LPIPS weights by name in {path}, got {type(state).__name__}")
-    return state
+    return {name: value for name, value in state.items() if isinstance(name, str) and isinstance(value, torch.Tensor)}
 
 
 def _named(state: Mapping[str, Any]) -> dict[str, Any]:

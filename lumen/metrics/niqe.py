@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import json
 import math
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +36,19 @@ SHARP = 0.75  # of the sharpest block of a photograph: blocks below are not used
 _WINDOW, _SIGMA = 7, 7 / 6
 _SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _SHAPES = np.arange(0.2, 10.001, 0.001)
+# What reading a file of another kind raises.
+_READ_FAULTS = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+)
 _NOTHING = 1e-9  # levels: in flat areas the sign of a rounding error would count
 _RCOND = FEATURES * float(np.finfo(np.float64).eps)
 
@@ -58,6 +73,8 @@ class NaturalModel:
         shapes = (self.mean.shape, self.covariance.shape)
         if shapes != ((FEATURES,), (FEATURES, FEATURES)):
             raise ModelError(f"expected a NIQE model of {FEATURES} parameters, got shapes {shapes}")
+        if not (np.isfinite(self.mean).all() and np.isfinite(self.covariance).all()):
+            raise ModelError("expected a NIQE model of finite numbers, got NaN or infinity")
         if not (np.isfinite(self.mean).all() and np.isfinite(self.covariance).all()):
             raise ModelError("expected a NIQE model of finite numbers, got NaN or infinity")
 
@@ -133,12 +150,12 @@ def read_model(path: Path) -> NaturalModel:
     """
     try:
         if path.suffix.lower() == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return _from_values(
                     {"name": path.name, "mean": arrays["mu_pris_param"], "covariance": arrays["cov_pris_param"]}
                 )
         return _from_values(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except _READ_FAULTS as error:
         raise ModelError(
             f"expected a NIQE model in {path}, JSON with mean and covariance or NPZ with mu_pris_param and "
             f"cov_pris_param, got none: {error}"

@@ -33,7 +33,7 @@ GREY = 0.25 / 255  # channels of a thumbnail that never differ by more belong to
 # Crushed blacks: dark and flat, as JPEG leaves them. Noise fills the lowest levels of other dark pictures. Measured as
 # shares of the thumbnail: below 0.01 in LOL, 0.02 to 0.4 in night frames of dash cameras that a steep curve ruins.
 BLACK, FLAT, FLAT_DISTANCE = 6 / 255, 0.05 / 255, 3
-CRUSHED = 0.15  # share at which the bound is full
+CRUSHED = 0.08  # share at which the bound is full
 CRUSHED_U, CRUSHED_TOE = 4.0, 3 / 255
 
 # The finish, as far as the exposure leaves 0. A loss of means greys colours that are uncertain; on validation this much

@@ -40,6 +40,8 @@ from lumen.models.tone import (
     solve_exposure,
 )
 
+LEAST_LEVEL = 1e-3  # keeps powers and logarithms finite
+
 
 class UnshufflingConv2d(nn.Conv2d):
     """A 3x3 convolution over PixelUnshuffle(2), as one of 6x6 and stride 2: the same sums, without moving the data."""
@@ -107,11 +109,13 @@ class ToneMIRNet(ContextMIRNet):
     def attainable(self, high: Tensor, thumbnails: Tensor, brightness: Tensor) -> Tensor:
         """Return references as bright as the bounds of the curve let the pictures become.
 
-        With the references themselves the network would learn to lift flat blacks to grey.
+        With the references themselves the network would learn to lift flat blacks to grey. A power keeps their lights;
+        that of the mean levels is about right for all.
         """
         with torch.autocast(high.device.type, enabled=False):
-            reached = self.reached(thumbnails, self.tone(thumbnails, brightness))
-            return high * (reached / brightness).clamp(max=1)[:, None, None, None]
+            reached = self.reached(thumbnails, self.tone(thumbnails, brightness)).clamp(min=LEAST_LEVEL)
+            power = (torch.log(reached) / torch.log(brightness)).clamp(min=1)
+            return high.clamp(min=LEAST_LEVEL) ** power[:, None, None, None]
 
     def restore_toned(self, tiles: Tensor, boxes: Tensor, tone: Tensor) -> Tensor:
         """Restore tiles to the tone of their pictures.

@@ -19,7 +19,7 @@ from lumen.spec import ModelSpec
 
 TRIAL_S = 60.0  # the tiny tile takes milliseconds; the first run on a GPU seconds
 
-Size = str | int
+Size = str | int | None  # None is one that a graph does not tell
 
 
 class Value(NamedTuple):
@@ -27,6 +27,14 @@ class Value(NamedTuple):
 
     dtype: str
     shape: tuple[Size, ...]
+
+    def of(self, spec: ModelSpec, sizes: Mapping[Size, Size]) -> Value:
+        """Return it for one model, with the sizes that are known by their names."""
+        dtype = spec.sample if self.dtype == "sample" else self.dtype
+        return Value(dtype, tuple(sizes.get(size, size) for size in self.shape))
+
+    def __str__(self) -> str:
+        return f"{self.dtype} [{', '.join('?' if size is None else str(size) for size in self.shape)}]"[:100]
 
 
 _TILES = Value("sample", ("N", "H", "W", 3))
@@ -81,7 +89,7 @@ def try_graph(session: Any, spec: ModelSpec, device: str) -> None:
     try:
         values = run_session(session, outputs, feeds, limit_s=TRIAL_S)
     except TimeoutError as error:
-        raise ModelError(f"a tile of {_shown_shape(feeds['tiles'].shape)} took more than {TRIAL_S:g} s") from error
+        raise ModelError(f"a tile of {list(feeds['tiles'].shape)} took more than {TRIAL_S:g} s") from error
     except native_errors() as error:
         if device != "cpu":
             raise DeviceError(f"{device} cannot be used: {first_line(error)}") from error
@@ -110,22 +118,12 @@ def check_results(spec: ModelSpec, feeds: Mapping[str, Any], results: Mapping[st
     for name, value in feeds.items():
         sizes |= {size: n for size, n in zip(INPUTS[spec.contract][name].shape, value.shape, strict=True) if size != n}
     for name, value in results.items():
-        dtype, shape = OUTPUTS[spec.contract][name]
-        dtype = spec.sample if dtype == "sample" else dtype
-        expected = tuple(sizes.get(size, size) for size in shape)
-        if not isinstance(value, np.ndarray) or value.dtype != dtype or value.shape != expected:
-            found = (
-                f"{value.dtype} {_shown_shape(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
-            )
-            raise ContractError(
-                f"model {spec.name!r} broke its contract: expected {name} as {dtype} {_shown_shape(expected)}, "
-                f"got {found}; use another model"
-            )
+        expected = OUTPUTS[spec.contract][name].of(spec, sizes)
+        found = Value(str(value.dtype), value.shape) if isinstance(value, np.ndarray) else None
+        if found != expected:
+            raise _broken(spec, f"{name} as {expected}", found or type(value).__name__)
         if name == "brightness" and spec.precision == "fp32" and not np.isfinite(value).all():
-            raise ContractError(
-                f"model {spec.name!r} broke its contract: expected a brightness from 0 to 1, got {value.tolist()[0]}; "
-                "use another model"
-            )
+            raise _broken(spec, "a brightness from 0 to 1", value[~np.isfinite(value)][0])
 
 
 def tiny_inputs(spec: ModelSpec) -> dict[str, Any]:
@@ -134,14 +132,8 @@ def tiny_inputs(spec: ModelSpec) -> dict[str, Any]:
     sizes: dict[Size, Size] = {"N": 1, "M": 1, "H": height, "W": width, "h": height, "w": width}
     sizes |= _sizes(spec)
     values = {"tiles": 1, "thumbnails": 0.05, "shadows": 1, "boxes": [0, 0, 1, 1]}
-    return {
-        name: np.full(
-            [sizes.get(size, size) for size in shape],
-            values.get(name, 0),
-            spec.sample if dtype == "sample" else dtype,
-        )
-        for name, (dtype, shape) in INPUTS[spec.contract].items()
-    }
+    wanted = {name: value.of(spec, sizes) for name, value in INPUTS[spec.contract].items()}
+    return {name: np.full(shape, values.get(name, 0), dtype) for name, (dtype, shape) in wanted.items()}
 
 
 def _sizes(spec: ModelSpec) -> dict[Size, Size]:
@@ -158,19 +150,15 @@ def _check_declared(
         raise ModelError(f"expected the {kind}s {', '.join(wanted)}, got {', '.join(sorted(names))[:200] or 'none'}")
     fixed = _sizes(spec)
     for each in found:
-        dtype, shape = wanted[each.name]
-        dtype = spec.sample if dtype == "sample" else dtype
-        expected = tuple(fixed.get(size, size) for size in shape)
-        declared = _TYPES.get(each.type, each.type.removeprefix("tensor(").removesuffix(")"))
+        expected = wanted[each.name].of(spec, fixed)
+        dtype = _TYPES.get(each.type, each.type.removeprefix("tensor(").removesuffix(")"))
+        found = Value(dtype, tuple(each.shape))
         # A size without a number is free, and no sizes at all are not known; the trial shows what they are.
-        fits = not each.shape or len(each.shape) == len(expected)
-        fits &= all(size == n for size, n in zip(expected, each.shape, strict=False) if isinstance(n, int))
-        if declared != dtype or not fits:
-            raise ModelError(
-                f"expected the {kind} {each.name} as {dtype} {_shown_shape(expected)}, "
-                f"got {declared} {_shown_shape(each.shape)}"
-            )
+        fits = not found.shape or len(found.shape) == len(expected.shape)
+        fits &= all(size == n for size, n in zip(expected.shape, found.shape, strict=False) if isinstance(n, int))
+        if found.dtype != expected.dtype or not fits:
+            raise ModelError(f"expected the {kind} {each.name} as {expected}, got {found}")
 
 
-def _shown_shape(shape: Sequence[Any]) -> str:
-    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"[:80]
+def _broken(spec: ModelSpec, expected: str, found: object) -> ContractError:
+    return ContractError(f"model {spec.name!r} broke its contract: expected {expected}, got {found}; use another model")

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from lumen.errors import ModelError
+from lumen.errors import ModelError, UnusableModelError
+from lumen.files.paths import is_plain_file, type_of
 from lumen.spec import SampleType
 
 HALF = ".fp16"
@@ -50,7 +51,7 @@ def bundled_models(folder: Path | None = None) -> tuple[BundledModel, ...]:
     """
     folder = folder or DATA
     index = folder / INDEX
-    if not index.exists():
+    if not type_of(index):
         return ()
     try:
         return tuple(
@@ -63,7 +64,7 @@ def bundled_models(folder: Path | None = None) -> tuple[BundledModel, ...]:
             )
             for model in json.loads(index.read_text(encoding="utf-8"))["models"]
         )
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"the list of bundled models {index} is malformed ({error!r}); install lumen again") from error
 
 
@@ -86,14 +87,14 @@ def find_model(name_or_path: str, sample: SampleType = "uint8") -> Path:
         verify_sha256(bundled.path, bundled.sha256)
         return bundled.path
     path = Path(name_or_path)
-    if not path.is_file():
+    if not is_plain_file(path):
         names = ", ".join(known) or "none in this installation"
         raise ModelError(f"there is no model {name_or_path!r}: expected the path of an .onnx file or a name ({names})")
     if sample == "uint8":
         return path
     full = full_of(path)
     deep = full.with_name(full.stem + ".u16" + full.suffix)
-    if not deep.is_file():
+    if not is_plain_file(deep):
         raise ModelError(f"16-bit pictures need {deep.name} beside {path}; `lumen export-onnx` writes both")
     return deep
 
@@ -113,14 +114,18 @@ def verify_sha256(path: Path, sha256: str) -> None:
     """Check a file against its digest; success is remembered for the process, failure is not.
 
     Raises:
-        ModelError: The file is missing or differs.
+        ModelError: The file is missing.
+        UnusableModelError: It differs, or cannot be read.
     """
-    if not path.is_file():
+    if not is_plain_file(path):
         raise ModelError(f"the bundled model file {path} is missing; install lumen again")
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UnusableModelError(f"the bundled model file {path} cannot be read: {error.strerror}") from error
     if found != sha256:
-        raise ModelError(
+        raise UnusableModelError(
             f"the bundled model file {path} is damaged: expected SHA-256 {sha256[:12]}..., got {found[:12]}...; "
             "install lumen again"
         )

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lumen.config import RuntimeOptions
-from lumen.errors import DeviceError, ModelError
+from lumen.errors import DeviceError, ModelError, UnusableModelError
+from lumen.files.paths import is_plain_file
 from lumen.runtime.check import check_graph, try_graph
 from lumen.runtime.model_files import find_model, full_of, half_of
 from lumen.runtime.onnx_model import OnnxModel
@@ -61,7 +62,8 @@ def open_model(options: RuntimeOptions | None = None, *, sample: SampleType = "u
     """Open a model on the device in the options.
 
     Raises:
-        ModelError: There is no such model, or its file is damaged, of another contract, or of another precision.
+        ModelError: There is no such model.
+        UnusableModelError: Its file is damaged, of another contract, or of another precision.
         DeviceError: CUDA was requested by name and cannot be used; the message gives the cause.
         UsageError: The options name several devices.
     """
@@ -90,7 +92,9 @@ def _open_on(device: str, options: RuntimeOptions, sample: SampleType) -> OnnxMo
     path = _find_file(options, sample, device)
     model = _open_file(path, device, options.threads)
     if model.spec.sample != sample:
-        raise ModelError(f"{path} works on {model.spec.sample} samples, expected {sample}; name the 8-bit file M.onnx")
+        raise UnusableModelError(
+            f"{path} works on {model.spec.sample} samples, expected {sample}; name the 8-bit file M.onnx"
+        )
     log.info("model %s (%s, %s) on %s", model.spec.name, sample, model.spec.precision, device)
     return model
 
@@ -101,11 +105,11 @@ def _find_file(options: RuntimeOptions, sample: SampleType, device: str) -> Path
     if sample != "uint8":
         return path
     if options.precision == "auto":
-        return half_of(path) if device != "cpu" and half_of(path).is_file() else path
+        return half_of(path) if device != "cpu" and is_plain_file(half_of(path)) else path
     wanted = full_of(path) if options.precision == "fp32" else half_of(path)
-    if not wanted.is_file() and not Path(options.model).is_file():
+    if not is_plain_file(wanted) and not is_plain_file(Path(options.model)):
         raise ModelError(f"the bundled model {options.model} exists in fp32 only; use --precision auto or fp32")
-    if not wanted.is_file():
+    if not is_plain_file(wanted):
         raise ModelError(
             f"--precision {options.precision} needs {wanted.name} beside {path}; "
             "`lumen export-onnx --precision fp16` writes both"
@@ -121,10 +125,10 @@ def _open_file(path: Path, device: str, threads: int) -> OnnxModel:
         check_graph(session, spec)
         try_graph(session, spec, device)
     except ModelError as error:
-        raise ModelError(f"{path} does not follow contract {spec.contract}: {error}") from error
+        raise UnusableModelError(f"{path} does not follow contract {spec.contract}: {error}") from error
     guarded = any(output.name == "finite" for output in session.get_outputs())
     in_full = None
-    if spec.precision == "fp16" and full_of(path) != path and full_of(path).is_file():
+    if spec.precision == "fp16" and full_of(path) != path and is_plain_file(full_of(path)):
         in_full = partial(_open_in_full, full_of(path), device, threads, spec)
     return OnnxModel(spec, device, connect, session, guarded=guarded, in_full=in_full)
 
@@ -132,13 +136,13 @@ def _open_file(path: Path, device: str, threads: int) -> OnnxModel:
 def _open_in_full(path: Path, device: str, threads: int, half: ModelSpec) -> OnnxModel:
     model = _open_file(path, device, threads)
     if model.spec.weights_sha256 != half.weights_sha256 or model.spec.precision != "fp32":
-        raise ModelError(f"{path} is not the fp32 version of {half_of(path).name}; export both again")
+        raise UnusableModelError(f"{path} is not the fp32 version of {half_of(path).name}; export both again")
     return model
 
 
 def _spec_of(session: Any, path: Path) -> ModelSpec:
-    """Return the spec in a session's model file; `ModelError` names the file."""
+    """Return the spec in a session's model file; `UnusableModelError` names the file."""
     try:
         return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map)
     except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise UnusableModelError(f"{path}: {error}") from error

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from lumen.errors import DeviceError, ModelError, UnavailableError
+from lumen.errors import DeviceError, UnavailableError, UnusableModelError
 from lumen.runtime.devices import cuda_device_count, device_index, usable_cores, why_no_cuda
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def choose_device(asked: str) -> str:
 
 
 def make_session(path: Path, device: str, threads: int) -> Any:
-    """Return a session that really runs on `device`, or raise `DeviceError` or `ModelError`."""
+    """Return a session that really runs on `device`, or raise `DeviceError` or `UnusableModelError`."""
     ort = load_onnxruntime()
     # Level 4 silences the C++ messages about missing libraries; lumen reports them itself.
     ort.set_default_logger_severity(2 if log.isEnabledFor(logging.DEBUG) else 4)
@@ -66,7 +66,7 @@ def make_session(path: Path, device: str, threads: int) -> Any:
     except native_errors() as error:
         if device != "cpu":
             raise DeviceError(f"{device} cannot be used: {first_line(error)}") from error
-        raise ModelError(f"{path} cannot be loaded as an ONNX model: {first_line(error)}") from error
+        raise UnusableModelError(f"{path} cannot be loaded as an ONNX model: {first_line(error)}") from error
     if device != "cpu" and CUDA not in session.get_providers():
         raise DeviceError(f"{device} cannot be used: {why_no_cuda(device_index(device))}")
     return session

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lumen.errors import ModelError, UsageError
 from lumen.files.atomic import write_atomically
+from lumen.files.paths import is_plain_file, type_of
 from lumen.models import Network, build_network
 
 FORMAT = 1
@@ -117,9 +118,9 @@ def read_tensors(path: Path) -> Any:
     Raises:
         ModelError: There is no such file, or it is damaged or of another kind.
     """
-    if not path.exists():
+    if not type_of(path):
         raise ModelError(f"expected a checkpoint at {path}, found none")
-    if not path.is_file():  # opening a pipe would wait for a writer
+    if not is_plain_file(path):  # opening a pipe would wait for a writer
         raise ModelError(f"expected a checkpoint, got something that is no file: {path}")
     try:
         if zipfile.is_zipfile(path):

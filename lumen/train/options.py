@@ -20,6 +20,8 @@ class TrainOptions:
             all alike.
         resume: `auto` (the run's `last.pt` if there is one), a checkpoint's path, or None for a new run.
         init: A checkpoint, an ONNX file or the name of a bundled model; ignored when a run is resumed.
+        skip_bad: Leave out pairs and photographs that cannot be decoded, and pairs of two sizes, instead of refusing
+            them.
         fit_memory: `--batch auto`: take each batch in as few parts as the memory allows.
     """
 
@@ -39,6 +41,7 @@ class TrainOptions:
     compile: bool = False
     tensorboard: bool = False
     check_pairs: bool = True
+    skip_bad: bool = False
 
     def __post_init__(self) -> None:
         if self.resident and self.workers:

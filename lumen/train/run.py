@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,16 +11,19 @@ from typing import Any
 
 import torch
 
-from lumen.errors import DeviceError, UsageError
+from lumen.errors import DataError, DeviceError, UsageError
 from lumen.files.atomic import make_folder, remove_leftovers, write_atomically
 from lumen.files.lock import lock_folder
+from lumen.files.paths import type_of
 from lumen.train.data.checks import warn_of_misaligned, warn_of_shared_scenes
-from lumen.train.data.load import Example, load_pairs, load_photos
+from lumen.train.data.load import Example, load_pairs, load_photos, refuse_bad
 from lumen.train.data.split import Split, split_by_scene
 from lumen.train.distributed import join_world, leave_world
 from lumen.train.loop import Trainer
 from lumen.train.options import TrainOptions
 from lumen.train.recipe.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 
 def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping[str, Any]], None]) -> int:
@@ -39,7 +43,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
     if not (options.data or options.photos):
         raise UsageError("expected --data DIR, --synthetic DIR or both")
     last = options.run / "last.pt"
-    if options.resume is None and last.exists():
+    if options.resume is None and type_of(last):
         raise UsageError(f"{options.run} already holds a training; use --resume auto to continue, or another --out")
     if options.device.startswith("cuda") and not torch.cuda.is_available():
         raise DeviceError(f"--device {options.device}: torch {torch.__version__} sees no CUDA device; use --device cpu")
@@ -62,7 +66,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
             recipe = trainer.recipe  # as TOML for `--recipe`, and as JSON for programs
             write_atomically(options.run / "recipe.toml", recipe.to_toml().encode())
             write_atomically(options.run / "recipe.json", (json.dumps(recipe.to_dict(), indent=2) + "\n").encode())
-        if options.resume and (options.resume != "auto" or last.exists()):
+        if options.resume and (options.resume != "auto" or type_of(last)):
             trainer.resume(last if options.resume == "auto" else Path(options.resume))
         elif options.init:
             trainer.begin_from(options.init)
@@ -76,16 +80,22 @@ def load_split(recipe: Recipe, options: TrainOptions) -> Split:
     """Read the pictures of all folders, and hold some of them out.
 
     Raises:
-        DataError: A folder or a picture cannot be read, or nothing would be left to train on.
+        DataError: A folder or a picture cannot be read, the sizes of a pair differ, or nothing would be left to train
+            on. The message names all bad pairs and pictures of all folders; `skip_bad` goes on without them.
     """
+    bad: list[str] = []
 
     def pairs(folder: Path, source: int = 0) -> list[Example]:
         data = recipe.data
-        return load_pairs(folder, data.exclude, data.exposures, data.longest_px, source=source)
+        return load_pairs(folder, data.exclude, data.exposures, data.longest_px, source=source, bad=bad)
 
-    return split_by_scene(
-        [pair for source, folder in enumerate(options.data) for pair in pairs(folder, source)],
-        load_photos(options.photos, recipe.data.longest_px),
-        recipe,
-        pairs(options.val) if options.val else None,
-    )
+    trained = [pair for source, folder in enumerate(options.data) for pair in pairs(folder, source)]
+    photos = load_photos(options.photos, recipe.data.longest_px, bad)
+    held_out = pairs(options.val) if options.val else None
+    if not options.skip_bad:
+        refuse_bad(bad)
+    elif bad:
+        if not (trained or photos):
+            raise DataError(f"expected a pair or photograph to train on, got only bad ones: {'; '.join(bad)}")
+        log.warning("left out, because they are bad (%d): %s", len(bad), "; ".join(bad))
+    return split_by_scene(trained, photos, recipe, held_out)

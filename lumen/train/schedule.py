@@ -35,6 +35,11 @@ class RateControl:
     best: float = -math.inf
     waited: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse values that no training has, with `TypeError` or `ValueError`: checkpoints come from elsewhere."""
+        if type(self.waited) is not int or not 0 < self.factor < math.inf or math.isnan(self.best):
+            raise ValueError("expected the state of a learning rate")
+
     def at(self, config: OptimizerConfig, iteration: int) -> float:
         """Return the learning rate of an iteration."""
         rate = learning_rate(config, iteration) * self.factor

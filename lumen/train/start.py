@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
 from lumen.errors import ModelError
+from lumen.files.paths import type_of
 from lumen.runtime.model_files import find_model
 from lumen.spec import ModelSpec
 from lumen.train.checkpoint import READ_FAULTS, load_checkpoint
@@ -65,7 +66,7 @@ def read_start(source: str) -> Start:
         ModelError: There is no such file or model, or it is damaged.
     """
     path = Path(source)
-    if path.suffix == ".onnx" or not (path.suffix or path.exists()):
+    if path.suffix == ".onnx" or not (path.suffix or type_of(path)):
         return _read_onnx(find_model(source, "uint8"))
     checkpoint = load_checkpoint(path)
     return Start(

@@ -120,6 +120,8 @@ class TrainState:
         groups = self.stepper.optimizer.state_dict()["param_groups"]
         parameters = [p for group in self.stepper.optimizer.param_groups for p in group["params"]]
         for index, values in moments.items():
+            if values["step"].numel() != 1:
+                raise ValueError("the optimiser's state counts no steps")
             for name in ("exp_avg", "exp_avg_sq"):
                 if values[name].shape != parameters[index].shape:
                     raise ValueError("the optimiser's state is that of another network")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 SMOOTH = 50  # steps over which the loss is averaged
 EXPLODED, DOUBTFUL = 10.0, 3.0  # times the best average
+LARGEST = 1000.0  # logarithm of any loss
 LEAST = 1e-3  # smaller losses count as this: there, a tenfold rise means nothing
 
 
@@ -30,6 +31,11 @@ class LossTrend:
     level: float = 0.0
     best: float = math.inf
     steps: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that no training has, with `TypeError` or `ValueError`: checkpoints come from elsewhere."""
+        if type(self.steps) is not int or self.steps < 0 or not abs(self.level) < LARGEST or math.isnan(self.best):
+            raise ValueError("expected the trend of a loss")
 
     def observe(self, loss: float) -> None:
         """Take the loss of one step into account; NaN and infinity are left out."""

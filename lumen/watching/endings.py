@@ -112,7 +112,8 @@ class Endings:
         waited = max(0.0, self._clock.time() - settled.first_seen - work.seconds)
         facts = {"seconds": round(work.seconds, 3), "waited_s": round(waited, 3), "megapixels": work.megapixels}
         together = {"together": work.together} if work.together > 1 else {}
-        self._emit("done", path=settled.relative, **facts, **together)
+        differing = {"options": work.changes} if work.changes else {}
+        self._emit("done", path=settled.relative, **facts, **together, **differing)
         for warning in work.warnings:
             self._emit("note", "warning", path=settled.relative, message=warning)
 

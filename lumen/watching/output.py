@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from lumen.errors import OutputError
-from lumen.files.atomic import TEMP_SUFFIX, make_folder, output_error, remove_leftovers
+from lumen.files.atomic import TEMP_SUFFIX, make_folder, own_error, remove_leftovers
 from lumen.files.inputs import hold_folder
 from lumen.files.lock import lock_folder
 from lumen.watching.ledger.ledger import Ledger
@@ -87,8 +87,7 @@ class HeldOutput:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            fault = output_error(self.folder / name, error)
-            raise fault if isinstance(fault, OutputError) else OutputError(str(fault)) from error
+            raise own_error(self.folder / name, error) from error
 
     def shortage(self) -> str | None:
         """Return why the disk is too full, None if it is not."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path, PurePath
+from typing import Any
 
 from lumen.config import EnhanceOptions, WatchOptions
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.names import result_name
+from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.errors import Exit, OutputError, UnavailableError, UsageError
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Models
@@ -49,6 +52,7 @@ class Service:
         enhance: EnhanceOptions,
         options: WatchOptions,
         listener: EventListener,
+        rules: Sequence[PictureRule] = (),
     ) -> None:
         """Prepare; nothing is touched yet.
 
@@ -58,6 +62,7 @@ class Service:
             enhance: How each picture is enhanced.
             options: How it is watched, and where results go.
             listener: Called with each event.
+            rules: For which pictures `enhance` differs.
 
         Raises:
             UsageError: The folder does not exist, or the other folders lie so that files would be overwritten.
@@ -65,7 +70,7 @@ class Service:
         check_folders(folder, options)
         self.hangs = False
         self._models = models
-        self._enhance = enhance
+        self._enhance = PictureOptions(enhance, rules)
         self._options = options
         self._events = Events(listener)
         self._clock = SystemClock()
@@ -94,7 +99,8 @@ class Service:
             # Before the first file: a missing model must not count as a failed file.
             opened = [models.for_sample("uint8") for models in self._models]
             for model in opened:
-                check_options(model, self._enhance)
+                for each in self._enhance.variants():
+                    check_options(model, each)
             devices = [model.device for model in opened]
             context = WatchContext(
                 tree=self._tree,
@@ -108,14 +114,7 @@ class Service:
                 watcher.stop()
             worker = self._worker(watcher, devices)
             endings = Endings(context, watcher, worker, self._output)
-            self._events.emit(
-                "start",
-                input=str(self._tree.root),
-                output=str(self._options.output),
-                model=opened[0].spec.name,
-                device=",".join(devices),
-                waiting=self._output.ledger.unfinished(),
-            )
+            self._tell_start(opened[0].spec.name, devices)
             self._warn_of_others()
             watcher.write_status()
             try:
@@ -161,15 +160,31 @@ class Service:
                 "take from them the right to write there",
             )
 
+    def _tell_start(self, model: str, devices: Sequence[str]) -> None:
+        """Tell what is in force: of the options of pictures, those that are not the defaults."""
+        used, plain = asdict(self._enhance.options), asdict(EnhanceOptions())
+        options = {name: value for name, value in used.items() if value != plain[name]}
+        facts: dict[str, Any] = {"options": options, "pictures": self._enhance.as_list()}
+        self._events.emit(
+            "start",
+            input=str(self._tree.root),
+            output=str(self._options.output),
+            model=model,
+            device=",".join(devices),
+            waiting=self._output.ledger.unfinished(),
+            **{name: value for name, value in facts.items() if value},
+        )
+
     def _worker(self, watcher: Watcher, devices: Sequence[str]) -> Worker:
         return Worker(
             self._models,
-            self._enhance,
+            self._enhance.options,
             self._tree,
             self._options.output,
             watcher.hints.wake,
             helpers=helper_threads(devices),
             timeout_s=self._options.timeout_s,
+            rules=self._enhance.rules,
         )
 
     def _refuse_to_continue(self, watcher: Watcher, worker: Worker) -> None:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO, Literal
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
 from lumen.config import EnhanceOptions, WatchOptions
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.frames import are_alike, enhance_frames, frames_per_run
+from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import (
     ContractError,
@@ -68,6 +69,8 @@ class Work:
     Attributes:
         settled: The file.
         target: Where its result goes.
+        options: How it is enhanced.
+        changes: Which of these differ from those of other pictures.
         stage: Its stage, or the one it ended in.
         picture: The picture, from decoding to encoding.
         data: The encoded result, until it is on the disk.
@@ -85,6 +88,8 @@ class Work:
 
     settled: Settled
     target: Path
+    options: EnhanceOptions = field(default_factory=EnhanceOptions)
+    changes: Mapping[str, Any] = field(default_factory=dict)
     stage: Literal["read", "model", "write"] = "read"
     picture: Picture | None = None
     data: bytes | None = None
@@ -129,6 +134,7 @@ class Worker:
         *,
         helpers: int = 1,
         timeout_s: float = WatchOptions.timeout_s,
+        rules: Sequence[PictureRule] = (),
     ) -> None:
         """Prepare.
 
@@ -140,8 +146,9 @@ class Worker:
             wake: Called when a stage has ended, and `advance` has something to do.
             helpers: Threads that read, and as many that write.
             timeout_s: As in `lumen.config.WatchOptions`.
+            rules: For which pictures `options` differ.
         """
-        self._options = options
+        self._options = PictureOptions(options, rules)
         self._tree = tree
         self._output = output
         self._timeout_s = timeout_s
@@ -181,7 +188,9 @@ class Worker:
         return bool(self._stages.writing)
 
     def begin(self, work: Work) -> None:
-        """Start a file."""
+        """Start a file, with the options for its path."""
+        relative = PurePath(work.settled.relative)
+        work.options, work.changes = self._options.of(relative), self._options.changes(relative)
         self._stages.submit(work)
 
     def write_again(self, work: Work) -> None:
@@ -228,10 +237,11 @@ class Worker:
         if first.picture is None or not others:
             return ()
         try:
-            count = frames_per_run(first.picture, models, self._options)
+            count = frames_per_run(first.picture, models, first.options)
         except LumenError:
             return ()  # the run itself reports the error
-        alike = [work for work in others if work.picture is not None and are_alike(first.picture, work.picture)]
+        same = [work for work in others if work.options == first.options]
+        alike = [work for work in same if work.picture is not None and are_alike(first.picture, work.picture)]
         return alike[: count - 1]
 
     def _read(self, work: Work) -> Work:
@@ -247,8 +257,8 @@ class Worker:
                 if is_same:
                     work.digest = content_digest(stream)
                     if work.digest not in settled.known_digests:
-                        work.picture = read_source(settled.path, self._options, work.target, stream=stream)
-                        work.extended = user_attributes(stream) if self._options.metadata == "keep" else {}
+                        work.picture = read_source(settled.path, work.options, work.target, stream=stream)
+                        work.extended = user_attributes(stream) if work.options.metadata == "keep" else {}
                     is_same = not opened.has_changed()
         except Exception as error:
             # A file that is being replaced may seem damaged or missing.
@@ -280,7 +290,7 @@ class Worker:
         if len(works) > 1:
             with suppress(Exception):
                 pictures = [work.picture for work in works if work.picture is not None]
-                enhanced = enhance_frames(pictures, models, self._options)
+                enhanced = enhance_frames(pictures, models, works[0].options)
                 for work, picture in zip(works, enhanced, strict=True):
                     work.picture, work.together = picture, len(works)
                     work.seconds += (time.monotonic() - started) / len(works)
@@ -292,7 +302,7 @@ class Worker:
         try:
             self._stages.check()
             if work.picture is not None:
-                work.picture = enhance_picture(work.picture, models, self._options, lambda _: self._stages.check())
+                work.picture = enhance_picture(work.picture, models, work.options, lambda _: self._stages.check())
         except Exception as error:  # noqa: BLE001
             return self._attributed(error, work, models)
         work.seconds += time.monotonic() - started
@@ -307,17 +317,17 @@ class Worker:
         if isinstance(error, ContractError):
             return _lost(error)
         if isinstance(error, NotFiniteError) and work.picture is not None:
-            return error if self._works(models, work.picture.sample) else _lost(error)
+            return error if self._works(models, work.picture.sample, work.options) else _lost(error)
         if isinstance(error, UnavailableError):
-            return error if self._works(models, "uint8") else _lost(error)
+            return error if self._works(models, "uint8", work.options) else _lost(error)
         return error
 
-    def _works(self, models: Models, sample: SampleType) -> bool:
+    def _works(self, models: Models, sample: SampleType, options: EnhanceOptions) -> bool:
         """Tell whether the models work with a picture that nobody sent: small, grey and dark."""
         level = np.iinfo(sample).max // 6
         picture = Picture(pixels=np.full((PROBE_PX, PROBE_PX, 3), level, sample), format="png")
         try:
-            enhance_picture(picture, models, self._options)
+            enhance_picture(picture, models, options)
         except Exception:  # noqa: BLE001
             return False
         return True
@@ -326,7 +336,7 @@ class Worker:
         started = time.monotonic()
         work.stage = "write"
         if work.data is None and work.picture is not None:
-            work.data, work.warnings = encode_result(work.picture, work.settled.path, work.target, self._options)
+            work.data, work.warnings = encode_result(work.picture, work.settled.path, work.target, work.options)
             work.picture = None
         _make_durable_folder(work.target.parent, self._output)
         modified_ns, data = work.settled.version.mtime_ns, work.data or b""

@@ -16,8 +16,11 @@ from tests.conftest import ROOT
 from tests.support.docs import PAGES, Page, Section, all_options, lay_out, options_of, own_options
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-# How `lumen-s` was trained: the same commands as in docs/training.md, which are run.
-NOT_RUN = {("lumen/data/lumen-s.md", "Training")}
+# How `lumen-s` was trained: the same commands as in docs/training.md, which are run. And repositories of other people.
+NOT_RUN = {
+    ("lumen/data/lumen-s.md", "Training"),
+    *(("benchmarks/peers.md", section.title) for section in PAGES["benchmarks/peers.md"].sections),
+}
 RUN = [
     section
     for page in PAGES.values()

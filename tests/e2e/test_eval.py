@@ -29,6 +29,7 @@ def pairs(tmp_path: Path) -> Path:
     Image.fromarray(half * 2).save(tmp_path / "high" / "a.png")
     save(tmp_path / "low" / "b.png", noise(2, high=100))
     save(tmp_path / "high" / "b.tif", noise(3, high=256))
+    (tmp_path / "niqe.json").write_text("{}")
     return tmp_path
 
 
@@ -149,6 +150,7 @@ def test_nothing_in_common_ends_with_4(pairs: Path, lumen_command: Run) -> None:
         (["--gt", "high", "low", "--pair", "low"], "a group in --pair"),
         (["--gt", "high", "low", "--report", "scores.doc"], "--report"),
         (["--gt", "high", "low", "--niqe-model", "high/a.png"], "--niqe with"),
+        (["low", "--niqe", "--niqe-model", "niqe.json", "--report", "niqe.json"], "apart from what is read"),
         (["low", "--niqe", "--gt-mean"], "--gt HIGH with --gt-mean"),
         (["--check", "high/a.png", "--gt-mean"], "--check alone"),
         (["low"], "--gt"),
@@ -386,3 +388,28 @@ def test_tables_written_before_are_still_checked(tmp_path: Path, lumen_command: 
     found = [json.loads(line) for line in done.stdout.splitlines()]
     methods = ["input", "output", "gt_mean", "match_brightness", "gamma", "gamma gt_mean"]
     assert found == [{"method": method, "pictures": 3, "warnings": []} for method in methods]
+
+
+def test_names_of_data_sets_pair_by_themselves(tmp_path: Path, lumen_command: Run) -> None:
+    for number in (1, 2):
+        save(tmp_path / "low" / f"low0000{number}.png", noise(number, high=100))
+        save(tmp_path / "high" / f"normal0000{number}.png", noise(number))
+    done = lumen_command("eval", "--gt", "high", "low", "--as-is", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "without 'low' or 'normal' at the beginning, as with --pair '^(?:normal|low)(.+)$'" in done.stdout
+    save(tmp_path / "low" / "low00001.bmp", noise(3))
+    done = lumen_command("eval", "--gt", "high", "low", "--as-is", cwd=tmp_path)
+    assert done.returncode == 3
+    assert (
+        "not scored: low00001: expected one picture of this name in low, found low00001.bmp, low00001.png"
+        in done.stderr
+    )
+
+
+def test_transparency_is_ignored_as_the_protocol_says(tmp_path: Path, lumen_command: Run) -> None:
+    pixels = noise(1)
+    save(tmp_path / "high" / "a.png", pixels)
+    save(tmp_path / "low" / "a.png", np.dstack([pixels, noise(2)[..., :1]]))
+    done = lumen_command("eval", "--gt", "high", "low", "--as-is", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "inf" in done.stdout and "transparency is ignored" in done.stdout

@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lumen.codecs.codec import read_picture
 from lumen.errors import Exit
 from tests.support import wrong_models as wrong
 from tests.support.commands import command, run, save, start, tree
+from tests.support.corpus import ADOBE
 from tests.support.fakes import write_fake_onnx
+from tests.support.files import saved
 
 SHOWN_LATER = [wrong.later_lower, wrong.later_grey, wrong.later_nan]
 FROM_THE_START = [wrong.grey, wrong.lower, wrong.floats, wrong.text, wrong.nan, wrong.renamed, wrong.another_input]
@@ -119,6 +122,22 @@ def test_a_missing_16_bit_file_lets_those_pictures_wait(place: Path) -> None:
     events = [json.loads(each) for each in out.splitlines()]
     assert [each["path"] for each in events if each["event"] == "deferred"] == ["deep.png"]
     assert sum(each["event"] == "done" for each in events) == 3
+
+
+@pytest.mark.parametrize("kind", ["16 bits", "colours"])
+def test_a_damaged_16_bit_file_ends_the_run_and_nothing_is_done_without_it(place: Path, kind: str) -> None:
+    model = write_fake_onnx(place / "m.onnx", radius=0)
+    twin = write_fake_onnx(place / "m.u16.onnx", "uint16", radius=0)
+    twin.write_bytes(twin.read_bytes()[:-100])
+    if kind == "16 bits":
+        save(place / "in" / "b.png", "uint16")
+    else:
+        (place / "in" / "b.png").write_bytes(saved(Image.new("RGB", (60, 40), "navy"), "PNG", icc_profile=ADOBE))
+    for arguments in (["in", "-o", "out"], ["in/b.png", "-o", "-"]):
+        code, out, err = run(command("enhance", *arguments, "--device", "cpu", model=model))
+        assert (code, out) == (Exit.UNAVAILABLE, "")
+        assert "m.u16.onnx cannot be loaded" in only_line(err)
+    assert "b.png" not in tree("out")
 
 
 # Loops without end

@@ -10,7 +10,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -24,7 +24,9 @@ from lumen.color.icc import P3_PRIMARIES, matrix_profile, p3_profile
 from tests.support.crafted import (
     MODES,
     associated,
+    bmp,
     bmp_565,
+    bmp_fields,
     bmp_top_down,
     bmp_with_alpha,
     cmyk_profile,
@@ -33,6 +35,7 @@ from tests.support.crafted import (
     heic,
     interlaced,
     jpeg_segment,
+    old_jpeg,
     patched,
     png_bomb,
     png_chunk,
@@ -172,6 +175,7 @@ def _png_metadata() -> Iterator[Sound]:
         ("primaries", b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)),
         ("srgb", b"sRGB", b"\0"),
         ("code", b"cICP", b"\x0c\x0d\0\x01"),
+        ("anamorphic", b"pHYs", struct.pack(">IIB", 8, 32, 0)),
         ("private", b"luMe", b"anything"),
     ):
         yield Sound(name=f"png-{name}.png", data=plain[:33] + png_chunk(kind, content) + plain[33:])
@@ -214,9 +218,18 @@ def _tiff_oddities() -> Iterator[Sound]:
         ("bilevel", saved(RGB.convert("1"), "TIFF"), 8),
         ("fax", saved(RGB.convert("1"), "TIFF", compression="group4"), 8),
         ("thumbnail-page", with_reduced_page(deep), 16),
+        ("anamorphic", tiff(rgb, resolution=(59, 54), resolutionunit="NONE"), 8),
+        ("selection", tiff(ramp(channels=4), extrasamples=["unspecified"]), 8),
+        ("infrared", tiff(ramp(channels=2, dtype=np.uint16), planarconfig="contig", extrasamples=["unspecified"]), 16),
     ):
         yield Sound(name=f"tiff-{name}.tif", data=data, bits=bits)
+    for bits in (10, 12, 14):
+        low = deep >> (16 - bits)
+        shown = low << (16 - bits) | low >> (2 * bits - 16)
+        yield Sound(name=f"tiff-{bits}.tif", data=tiff(low, bitspersample=bits), bits=16, shown=shown)
     yield Sound(name="tiff-jpeg.tif", data=tiff(ramp(64, 64), compression="jpeg"))
+    yield Sound(name="tiff-old-jpeg.tif", data=old_jpeg(), exact=False)
+    yield Sound(name="tiff-old-jpeg-turned.tif", data=old_jpeg(turn=6), exact=False)
     yield Sound(name="tiff-associated.tif", data=associated(), exact=False, shown=ramp())
     inks = ramp(channels=4, dtype=np.uint16) // 2
     eight = (inks >> 8).astype(np.uint8)
@@ -261,6 +274,10 @@ def _jpeg() -> Iterator[Sound]:
     yield made("exif-preview", exif=b"Exif\0\0" + with_thumbnail(exif(1), saved(RGB.resize((20, 14)), "JPEG")))
     yield made("xmp", xmp=XMP)
     yield made("dpi", dpi=(300, 300))
+    low = made("half-height")
+    shape = low.data.index(b"JFIF\0") + 7
+    yield replace(low, data=patched(low.data, shape, struct.pack(">BHH", 0, 1, 2)))
+    yield replace(low, name="jpeg-per-cm.jpg", result="", data=patched(low.data, shape, struct.pack(">BHH", 2, 1, 2)))
     yield made("comment", comment="in the street")
     yield made("iptc", extra=jpeg_segment(0xED, b"Photoshop 3.0\0" + PREVIEW + RESOURCES))
     yield made("long-xmp", xmp=XMP, extra=jpeg_segment(0xE1, LONG_XMP))
@@ -326,9 +343,19 @@ def _bmp_and_gif() -> Iterator[Sound]:
         yield Sound(name=f"bmp-{name}.bmp", data=saved(image, "BMP", dpi=(300, 300)))
     yield Sound(name="bmp-alpha.bmp", data=bmp_with_alpha())
     yield Sound(name="bmp-565.bmp", data=bmp_565())
+    for name, bits, masks in (
+        ("4444", 16, (0xF00, 0xF0, 0xF, 0xF000)),
+        ("444", 16, (0xF00, 0xF0, 0xF, 0)),
+        ("red-last", 32, (0xFF, 0xFF00, 0xFF0000, 0)),
+    ):
+        data, shares = bmp_fields(bits, masks)
+        shown = np.rint(shares * 255).astype(np.uint8)
+        yield Sound(name=f"bmp-{name}.bmp", data=data, shown=shown[..., :3])
     yield Sound(name="bmp-top-down.bmp", data=bmp_top_down())
     yield Sound(name="gif.gif", data=saved(RGB.quantize(200), "GIF"), result="gif.png")
     yield Sound(name="gif-clear.gif", data=saved(RGB.quantize(20), "GIF", transparency=3), result="gif-clear.png")
+    wide = patched(saved(RGB.quantize(20), "GIF"), 12, b"\x71")  # pixels twice as wide as tall
+    yield Sound(name="gif-anamorphic.gif", data=wide, result="gif-anamorphic.png")
     commented = saved(RGB.quantize(20), "GIF", comment=b"in the street")
     yield Sound(name="gif-comment.gif", data=commented, result="gif-comment.png")
 
@@ -524,8 +551,9 @@ def _damaged() -> Iterator[Broken]:
 
 
 def _refused() -> Iterator[Broken]:
-    yield Broken(name="float.tif", data=tiff(ramp().astype(np.float32)), reason="got 32 (IEEEFP)")
-    yield Broken(name="32-bit.tif", data=tiff(ramp().astype(np.uint32)), reason="8 or 16 bits a sample, got 32")
+    yield Broken(name="float.tif", data=tiff(ramp().astype(np.float32)), reason="got floating-point ones of 32 bits")
+    yield Broken(name="32-bit.tif", data=tiff(ramp().astype(np.uint32)), reason="1 to 16 bits, got unsigned ones of 32")
+    yield Broken(name="signed.tif", data=tiff(ramp(dtype=np.int16)), reason="got signed ones of 16 bits")
     yield Broken(name="lab.tif", data=saved(RGB.convert("LAB"), "TIFF"), reason="palette TIFF, got CIELAB")
     yield Broken(name="five.tif", data=tiff(ramp(channels=5), planarconfig="contig"), reason="expected 3 or 4 channels")
     png = saved(RGB, "PNG")
@@ -533,7 +561,20 @@ def _refused() -> Iterator[Broken]:
     yield Broken(name="hdr.png", data=hdr, reason="got one for HDR (PQ)")
     jpeg = saved(RGB, "JPEG")
     yield Broken(name="deep.jpg", data=patched(jpeg, jpeg.index(b"\xff\xc0") + 4, b"\x0c"), reason="12-bit")
-    yield Broken(name="half-floats.jpe", data=tiff(ramp().astype(np.float16)), reason="got 16 (IEEEFP)")
+    yield Broken(
+        name="half-floats.jpe", data=tiff(ramp().astype(np.float16)), reason="got floating-point ones of 16 bits"
+    )
+    lossless = bytes(imagecodecs.ljpeg_encode(ramp(64, 64, 1, dtype=np.uint16)))
+    yield Broken(name="lossless.jpg", data=lossless, reason="got a lossless 16-bit one")
+    yield Broken(name="jpeg-ls.jpg", data=bytes(imagecodecs.jpegls_encode(ramp(64, 64))), reason="got JPEG-LS")
+    odd = saved(RGB, "AVIF").replace(b"ispe", b"free")
+    yield Broken(name="no-size.avif", data=odd, reason="got one that libavif refuses")
+    if find_spec("pillow_heif"):
+        other = heic(ramp(64, 96)).replace(b"hvc1", b"av01")
+        yield Broken(name="av1-inside.heic", data=other, reason="got one with AV1")
+    deep_fields, _ = bmp_fields(32, (0x3FF00000, 0xFFC00, 0x3FF, 0))
+    yield Broken(name="ten-bit.bmp", data=deep_fields, reason="expected 8-bit pixels for bmp, got 16-bit ones")
+    yield Broken(name="jpeg-inside.bmp", data=bmp(53, 37, 0, 4, (0, 0, 0, 0), jpeg), reason="got JPEG inside")
     yield Broken(name="unknown.nef", data=tiff(ramp(8, 8), subfiletype=1), reason="camera raw data")
     yield Broken(name="damaged.cr3", data=b"\0\0\0\x18ftypcrx " + ramp().tobytes()[:400], reason="camera raw data")
 

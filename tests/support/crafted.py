@@ -168,7 +168,8 @@ def associated() -> bytes:
     return tiff(np.dstack([(color * (alpha / 255.0) + 0.5).astype(np.uint8), alpha]), extrasamples=["assocalpha"])
 
 
-def _bmp(width: int, height: int, bits: int, compression: int, masks: tuple[int, ...], rows: bytes) -> bytes:
+def bmp(width: int, height: int, bits: int, compression: int, masks: tuple[int, ...], rows: bytes) -> bytes:
+    """Return a BMP whose header of version 5 says how its pixels are packed."""
     start = 14 + 124
     header = struct.pack("<2sIHHI", b"BM", start + len(rows), 0, 0, start)
     header += struct.pack("<IiiHHIIiiII", 124, width, height, 1, bits, compression, len(rows), 2835, 2835, 0, 0)
@@ -177,17 +178,35 @@ def _bmp(width: int, height: int, bits: int, compression: int, masks: tuple[int,
 
 def bmp_with_alpha() -> bytes:
     samples = ramp(channels=4)[::-1, :, [2, 1, 0, 3]]
-    return _bmp(53, 37, 32, 3, (0xFF0000, 0xFF00, 0xFF, 0xFF000000), samples.tobytes())
+    return bmp(53, 37, 32, 3, (0xFF0000, 0xFF00, 0xFF, 0xFF000000), samples.tobytes())
 
 
 def bmp_565() -> bytes:
     color = ramp(37, 52)[::-1].astype(np.uint16)
     packed = (color[..., 0] >> 3 << 11 | color[..., 1] >> 2 << 5 | color[..., 2] >> 3).astype("<u2")
-    return _bmp(52, 37, 16, 3, (0xF800, 0x07E0, 0x001F, 0), packed.tobytes())
+    return bmp(52, 37, 16, 3, (0xF800, 0x07E0, 0x001F, 0), packed.tobytes())
+
+
+def bmp_fields(bits: int, masks: tuple[int, int, int, int], *, short: bool = False) -> tuple[bytes, Array]:
+    """Return a BMP with bit fields, by a header of 40 bytes if `short`; and the shares of each channel in it."""
+    packed = np.random.default_rng(0).integers(0, 2**bits, (37, 53), np.uint32)
+    padded = np.pad(packed[::-1], ((0, 0), (0, 53 % 2 if bits == 16 else 0))).astype("<u2" if bits == 16 else "<u4")
+    shifts = [(mask & -mask).bit_length() - 1 for mask in masks if mask]
+    shares = [
+        ((packed & mask) >> shift) / (mask >> shift)
+        for mask, shift in zip((m for m in masks if m), shifts, strict=True)
+    ]
+    data = bmp(53, 37, bits, 3, masks, padded.tobytes())
+    if short:
+        more = struct.pack("<3I", *masks[:3]) if not masks[3] else struct.pack("<4I", *masks)
+        info = struct.pack("<IiiHHI", 40, 53, 37, 1, bits, 6 if masks[3] else 3) + data[34:54]
+        start = 14 + 40 + len(more)
+        data = struct.pack("<2sIHHI", b"BM", start + padded.nbytes, 0, 0, start) + info + more + padded.tobytes()
+    return data, np.dstack(shares)
 
 
 def bmp_top_down() -> bytes:
-    return _bmp(52, -37, 24, 0, (0, 0, 0, 0), ramp(37, 52)[..., ::-1].tobytes())
+    return bmp(52, -37, 24, 0, (0, 0, 0, 0), ramp(37, 52)[..., ::-1].tobytes())
 
 
 def patched(data: bytes, at: int, new: bytes) -> bytes:
@@ -215,6 +234,32 @@ def sized_tiff(width: int, height: int) -> bytes:
         if tag in (256, 257, 278):
             struct.pack_into("<I" if kind == 4 else "<H", data, entry + 8, width if tag == 256 else height)
     return bytes(data)
+
+
+def old_jpeg(turn: int = 1, *, gray: bool = False, order: str = "<") -> bytes:
+    """Return a TIFF packed by old-style JPEG: its header stands in one place, its samples are the only strip."""
+    stream = saved(RGB.convert("L") if gray else RGB, "JPEG", quality=95, subsampling=0)
+    at, channels = stream.index(b"\xff\xda"), 1 if gray else 3
+    samples = at + 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+    start = 8 + len(stream) + len(stream) % 2
+    tags = [(256, 4, RGB.width), (257, 4, RGB.height), (258, 3, 8), (259, 3, 6), (262, 3, 1 if gray else 6)]
+    tags += [(273, 4, 8 + samples), (274, 3, turn), (277, 3, channels), (278, 4, RGB.height)]
+    tags += [(279, 4, len(stream) - samples), (512, 3, 1), (513, 4, 8), (514, 4, len(stream))]
+    head = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, start) + stream.ljust(start - 8, b"\0")
+    entries = [
+        struct.pack(order + "HHI", tag, kind, 1) + struct.pack(order + ("I" if kind == 4 else "Hxx"), value)
+        for tag, kind, value in tags
+    ]
+    end = start + 2 + 12 * (len(tags) + 1) + 4
+    entries[2] = struct.pack(order + "HHII", 258, 3, 3, end) if not gray else entries[2]
+    entries.append(struct.pack(order + "HHIHH", 530, 3, 2, 1, 1))
+    return (
+        head
+        + struct.pack(order + "H", len(entries))
+        + b"".join(entries)
+        + bytes(4)
+        + struct.pack(order + "3H", 8, 8, 8)
+    )
 
 
 def text_for_width() -> bytes:

@@ -32,6 +32,7 @@ FILES = (
     "CHANGELOG.md",
     *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md")),
     "benchmarks/README.md",
+    "benchmarks/peers.md",
     "examples/README.md",
     *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("lumen/data/*.md")),
 )

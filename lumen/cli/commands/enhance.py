@@ -20,6 +20,7 @@ from lumen.cli.options import (
     parse_shard,
     picture_options,
 )
+from lumen.cli.settings import rules_of, settings_option
 from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
@@ -74,6 +75,7 @@ _enhance = partial(field_option, EnhanceOptions)
 @_batch("--fail-fast", help="Stop at the first file that fails.")
 @_enhance("--strict", help="Fail files of which there is anything to warn, such as damage or lost metadata.")
 @json_option("file on stdout")
+@settings_option
 @pass_state
 @click.pass_context
 def command(
@@ -97,17 +99,18 @@ def command(
     Exit codes: 0 all done or skipped, 2 usage, 3 some files failed, 4 all failed or nothing found, 5 model or device
     unavailable, 6 output not writable, 130 stopped by Ctrl-C.
     """
+    from lumen.enhance.picture_rules import PictureOptions
+
     runtime, enhancing = options_of(RuntimeOptions, values), options_of(EnhanceOptions, values)
+    pictures = PictureOptions(enhancing, rules_of(ctx))
     if STREAM in (*inputs, values["output"]):
         _check_stream(ctx, inputs, values["output"])
         from lumen.cli.pipe import enhance_to_stdout
 
-        ctx.exit(enhance_to_stdout(inputs[0], runtime, enhancing, values["format"]))
+        ctx.exit(enhance_to_stdout(inputs[0], runtime, pictures.of(Path(inputs[0].name)), values["format"]))
     batching = options_of(BatchOptions, values)
-    if reference is not None and batching.in_place:
-        raise UsageError("--gt cannot be combined with --in-place, because the inputs would be gone")
-    if reference is not None and dry_run:
-        raise UsageError("--gt cannot be combined with --dry-run, because nothing would be written")
+    if reference is not None:
+        _check_scoring(batching, dry_run=dry_run)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
@@ -121,7 +124,7 @@ def command(
 
         check_reference(plan, reference)
     view = BatchView(state, as_json=as_json)
-    batch = Batch(plan, model_sets(runtime), enhancing, batching, view)
+    batch = Batch(plan, model_sets(runtime), enhancing, batching, view, pictures.rules)
     with stop_on_ctrl_c(batch.stop), view:
         try:
             report = batch.dry_run() if dry_run else batch.run()
@@ -131,8 +134,17 @@ def command(
         ctx.exit(Exit.SIGINT)
     scored = Exit.OK
     if reference is not None:
-        scored = score_results(state, results_of(plan, report, batching), reference, enhancing, as_json=as_json)
+        results = results_of(plan, report, batching)
+        scored = score_results(state, results, reference, pictures.reading(), as_json=as_json)
     ctx.exit(report.exit_code or scored)
+
+
+def _check_scoring(batching: BatchOptions, *, dry_run: bool) -> None:
+    """Refuse `--gt` where there would be nothing to score."""
+    if batching.in_place:
+        raise UsageError("--gt cannot be combined with --in-place, because the inputs would be gone")
+    if dry_run:
+        raise UsageError("--gt cannot be combined with --dry-run, because nothing would be written")
 
 
 def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> list[Path]:

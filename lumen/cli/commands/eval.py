@@ -10,6 +10,7 @@ import click
 
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import PATH, device_option, given_options, options_of, precision_option
+from lumen.cli.settings import settings_option
 from lumen.cli.state import State, pass_state
 from lumen.config import DEFAULT_MODEL, RuntimeOptions
 from lumen.errors import UsageError
@@ -106,6 +107,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
 )
 @click.option("--save", metavar="DIR", type=PATH, help="Save the results of the model, as PNG.")
 @click.option("--check", metavar="FILE.csv", type=_file, help="Only look for impossible scores in this table.")
+@settings_option
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object per picture, then the summary.")
 @pass_state
 @click.pass_context
@@ -147,7 +149,8 @@ def command(
 
     scored = options_of(EvalOptions, options)
     matching = options_of(Matching, options)
-    check_targets(reports, [*low, *options["results"], *filter(None, (options["dark"], reference))])
+    files = filter(None, (options["dark"], reference, options["niqe_model"]))
+    check_targets(reports, [*low, *options["results"], *options["lpips"], *files])
     models = {}
     if not scored.as_is:
         named = _by_title("--model", options["names"], alone=not options["results"])

@@ -63,7 +63,7 @@ def _read_scores(path: Path | None) -> dict[str, object]:
         return {}
     try:
         scores = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"expected --scores to name a JSON file, got {path}: {error}") from error
     if not isinstance(scores, dict):
         raise UsageError(f"expected --scores to hold a JSON object, got {type(scores).__name__} in {path}")

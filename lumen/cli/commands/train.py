@@ -11,8 +11,10 @@ import click
 
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import PATH, field_option
+from lumen.cli.settings import settings_option
 from lumen.config import RuntimeOptions
 from lumen.errors import UsageError
+from lumen.files.paths import type_of
 
 
 @click.command("train", cls=GroupedCommand)
@@ -62,6 +64,10 @@ from lumen.errors import UsageError
 @click.option(
     "--check/--no-check", "check_pairs", default=None, help="Look for misaligned pairs first; --no-check skips this."
 )
+@click.option(
+    "--skip-bad", is_flag=True, help="Go on without pairs that cannot be read or differ in size; all are named."
+)
+@settings_option
 def command(
     data: tuple[str, ...],
     photos: tuple[str, ...],
@@ -120,7 +126,7 @@ def _sources(values: tuple[str, ...]) -> tuple[tuple[Path, ...], tuple[float, ..
     for value in values:
         path, equals, text = value.rpartition("=")
         try:
-            weight = float(text) if equals and not Path(value).exists() else None
+            weight = float(text) if equals and not type_of(Path(value)) else None
         except ValueError:
             weight = None
         if weight is not None and not 0 < weight < math.inf:

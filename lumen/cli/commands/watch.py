@@ -20,6 +20,7 @@ from lumen.cli.options import (
     picture_options,
     span_as_typed,
 )
+from lumen.cli.settings import rules_of, settings_option
 from lumen.cli.signals import service_signals
 from lumen.cli.state import State, pass_state
 from lumen.config import EnhanceOptions, RuntimeOptions, WatchOptions
@@ -68,6 +69,7 @@ _span = partial(_watch, type=parse_span, show=span_as_typed, metavar="TIME")
     metavar="OUT",
     help="Show the status of the watcher that writes to OUT, and exit.",
 )
+@settings_option
 @picture_options
 @pass_state
 @click.pass_context
@@ -115,5 +117,5 @@ def command(
         watching = options_of(
             WatchOptions, values, output=output or default_output(folder), on_success=on_success, archive=archive
         )
-        code = signals.run(Service(folder, models, enhancing, watching, log.tell))
+        code = signals.run(Service(folder, models, enhancing, watching, log.tell, rules_of(ctx)))
     ctx.exit(code)

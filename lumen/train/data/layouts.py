@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from lumen.errors import DataError
+from lumen.files.paths import is_folder, is_plain_file
 from lumen.files.patterns import is_picture_name
 
 DARK, GOOD = ("low", "input"), ("high", "normal", "gt", "target")  # folders of plain pairs, in any case
@@ -58,11 +60,14 @@ def picture_files(folder: Path) -> dict[str, Path]:
     """Return the pictures of a folder by stem, in name order.
 
     Raises:
-        DataError: The folder is missing or contains no picture.
+        DataError: The folder is missing, cannot be listed or contains no picture.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise DataError(f"expected a folder of pictures at {folder}, found none; check --data, --val and --synthetic")
-    files = {path.stem: path for path in sorted(folder.iterdir()) if is_picture_name(path.name)}
+    try:
+        files = {path.stem: path for path in sorted(folder.iterdir()) if is_picture_name(path.name)}
+    except OSError as error:
+        raise DataError(f"cannot list {folder}: {error.strerror}") from error
     if not files:
         raise DataError(f"expected pictures in {folder}, found none")
     return files
@@ -79,10 +84,13 @@ def find_training_pairs(root: Path) -> PairSet:
     Raises:
         DataError: The folder is missing or has no known layout, or none of its pictures has a partner.
     """
-    if not root.is_dir():
+    if not is_folder(root):
         raise DataError(f"expected a folder of pairs at {root}, found none; check --data and --val")
     for look in (_brackets, _lol_v1, _lol_v2, _sice, _plain):
-        found = look(root)
+        try:
+            found = look(root)
+        except OSError as error:
+            raise DataError(f"cannot read {error.filename or root}: {error.strerror}") from error
         if found is not None:
             if not found.pairs:
                 some = ", ".join(found.alone[:5]) or "no picture at all"
@@ -97,27 +105,35 @@ def find_training_pairs(root: Path) -> PairSet:
 def _brackets(root: Path) -> PairSet | None:
     """Bracketed exposures: `index.json` lists scenes, their side of the split, their dark frames and references."""
     index = root / INDEX
-    if not index.is_file():
+    if not is_plain_file(index):
         return None
     try:
         pairs = tuple(
             PairFiles(
                 name=f"{scene['id']}/{Path(frame['file']).stem}",
-                low=root / scene["id"] / frame["file"],
-                high=root / scene["id"] / frame["ref"],
+                low=root / _inside(scene["id"], frame["file"]),
+                high=root / _inside(scene["id"], frame["ref"]),
                 scene=scene["id"],
                 held_out=scene["split"] == "val",
             )
             for scene in json.loads(index.read_text(encoding="utf-8"))
             for frame in scene["dark"]
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"expected scenes with id, split and dark frames in {index}, got {error!r}") from error
     return PairSet(layout="brackets", pairs=pairs, clean=True)
 
 
+def _inside(scene: str, name: str) -> PurePath:
+    """Return the path of a picture of a scene; `ValueError` if it leads out of the data set."""
+    path = PurePath(scene, name)
+    if path.is_absolute() or os.pardir in path.parts or "\0" in str(path):
+        raise ValueError(f"{str(path)!r}, which is no place in the folder")
+    return path
+
+
 def _lol_v1(root: Path) -> PairSet | None:
-    found = _plain(root / LOL_V1) if (root / LOL_V1).is_dir() else None
+    found = _plain(root / LOL_V1) if is_folder(root / LOL_V1) else None
     return found and replace(found, layout="LOL v1")
 
 
@@ -173,7 +189,7 @@ def _plain(root: Path) -> PairSet | None:
 
 def _child(folder: Path, names: tuple[str, ...]) -> Path | None:
     """Return the sub-folder with one of these names, in any case; the first name that exists wins."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         return None
     by_name = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True) if path.is_dir()}
     return next((by_name[name] for name in names if name in by_name), None)

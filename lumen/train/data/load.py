@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,10 +15,14 @@ from PIL import Image
 
 from lumen.codecs.codec import displayed_8bit, read_picture
 from lumen.errors import DataError, PictureError
+from lumen.files.inputs import open_named
 from lumen.train.data.layouts import PairFiles, find_training_pairs, picture_files
 from lumen.train.recipe.sections import Exposures
 
 log = logging.getLogger(__name__)
+
+# What Pillow was seen to raise on files of other kinds and damaged ones.
+_NOT_FOR_PILLOW = (OSError, ValueError, SyntaxError, LookupError, TypeError, struct.error, Image.DecompressionBombError)
 
 Pixels = NDArray[np.uint8]
 
@@ -49,18 +54,43 @@ def decode_all(files: Sequence[Path], longest_px: int = 0) -> list[Pixels]:
     0 keeps all sizes.
 
     Raises:
-        DataError: A file cannot be decoded; the message names it.
+        DataError: Files cannot be decoded, or are damaged; the message names all of them.
     """
+    decoded = _decoded(files, longest_px)
+    refuse_bad([str(each) for each in dict.fromkeys(decoded) if isinstance(each, DataError)])
+    return [each for each in decoded if not isinstance(each, DataError)]
+
+
+def refuse_bad(bad: Sequence[str]) -> None:
+    """Refuse to go on with bad pairs or pictures, each described in a few words.
+
+    Raises:
+        DataError: There are any; the message names all of them.
+    """
+    if bad:
+        raise DataError(f"{'; '.join(bad)} ({len(bad)} bad in all; mend or remove them, or add --skip-bad)")
+
+
+def _decoded(files: Sequence[Path], longest_px: int) -> list[Pixels | DataError]:
+    """Decode pictures as `decode_all` does; a file that cannot be decoded gives the error."""
 
     def decode(path: Path) -> Pixels:
         try:
-            return _reduced(displayed_8bit(read_picture(path)), longest_px)
+            picture = read_picture(path)
+            picture.refuse_damaged()  # what a decoder puts in gaps is not to be learnt
+            return _reduced(displayed_8bit(picture), longest_px)
         except PictureError as error:
             raise DataError(f"{path}: {error}") from error
 
+    def tried(path: Path) -> Pixels | DataError:
+        try:
+            return decode(path)
+        except DataError as error:
+            return error
+
     once = list(dict.fromkeys(files))
     with ThreadPoolExecutor(2) as pool:
-        decoded = dict(zip(once, pool.map(decode, once), strict=True))
+        decoded = dict(zip(once, pool.map(tried, once), strict=True))
     return [decoded[path] for path in files]
 
 
@@ -76,6 +106,7 @@ def load_pairs(
     longest_px: int = 0,
     *,
     source: int = 0,
+    bad: list[str] | None = None,
 ) -> list[Example]:
     """Read the pairs of a data set in any layout that `find_training_pairs` knows.
 
@@ -87,9 +118,11 @@ def load_pairs(
         exposures: Which pictures of an exposure sequence to take: the `lowest` (darkest) or `all`.
         longest_px: Larger pictures are reduced until no side is longer; 0 keeps all sizes.
         source: Index of the folder among those of a training.
+        bad: Receives what is wrong with each pair that is left out: pictures that cannot be decoded, sizes that differ.
+            By default such pairs are refused.
 
     Raises:
-        DataError: The folder has no known layout, a picture cannot be decoded, or the sizes of a pair differ.
+        DataError: The folder has no known layout, or there are bad pairs; the message names all of them.
     """
     found = find_training_pairs(root)
     if found.alone:
@@ -97,54 +130,77 @@ def load_pairs(
     files = [pair for pair in found.pairs if pair.name not in exclude]
     if found.sequences and exposures == "lowest":
         files = _darkest(files)
-    low = decode_all([pair.low for pair in files], longest_px)
-    high = decode_all([pair.high for pair in files], longest_px)
+    low = _decoded([pair.low for pair in files], longest_px)
+    high = _decoded([pair.high for pair in files], longest_px)
+    found_bad: list[str] = []
+    examples = []
     for pair, a, b in zip(files, low, high, strict=True):
-        if a.shape != b.shape:
-            raise DataError(
-                f"pair {pair.name}: expected equal sizes, got {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}"
+        if isinstance(a, DataError) or isinstance(b, DataError):
+            wrong = " and ".join(str(side) for side in (a, b) if isinstance(side, DataError))
+            found_bad.append(f"pair {pair.name}: {wrong}")
+        elif a.shape != b.shape:
+            sizes = f"{a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}"
+            found_bad.append(f"pair {pair.name}: expected equal sizes, got {sizes}")
+        else:
+            example = Example(
+                name=pair.name,
+                low=a,
+                high=b,
+                source=source,
+                scene=pair.scene,
+                held_out=pair.held_out,
+                clean=found.clean,
             )
-    return [
-        Example(
-            name=pair.name,
-            low=a,
-            high=b,
-            source=source,
-            scene=pair.scene,
-            held_out=pair.held_out,
-            clean=found.clean,
-        )
-        for pair, a, b in zip(files, low, high, strict=True)
-    ]
+            examples.append(example)
+    if bad is None:
+        refuse_bad(found_bad)
+    else:
+        bad += found_bad
+    return examples
 
 
 def _darkest(files: Sequence[PairFiles]) -> list[PairFiles]:
-    """Keep the darkest picture of every label."""
+    """Keep the darkest picture of every label, and those that cannot be decoded, which are told later."""
     best: dict[Path, tuple[float, PairFiles]] = {}
+    unreadable = []
     for pair in files:
-        level = _level(pair.low)
+        try:
+            level = _level(pair.low)
+        except DataError:
+            unreadable.append(pair)
+            continue
         if pair.high not in best or level < best[pair.high][0]:
             best[pair.high] = level, pair
-    return [pair for _, pair in best.values()]
+    return [*(pair for _, pair in best.values()), *unreadable]
 
 
 def _level(path: Path) -> float:
     """Return the mean level of a file, decoded as small as its format allows, as sequences have many large files."""
     try:
-        with Image.open(path) as image:
+        with open_named(path).stream as stream, Image.open(stream) as image:
             image.draft("L", (64, 64))
             return float(np.asarray(image.convert("L").resize((64, 64), Image.Resampling.BOX)).mean())
-    except (OSError, ValueError):  # not for Pillow; lumen's own decoders may read it
+    except _NOT_FOR_PILLOW:  # lumen's own decoders may read it, or say what is wrong
         return float(decode_all([path])[0].mean())
 
 
-def load_photos(folders: Sequence[Path], longest_px: int = 0) -> list[Example]:
-    """Read well-lit photographs; each is its own reference, and its source is the index of its folder."""
+def load_photos(folders: Sequence[Path], longest_px: int = 0, bad: list[str] | None = None) -> list[Example]:
+    """Read well-lit photographs; each is its own reference, and its source is the index of its folder.
+
+    Raises:
+        DataError: As `load_pairs`, which also describes `bad`.
+    """
     files = [(path, index) for index, folder in enumerate(folders) for path in picture_files(folder).values()]
-    decoded = decode_all([path for path, _ in files], longest_px)
+    decoded = _decoded([path for path, _ in files], longest_px)
+    found_bad = [str(each) for each in decoded if isinstance(each, DataError)]
+    if bad is None:
+        refuse_bad(found_bad)
+    else:
+        bad += found_bad
     return [
         Example(name=path.stem, low=pixels, high=pixels, source=index)
         for (path, index), pixels in zip(files, decoded, strict=True)
+        if not isinstance(pixels, DataError)
     ]
 
 

@@ -60,8 +60,7 @@ class Whole:
     Attributes:
         thumbnail: float32 [t, t, 3] in [0, 1], of the dark picture.
         brightness: Mean level of the reference.
-        chosen: Whether the exposure of the reference was somebody's choice, which the dark picture does not show: of
-            exposure brackets and photographs, but not of pairs that were lit alike.
+        chosen: Whether the exposure of the reference was picked from a bracket, which the dark picture does not show.
     """
 
     thumbnail: NDArray[np.float32]
@@ -170,7 +169,7 @@ class Sampler:
         return Whole(
             thumbnail=area_thumbnail(low, self.thumbnail_px)[rows, columns],
             brightness=float(high.mean()) / 255,
-            chosen=kind == DARKENED or (kind == PAIRS and example.clean),
+            chosen=kind == PAIRS and example.clean,
         )
 
     def rng(self, iteration: int, place: int) -> np.random.Generator:

@@ -19,6 +19,7 @@ KINDS = {
     "int": "a whole number",
     "str": "a text",
 }
+SHOWN = 200  # characters of a value
 BOUNDS = {">=": "of at least", "<=": "of at most", "<": "below"}
 
 
@@ -39,7 +40,8 @@ def explained(error: ValidationError, kind: type[Struct], values: Mapping[str, A
         said = f"a table [{key}]"
     else:
         said = f"{key} to be {KINDS['array' if '[' in place else text.split('`')[1]]}"
-    return UsageError(f"recipe: expected {said}, got {value!r}")
+    shown = repr(value)
+    return UsageError(f"recipe: expected {said}, got {shown if len(shown) <= SHOWN else f'{shown[:SHOWN]}...'}")
 
 
 def _unknown_key(kind: type[Struct], prefix: str, key: str) -> UsageError:

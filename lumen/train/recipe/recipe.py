@@ -92,6 +92,8 @@ def from_dict(values: Mapping[str, Any]) -> Recipe:
         raise explained(error, Recipe, values) from error
     except UnicodeEncodeError as error:
         raise UsageError(f"recipe: expected text in UTF-8, got {error.object!r}") from error
+    except RecursionError as error:
+        raise UsageError("recipe: expected plain values, got tables or lists that are nested too deeply") from error
 
 
 def bundled_recipes() -> dict[str, Traversable]:
@@ -109,14 +111,16 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
     """
     bundled = bundled_recipes()
     source = bundled.get(name_or_path) or Path(name_or_path)
-    if not source.is_file():
-        raise UsageError(f"expected a recipe file or one of {', '.join(bundled)}, got {name_or_path!r}")
     try:
+        if not source.is_file():
+            raise UsageError(f"expected a recipe file or one of {', '.join(bundled)}, got {name_or_path!r}")
         values = tomllib.loads(source.read_text(encoding="utf-8"))
-        for override in overrides:
-            _apply_override(values, override)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"recipe {name_or_path!r} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, which are no TOMLDecodeError
         raise UsageError(f"recipe {name_or_path!r} is not TOML: {error}") from error
+    for override in overrides:
+        _apply_override(values, override)
     values.setdefault("name", source.name.removesuffix(".toml"))
     return from_dict(values)
 
@@ -129,7 +133,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         raise UsageError(f"expected --set key=value, such as optimizer.rate=1e-4, got {override!r}")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     *parents, last = key.split(".")
     table = values

@@ -160,8 +160,8 @@ class BrightnessConfig(Section, frozen=True, kw_only=True):
         batch: Thumbnails per step.
         pairs, synthetic, identity: Relative shares of the sources in this stage.
         darkest: Photographs of a lower mean level, from 0 to 1, are left out: nobody knows how bright they should be.
-        usual: How far the aim for exposure brackets and darkened photographs is moved to the usual level, 0.43, from 0
-            to 1: how their references were exposed can hardly be seen in the dark picture.
+        usual: How far the aim for exposure brackets is moved to the usual level, 0.43, from 0 to 1: how their
+            references were exposed can hardly be seen in the dark picture.
         blank: Share of dark frames with nothing in them, which stay as they are.
         rate: Learning rate, falling to 0 as a cosine.
         weight_decay: That of AdamW.

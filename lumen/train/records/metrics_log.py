@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping
+from io import TextIOWrapper
 from pathlib import Path
 
-from lumen.files.atomic import write_atomically
+from lumen.files.atomic import own_error, write_atomically
+from lumen.files.inputs import hold_folder, open_named
 from lumen.train.validate import PAIR_METRICS, PHOTO_METRICS
 
 COLUMNS = ("iteration", "loss", "crops_per_s", *PAIR_METRICS, *PHOTO_METRICS, "ssim", "rate")
@@ -40,7 +43,7 @@ class MetricsLog:
         """Drop the rows after an iteration, which a run wrote after its last checkpoint."""
         if not self.path.exists():
             return
-        with self.path.open(newline="") as file:
+        with open_named(self.path).stream as stream, TextIOWrapper(stream, "utf-8", "replace", newline="") as file:
             kept = [row for row in csv.DictReader(file) if _is_whole(row) and int(row["iteration"]) <= iteration]
         table = io.StringIO(newline="")
         writer = csv.DictWriter(table, COLUMNS, restval="")
@@ -49,14 +52,18 @@ class MetricsLog:
         write_atomically(self.path, table.getvalue().encode())
 
     def _append(self, row: Mapping[str, float]) -> None:
-        fresh = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            if fresh:
-                writer.writeheader()
-            writer.writerow({name: f"{value:.6g}" if name != "iteration" else value for name, value in row.items()})
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS)
+        try:
+            with hold_folder(self.path.parent) as folder, folder.open_or_create(self.path.name) as file:
+                if file.seek(0, os.SEEK_END) == 0:
+                    writer.writeheader()
+                writer.writerow({name: f"{value:.6g}" if name != "iteration" else value for name, value in row.items()})
+                file.write(text.getvalue().encode())
+        except OSError as error:
+            raise own_error(self.path, error) from error
 
 
 def _is_whole(row: Mapping[str, str | None]) -> bool:
     """Return whether a row is complete: a killed process may leave half of the last one."""
-    return (row["iteration"] or "").isdecimal() and None not in row.values() and None not in row
+    return (row.get("iteration") or "").isdecimal() and None not in row.values() and None not in row

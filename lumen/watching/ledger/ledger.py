@@ -326,7 +326,7 @@ class Ledger:
         """Return a fact, None if there is none or it cannot be read."""
         with self._reading():
             found = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        with suppress(ValueError, TypeError):
+        with suppress(ValueError, TypeError, RecursionError):
             return None if found is None else json.loads(found[0])
         return None
 

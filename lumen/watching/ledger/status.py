@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import sqlite3
-import stat
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from lumen.errors import NothingToDoError, OutputError
 from lumen.files.lock import STATE
+from lumen.files.state import look_at_database
 from lumen.watching.ledger.ledger import NAME
 from lumen.watching.ledger.schema import schema_of
 
@@ -87,20 +87,18 @@ def read_status(folder: Path, now: float) -> WatchStatus:
     """
     path = folder / STATE / NAME
     try:
-        is_there = stat.S_ISREG(path.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        is_there = False
+        look_at_database(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NothingToDoError(f"there is no ledger {path}; name the output folder of a `lumen watch`") from error
     except OSError as error:
         raise OutputError(f"cannot read {path}: {error.strerror}") from error
-    if not is_there:
-        raise NothingToDoError(f"there is no ledger {path}; name the output folder of a `lumen watch`")
     try:
         with closing(_open(path)) as database:
             schema_of(database, path)
             return _read(database, now)
     except sqlite3.Error as error:
         raise OutputError(f"cannot read {path}: {error}") from error
-    except (TypeError, ValueError) as error:  # of values that lumen did not write
+    except (TypeError, ValueError, RecursionError) as error:  # of values that lumen did not write
         raise OutputError(f"cannot read {path}: it was altered ({error})") from error
 
 

@@ -60,6 +60,21 @@ def test_existing_results(existing: Existing, newer: bool, expected: str | None)
     assert output(existing).skip_reason(Job(source=job.source, target=Path("out/b.jpg"))) is None
 
 
+def test_what_lies_behind_a_linked_folder_is_no_result() -> None:
+    touch("elsewhere/a.jpg", "elsewhere/moved.jpg")
+    Path("out").mkdir()
+    Path("out/cam").symlink_to("../elsewhere")
+    Path("out/moved.jpg").symlink_to("../elsewhere/moved.jpg")
+    Path("out/gone.jpg").symlink_to("../elsewhere/gone.jpg")
+    linked, moved, gone = (
+        Job(source=Path("in/a.jpg"), target=Path("out", name)) for name in ("cam/a.jpg", "moved.jpg", "gone.jpg")
+    )
+    assert output().skip_reason(linked) is None
+    output().refuse_existing([linked, gone])
+    assert output().skip_reason(moved) == "the result exists"
+    assert output().skip_reason(gone) is None
+
+
 def test_the_policy_error_names_a_result() -> None:
     touch("out/a.png")
     with pytest.raises(UsageError, match=r"1 exist, such as out/a\.png"):

@@ -124,7 +124,16 @@ def test_every_result_there_ever_was_is_known(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "torn", [b"", b'{"name": "b.jpg", "bef', b"\xff\xfe", b"5", b'{"seal": 1}', b'{"seal": [1, 2]}']
+    "torn",
+    [
+        b"",
+        b'{"name": "b.jpg", "bef',
+        b"\xff\xfe",
+        b"5",
+        b'{"seal": 1}',
+        b'{"seal": [1, 2]}',
+        b'{"name": "a.jpg", "seal": [Infinity]}',
+    ],
 )
 def test_half_a_line_spoils_no_other(folder: Path, torn: bytes) -> None:
     enhance(folder / "a.jpg", b"result")

@@ -15,7 +15,7 @@ from PIL import Image, features
 from lumen.codecs.codec import encode_picture, read_picture, write_picture
 from lumen.color import icc
 from lumen.color.icc import HDR_TRANSFERS, p3_profile
-from lumen.errors import EncodeError, UnsupportedError
+from lumen.errors import DecodeError, EncodeError, UnsupportedError
 from lumen.imaging.formats import CODECS
 from lumen.imaging.picture import Picture
 from tests.support.codecs import read
@@ -164,3 +164,18 @@ def test_srgb_by_code_needs_no_profile(primaries: int, transfer: int) -> None:
     data = imagecodecs.avif_encode(ramp(64, 64), level=90, primaries=primaries, transfer=transfer)
     found = read(bytes(data))
     assert (found.metadata.icc, found.notes) == (None, ())
+
+
+def test_what_libavif_refuses_is_named_with_its_reason_and_not_called_damaged() -> None:
+    data = saved(RGB, "AVIF")
+    for name, odd in (
+        (r"mandatory ispe property", data.replace(b"ispe", b"free")),
+        (r"pixi property \[10\] does not match av1C", data.replace(b"\3\x08\x08\x08", b"\3\x0a\x0a\x0a")),
+    ):
+        with pytest.raises(
+            UnsupportedError, match=rf"by its standard, got one that libavif refuses \(.*{name}.*as PNG"
+        ):
+            read(odd)
+    assert read(data.replace(b"pixi", b"free")).pixels.shape == (37, 53, 3)  # older writers leave it out
+    with pytest.raises(DecodeError, match="damaged or truncated"):
+        read(data[:-30])

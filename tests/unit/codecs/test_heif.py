@@ -11,7 +11,7 @@ import pytest
 from lumen.codecs import heif
 from lumen.codecs.codec import encode_picture, read_picture, write_picture
 from lumen.color.icc import p3_profile
-from lumen.errors import EncodeError, UnsupportedError
+from lumen.errors import DecodeError, EncodeError, UnsupportedError
 from lumen.imaging.picture import Metadata, Picture
 from tests.support.codecs import needs_heif, nothing_installed, read
 from tests.support.crafted import heic
@@ -139,3 +139,15 @@ def test_tiles_of_a_heic_cover_it_with_little_padding() -> None:
         count = -(-width // side) * -(-height // side)
         assert count <= 900
         assert count * side**2 < 1.2 * width * height or min(width, height) < side
+
+
+@needs_heif
+@pytest.mark.parametrize(
+    ("kind", "name"), [(b"av01", "AV1"), (b"avc1", "AVC"), (b"vvc1", "VVC"), (b"j2k1", "JPEG 2000"), (b"evc1", "EVC")]
+)
+def test_other_codings_are_named_and_not_called_damaged(kind: bytes, name: str) -> None:
+    data = heic(ramp(64, 96))
+    with pytest.raises(UnsupportedError, match=f"a HEIF with HEVC inside, got one with {name}.*; save it as PNG"):
+        read(data.replace(b"hvc1", kind))
+    with pytest.raises(DecodeError, match="damaged or truncated"):
+        read(data[:-200])

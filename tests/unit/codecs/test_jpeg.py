@@ -6,6 +6,7 @@ import struct
 from io import BytesIO
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -15,11 +16,11 @@ from lumen.codecs import jpeg
 from lumen.codecs.codec import encode_picture
 from lumen.codecs.limits import stripped
 from lumen.config import Subsampling
-from lumen.errors import DecodeError
+from lumen.errors import DecodeError, UnsupportedError
 from tests.support.codecs import read
 from tests.support.corpus import LONG_XMP, PREVIEW, RESOURCES
 from tests.support.crafted import jpeg_segment
-from tests.support.files import RGB, picture, saved
+from tests.support.files import RGB, picture, ramp, saved
 from tests.support.files import tiff as tiff_file
 
 
@@ -164,3 +165,46 @@ def test_a_jpeg_may_not_go_over_its_picture_without_end() -> None:
         read(bytes(packed) + more)
     jpeg.check_scans(data + more)  # what stands behind the picture is not counted
     jpeg.check_scans(data[:20] + b"\xff\xe5" + struct.pack(">H", 602) + b"\xff\xda" * 300 + data[20:])  # nor segments
+
+
+def lossless_in_ycbcr() -> bytes:
+    """Return a lossless JPEG whose JFIF header says that its colours are YCbCr."""
+    data = bytes(imagecodecs.jpeg8_encode(ramp(64, 64), lossless=True))
+    at = data.index(b"\xff\xee")
+    (length,) = struct.unpack_from(">H", data, at + 2)
+    return data[:at] + b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0" + data[at + 2 + length :]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (
+            imagecodecs.jpeg8_encode(ramp(64, 64, dtype=np.uint16) >> 4, bitspersample=12),
+            "got a 12-bit one; save it as 16",
+        ),
+        (
+            imagecodecs.ljpeg_encode(ramp(64, 64, 1, dtype=np.uint16)),
+            "got a lossless 16-bit one; save it as 16-bit TIFF",
+        ),
+        (lossless_in_ycbcr(), "a lossless JPEG in RGB or grey, got one in YCbCr; save it as PNG"),
+        (imagecodecs.jpegls_encode(ramp(64, 64)), "got JPEG-LS; save it as PNG"),
+        (saved(RGB, "JPEG").replace(b"\xff\xc0", b"\xff\xc5"), "got a hierarchical one"),
+        (saved(RGB, "JPEG").replace(b"\0\x25\0\x35\3", b"\0\x25\0\x35\2"), "got one of 2; save it as PNG"),
+    ],
+    ids=["12 bits", "lossless 16 bits", "lossless YCbCr", "JPEG-LS", "hierarchical", "two channels"],
+)
+def test_kinds_that_are_not_decoded_are_named_and_not_called_damaged(data: bytes, kind: str) -> None:
+    with pytest.raises(UnsupportedError, match=kind):
+        read(bytes(data))
+
+
+def test_a_depth_that_there_is_not_is_damage() -> None:
+    data = saved(RGB, "JPEG")
+    with pytest.raises(DecodeError, match="the jpeg file is damaged or truncated"):
+        read(data.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\xbf"))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lossless_files_of_8_bits_are_read(channels: int) -> None:
+    found = read(bytes(imagecodecs.jpeg8_encode(ramp(64, 64, channels), lossless=True)))
+    np.testing.assert_array_equal(found.to_channels(), ramp(64, 64, channels))

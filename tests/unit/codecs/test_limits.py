@@ -92,13 +92,14 @@ def test_a_resolution_that_only_the_exif_says_is_kept(x: float, unit: int) -> No
         bare, _ = encode_picture(stripped(found) if kind in ("jpeg", "png") else found, kind)
         dpi = (600, 300) if kind == "bmp" else (300, 600)  # it is turned
         assert read(bare).metadata.dpi == pytest.approx(dpi, rel=1e-2), kind
-    for nothing in (None, b"rubbish", with_resolution(0.0, 2), with_resolution(300.0, 1), exif(1)):
-        assert resolution(nothing) is None
+    for nothing in (None, b"rubbish", with_resolution(0.0, 2), exif(1)):
+        assert resolution(nothing) == (None, None)
+    assert resolution(with_resolution(300.0, 1)) == (None, (300, 600))
 
 
 def test_a_resolution_that_the_exif_does_not_say_is_missed() -> None:
-    for block, told in ((exif(1), 1), (with_resolution(300.0, 2), 0), (None, 1)):
-        made = picture(exif=block, dpi=(300.0, 300.0))
+    for block, told in ((exif(1), 1), (with_resolution(300.0, 2), 0), (with_resolution(300.0, 3), 0), (None, 1)):
+        made = picture(exif=block, dpi=(300.0, 600.0))
         for kind in ("webp", "avif"):
             assert encode_picture(made, kind)[1] == (f"the resolution was left out: {kind} cannot hold it",) * told
 

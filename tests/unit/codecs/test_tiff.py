@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import zlib
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -12,6 +14,7 @@ import tifffile
 
 from lumen.codecs.codec import encode_picture
 from lumen.errors import DecodeError, UnsupportedError
+from lumen.imaging.picture import Metadata
 from tests.support.codecs import read
 from tests.support.crafted import patched
 from tests.support.files import RGB, icc, ramp, saved, tiff
@@ -115,3 +118,116 @@ def test_tiff_files_packed_as_files_of_their_own_are_refused_by_name(packing: st
     data = tiff(ramp(64, 64), compression=packing)
     with pytest.raises(UnsupportedError, match=f"Deflate, LZW, JPEG or not at all, got {packing.upper()}"):
         read(data)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("channels", "photometric"), [(2, "minisblack"), (4, "rgb"), (5, "separated")])
+@pytest.mark.parametrize("said", [True, False])
+def test_a_channel_that_is_not_said_to_be_opacity_is_carried_along(
+    dtype: Any, channels: int, photometric: str, said: bool
+) -> None:
+    samples = ramp(channels=channels, dtype=dtype)
+    data = tiff(samples, photometric=photometric, planarconfig="contig", extrasamples=["unspecified"])
+    if not said:
+        data = data.replace(struct.pack("<HHI", 338, 3, 1), struct.pack("<HHI", 65000, 3, 1))
+    found = read(data)
+    assert found.alpha is None
+    assert found.extra_channel is not None
+    np.testing.assert_array_equal(found.extra_channel, samples[..., -1])
+    written, told = encode_picture(replace(found, metadata=Metadata()), "tiff")
+    assert told == ()
+    with tifffile.TiffFile(BytesIO(written)) as file:
+        page = file.pages.first
+        assert page.tags.valueof("ExtraSamples") == (0,)
+        assert page.samplesperpixel == (2 if channels == 2 else 4)
+        np.testing.assert_array_equal(page.asarray()[..., -1], samples[..., -1])
+    np.testing.assert_array_equal(found.turned(6).extra_channel, np.rot90(samples[..., -1], -1))
+    _, told = encode_picture(replace(found, metadata=Metadata()), "jpeg", allow_8bit=True)
+    assert told == ("the extra channel was left out: jpeg cannot hold it",)
+    assert read(tiff(samples[..., -2:], photometric="minisblack", extrasamples=["unassalpha"])).alpha is not None
+
+
+def odd_depth(bits: int, channels: int = 3, **options: Any) -> tuple[bytes, np.ndarray[Any, Any]]:
+    """Return a TIFF of packed samples, and the shares of white in it."""
+    samples = ramp(channels=channels, dtype=np.uint16) >> (16 - bits)
+    stored = samples.astype(np.uint8 if bits < 9 else np.uint16)
+    return tiff(stored, bitspersample=bits, **options), samples / (2**bits - 1)
+
+
+@pytest.mark.parametrize("bits", [3, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15])
+@pytest.mark.parametrize(("channels", "photometric"), [(1, "minisblack"), (1, "miniswhite"), (3, "rgb")])
+def test_every_depth_up_to_16_bits_is_read_at_full_range(bits: int, channels: int, photometric: str) -> None:
+    data, shares = odd_depth(bits, channels, photometric=photometric)
+    found = read(data)
+    top = 65_535 if bits > 8 else 255
+    assert (found.sample, found.bits) == ("uint16" if bits > 8 else "uint8", bits if bits in (10, 12) else None)
+    wanted = (1 - shares if photometric == "miniswhite" else shares) * top
+    assert np.abs(found.to_channels() - wanted).max() < 1
+    assert found.notes == ()
+
+
+def test_packed_samples_may_be_compressed_but_not_predicted() -> None:
+    plain, _ = odd_depth(12)
+    data = bytearray(plain)
+    with tifffile.TiffFile(BytesIO(plain)) as file:
+        page = file.pages.first
+        (at,), (count,) = page.dataoffsets, page.databytecounts
+        packed = zlib.compress(plain[at : at + count])
+        for code, value in ((259, 8), (273, len(data)), (279, len(packed))):
+            tag = page.tags[code]
+            struct.pack_into("<I" if tag.dtype == 4 else "<H", data, tag.valueoffset, value)
+    np.testing.assert_array_equal(read(bytes(data) + packed).pixels, read(plain).pixels)
+    at = plain.index(struct.pack("<HH", 305, 2))  # the program's name makes room
+    with pytest.raises(UnsupportedError, match="no predictor beside 12 bits a sample; convert it to 16 bits"):
+        read(patched(plain, at, struct.pack("<HHII", 317, 3, 1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (ramp(dtype=np.int16), "got signed ones of 16 bits; convert it to unsigned 16 bits"),
+        (ramp(dtype=np.int8), "got signed ones of 8 bits"),
+        (ramp().astype(np.float16), "got floating-point ones of 16 bits"),
+        (ramp().astype(np.uint32), "got unsigned ones of 32 bits"),
+        (ramp().astype(np.complex64), "got complex ones of 64 bits"),
+    ],
+)
+def test_samples_that_are_not_read_are_named_with_those_that_are(samples: Any, message: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"expected unsigned samples of 1 to 16 bits, {message}"):
+        read(tiff(samples))
+
+
+def test_channels_of_different_depths_and_too_many_are_named_with_the_remedy() -> None:
+    data = tiff(ramp(dtype=np.uint16))
+    at = data.index(struct.pack("<3H", 16, 16, 16))
+    with pytest.raises(UnsupportedError, match="all of the same depth, got 5, 6, 5 bits; convert it to 8 bits"):
+        read(patched(data, at, struct.pack("<3H", 5, 6, 5)))
+    five = tiff(ramp(channels=5), photometric="rgb", planarconfig="contig")
+    with pytest.raises(UnsupportedError, match="got 5; save it with at most one channel besides its colours"):
+        read(five)
+    with pytest.raises(UnsupportedError, match="a flat picture, got one of 2 slices; save one of them"):
+        read(tiff(np.stack([ramp(channels=1)] * 2), volumetric=True, photometric="minisblack"))
+
+
+@pytest.mark.parametrize("count", [2, 1500])
+@pytest.mark.parametrize("tag", [256, 257, 259, 262, 277, 284])
+def test_many_numbers_in_place_of_one_are_told_without_the_words_of_a_library(tag: int, count: int) -> None:
+    data = tiff(ramp())
+    at = next(place for kind in (3, 4) if (place := data.find(struct.pack("<HHI", tag, kind, 1))) > 0)
+    data = patched(data, at, struct.pack("<HHII", tag, 4, count, len(data) + len(data) % 2))
+    with pytest.raises(DecodeError, match=r"truncated: (a directory in it is malformed|its \w+ is not a number)$"):
+        read(data.ljust(len(data) + len(data) % 2, b"\0") + b"\1\0\0\0" * count)
+
+
+@pytest.mark.parametrize("tag", [254, 257])
+def test_many_numbers_on_a_further_page_are_called_so_too(tag: int) -> None:
+    first = tiff(ramp())
+    first += bytes(len(first) % 2)
+    values = struct.pack("<1500I", *range(1500))
+    entries = [(256, 4, 1, 8), (257, 4, 1, 8), (278, 4, 1, 8)]
+    entries = sorted([*(each for each in entries if each[0] != tag), (tag, 4, 1500, len(first))])
+    page = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *each) for each in entries) + bytes(4)
+    (at,) = struct.unpack_from("<I", first, 4)
+    link = at + 2 + 12 * struct.unpack_from("<H", first, at)[0]
+    with pytest.raises(DecodeError, match="damaged or truncated: a directory in it is malformed"):
+        read(patched(first, link, struct.pack("<I", len(first) + len(values))) + values + page)

@@ -8,7 +8,7 @@ import pytest
 from lumen.config import EnhanceOptions
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import ModelError, UsageError
+from lumen.errors import ModelError, UnusableModelError, UsageError
 from lumen.spec import SampleType
 from tests.support.corpus import ADOBE
 from tests.support.fakes import FakeModel, FakeModels
@@ -28,6 +28,17 @@ def test_without_the_16_bit_model_the_picture_is_taken_for_srgb(caplog: pytest.L
     found = enhance_picture(picture(icc=ADOBE), EightBitAlone(gain=1.0))
     np.testing.assert_array_equal(found.pixels, ramp())
     assert "colours as sRGB" in caplog.text
+
+
+def test_a_damaged_16_bit_model_is_no_missing_one() -> None:
+    class Damaged(FakeModels):
+        def for_sample(self, sample: SampleType) -> FakeModel:
+            if sample == "uint16":
+                raise UnusableModelError("the 16-bit twin is damaged")
+            return super().for_sample(sample)
+
+    with pytest.raises(UnusableModelError):
+        enhance_picture(picture(icc=ADOBE), Damaged(gain=1.0))
 
 
 def test_models_without_local_light_refuse_to_scale_it() -> None:

@@ -46,5 +46,11 @@ def test_the_model_of_niqe_is_named() -> None:
 
 
 def test_without_references_nothing_is_said_to_be_compared() -> None:
-    found = protocol({}, EvalOptions(niqe=True), reference=False)
+    found = protocol({}, EvalOptions(niqe=True), paired=None)
     assert "PSNR" in PLAIN and "PSNR" not in found
+
+
+def test_the_rule_of_pairs_and_what_becomes_of_transparency_are_said() -> None:
+    assert "references are paired by name;" in PLAIN
+    assert "paired by hand, or not;" in protocol({}, EvalOptions(), paired="by hand; or not")
+    assert "transparency is ignored" in PLAIN

@@ -36,6 +36,7 @@ from lumen.evaluation.pairs import Pair
 from lumen.evaluation.report import PictureScores
 from lumen.evaluation.run import score_pairs
 from lumen.evaluation.scoring import Scorer
+from tests.support.damage import photo, zeros_within
 from tests.support.fakes import FakeModels
 from tests.support.scores import noise, save
 
@@ -129,6 +130,25 @@ def test_a_damaged_file_is_listed_with_the_reason(low: Path, high: Path) -> None
     assert report.exit_code is Exit.SOME_FAILED
 
 
+def test_pictures_with_gaps_are_listed_on_either_side(low: Path, high: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    for folder in (low, high, results):
+        folder.mkdir()
+    damaged, unended = zeros_within(photo()), photo()[:-2]
+    for name, files in {
+        "a": (damaged, photo(), photo()),
+        "b": (photo(), damaged, photo()),
+        "c": (photo(), photo(), damaged),
+        "d": (unended, unended, unended),  # whole, but for the marker of the end
+    }.items():
+        for folder, data in zip((low, high, results), files, strict=True):
+            (folder / f"{name}.jpg").write_bytes(data)
+    report = evaluate(low, high, None, EvalOptions(as_is=True), results={"other": results})
+    assert [problem.name for problem in report.problems] == ["a", "b", "c"]
+    assert all("damaged" in problem.reason for problem in report.problems)
+    assert [picture.name for picture in report.pictures] == ["d"]
+
+
 def test_pictures_smaller_than_the_ssim_window_are_listed(low: Path, high: Path) -> None:
     save(low / "a.png", noise(1, size=(10, 30)))
     save(high / "a.png", noise(2, size=(10, 30)))
@@ -144,6 +164,27 @@ def test_save_keeps_what_was_scored(low: Path, high: Path, tmp_path: Path) -> No
     again = evaluate(low, high, None, EvalOptions(as_is=True), results={OUTPUT: tmp_path / "kept"})
     assert [path.name for path in (tmp_path / "kept").rglob("*.*")] == ["a.png"]
     assert again.pictures[0].scores[OUTPUT] == first.pictures[0].scores[OUTPUT]
+
+
+def test_what_is_saved_stays_in_its_folder(low: Path, high: Path, tmp_path: Path) -> None:
+    for name in ("a", "cam/b"):
+        save(low / f"{name}.png", noise(1))
+        save(high / f"{name}.png", noise(2))
+    (tmp_path / "private").mkdir()
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "cam").symlink_to("../private")
+    report = evaluate(low, high, FakeModels(), EvalOptions(save=tmp_path / "saved"))
+    assert [problem.name for problem in report.problems] == ["cam/b"]
+    assert "link" in report.problems[0].reason
+    assert list((tmp_path / "private").iterdir()) == []
+    models = {str(tmp_path / "x" / "m.onnx"): FakeModels(), "../y/m.onnx": FakeModels()}
+    evaluate(low, high, models, EvalOptions(save=tmp_path / "new" / "saved"))
+    saved = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("a.png")} - {"low/a.png", "high/a.png"}
+    assert saved == {
+        "saved/a.png",
+        "new/saved/__/y/m.onnx/a.png",
+        f"new/saved{tmp_path}/x/m.onnx/a.png",
+    }
 
 
 def test_an_unwritable_save_stops_the_run(low: Path, high: Path, tmp_path: Path) -> None:

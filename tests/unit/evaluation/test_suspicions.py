@@ -92,3 +92,9 @@ def test_files_without_scores_are_refused(tmp_path: Path, content: bytes) -> Non
     path.write_bytes(content)
     with pytest.raises(DataError, match="expected"):
         read_scores(path)
+
+
+def test_names_of_columns_that_take_long_to_take_apart_are_passed_over(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text(f"{'-' * 100_000},psnr\n1,2\n")
+    assert read_scores(table) == {"": [{"psnr": 2.0}]}

@@ -94,11 +94,15 @@ def test_other_files_are_refused(weights: tuple[Path, Path], tmp_path: Path) -> 
     (tmp_path / "no.pth").write_bytes(b"no weights")
     torch.save([1, 2], tmp_path / "list.pth")
     torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "short.pth")
+    torch.save({1: torch.zeros(1), "features.0.weight": 1}, tmp_path / "others.pth")
+    (tmp_path / "cut.pth").write_bytes(weights[0].read_bytes()[:1000])
     for paths, says in (
         (weights[:1], "head0"),
         ((tmp_path / "no.pth",), "expected LPIPS weights"),
         ((tmp_path / "list.pth",), "by name"),
         ((weights[1], tmp_path / "short.pth"), "missing or of another shape"),
+        ((weights[1], tmp_path / "others.pth"), "missing or of another shape"),
+        ((tmp_path / "cut.pth",), "expected LPIPS weights"),
     ):
         with pytest.raises(ModelError, match=says):
             Lpips(paths)

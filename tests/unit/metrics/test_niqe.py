@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,10 @@ def test_models_come_from_files(tmp_path: Path) -> None:
         ("b.json", "no"),
         ("c.npz", "no"),
         ("d.json", '{"name":"","mean":1,"covariance":1}'),
+        ("e.json", "[" * 100_000 + "]" * 100_000),
+        ("f.json", f'{{"name":"","mean":[{"9" * 400}],"covariance":1}}'),
+        ("g.json", json.dumps({"name": "", "mean": [math.nan] * 36, "covariance": [[1.0] * 36] * 36})),
+        ("h.npz", "PK\x03\x04 and no more"),
     ):
         (tmp_path / name).write_text(content)
         with pytest.raises(ModelError, match="NIQE model"):

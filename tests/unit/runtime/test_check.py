@@ -83,3 +83,7 @@ def test_contract_2_has_a_table_of_its_own() -> None:
     for name, value in (("tone", np.zeros((1, 6), np.float32)), ("finite", np.ones(2, bool)), ("brightness", "0.5")):
         with pytest.raises(ContractError, match=f"expected {name} as"):
             check_results(spec, feeds, {**sound, name: value})
+    two = {name: value if name in ("tiles", "boxes") else np.repeat(value, 2, axis=0) for name, value in feeds.items()}
+    pair = {**sound, "tone": np.zeros((2, 5), np.float32), "brightness": np.array([0.5, np.inf], np.float32)}
+    with pytest.raises(ContractError, match="from 0 to 1, got inf"):  # the wrong one is named
+        check_results(spec, two, pair)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lumen.errors import ModelError
+from lumen.errors import ModelError, UnusableModelError
 from lumen.runtime import model_files
 
 
@@ -36,12 +36,14 @@ def test_no_list_means_no_models(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_refused(bundle: Path) -> None:
-    (bundle / "m.onnx").write_bytes(b"uint9")
-    with pytest.raises(ModelError, match="damaged: expected SHA-256"):
-        model_files.find_model("m")
+    for sample, name in (("uint8", "m.onnx"), ("uint16", "m.u16.onnx")):
+        (bundle / name).write_bytes(b"uint9")
+        with pytest.raises(UnusableModelError, match="damaged: expected SHA-256"):
+            model_files.find_model("m", sample)  # type: ignore[arg-type]
     (bundle / "m.u16.onnx").unlink()
-    with pytest.raises(ModelError, match="missing"):
+    with pytest.raises(ModelError, match="missing") as caught:
         model_files.find_model("m", "uint16")
+    assert not isinstance(caught.value, UnusableModelError)
 
 
 def test_a_sound_file_is_read_once(bundle: Path) -> None:
@@ -50,7 +52,7 @@ def test_a_sound_file_is_read_once(bundle: Path) -> None:
     assert model_files.find_model("m") == bundle / "m.onnx"
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"models": [{"name": "m"}]}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"models": [{"name": "m"}]}', "[" * 100_000], ids=len)
 def test_a_malformed_list_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "models.json").write_text(text)
     with pytest.raises(ModelError, match="malformed"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lumen.config import PrecisionChoice, RuntimeOptions
-from lumen.errors import DeviceError, ModelError, UsageError
+from lumen.errors import DeviceError, ModelError, UnusableModelError, UsageError
 from lumen.runtime import open as open_module
 from lumen.runtime import session as module
 from lumen.runtime.open import ModelSet, model_sets, open_model, read_spec
@@ -70,9 +70,9 @@ def test_spec_is_read_from_the_file(path: Path) -> None:
 def test_files_that_are_no_models_are_refused(tmp_path: Path, path: Path) -> None:
     rubbish = tmp_path / "rubbish.onnx"
     rubbish.write_bytes(b"no protobuf at all")
-    with pytest.raises(ModelError, match="cannot be loaded as an ONNX model"):
+    with pytest.raises(UnusableModelError, match="cannot be loaded as an ONNX model"):
         open_model(cpu(rubbish))
-    with pytest.raises(ModelError, match="expected uint8"):
+    with pytest.raises(UnusableModelError, match="expected uint8"):
         open_model(cpu(path.with_name("m.u16.onnx")))
 
 
@@ -82,7 +82,7 @@ def test_a_foreign_onnx_file_is_refused(tmp_path: Path, path: Path) -> None:
     model = onnx.load(path)
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "foreign.onnx")
-    with pytest.raises(ModelError, match=r"foreign\.onnx: this ONNX file carries no lumen metadata"):
+    with pytest.raises(UnusableModelError, match=r"foreign\.onnx: this ONNX file carries no lumen metadata"):
         open_model(cpu(tmp_path / "foreign.onnx"))
 
 

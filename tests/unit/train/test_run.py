@@ -50,6 +50,24 @@ def test_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")] == [".lumen"]
 
 
+def test_bad_pairs_of_all_folders_are_named_at_once_and_can_be_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for folder, count in (("data", 5), ("other", 3), ("photos", 4)):
+        high = write_pairs(tmp_path / folder, count) / "our485" / "high"
+        (high / "1.png").write_bytes(b"no picture")
+    folders = {"val": tmp_path / "other", "photos": (tmp_path / "photos" / "our485" / "high",)}
+    with pytest.raises(DataError, match=r"^pair 1: .*data.*; .*photos.*; pair 1: .*other.* \(3 bad in all"):
+        start(tmp_path, **folders)
+    assert start(tmp_path, **folders, skip_bad=True) == 0
+    (told,) = [record.getMessage() for record in caplog.records if "they are bad (3): pair 1: " in record.getMessage()]
+    assert told.count("1.png") == 3
+    write_pairs(tmp_path / "all", 1)
+    (tmp_path / "all" / "our485" / "high" / "0.png").write_bytes(b"")
+    with pytest.raises(DataError, match="got only bad ones: pair 0: "):
+        start(tmp_path, data=(tmp_path / "all",), photos=(), skip_bad=True, run=tmp_path / "second")
+
+
 def test_a_folder_of_its_own_is_validated_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_pairs(tmp_path / "data", 4)
     write_pairs(tmp_path / "other", 5, lol=False)  # scenes 0 to 3 are those of data

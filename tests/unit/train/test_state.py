@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,10 @@ def test_resume_refuses_what_it_cannot_go_on_from(tmp_path: Path) -> None:
         make_trainer(other, tmp_path).resume(tmp_path / "last.pt")
 
 
-@pytest.mark.parametrize("fault", ["state", "moments", "shape", "pace", "trend", "stepper", "returns", "weights"])
+FAULTS = ("state", "moments", "shape", "step", "no step", "pace", "factor", "no factor", "trend", "level", "steps")
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "stepper", "returns", "weights"])
 def test_a_state_that_does_not_fit_is_one_line(tmp_path: Path, fault: str) -> None:
     run = make_trainer(tiny_recipe(network=SMALL_RESIDUAL), tmp_path)
     run.fit()
@@ -57,7 +61,13 @@ def test_a_state_that_does_not_fit_is_one_line(tmp_path: Path, fault: str) -> No
         "state": {"optimizer": {}},
         "moments": {"optimizer": {"state": {0: {"step": 1}}}},
         "shape": {"optimizer": {"state": {**moments, 0: {**moments[0], "exp_avg": torch.zeros(7)}}}},
+        "step": {"optimizer": {"state": {**moments, 0: {**moments[0], "step": torch.zeros(2)}}}},
+        "no step": {"optimizer": {"state": {0: {key: moments[0][key] for key in ("exp_avg", "exp_avg_sq")}}}},
         "pace": {"state": {**saved.state, "pace": {"speed": 1}}},
+        "factor": {"state": {**saved.state, "pace": {"factor": "fast"}}},
+        "no factor": {"state": {**saved.state, "pace": {"factor": math.nan}}},
+        "level": {"state": {**saved.state, "trend": {"level": 1e300, "best": 0.0, "steps": 50}}},
+        "steps": {"state": {**saved.state, "trend": {"steps": -1}}},
         "trend": {"state": {**saved.state, "trend": 3}},
         "stepper": {"state": {**saved.state, "stepper": []}},
         "returns": {"state": {**saved.state, "returns": "many"}},

@@ -15,6 +15,7 @@ from PIL import Image
 
 from lumen.config import EnhanceOptions
 from lumen.enhance.file_io import read_source
+from lumen.enhance.picture_rules import PictureOptions
 from lumen.errors import DecodeError, ModelError, NotFiniteError, OutputError
 from lumen.files.inputs import Parent
 from lumen.imaging.picture import Picture
@@ -350,7 +351,7 @@ def test_leaving_gives_back_what_had_not_begun_and_finishes_the_rest(shop: Shop)
 def test_aborting_leaves_a_picture_in_the_middle(shop: Shop) -> None:
     entered = threading.Event()
     opened = shop.open(fault=lambda _tiles: entered.set())
-    opened._options = EnhanceOptions(tile_px=64)
+    opened._options = PictureOptions(EnhanceOptions(tile_px=64))
     opened.begin(shop.picture("large.png", size=(2000, 2000)))
     shop.run(until=entered.is_set)
     opened.abort()

@@ -142,7 +142,18 @@ def test_brackets_come_with_scenes_and_a_split(tmp_path: Path) -> None:
 
 
 def test_an_index_that_is_none_is_told(tmp_path: Path) -> None:
-    for text in ("{", '[{"id": "s0"}]', "3"):
+    for text in ("{", '[{"id": "s0"}]', "3", "[" * 100_000 + "]" * 100_000):
         (tmp_path / "index.json").write_text(text)
         with pytest.raises(DataError, match="expected scenes with id, split and dark frames"):
             find_training_pairs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("scene", "name"), [("..", "a.png"), ("s0", "../../a.png"), ("/s0", "a.png"), ("s0", "a\0.png")]
+)
+@pytest.mark.parametrize("side", ["file", "ref"])
+def test_an_index_leads_nowhere_else(tmp_path: Path, scene: str, name: str, side: str) -> None:
+    frame = {"file": "a.png", "ref": "a.png", side: name}
+    (tmp_path / "index.json").write_text(json.dumps([{"id": scene, "split": "train", "dark": [frame]}]))
+    with pytest.raises(DataError, match="no place in the folder"):
+        find_training_pairs(tmp_path)

@@ -100,3 +100,26 @@ def test_numbers_that_are_not_finite_are_refused_everywhere(value: str) -> None:
 def test_numbers_beyond_their_range_are_refused(change: str, said: str) -> None:
     with pytest.raises(UsageError, match=f"recipe: expected {said}"):
         load_recipe("lumen-s", [change])
+
+
+NESTED = "[" * 100_000 + "]" * 100_000
+TABLES = ".".join(["network.hyperparameters", *["a"] * 5000])
+
+
+@pytest.mark.parametrize("text", [f"x = {NESTED}", f"seed = {'9' * 5000}", f"[{TABLES}]\nb = 1"], ids=len)
+def test_recipes_that_no_parser_takes_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises(UsageError, match="recipe"):
+        load_recipe(str(tmp_path / "bad.toml"))
+
+
+@pytest.mark.parametrize("change", [f"seed={NESTED}", f"seed={'9' * 5000}", f"{TABLES}=1"], ids=len)
+def test_overrides_that_no_parser_takes_are_refused_in_one_short_line(change: str) -> None:
+    with pytest.raises(UsageError, match="recipe: expected") as caught:
+        load_recipe("lumen-s", [change])
+    assert len(str(caught.value)) < 300
+
+
+def test_recipes_that_cannot_be_read_are_told() -> None:
+    with pytest.raises(UsageError, match="cannot be read: File name too long"):
+        load_recipe("a" * 5000)

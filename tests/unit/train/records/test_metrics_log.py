@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
+
+from lumen.errors import OutputError
 from lumen.train.records.metrics_log import COLUMNS, MetricsLog
 from tests.support.training import csv_rows, step_values
 
@@ -29,3 +33,26 @@ def test_half_a_row_and_older_columns_are_no_obstacle(tmp_path: Path) -> None:
     found = csv_rows(path)
     assert [row["iteration"] for row in found] == ["50", "100", "200"]
     assert tuple(found[0]) == COLUMNS and found[2]["psnr"] == "21"
+
+
+def test_what_a_power_cut_left_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(b"iteration,loss\n50,0.5\n" + bytes(5000) + b"\xff\xfe\n")
+    MetricsLog(path).truncate(200)
+    assert [row["iteration"] for row in csv_rows(path)] == ["50"]
+    path.write_bytes(b"\xff" * 100 + b"\n1\n")
+    MetricsLog(path).truncate(200)
+    assert csv_rows(path) == []
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_no_row_goes_through_a_link_or_waits_for_a_pipe(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "victim").touch()
+    path = tmp_path / "metrics.csv"
+    if kind == "link":
+        path.symlink_to("victim")
+    else:
+        os.mkfifo(path)
+    with pytest.raises(OutputError, match=r"cannot write .*metrics\.csv.*: it is a (link|pipe)"):
+        MetricsLog(path).validation(1, {"psnr": 20.0})
+    assert (tmp_path / "victim").stat().st_size == 0

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lumen.errors import NothingToDoError, OutputError
+from lumen.files.inputs import Parent
 from lumen.watching.ledger.ledger import Ledger
 from lumen.watching.ledger.status import read_status
 from tests.support.ledger import NOW, add, begin, turns, version
@@ -67,6 +68,33 @@ def test_the_status_of_a_ledger_that_is_not_in_use_can_be_read(tmp_path: Path) -
 def test_a_status_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Ledger(tmp_path).close()
     refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    monkeypatch.setattr(Path, "stat", lambda *_, **__: (_ for _ in ()).throw(refused))
+    monkeypatch.setattr(Parent, "facts", lambda *_: (_ for _ in ()).throw(refused))
     with pytest.raises(OutputError, match=r"cannot read .*watch\.db: Permission denied"):
         read_status(tmp_path, 0.0)
+
+
+@pytest.mark.parametrize("kind", ["linked folder", "link", "linked log", "pipe"])
+def test_the_status_is_read_through_no_link_and_waits_for_no_pipe(tmp_path: Path, kind: str) -> None:
+    Ledger(tmp_path / "theirs").close()
+    own = tmp_path / "out" / ".lumen"
+    own.parent.mkdir()
+    if kind == "linked folder":
+        own.symlink_to("../theirs/.lumen")
+    elif kind == "linked log":
+        Ledger(own.parent).close()
+        (own / "watch.db-wal").symlink_to("../../theirs/.lumen/watch.db")
+    else:
+        own.mkdir()
+        if kind == "pipe":
+            os.mkfifo(own / "watch.db")
+        else:
+            (own / "watch.db").symlink_to("../../theirs/.lumen/watch.db")
+    with pytest.raises(OutputError, match=r"cannot read .*watch\.db: .*(link|pipe)"):
+        read_status(own.parent, NOW)
+
+
+def test_brackets_in_brackets_are_no_facts(ledger: Ledger, tmp_path: Path) -> None:
+    ledger._database.execute("INSERT INTO facts VALUES ('input', ?)", ("[" * 100_000 + "]" * 100_000,))
+    with pytest.raises(OutputError, match="it was altered"):
+        read_status(tmp_path, NOW)
+    assert ledger.fact("input") is None

@@ -1,0 +1,190 @@
+"""Settings are defaults, checked as on the command line, and read only when named."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from lumen.cli.commands import COMMANDS
+from lumen.cli.main import cli, main
+from lumen.cli.options import given_options
+from lumen.cli.settings import FILE_BYTES, PER_PICTURE, rules_of
+from lumen.config import EnhanceOptions
+from lumen.errors import UsageError
+
+WITH_SETTINGS = ("enhance", "watch", "eval", "train")
+
+
+def command(name: str) -> click.Command:
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None
+    return found
+
+
+def parsed(path: Path, text: str, *args: str, name: str = "enhance") -> click.Context:
+    path.write_text(text, encoding="utf-8")
+    return command(name).make_context(name, ["--settings", str(path), *args])
+
+
+def refused(path: Path, text: str, name: str = "enhance") -> str:
+    with pytest.raises(UsageError) as raised:
+        parsed(path, text, name=name)
+    message = str(raised.value)
+    assert message.startswith(f"settings {path}: ") and "\n" not in message
+    return message.removeprefix(f"settings {path}: ")
+
+
+TOML = """
+ev = 0.5
+max-memory = "1G"
+max_pixels = 1000
+tile = 256
+quality-passes = 4
+include = ["*.jpg", "*.png"]
+exclude = "x"
+shard = "2/3"
+follow-links = false
+recursive = true
+in-place = false
+out = "there"
+"""
+
+
+@pytest.mark.parametrize("kind", ["toml", "json"])
+def test_values_are_parsed_as_on_the_command_line(tmp_path: Path, kind: str) -> None:
+    import tomllib
+
+    text = TOML if kind == "toml" else json.dumps(tomllib.loads(TOML))
+    ctx = parsed(tmp_path / f"s.{kind}", text, "photos")
+    typed = (
+        "--ev 0.5 --max-memory 1G --max-pixels 1000 --tile 256 --quality-passes 4 --include *.jpg --include *.png "
+        "--exclude x --shard 2/3 --no-follow-links -r -o there photos"
+    )
+    by_hand = command("enhance").make_context("enhance", typed.split())
+    assert ctx.params == by_hand.params
+    assert given_options(ctx) == given_options(by_hand), "rules about what is given together hold too"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_command_line_wins(tmp_path: Path, before: bool) -> None:
+    (tmp_path / "s.toml").write_text("ev = 0.5\nrecursive = true\nfollow-links = false\ninclude = 'a'\n")
+    words = ["--ev", "2", "--include", "b", "--follow-links"]
+    named = ["--settings", str(tmp_path / "s.toml")]
+    ctx = command("enhance").make_context("enhance", [*words, *named] if before else [*named, *words])
+    assert (ctx.params["ev"], ctx.params["include"]) == (2.0, ("b",))
+    assert ctx.params["follow_links"] is True and ctx.params["recursive"] is True
+
+
+@pytest.mark.parametrize("name", WITH_SETTINGS)
+def test_every_option_of_the_command_can_be_set(tmp_path: Path, name: str) -> None:
+    everywhere = {parameter.name for parameter in cli.params} | {"settings"}
+    options = [each for each in command(name).params if isinstance(each, click.Option) and each.name not in everywhere]
+    for option in options:
+        long = max(option.opts, key=len).removeprefix("--")
+        value: Any = True
+        if isinstance(option.type, click.Choice):
+            value = option.type.choices[-1]
+        elif not option.is_flag:
+            value = {"shard": "1/2", "on-success": "keep", "device": "cpu"}.get(long, 1)
+            value = str(tmp_path) if isinstance(option.type, click.Path) and option.type.file_okay is False else value
+            value = str(tmp_path) if isinstance(option.type, click.Path) and option.type.exists else value
+            value = str(tmp_path / "s.json") if getattr(option.type, "dir_okay", True) is False else value
+        required = ["-o", "x"] if name == "train" and long != "out" else []
+        ctx = parsed(tmp_path / "s.json", json.dumps({long: value}), *required, name=name)
+        source = ctx.get_parameter_source(str(option.name))
+        assert source is click.core.ParameterSource.DEFAULT_MAP, long
+
+
+def test_other_commands_have_no_settings() -> None:
+    assert {name for name in COMMANDS if "--settings" in {o for p in command(name).params for o in p.opts}} == {
+        *WITH_SETTINGS
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("strenght = 1\nfoo_bar = 2\nev = 1", "got 'strenght' (nearest: strength), 'foo_bar'"),
+        ("settings = 'x'", "options of lumen enhance, got 'settings'"),
+        ("verbose = true", "got 'verbose'"),
+        ("[enhance]\nev = 1", "got 'enhance'"),
+        ("ev = 'much'", "ev: 'much' is not a valid float"),
+        ("ev = true", "ev: expected text or a number, got True"),
+        ("ev = [1]", "ev: expected text or a number"),
+        ("ev = 2026-01-01", "ev: expected text or a number"),
+        ("quality = 95.5", "quality: '95.5' is not a valid integer"),
+        ("quality = 101", "quality: 101 is not in the range 1<=x<=100"),
+        ("format = 'bmp'", "format: 'bmp' is not one of"),
+        ("recursive = 'yes'", "recursive: expected true or false, got 'yes'"),
+        ("max_memory = 1\nmax-memory = 1", "once each, got max-memory with - and with _"),
+        ("ev = ", "expected TOML, got something else: "),
+        ("ev = 1\nev = 2", "expected TOML"),
+        ("picture = 3", "expected picture to be a list of tables"),
+        ("picture = [1]", "expected picture to be a list of tables"),
+        ("[[picture]]\nev = 1", 'picture 1: expected match with a pattern such as "night/*.jpg", got None'),
+        ("[[picture]]\nmatch = ''\nev = 1", "picture 1: expected match"),
+        ("[[picture]]\nmatch = 'a'\n[[picture]]\nmatch = 'b'\nevv = 1", "picture 2: expected options that may differ"),
+        ("[[picture]]\nmatch = 'a'\nevv = 1", "got 'evv' (nearest: ev)"),
+        ("[[picture]]\nmatch = 'a'\nformat = 'png'", "picture 1: expected format outside of it"),
+        ("[[picture]]\nmatch = 'a'\nout = 'x'", "picture 1: expected out outside of it"),
+        ("[[picture]]\nmatch = 'a'\nev = 'x'", "picture 1: ev: 'x' is not a valid float"),
+        ("[[picture]]\nmatch = 'a'\nev = 9", "picture 1: expected --ev between"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
+    assert says in refused(tmp_path / "s.toml", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[1]", "expected an object with the names of options, got list"),
+        ('{"ev": 1, "ev": 2}', "a name stands twice"),
+        ("[" * 100_000, "expected JSON"),
+        ('{"ev": null}', "ev: expected text or a number, got None"),
+        ('{"ev": 1}' + " " * FILE_BYTES, "expected at most"),
+        ("\ud800", "expected JSON"),
+    ],
+)
+def test_what_is_wrong_in_json_is_named(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "s.json"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(UsageError, match=r"^settings ") as raised:
+        command("enhance").make_context("enhance", ["--settings", str(path)])
+    assert says in str(raised.value)
+
+
+def test_files_that_are_none_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    for name, says in (("pipe.toml", "pipe"), ("none.toml", "cannot read it"), ("s.txt", "ends with .toml or .json")):
+        with pytest.raises(UsageError, match=says):
+            command("enhance").make_context("enhance", ["--settings", str(tmp_path / name)])
+
+
+@pytest.mark.parametrize("name", ["eval", "train"])
+def test_only_commands_that_write_pictures_know_single_ones(tmp_path: Path, name: str) -> None:
+    assert "got 'picture'" in refused(tmp_path / "s.toml", "[[picture]]\nmatch = 'a'\nev = 1", name)
+
+
+def test_rules_hold_exactly_the_options_of_pictures(tmp_path: Path) -> None:
+    assert {field.name for field in fields(EnhanceOptions)} == PER_PICTURE
+    text = "[[picture]]\nmatch = 'night/*'\nev = 1\ntile = 128\nallow_8bit = false\n[[picture]]\nmatch = 'b'\nev = 2\n"
+    (first, second) = rules_of(parsed(tmp_path / "s.toml", text))
+    assert (first.match, first.changes) == ("night/*", {"ev": 1.0, "tile_px": 128, "allow_8bit": False})
+    assert (second.match, second.changes) == ("b", {"ev": 2.0})
+    (first,) = rules_of(parsed(tmp_path / "s.toml", text, "--ev", "3"))
+    assert first.changes == {"tile_px": 128, "allow_8bit": False}, "the command line wins over both"
+    assert rules_of(command("enhance").make_context("enhance", [])) == []
+
+
+def test_wrong_settings_end_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "s.toml").write_text("strenght = 1")
+    assert main(["enhance", "photos", "-o", "out", "--settings", str(tmp_path / "s.toml")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("lumen: settings ")
