@@ -262,6 +262,9 @@ def test_sidecars_come_along_unless_they_are_not_wanted(enhance: Enhance, photos
     for number, without in enumerate((("--sidecars", "ignore"), ("--metadata", "strip"))):
         assert enhance(*without, line=("enhance", "in", "-o", f"out{number}")).returncode == 0
         assert [path.name for path in Path(f"out{number}").iterdir() if path.is_file()] == ["a.png"]
+    rule = put(photos, "look.toml", b'[[picture]]\nmatch = "a.*"\nmetadata = "strip"\n')
+    assert enhance("--settings", str(rule), line=("enhance", "in", "-o", "out4")).returncode == 0
+    assert [path.name for path in Path("out4").iterdir() if path.is_file()] == ["a.png"]
     (photos / "a.png.xmp").unlink()
     (photos / "a.png.xmp").symlink_to(Path("out/a.jpg.xmp").resolve())
     assert enhance("--no-follow-links", line=("enhance", "in", "-o", "out2")).returncode == 0
