@@ -28,7 +28,8 @@ _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _VIDEO = re.compile(rb"""(MotionPhoto|MicroVideo)(=["']|>)1""")
 # How many bytes at the end of the file are the video: in the older way of saying it, and in that of the container.
 _OFFSET = re.compile(rb"""MicroVideoOffset(?:=["']|>)(\d{1,10})""")
-_ITEM = re.compile(rb"""<[\w:]*Item\b[^>]*Semantic=["']MotionPhoto["'][^>]*>""")
+_ITEM = re.compile(rb"<[\w:]*Item\s[^<>]*>")  # one scan: files may repeat any part of a tag a million times
+_MOTION = re.compile(rb"""Semantic=["']MotionPhoto["']""")
 _LENGTH = re.compile(rb"""Length=["'](\d{1,10})["']""")
 _GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 _PICTURES = 0xB002  # tag that lists the pictures of a multi-picture file
@@ -218,8 +219,8 @@ def _film(data: bytes, segments: Sequence[tuple[str, bytes]]) -> tuple[Extra, ..
     Readers count that length from the end of the file, so the same bytes at the end of the result are found there.
     """
     described = b"".join(data for name, data in segments if name == "APP1")
-    item = _ITEM.search(described)
-    found = _LENGTH.search(item[0]) if item else _OFFSET.search(described)
+    item = next((each[0] for each in _ITEM.finditer(described) if _MOTION.search(each[0])), None)
+    found = _LENGTH.search(item) if item else _OFFSET.search(described)
     size = int(found[1]) if found else 0
     if not _VIDEO.search(described) or not 8 < size < len(data) < _SEARCHED or data[4 - size : 8 - size] != b"ftyp":
         return ()

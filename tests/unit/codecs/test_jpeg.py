@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from io import BytesIO
 from typing import Any
 
@@ -121,6 +122,17 @@ def test_a_video_that_is_not_where_the_xmp_says_is_told(said: str) -> None:
     data = saved(RGB, "JPEG", xmp=f"<x {said}/>".encode()) + FILM
     assert read(data).notes == ("the video of the motion photo was left out",)
     assert read(data.replace(b'"1"', b'"0"').replace(b">1<", b">0<")).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("start", "again"), [(b"", b"<Item "), (b"<", b":Item"), (b"<Item ", b"Semantic='MotionPhoto' ")]
+)
+def test_xmp_that_repeats_itself_takes_no_time(start: bytes, again: bytes) -> None:
+    data = saved(RGB, "JPEG")
+    part = start + again * (60_000 // len(again))
+    started = time.process_time()
+    read(data[:2] + jpeg_segment(0xE1, part) * 20 + data[2:])
+    assert time.process_time() - started < 5  # more than a minute if every part is read again for each
 
 
 @pytest.mark.parametrize(
