@@ -67,8 +67,12 @@ SEEDS = (
     "gif-anamorphic.gif",
     "avif-rgba.avif",
     "avif-exif.avif",
+    "avif-deep.avif",
     "heif-exif.heic",
     "heif-deep.hif",
+    "jxl-exif.jxl",
+    "jxl-icc.jxl",
+    "jxl-deep.jxl",
     "bayer.dng",
 )
 EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)

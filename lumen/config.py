@@ -16,10 +16,11 @@ QUALITY_PASSES = (1, 4, 8)
 
 PrecisionChoice = Literal["auto", "fp32", "fp16"]
 Existing = Literal["skip", "update", "overwrite", "error"]
-OutputFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif"]
+OutputFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif", "jxl"]
 Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
 Frames = Literal["refuse", "first"]
+Sidecars = Literal["copy", "ignore"]
 WatchBackend = Literal["auto", "inotify", "poll"]
 WatchOrder = Literal["oldest", "newest"]
 OnSuccess = Literal["keep", "move", "delete"]
@@ -89,7 +90,7 @@ class EnhanceOptions:
             versions of it.
         tile_px: Largest side of a window in pixels; None chooses it by free memory.
         max_memory_bytes: Working memory of one inference; None takes 0.6 of the free memory.
-        quality: Quality of JPEG, WebP, AVIF and HEIC, 1 to 100.
+        quality: Quality of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100.
         subsampling: Chroma subsampling of JPEG, AVIF and HEIC: `444`, `420`, `keep` (that of a JPEG input), or `auto`
             (444 from quality 90 on, but never in HEIC).
         metadata: `keep` all, or `strip` all but what decides how a picture looks: orientation, colour profile and
@@ -168,6 +169,7 @@ class BatchOptions(ResultOptions):
         existing: What to do if a result already exists: `skip` it, `update` it if the input is newer, `overwrite` it,
             or stop with an `error` before anything is done.
         compare: Also write a before and after picture beside each result, under its name with `.compare.jpg`.
+        sidecars: `copy` the XMP and AAE files that lie beside a picture to its result, or `ignore` them.
         shard: `(i, n)` takes part i, from 1, of n parts that together are all files.
         fail_fast: Stop after the first file that fails.
     """
@@ -180,6 +182,7 @@ class BatchOptions(ResultOptions):
     exclude: tuple[str, ...] = ()
     existing: Existing = "skip"
     compare: bool = False
+    sidecars: Sidecars = "copy"
     shard: tuple[int, int] = (1, 1)
     fail_fast: bool = False
 
@@ -199,6 +202,7 @@ class BatchOptions(ResultOptions):
         super().__post_init__()
         if "" in (*self.include, *self.exclude):
             raise UsageError("expected a pattern after --include and --exclude, got nothing")
+        _check_choice("--sidecars", self.sidecars, Sidecars)
         index, count = self.shard
         if not 1 <= index <= count:
             raise UsageError(f"expected --shard I/N with I from 1 to N, got {index}/{count}")

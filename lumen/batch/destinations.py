@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -39,10 +39,12 @@ class Origin:
     Attributes:
         identity: What it was when it was opened.
         digest: `Destination.digest` of its content.
+        extended: Extended attributes that a result in another folder gets.
     """
 
     identity: Identity
     digest: str = ""
+    extended: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Destination(Protocol):
@@ -151,8 +153,10 @@ class OutputFolder:
 
     def put(self, job: Job, data: bytes, origin: Origin) -> None:
         """Write a result with the modification time of its source: photographs are sorted by it."""
-        modified_ns = origin.identity.mtime_ns
-        write_atomically(job.target, data, tag=self._tag, modified_ns=modified_ns, below=self._folder)
+        modified_ns, extended = origin.identity.mtime_ns, origin.extended
+        write_atomically(
+            job.target, data, tag=self._tag, modified_ns=modified_ns, extended=extended, below=self._folder
+        )
 
 
 class InPlace:

@@ -20,6 +20,7 @@ from lumen.batch.job import Job, comparison_of
 from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report, Status
+from lumen.batch.sidecars import copy_sidecars
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
 from lumen.enhance.model_choice import check_options
@@ -34,7 +35,8 @@ from lumen.errors import (
     UsageError,
     reason_of,
 )
-from lumen.files.inputs import Input, open_input, open_named
+from lumen.files.atomic import user_attributes
+from lumen.files.inputs import Identity, Input, open_input, open_named
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Model, Models
@@ -245,7 +247,9 @@ class Batch:
         options = self._enhance.of(job.relative)
         opened = _open(job)
         with opened.stream as stream:
-            origin = Origin(identity=opened.identity, digest=self._destination.digest(stream))
+            extended = user_attributes(stream) if options.metadata == "keep" else {}
+            digest = self._destination.digest(stream)
+            origin = Origin(identity=opened.identity, digest=digest, extended=extended)
             picture = read_source(job.source, options, job.target, stream=stream)
         if self._options.in_place:
             picture.refuse_damaged()  # what is left of the original may be all that there is
@@ -268,8 +272,8 @@ class Batch:
         started = time.monotonic()
         job, picture = item.job, item.picture
         data, warnings = encode_result(picture, job.source, job.target, item.options)
-        # The comparison is written first: if a result exists, everything that belongs to it does.
-        warnings = (*warnings, *self._compare(item))
+        # What belongs to a result is written first: if it exists, everything does.
+        warnings = (*warnings, *self._copy_sidecars(item), *self._compare(item))
         refuse_warnings(warnings, item.options)
         needless = self._destination.put(job, data, item.origin)
         if needless is not None:
@@ -293,6 +297,17 @@ class Batch:
         except PictureError as error:
             return (f"there is no comparison: {error}",)
         return ()
+
+    def _copy_sidecars(self, item: _Item) -> tuple[str, ...]:
+        """Copy the files that belong to the picture; in place they are there, and stripped metadata stand in them."""
+        if self._options.sidecars == "ignore" or self._options.in_place or item.options.metadata == "strip":
+            return ()
+
+        def put(job: Job, data: bytes, identity: Identity) -> None:
+            self._destination.put(job, data, Origin(identity=identity))
+
+        replaces = self._options.existing in ("overwrite", "update")
+        return tuple(copy_sidecars(item.job, _open, put, replaces=replaces))
 
     def _request(self) -> Mapping[str, Any]:
         inputs = self._plan.inputs

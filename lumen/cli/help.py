@@ -14,7 +14,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
         FIRST: "--out --in-place --recursive --ev --strength --model --compare --dry-run",
         FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast --settings",
-        RESULTS: f"{_STORING} --strict --gt --json",
+        RESULTS: f"{_STORING} --sidecars --strict --gt --json",
         DEVICES: _RUNNING,
         ADVANCED: "--shadows --quality-passes --frames --max-pixels",
     },

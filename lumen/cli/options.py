@@ -201,7 +201,7 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
     _enhance("--frames", help="Refuse animations and files with several pages, or take their first picture."),
     _result("--format", help="Format of the results; same stores camera raw as TIFF and GIF as PNG."),
     _result("--suffix", metavar="TEXT", help="Text added to the name of each result, before the extension."),
-    _enhance("--quality", type=click.IntRange(1, 100), help="Quality of JPEG, WebP, AVIF and HEIC."),
+    _enhance("--quality", type=click.IntRange(1, 100), help="Quality of JPEG, WebP, AVIF, HEIC and JPEG XL."),
     _enhance(
         "--subsampling",
         help="Chroma subsampling of JPEG, AVIF and HEIC; auto is 444 from quality 90 on, keep that of the input JPEG.",

@@ -48,8 +48,6 @@ _FOREIGN = (
     (0, b"8BPS", "Photoshop; save it as a 16-bit TIFF"),
     (4, b"jP  \r\n", "JPEG 2000; save it as PNG"),
     (0, b"\xff\x4f\xff\x51", "JPEG 2000; save it as PNG"),
-    (0, b"\xff\x0a", "JPEG XL; save it as PNG"),
-    (4, b"JXL \r\n", "JPEG XL; save it as PNG"),
     (0, b"v/1\x01", "OpenEXR; save it as a 16-bit TIFF"),
     (0, b"%PDF", "PDF; save its picture as PNG"),
     (4, b"ftypisom", "a video; save a frame as PNG"),

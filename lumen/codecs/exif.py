@@ -22,11 +22,13 @@ ORIENTATION = 0x0112
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 XMP, ICC, IPTC, PHOTOSHOP = 700, 34675, 33723, 34377
 # Tags of a TIFF directory that describe the picture, not its storage: names of document and page, description, make,
-# model, orientation, software, date, artist, host, rating, copyright, the five XP... texts, and the place on earth
-# (GeoTIFF, GDAL).
+# model, orientation, position on the page, software, date, artist, host, white point, primaries, rating, copyright, the
+# five XP... texts, what cameras put here instead of into the EXIF directory, and the place on earth (GeoTIFF, GDAL).
 _TEXTS = (269, 270, 271, 272, 274, 285, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096))
-_PLACE = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
-DESCRIPTIVE = frozenset([*_TEXTS, *_PLACE])
+_PAGE, _COLORS = (286, 287), (318, 319)
+_EXPOSURE = (33434, 33437, *range(34850, 34853), *range(34854, 34867), 36867, 36868, *range(37377, 37387))
+_PLACE = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844)
+DESCRIPTIVE = frozenset([*_TEXTS, *_PAGE, *_COLORS, *_EXPOSURE, *_PLACE])
 PER_INCH = {2: 1.0, 3: 2.54}  # resolution units: inch, centimetre
 
 ByteOrder = Literal["<", ">"]
@@ -132,11 +134,11 @@ def without_thumbnail(exif: bytes | None) -> bytes | None:
     return exif[:link] + b"\0\0\0\0" + exif[link + 4 : start if last else None]
 
 
-def orientation_only(value: int) -> bytes | None:
+def orientation_only(value: int, order: ByteOrder = "<") -> bytes | None:
     """Return the smallest block with an orientation, or None for the upright one."""
     if value == 1:
         return None
-    return build_block({ORIENTATION: Entry(_SHORT, 1, struct.pack("<H", value))}, "<")
+    return build_block({ORIENTATION: Entry(_SHORT, 1, struct.pack(order + "H", value))}, order)
 
 
 def read_directory(stream: BinaryIO, wanted: frozenset[int] | None = None, *, lenient: bool = False) -> Directory:

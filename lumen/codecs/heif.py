@@ -18,6 +18,11 @@ from lumen.color.icc import profile_or_coded, refuse_hdr
 from lumen.errors import UnsupportedError
 from lumen.imaging.picture import Chroma, Metadata, Pair, Picture, check_size, first_of, to_16bit, unmultiplied
 
+PRESET = "veryfast"  # of x265, whose default is "slow": see benchmarks/encoders.py
+_TILED_PX = 1 << 24  # pixels from which a picture is stored in tiles, as phones do: the encoder takes half the memory
+_TILES_PX = range(1024, 2049, 64)  # sides to choose from
+_THIN_PX, _LONG_PX, _SLIVER_TILE_PX = 32, 4096, 256  # x265 refuses long pictures of fewer rows or columns
+_MOST_TILES = 900  # decoders refuse files of 1000 items
 _ITEMS = re.compile(rb"infe(?:\x02.{7}|\x03.{9})(.{4})", re.DOTALL)
 _CODINGS = {
     b"av01": "AV1",
@@ -104,9 +109,22 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
         # Many devices decode files of full colour resolution in software only, or not at all.
         chroma=_CHROMA[encoding.chroma(picture, full=False)],
         bit_depth=bits,
+        tile_size=tile_px(picture.width, picture.height),
+        enc_params={"preset": PRESET},
         **metadata_arguments(picture.metadata),
     )
     return file.getvalue()
+
+
+def tile_px(width: int, height: int) -> int:
+    """Return the side of the tiles in which a picture is stored, with the least padding; 0 for one that is not cut."""
+    if min(width, height) < _THIN_PX and max(width, height) > _LONG_PX:
+        return _SLIVER_TILE_PX
+    if width * height <= _TILED_PX:
+        return 0
+    counts = {side: -(-width // side) * -(-height // side) for side in _TILES_PX}
+    few = [side for side, count in counts.items() if count <= _MOST_TILES]
+    return min(few, key=lambda side: (counts[side] * side**2, -side), default=0)
 
 
 def why_not_writable() -> str:

@@ -17,7 +17,7 @@ from lumen.codecs.jpeg_damage import END, FRAMES, NO_END, SCAN, damage_of, segme
 from lumen.codecs.pillow_codecs import load, metadata_of, save, size_of
 from lumen.color import icc
 from lumen.errors import UnsupportedError
-from lumen.imaging.picture import Chroma, Extra, Metadata, Pair, Picture, check_size, first_of
+from lumen.imaging.picture import FILM, Chroma, Extra, Metadata, Pair, Picture, check_size, first_of
 
 NO_GAIN_MAP = "the gain map for HDR screens was left out"
 
@@ -26,6 +26,11 @@ _NO_VIDEO = "the video of the motion photo was left out"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _VIDEO = re.compile(rb"""(MotionPhoto|MicroVideo)(=["']|>)1""")
+# How many bytes at the end of the file are the video: in the older way of saying it, and in that of the container.
+_OFFSET = re.compile(rb"""MicroVideoOffset(?:=["']|>)(\d{1,10})""")
+_ITEM = re.compile(rb"<[\w:]*Item\s[^<>]*>")  # one scan: files may repeat any part of a tag a million times
+_MOTION = re.compile(rb"""Semantic=["']MotionPhoto["']""")
+_LENGTH = re.compile(rb"""Length=["'](\d{1,10})["']""")
 _GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 _PICTURES = 0xB002  # tag that lists the pictures of a multi-picture file
 _FULL_PICTURES = range(0x020001, 0x020004)  # kinds: part of a panorama, stereo pair, other angle
@@ -63,10 +68,14 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
                 raise
             return replace(decode(BytesIO(data + END), decoding), damage=NO_END)
         applied: Sequence[tuple[str, bytes]] = image.applist
+        film = _film(data, applied)
         metadata = replace(
-            metadata_of(image), aspect=_aspect(image), iptc=_resources(applied), extras=_long_xmp(applied)
+            metadata_of(image),
+            aspect=_aspect(image),
+            iptc=_resources(applied),
+            extras=(*_long_xmp(applied), *film),
         )
-        notes = (*notes, *_notes_of_pictures(image), *_notes_of_segments(applied))
+        notes = (*notes, *_notes_of_pictures(image), *_notes_of_segments(applied, has_film=bool(film)))
         if image.mode == "CMYK":
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
             metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
@@ -78,7 +87,8 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
 def encode(picture: Picture, encoding: Encoding) -> bytes:
     """Return an 8-bit picture as a JPEG file, with its Photoshop resources and long XMP as extra segments."""
     metadata = picture.metadata
-    parts = [_segment(0xE1, extra.data) for extra in metadata.extras if extra.format == "jpeg"]
+    own = [extra for extra in metadata.extras if extra.format == "jpeg"]
+    parts = [_segment(0xE1, extra.data) for extra in own if extra.kind != FILM]
     resources = metadata.iptc or b""
     room = _SEGMENT_BYTES - len(_PHOTOSHOP)
     parts += [_segment(0xED, _PHOTOSHOP + resources[at : at + room]) for at in range(0, len(resources), room)]
@@ -90,9 +100,9 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
         extra=b"".join(parts),
         comment=metadata.comment,
     )
-    if data[_JFIF - 7 : _JFIF - 2] != b"JFIF\0":
-        return data
-    return data[:_JFIF] + struct.pack(">BHH", *_density(metadata)) + data[_JFIF + 5 :]
+    if data[_JFIF - 7 : _JFIF - 2] == b"JFIF\0":
+        data = data[:_JFIF] + struct.pack(">BHH", *_density(metadata)) + data[_JFIF + 5 :]
+    return b"".join([data, *(extra.data for extra in own if extra.kind == FILM)])
 
 
 def _check_kind(data: bytes) -> None:
@@ -203,6 +213,20 @@ def _long_xmp(segments: Sequence[tuple[str, bytes]]) -> tuple[Extra, ...]:
     )
 
 
+def _film(data: bytes, segments: Sequence[tuple[str, bytes]]) -> tuple[Extra, ...]:
+    """Return the video of a motion photo, which ends the file, if the XMP says how long it is.
+
+    Readers count that length from the end of the file, so the same bytes at the end of the result are found there.
+    """
+    described = b"".join(data for name, data in segments if name == "APP1")
+    item = next((each[0] for each in _ITEM.finditer(described) if _MOTION.search(each[0])), None)
+    found = _LENGTH.search(item) if item else _OFFSET.search(described)
+    size = int(found[1]) if found else 0
+    if not _VIDEO.search(described) or not 8 < size < len(data) < _SEARCHED or data[4 - size : 8 - size] != b"ftyp":
+        return ()
+    return (Extra(format="jpeg", kind=FILM, data=data[-size:], label="video of the motion photo"),)
+
+
 def _segment(marker: int, data: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
@@ -222,9 +246,9 @@ def _notes_of_pictures(image: _JpegFile) -> tuple[str, ...]:
     return first_of(1 + sum(kind in _FULL_PICTURES for kind in kinds[1:]), "a file of {} pictures", first=True)
 
 
-def _notes_of_segments(segments: Sequence[tuple[str, bytes]]) -> tuple[str, ...]:
-    """Return a note for a gain map for HDR screens, and one for a video."""
+def _notes_of_segments(segments: Sequence[tuple[str, bytes]], *, has_film: bool) -> tuple[str, ...]:
+    """Return a note for a gain map for HDR screens, and one for a video that cannot be carried."""
     described = [data for name, data in segments if name in ("APP1", "APP2")]
     brighter = any(b"hdrgm:" in data or data.startswith(_GAIN_MAP) for data in described)
-    moving = any(_VIDEO.search(data) for data in described)
+    moving = not has_film and any(_VIDEO.search(data) for data in described)
     return (*((NO_GAIN_MAP,) if brighter else ()), *((_NO_VIDEO,) if moving else ()))

@@ -11,7 +11,7 @@ from lumen.codecs.interface import why_not_writable
 from lumen.color import icc
 from lumen.errors import EncodeError
 from lumen.imaging.formats import CODECS, Codec, Format, MetadataKind
-from lumen.imaging.picture import Extra, Metadata, Picture
+from lumen.imaging.picture import FILM, Extra, Metadata, Picture
 
 _LABELS: Final[dict[MetadataKind, str]] = {
     "exif": "EXIF",
@@ -40,8 +40,9 @@ def check_storable(picture: Picture, kind: Format, *, allow_8bit: bool) -> None:
     if reason := why_not_writable(codec):
         raise EncodeError(reason)
     if picture.sample == "uint16" and not allow_8bit and not keeps_depth(picture, kind):
+        what = "16-bit ones with a colour profile" if kind == "jxl" else "16-bit ones"
         raise EncodeError(
-            f"expected 8-bit pixels for {kind}, got 16-bit ones; write .png or .tif instead, or give up the depth with "
+            f"expected 8-bit pixels for {kind}, got {what}; write .png or .tif instead, or give up the depth with "
             "--allow-8bit"
         )
     if picture.alpha is not None and not codec.alpha:
@@ -55,6 +56,10 @@ def check_storable(picture: Picture, kind: Format, *, allow_8bit: bool) -> None:
 
 def keeps_depth(picture: Picture, kind: Format) -> bool:
     """Return whether a format keeps every bit per sample of a 16-bit picture's file."""
+    if kind == "jxl":  # see its module
+        profile = _with_profile(picture, kind).metadata.icc
+        if profile and profile != icc.srgb_profile():
+            return False
     return (picture.bits or 16) <= CODECS[kind].bits
 
 
@@ -67,7 +72,7 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
     codec = CODECS[kind]
     picture = _with_profile(picture, kind)
     metadata = picture.metadata
-    if codec.exif_by_tag or "exif" not in codec.metadata:  # otherwise the block keeps it
+    if "dpi" in codec.metadata:  # many programs look for it there only
         metadata = _with_resolution(metadata)
     lost = {name: reason for name in _LABELS if (reason := _why_lost(name, replace(picture, metadata=metadata), codec))}
     gone = [name for name in lost if getattr(metadata, name) is not None]
@@ -79,6 +84,8 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
         warnings.append(f"the extra channel was left out: {kind} cannot hold it")
         picture = replace(picture, extra_channel=None)
     extras = tuple(extra for extra in metadata.extras if extra.format == kind)
+    if any(extra.kind == FILM for extra in extras):
+        warnings.append("the video of the motion photo was kept as it is, as dark as before")
     kept = replace(metadata, extras=extras, **dict.fromkeys(gone))
     turn = exif.orientation(metadata.exif)
     if "exif" in gone and "exif" not in codec.metadata:

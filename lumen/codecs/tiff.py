@@ -20,7 +20,7 @@ import numpy.typing as npt
 import tifffile
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, SAMPLEFORMAT
 
-from lumen.codecs import density, exif, iptc, jpeg, old_jpeg
+from lumen.codecs import density, exif, iptc, jpeg, old_jpeg, tiff_tags
 from lumen.codecs.exif import ByteOrder, Directory, Entry
 from lumen.codecs.interface import CameraRawError, Decoding, Encoding
 from lumen.codecs.jpeg_damage import END, NO_END, damage_of
@@ -106,8 +106,9 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         damage = _damage(page)
         if _LAYERS in page.tags:
             notes = (*notes, "the Photoshop layers were left out; the flattened picture was used")
+        extras, left_out = tiff_tags.read(stream, page)
         dpi, aspect = _resolution(page)
-        metadata = replace(metadata, dpi=dpi, aspect=aspect)
+        metadata, notes = replace(metadata, dpi=dpi, aspect=aspect, extras=extras), (*notes, *left_out)
         if page.photometric == _CMYK:
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
             metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
@@ -118,8 +119,12 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
 def encode(picture: Picture, _encoding: Encoding) -> bytes:
     """Return the picture as a TIFF file of 8 or 16 bits, compressed by deflate."""
     metadata = picture.metadata
-    order = exif.byte_order(metadata.exif or b"")
-    tags = exif.picture_tags(exif.parse_block(metadata.exif)) if metadata.exif else {}
+    order = tiff_tags.order_of(metadata.extras) or exif.byte_order(metadata.exif or b"")
+    block = metadata.exif
+    if block and exif.byte_order(block) != order:
+        block = exif.orientation_only(exif.orientation(block), order)
+    tags = exif.picture_tags(exif.parse_block(block)) if block else {}
+    tags |= tiff_tags.directory_of(metadata.extras)
     if metadata.icc:
         tags[exif.ICC] = Entry(7, len(metadata.icc), metadata.icc)
     if metadata.xmp:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from lumen.codecs.codec import decode_picture, encode_picture, read_picture
 from lumen.codecs.limits import check_storable, stripped
@@ -12,6 +12,9 @@ from lumen.config import EnhanceOptions
 from lumen.errors import EncodeError, PictureError
 from lumen.imaging.formats import Format, format_of, stored_as
 from lumen.imaging.picture import Picture
+
+_LOSSLESS: Final[frozenset[Format]] = frozenset({"png", "tiff", "bmp"})
+_LOSSY: Final[frozenset[Format]] = frozenset({"jpeg", "webp", "avif", "heif"})
 
 
 def read_source(
@@ -92,4 +95,8 @@ def _result_kind(
             raise
         check_storable(picture, own, allow_8bit=options.allow_8bit)
         return own, (f"the result is a {own} file like the input, despite its name: {error}",)
+    is_lossless = own in _LOSSLESS or picture.lossless
+    if is_lossless and named != own and named in _LOSSY and target.suffix.lower() == source.suffix.lower():
+        what = f"the input is a {picture.format} file despite its name"
+        return named, (f"{what}; the result is a lossy {named}, as the name says: rename it, or use --format png",)
     return named, ()

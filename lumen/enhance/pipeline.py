@@ -20,7 +20,7 @@ from lumen.enhance.model_choice import model_for
 from lumen.enhance.progress import PictureProgress, ignore_progress
 from lumen.enhance.tiles import enhance_pixels
 from lumen.errors import UsageError
-from lumen.files.atomic import write_atomically
+from lumen.files.atomic import user_attributes, write_atomically
 from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models, Pixels
 
@@ -86,8 +86,10 @@ def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOpt
     started = time.monotonic()
     modified_ns = source.stat().st_mtime_ns if source.exists() else None
     picture = read_source(source, options, target)
+    with source.open("rb") as stream:
+        extended = user_attributes(stream) if options.metadata == "keep" else {}
     data, warnings = encode_result(enhance_picture(picture, models, options), source, target, options)
-    write_atomically(target, data, modified_ns=modified_ns)
+    write_atomically(target, data, modified_ns=modified_ns, extended=extended)
     return FileResult(
         source=source,
         target=target,

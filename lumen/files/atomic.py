@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import threading
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ _guard = threading.Lock()
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _BY_NUMBER = {os.chmod, os.utime} <= os.supports_fd
 _COARSEST_NS = 2_000_000_000  # FAT stores times in steps of two seconds
+_MOST_ATTRIBUTES = 1 << 20  # bytes
+_OF_BYTES = re.compile(r"mime_type|checksum|hash|digest|md5|sha\d|shatag|crc")
 _NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # the fault of one name: other files can still be written
 _ACL = "system.posix_acl_access"
 
@@ -55,8 +58,29 @@ class Attributes:
         return cls(mode=facts.st_mode & 0o777, uid=facts.st_uid, gid=facts.st_gid, extended=extended)
 
 
+def user_attributes(stream: BinaryIO) -> dict[str, bytes]:
+    """Return the extended attributes of a file that people gave it: tags, ratings, where it came from.
+
+    Checksums and the type are left out, because they are of its bytes.
+    """
+    found, room = dict[str, bytes](), _MOST_ATTRIBUTES
+    if hasattr(os, "listxattr"):
+        with contextlib.suppress(OSError):  # the file system has none
+            for name in os.listxattr(stream.fileno()):
+                if name.startswith("user.") and not _OF_BYTES.search(name) and room > 0:
+                    found[name] = os.getxattr(stream.fileno(), name)
+                    room -= len(found[name])
+    return found
+
+
 def write_atomically(
-    path: Path, data: bytes, *, tag: str = "", modified_ns: int | None = None, below: Path | None = None
+    path: Path,
+    data: bytes,
+    *,
+    tag: str = "",
+    modified_ns: int | None = None,
+    extended: Mapping[str, bytes] | None = None,
+    below: Path | None = None,
 ) -> None:
     """Write a file so that a partial file never has its final name, not even after a crash or a power cut.
 
@@ -69,6 +93,7 @@ def write_atomically(
         data: What it will hold.
         tag: Put into the name of the hidden file, where several processes write into one folder.
         modified_ns: The time of its last change that the file shall show; by default it is now.
+        extended: Extended attributes that it gets, if the file system has them.
         below: A folder that is trusted; folders between it and the file are made if they are missing, and must not be
             links. By default the folder of the file must be there, and may be a link.
 
@@ -79,7 +104,7 @@ def write_atomically(
     """
     try:
         with hold_folder(path.parent, below=below, make=below is not None) as folder:
-            write_in(folder, path.name, data, tag=tag, modified_ns=modified_ns)
+            write_in(folder, path.name, data, tag=tag, modified_ns=modified_ns, extended=extended)
     except OSError as error:
         raise output_error(path, error) from error
 
@@ -91,6 +116,7 @@ def write_in(
     *,
     tag: str = "",
     modified_ns: int | None = None,
+    extended: Mapping[str, bytes] | None = None,
     attributes: Attributes | None = None,
     instead_of: Identity | None = None,
 ) -> None:
@@ -102,6 +128,7 @@ def write_in(
         data: As for `write_atomically`.
         tag: As for `write_atomically`.
         modified_ns: As for `write_atomically`.
+        extended: As for `write_atomically`.
         attributes: What the file takes over, as far as the system lets it; without them its mode follows the umask.
         instead_of: The file that may be replaced, with the content that it has now.
 
@@ -115,7 +142,7 @@ def write_in(
     try:
         with _guard:
             _unfinished.add(path)
-        _write_through(folder, temporary, data, attributes, modified_ns)
+        _write_through(folder, temporary, data, attributes, modified_ns, extended or {})
         if instead_of is not None and not Identity.of(folder.facts(name)).has_content_of(instead_of):
             raise PictureError("the file changed while it was worked on; run again")
         folder.rename(temporary, name)
@@ -161,12 +188,18 @@ def discard_unfinished() -> None:
 
 
 def _write_through(
-    folder: Parent, name: str, data: bytes, attributes: Attributes | None, modified_ns: int | None
+    folder: Parent,
+    name: str,
+    data: bytes,
+    attributes: Attributes | None,
+    modified_ns: int | None,
+    extended: Mapping[str, bytes],
 ) -> None:
     # A private file must not become readable by others while it is written.
     with folder.create(name, 0o666 if attributes is None else 0o600) as file:
         place = settable(file, folder.path / name)
         file.write(data)
+        _set_extended(extended, place)
         if attributes is not None:
             _take_over(attributes, place)
         file.flush()
@@ -194,11 +227,15 @@ def _take_over(attributes: Attributes, place: int | Path) -> None:
     if hasattr(os, "chown"):
         with contextlib.suppress(OSError):  # only root may change the owner
             os.chown(place, attributes.uid, attributes.gid)
+    _set_extended(attributes.extended, place)
+    os.chmod(place, attributes.mode)  # noqa: PTH101
+
+
+def _set_extended(extended: Mapping[str, bytes], place: int | Path) -> None:
     if hasattr(os, "setxattr"):
-        for name, value in attributes.extended.items():
+        for name, value in extended.items():
             with contextlib.suppress(OSError):
                 os.setxattr(place, name, value)
-    os.chmod(place, attributes.mode)  # noqa: PTH101
 
 
 def flush_folder(folder: Path) -> None:

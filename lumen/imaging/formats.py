@@ -16,7 +16,7 @@ from typing import Final, Literal
 from lumen.config import OutputFormat
 from lumen.extras import Package
 
-Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "heif", "gif", "raw"]
+Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "heif", "jxl", "gif", "raw"]
 MetadataKind = Literal["exif", "icc", "xmp", "dpi", "aspect", "iptc", "comment"]
 
 
@@ -121,7 +121,8 @@ _ALL: Final = (
         suffixes=(".avif", ".avifs"),
         brands=frozenset({b"avif", b"avis"}),
         choice="avif",
-        side_px=65_536,
+        bits=12,
+        side_px=32_768,  # beyond it libavif reads nothing
         metadata=frozenset({"exif", "icc", "xmp"}),
         optional_encoder=True,
     ),
@@ -136,6 +137,17 @@ _ALL: Final = (
         package=Package(name="pillow-heif", module="pillow_heif", extra="heif"),
         otherwise="save it as JPEG",
         optional_encoder=True,
+    ),
+    Codec(
+        name="jxl",
+        label="JPEG XL",
+        suffixes=(".jxl",),
+        marks=((0, b"\xff\x0a"), (4, b"JXL \r\n")),
+        choice="jxl",
+        bits=16,
+        metadata=frozenset({"exif", "icc", "xmp"}),
+        package=Package(name="pylibjxl", module="pylibjxl", extra="jxl"),
+        otherwise="save it as PNG",
     ),
     Codec(
         name="gif",

@@ -19,6 +19,9 @@ Chroma = Literal["4:4:4", "4:2:2", "4:2:0"]
 Pair = tuple[float, float]
 Samples = npt.NDArray[np.integer[Any]]
 
+FILM: Final = b"film"
+"""Kind of the extra that holds the video of a motion photo."""
+
 # From stored to displayed pixels, for each EXIF orientation.
 _TURNS: Final[Mapping[int, Callable[[Samples], Samples]]] = MappingProxyType(
     {
@@ -40,7 +43,7 @@ class Extra:
 
     Attributes:
         format: That format.
-        kind: The format's name for it: the type of a PNG chunk, `APP1` of a JPEG.
+        kind: The format's name for it: the type of a PNG chunk, `APP1` of a JPEG, the number of a TIFF tag; or `FILM`.
         data: Its content.
         label: A name for people, such as `text` or `colour description`.
     """

@@ -27,7 +27,7 @@ from lumen.errors import (
     PictureError,
     UnavailableError,
 )
-from lumen.files.atomic import flush_folder, make_folder, output_error, write_atomically
+from lumen.files.atomic import flush_folder, make_folder, output_error, user_attributes, write_atomically
 from lumen.files.inputs import NotPlainError, hold_folder
 from lumen.files.paths import is_folder
 from lumen.imaging.picture import Picture
@@ -80,6 +80,7 @@ class Work:
         megapixels: Size of the picture.
         together: How many pictures shared its run of the model.
         warnings: What could not be kept.
+        extended: Extended attributes of the input, which the result gets.
         stream: The input, while it is read.
         position: How far it was read when that was last looked at.
         still_s: For how long it has not got further.
@@ -98,6 +99,7 @@ class Work:
     megapixels: float = 0.0
     together: int = 1
     warnings: tuple[str, ...] = ()
+    extended: Mapping[str, bytes] = field(default_factory=dict)
     stream: BinaryIO | None = None
     position: int = -1
     still_s: float = 0.0
@@ -256,6 +258,7 @@ class Worker:
                     work.digest = content_digest(stream)
                     if work.digest not in settled.known_digests:
                         work.picture = read_source(settled.path, work.options, work.target, stream=stream)
+                        work.extended = user_attributes(stream) if work.options.metadata == "keep" else {}
                     is_same = not opened.has_changed()
         except Exception as error:
             # A file that is being replaced may seem damaged or missing.
@@ -336,7 +339,8 @@ class Worker:
             work.data, work.warnings = encode_result(work.picture, work.settled.path, work.target, work.options)
             work.picture = None
         _make_durable_folder(work.target.parent, self._output)
-        write_atomically(work.target, work.data or b"", modified_ns=work.settled.version.mtime_ns, below=self._output)
+        modified_ns, data = work.settled.version.mtime_ns, work.data or b""
+        write_atomically(work.target, data, modified_ns=modified_ns, extended=work.extended, below=self._output)
         work.data = None
         work.seconds += time.monotonic() - started
 

@@ -30,6 +30,7 @@ from tests.support.files import Array, deep_png, ramp, saved, tags, tiff
 
 TAKEN = 1_000_000_000  # when every source was changed: in 2001
 TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+JXL_MARKS = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
 TURNS: dict[int, Callable[[Array], Array]] = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -183,6 +184,10 @@ def displayed(data: bytes) -> Array:
         found = TURNS[orientation](imagecodecs.png_decode(data) if odd else deep_samples(data))
     elif b"ftyphei" in data[:32] or b"ftyphevc" in data[:32]:
         found = _displayed_heif(data)
+    elif bits_of(data) == 10:
+        found = imagecodecs.avif_decode(data, index=0) << np.uint16(6)
+    elif data.startswith(JXL_MARKS):
+        found = imagecodecs.jpegxl_decode(data)
     else:
         with Image.open(BytesIO(data)) as image:
             found = np.asarray(_plain(ImageOps.exif_transpose(image)))
@@ -190,6 +195,8 @@ def displayed(data: bytes) -> Array:
 
 
 def bits_of(data: bytes) -> int:
+    if b"ftypavif" in data[:32]:
+        return 10 if imagecodecs.avif_decode(data, index=0).dtype == np.uint16 else 8
     if b"ftyphei" not in data[:32]:
         return 0
     import pillow_heif
@@ -201,6 +208,12 @@ def facts(data: bytes) -> dict[str, Any]:
     """Return what a file says about its picture, but for the orientation, which its display shows."""
     if data[:4] in TIFF_MARKS:
         return _facts_tiff(data)
+    if data.startswith(JXL_MARKS):
+        import pylibjxl
+
+        metadata = pylibjxl.decode(data, metadata=True)[1]
+        exif = tags(metadata.get("exif") or b"") | {"orientation": None}
+        return {"exif": exif, "icc": metadata.get("icc", b""), "xmp": metadata.get("xmp", b"")}
     if b"ftyphei" in data[:32]:
         import pillow_heif
 
@@ -245,6 +258,7 @@ def _facts_tiff(data: bytes) -> dict[str, Any]:
         found["dpi"] = tuple(round(up / down) for up, down in pairs) if all(pairs) and known else None
         found["aspect"] = (pairs[1][0] / pairs[1][1]) / (pairs[0][0] / pairs[0][1]) if all(pairs) else 1
         found["iptc"] = bytes(page.tags.valueof(33723) or b"")
+        found |= {str(code): page.tags.valueof(code) for code in (286, 318, 34118)}
         found["extra channel"] = 0 in page.extrasamples
         return found
 

@@ -19,7 +19,7 @@ from PIL.JpegImagePlugin import get_sampling
 from lumen.cli.main import main
 from lumen.codecs.codec import read_picture
 from tests.support.crafted import jpeg_segment, png_chunk
-from tests.support.files import RGB, XMP, deep_png, exif, icc, put, ramp, saved, tags
+from tests.support.files import RGB, XMP, deep_png, exif, icc, needs_attributes, put, ramp, saved, tags
 
 pytestmark = pytest.mark.usefixtures("photos")
 
@@ -238,3 +238,36 @@ def test_a_picture_for_stdout_has_the_format_that_was_asked_for(photos: Path, fa
         done = subprocess.run(line, stdin=stdin, capture_output=True, check=True, timeout=120, env=environment)
     with Image.open(BytesIO(done.stdout)) as image:
         assert (image.format, image.size) == ("WEBP", RGB.size)
+
+
+def test_tags_that_people_gave_a_file_go_to_its_result(enhance: Enhance, photos: Path) -> None:
+    needs_attributes(photos)
+    os.setxattr(put(photos, "a.png", saved(RGB, "PNG")), "user.xdg.tags", b"night")
+    assert enhance().returncode == 0
+    assert os.getxattr("out/a.png", "user.xdg.tags") == b"night"
+    assert enhance("--metadata", "strip", "--existing", "overwrite").returncode == 0
+    assert os.listxattr("out/a.png") == []
+    assert enhance(line=("enhance", "in", "--in-place")).returncode == 0
+    assert os.getxattr(photos / "a.png", "user.xdg.tags") == b"night"
+
+
+def test_sidecars_come_along_unless_they_are_not_wanted(enhance: Enhance, photos: Path) -> None:
+    put(photos, "a.png", saved(RGB, "PNG"))
+    os.utime(put(photos, "a.png.xmp", XMP), (1_000_000_000, 1_000_000_000))
+    done = enhance("--format", "jpg")
+    assert (done.returncode, json.loads(done.stdout)["warnings"]) == (0, [])
+    assert results() == ["a.jpg", "a.jpg.xmp"]
+    assert Path("out/a.jpg.xmp").read_bytes() == XMP
+    assert Path("out/a.jpg.xmp").stat().st_mtime == 1_000_000_000
+    for number, without in enumerate((("--sidecars", "ignore"), ("--metadata", "strip"))):
+        assert enhance(*without, line=("enhance", "in", "-o", f"out{number}")).returncode == 0
+        assert [path.name for path in Path(f"out{number}").iterdir() if path.is_file()] == ["a.png"]
+    rule = put(photos, "look.toml", b'[[picture]]\nmatch = "a.*"\nmetadata = "strip"\n')
+    assert enhance("--settings", str(rule), line=("enhance", "in", "-o", "out4")).returncode == 0
+    assert [path.name for path in Path("out4").iterdir() if path.is_file()] == ["a.png"]
+    (photos / "a.png.xmp").unlink()
+    (photos / "a.png.xmp").symlink_to(Path("out/a.jpg.xmp").resolve())
+    assert enhance("--no-follow-links", line=("enhance", "in", "-o", "out2")).returncode == 0
+    assert [path.name for path in Path("out2").iterdir() if path.is_file()] == ["a.png"]
+    assert enhance(line=("enhance", "in", "-o", "out3")).returncode == 0
+    assert Path("out3/a.png.xmp").read_bytes() == XMP

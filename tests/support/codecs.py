@@ -12,6 +12,7 @@ from lumen.codecs.codec import decode_picture
 from lumen.imaging.picture import Picture
 
 needs_heif = pytest.mark.skipif(not importlib.util.find_spec("pillow_heif"), reason="pillow-heif is not installed")
+needs_jxl = pytest.mark.skipif(not importlib.util.find_spec("pylibjxl"), reason="pylibjxl is not installed")
 needs_raw = pytest.mark.skipif(not importlib.util.find_spec("rawpy"), reason="rawpy is not installed")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import tifffile
 from PIL import Image, ImageCms
 
@@ -109,6 +111,18 @@ def put(folder: Path, name: str, data: bytes) -> Path:
     path = folder / name
     path.write_bytes(data)
     return path
+
+
+def needs_attributes(folder: Path) -> None:
+    """Skip a test where files have no extended attributes."""
+    probe = folder / ".probe"
+    probe.touch()
+    try:
+        os.setxattr(probe, "user.probe", b"1")
+    except (AttributeError, OSError):
+        pytest.skip("this system, or this disk, has no extended attributes")
+    finally:
+        probe.unlink()
 
 
 HEIF: tuple[Format, ...] = ("heif",) if find_spec("pillow_heif") else ()

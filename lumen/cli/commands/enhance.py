@@ -62,6 +62,7 @@ _enhance = partial(field_option, EnhanceOptions)
     help="If a result exists: skip it, update it if the input is newer, overwrite it, or refuse to start.",
 )
 @_batch("--compare", help="Also write NAME.compare.jpg: before on the left, after on the right.")
+@_batch("--sidecars", help="Copy the XMP and AAE files that lie beside pictures to their results, or ignore them.")
 @picture_options
 @click.option(
     "--gt",

@@ -104,3 +104,19 @@ def test_commands_of_the_table_can_be_loaded() -> None:
         command = cli.get_command(context, name)
         assert command is not None
         assert command.name == name
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_can_complete_commands_and_options(
+    shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_LUMEN_COMPLETE", f"{shell}_source")
+    with pytest.raises(SystemExit):
+        main([])
+    assert f"_LUMEN_COMPLETE={shell}_complete" in capsys.readouterr().out
+    monkeypatch.setenv("_LUMEN_COMPLETE", f"{shell}_complete")
+    monkeypatch.setenv("COMP_WORDS", "lumen enhance --sid")
+    monkeypatch.setenv("COMP_CWORD", "--sid" if shell == "fish" else "2")
+    with pytest.raises(SystemExit):
+        main([])
+    assert "--sidecars" in capsys.readouterr().out

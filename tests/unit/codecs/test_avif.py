@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import imagecodecs
@@ -14,6 +16,8 @@ from lumen.codecs.codec import encode_picture, read_picture, write_picture
 from lumen.color import icc
 from lumen.color.icc import HDR_TRANSFERS, p3_profile
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
+from lumen.imaging.formats import CODECS
+from lumen.imaging.picture import Picture
 from tests.support.codecs import read
 from tests.support.files import RGB, XMP, picture, ramp, saved, tags
 from tests.support.files import exif as exif_block
@@ -45,9 +49,54 @@ def test_deep_avif_is_read_in_full_and_never_lowered_silently(bits: int, tmp_pat
     assert np.abs((found.pixels >> (16 - bits)).astype(int) - samples).max() <= 1
     assert found.pixels.max() == 65_535
     with pytest.raises(EncodeError, match="--allow-8bit"):
-        encode_picture(found, "avif")
-    data, _ = encode_picture(found, "avif", allow_8bit=True)
-    assert np.abs(read(data).pixels.astype(int) - (found.pixels >> 8)).mean() < 3
+        encode_picture(picture(dtype=np.uint16), "avif")  # a full 16 bits would be lowered
+    data, _ = encode_picture(picture(dtype=np.uint16), "avif", allow_8bit=True)
+    assert np.abs(read(data).pixels.astype(int) - ramp()).mean() < 3
+
+
+@pytest.mark.parametrize("turn", [1, 3, 6])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("bits", [10, 12])
+def test_deep_avif_keeps_its_bits_and_metadata(bits: int, channels: int, turn: int) -> None:
+    made = replace(picture(channels, np.uint16, exif=exif_block(turn), icc=p3_profile(), xmp=XMP), bits=bits)
+    data, told = encode_picture(made, "avif")
+    found = read(data)
+    assert (told, found.notes, found.damage) == ((), (), None)
+    assert (found.sample, found.bits, found.gray) == ("uint16", bits, channels == 1)  # grey with opacity becomes RGB
+    assert np.abs(found.pixels.astype(int) - made.pixels).mean() < 2 * 257
+    assert len(np.unique(found.pixels)) > 256
+    assert (found.alpha is None) is (made.alpha is None)
+    if made.alpha is not None and found.alpha is not None:
+        assert np.abs(found.alpha.astype(int) - made.alpha).mean() < 2 * 257
+    kept = tags(found.metadata.exif)
+    assert kept | {"orientation": kept["orientation"] or 1} == tags(exif_block(turn))
+    assert (found.metadata.icc, found.metadata.xmp) == (p3_profile(), XMP)
+    with Image.open(BytesIO(data)) as image:  # another reader
+        image.load()
+        assert image.size == (53, 37)
+        assert image.getexif().get(0x0112, 1) == turn
+
+
+def test_a_deep_avif_without_a_profile_has_the_colours_of_srgb() -> None:
+    made = replace(picture(dtype=np.uint16), bits=10)
+    data, _ = encode_picture(made, "avif", quality=80)
+    assert b"nclx" + struct.pack(">3HB", 1, 13, 6, 0x80) in data
+    found = read(data)
+    assert (found.bits, found.metadata.icc) == (10, None)
+    assert np.abs(found.pixels.astype(int) - made.pixels).mean() < 4 * 257
+
+
+def test_the_longest_side_that_is_written_can_be_read() -> None:
+    longest = CODECS["avif"].side_px or 0
+    flat = Picture(pixels=np.full((2, longest, 3), 40, np.uint8), format="png")
+    assert read(encode_picture(flat, "avif")[0]).width == longest
+
+
+def test_libraries_that_lay_out_files_otherwise_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = imagecodecs.avif_encode
+    monkeypatch.setattr(imagecodecs, "avif_encode", lambda *a, **o: bytes(real(*a, **o)).replace(b"pixi", b"pixj"))
+    with pytest.raises(EncodeError, match="cannot store 53x37 pixels as avif"):
+        encode_picture(replace(picture(dtype=np.uint16), bits=10), "avif")
 
 
 def test_a_pillow_without_avif_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

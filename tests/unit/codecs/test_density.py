@@ -94,6 +94,7 @@ def test_exif_may_be_the_only_place_that_tells_it() -> None:
     found = read(saved(RGB, "JPEG", exif=block.tobytes()))
     assert told(encode_picture(found, "tiff")[0]) == ("none", 2)
     assert told(encode_picture(stripped(found), "png")[0]) == ("none", 2)
+    assert told(encode_picture(found, "jpeg")[0]) == ("none", 2)
     assert encode_picture(found, "webp")[1] == ()  # the block tells it there
     assert encode_picture(found, "bmp")[1] == (
         "the EXIF was left out: bmp cannot hold it",
@@ -101,7 +102,8 @@ def test_exif_may_be_the_only_place_that_tells_it() -> None:
     )
     block[0x0128], block[0x0112] = 2, 6  # a resolution of another shape
     both = read(patched(saved(RGB, "JPEG", exif=block.tobytes()), 13, struct.pack(">BHH", 0, 3, 1)))
-    assert told(encode_picture(both, "tiff")[0]) == ("none", pytest.approx(1 / 3))
+    for kind in ("jpeg", "png", "tiff"):
+        assert told(encode_picture(both, kind)[0]) == ("none", pytest.approx(1 / 3))
     assert "aspect of the pixels" in str(encode_picture(both, "webp")[1])
     assert both.turned(6).metadata.aspect == (1, 3)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lumen.codecs import heif
 from lumen.codecs.codec import encode_picture, read_picture, write_picture
 from lumen.color.icc import p3_profile
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
@@ -99,6 +100,45 @@ def test_heic_without_an_encoder_is_refused_clearly(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pillow_heif, "libheif_info", lambda: {"HEIF": ""})
     with pytest.raises(EncodeError, match="not write them; choose another --format"):
         encode_picture(picture(), "heif")
+
+
+@needs_heif
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_large_heic_is_stored_in_tiles_and_comes_back_whole(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pillow_heif
+
+    large = Picture.from_channels(
+        ramp(150, 210, channels), kind="png", metadata=Metadata(exif=exif_block(1), icc=p3_profile(), xmp=XMP)
+    )
+    monkeypatch.setattr(heif, "_TILED_PX", 10_000)
+    monkeypatch.setattr(heif, "_TILES_PX", range(64, 129, 64))
+    data, told = encode_picture(large, "heif")
+    assert told == ()
+    assert b"grid" in data
+    assert pillow_heif.open_heif(BytesIO(data)).info["tiling"]["num_columns"] > 1
+    found = read(data)
+    assert found.gray is (channels == 1)
+    assert np.abs(found.to_channels().astype(int) - ramp(150, 210, channels)).mean() < 4
+    assert (tags(found.metadata.exif), found.metadata.xmp) == (tags(exif_block(1)), XMP)
+    assert found.metadata.icc == p3_profile()
+    assert found.damage is None
+
+
+@needs_heif
+@pytest.mark.parametrize("size", [(1, 20_000), (9000, 7)])
+def test_slivers_can_be_stored(size: tuple[int, int]) -> None:
+    found = read(encode_picture(Picture(pixels=ramp(*size), format="png"), "heif")[0])
+    assert found.pixels.shape == (*size, 3)
+    assert np.abs(found.pixels.astype(int) - ramp(*size)).mean() < 6
+
+
+def test_tiles_of_a_heic_cover_it_with_little_padding() -> None:
+    assert heif.tile_px(4000, 3000) == heif.tile_px(65_535, 65_535) == 0
+    for width, height in ((8192, 6144), (8164, 6122), (65_535, 300), (60_000, 40_000)):
+        side = heif.tile_px(width, height)
+        count = -(-width // side) * -(-height // side)
+        assert count <= 900
+        assert count * side**2 < 1.2 * width * height or min(width, height) < side
 
 
 @needs_heif

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lumen import doctor
-from lumen.codecs import avif, bmp, codec, gif, heif, jpeg, limits, png, raw, tiff, webp
+from lumen.codecs import avif, bmp, codec, gif, heif, jpeg, jxl, limits, png, raw, tiff, webp
 from lumen.codecs.codec import decode_picture, read_picture, write_picture
 from lumen.codecs.interface import Decoder, Decoding, Encoder, Encoding, decoder, encoder
 from lumen.errors import DecodeError, EncodeError
@@ -22,8 +22,8 @@ from lumen.imaging.picture import Metadata, Picture
 from tests.support.files import picture
 
 # That each module has the right functions is checked where types are: here.
-DECODERS: tuple[Decoder, ...] = (jpeg, png, webp, tiff, bmp, avif, heif, gif, raw)
-ENCODERS: tuple[Encoder, ...] = (jpeg, png, webp, tiff, bmp, avif, heif)
+DECODERS: tuple[Decoder, ...] = (jpeg, png, webp, tiff, bmp, avif, heif, jxl, gif, raw)
+ENCODERS: tuple[Encoder, ...] = (jpeg, png, webp, tiff, bmp, avif, heif, jxl)
 
 
 def test_every_format_has_its_module() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from io import BytesIO
 from typing import Any
 
@@ -14,12 +15,13 @@ from PIL import Image, IptcImagePlugin
 
 from lumen.codecs import jpeg
 from lumen.codecs.codec import encode_picture
+from lumen.codecs.limits import stripped
 from lumen.config import Subsampling
 from lumen.errors import DecodeError, UnsupportedError
 from tests.support.codecs import read
 from tests.support.corpus import LONG_XMP, PREVIEW, RESOURCES
 from tests.support.crafted import jpeg_segment
-from tests.support.files import RGB, ramp, saved
+from tests.support.files import RGB, picture, ramp, saved
 from tests.support.files import tiff as tiff_file
 
 
@@ -81,13 +83,82 @@ def test_pictures_of_the_same_rank_are_told_and_previews_are_not(attribute: int,
     assert read(saved(RGB, "JPEG", extra=jpeg_segment(0xE2, b"MPF\0" + block[:30]))).notes == ()
 
 
+FILM = b"\0\0\0\x18ftypmp42" + bytes(range(250)) * 2
+ITEM = '<Container:Item Item:Mime="video/mp4" Item:Semantic="MotionPhoto" Item:Length="%d" Item:Padding="0"/>'
+
+
 @pytest.mark.parametrize(
-    "said", ['GCamera:MotionPhoto="1"', "<Camera:MotionPhoto>1</Camera:MotionPhoto>", "a:MicroVideo='1'"]
+    "said",
+    [
+        f'GCamera:MotionPhoto="1"/>{ITEM % len(FILM)}<y',
+        f'GCamera:MicroVideo="1" GCamera:MicroVideoOffset="{len(FILM)}"',
+        f"<G:MicroVideo>1</G:MicroVideo><G:MicroVideoOffset>{len(FILM)}</G:MicroVideoOffset>",
+    ],
 )
-def test_the_video_of_a_motion_photo_is_told(said: str) -> None:
-    data = saved(RGB, "JPEG", xmp=f"<x {said}/>".encode()) + b"\0\0\0\x18ftypmp42" + bytes(500)
+def test_the_video_of_a_motion_photo_stays_where_readers_look_for_it(said: str) -> None:
+    xmp = f"<x {said}/>".encode()
+    found = read(saved(RGB, "JPEG", xmp=xmp) + FILM)
+    assert found.notes == ()
+    data, told = encode_picture(found, "jpeg")
+    assert told == ("the video of the motion photo was kept as it is, as dark as before",)
+    assert data.endswith(b"\xff\xd9" + FILM)
+    again = read(data)
+    assert (again.metadata.xmp, again.metadata.extras) == (xmp, found.metadata.extras)
+    assert encode_picture(found, "png")[1] == ("the video of the motion photo was left out: png cannot hold it",)
+    assert FILM not in encode_picture(stripped(found), "jpeg")[0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'GCamera:MotionPhoto="1"',
+        "<Camera:MotionPhoto>1</Camera:MotionPhoto>",
+        f'a:MicroVideo="1" a:MicroVideoOffset="{len(FILM) - 1}"',
+        'a:MicroVideo="1" a:MicroVideoOffset="9999999999"',
+        f'a:MotionPhoto="1"/>{ITEM % 0}<y',
+    ],
+)
+def test_a_video_that_is_not_where_the_xmp_says_is_told(said: str) -> None:
+    data = saved(RGB, "JPEG", xmp=f"<x {said}/>".encode()) + FILM
     assert read(data).notes == ("the video of the motion photo was left out",)
-    assert read(data.replace(b"1", b"0")).notes == ()
+    assert read(data.replace(b'"1"', b'"0"').replace(b">1<", b">0<")).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("start", "again"), [(b"", b"<Item "), (b"<", b":Item"), (b"<Item ", b"Semantic='MotionPhoto' ")]
+)
+def test_xmp_that_repeats_itself_takes_no_time(start: bytes, again: bytes) -> None:
+    data = saved(RGB, "JPEG")
+    part = start + again * (60_000 // len(again))
+    started = time.process_time()
+    read(data[:2] + jpeg_segment(0xE1, part) * 20 + data[2:])
+    assert time.process_time() - started < 5  # more than a minute if every part is read again for each
+
+
+@pytest.mark.parametrize(
+    ("dpi", "header"),
+    [
+        ((2.54, 5.08), (2, 1, 2)),
+        ((300.0, 300.0), (1, 300, 300)),
+        ((299.72, 299.72), (2, 118, 118)),
+        ((11811 * 0.0254, 11811 * 0.0254), (1, 300, 300)),
+        ((1.0, 2.0), (1, 1, 2)),
+    ],
+)
+def test_a_jpeg_has_its_resolution_in_the_unit_that_fits(dpi: tuple[float, float], header: tuple[int, ...]) -> None:
+    data, _ = encode_picture(picture(dpi=dpi), "jpeg")
+    assert struct.unpack_from(">BHH", data, 13) == header
+    assert read(data).metadata.dpi == pytest.approx(dpi, rel=1e-4)
+
+
+def test_pixels_per_centimetre_come_back_as_they_were() -> None:
+    source = bytearray(saved(RGB, "JPEG", dpi=(1, 2)))
+    source[13] = 2
+    found = read(bytes(source))
+    data, _ = encode_picture(found, "jpeg")
+    assert data[13:18] == source[13:18]
+    for kind in ("png", "bmp", "tiff"):
+        assert read(encode_picture(found, kind)[0]).metadata.dpi == pytest.approx((2.54, 5.08), rel=1e-4)
 
 
 def test_a_jpeg_may_not_go_over_its_picture_without_end() -> None:

@@ -13,6 +13,7 @@ from lumen.codecs.codec import encode_picture, write_picture
 from lumen.codecs.exif import orientation, resolution
 from lumen.codecs.limits import stripped
 from lumen.errors import EncodeError
+from lumen.imaging.formats import Format
 from lumen.imaging.picture import Extra, Picture
 from tests.support.codecs import read
 from tests.support.corpus import RESOURCES
@@ -43,7 +44,7 @@ def test_16_bits_go_into_8_only_when_allowed() -> None:
 
 
 def test_a_side_that_is_too_long_is_told_before_any_work() -> None:
-    for kind, side in (("jpeg", 65_536), ("webp", 16_384), ("avif", 65_537)):
+    for kind, side in (("jpeg", 65_536), ("webp", 16_384), ("avif", 32_769)):
         long = Picture(pixels=np.zeros((1, side, 3), np.uint8), format="png")
         with pytest.raises(
             EncodeError, match=rf"cannot store {side}x1 pixels as {kind}: it allows {side - 1} pixels a side"
@@ -101,3 +102,15 @@ def test_a_resolution_that_the_exif_does_not_say_is_missed() -> None:
         made = picture(exif=block, dpi=(300.0, 600.0))
         for kind in ("webp", "avif"):
             assert encode_picture(made, kind)[1] == (f"the resolution was left out: {kind} cannot hold it",) * told
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "tiff", "bmp"])
+def test_a_resolution_that_stands_only_in_the_exif_block_is_where_programs_look(kind: Format) -> None:
+    block = Image.Exif()
+    block[0x011A], block[0x011B], block[0x0128] = 100.0, 50.0, 3  # per centimetre
+    source = bytearray(saved(RGB, "JPEG", exif=block.tobytes()))
+    assert source[13] == 0  # its JFIF header has none
+    found = read(bytes(source))
+    assert found.metadata.dpi is None
+    data, _ = encode_picture(found, kind)
+    assert read(data).metadata.dpi == pytest.approx((254, 127), rel=1e-3)

@@ -18,10 +18,12 @@ from lumen.files.atomic import (
     discard_unfinished,
     make_folder,
     remove_leftovers,
+    user_attributes,
     write_atomically,
     write_in,
 )
 from lumen.files.inputs import Identity, Parent, hold_folder
+from tests.support.files import needs_attributes
 
 
 def test_the_final_name_appears_in_one_step_and_from_the_same_folder(
@@ -152,6 +154,30 @@ def test_a_file_can_take_over_what_another_was(tmp_path: Path) -> None:
         os.chown(old, 12345, 54321)
         replace(old, b"newest")
         assert (old.stat().st_uid, old.stat().st_gid) == (12345, 54321)
+
+
+def test_attributes_that_people_gave_a_file_are_found_and_those_of_its_bytes_are_not(tmp_path: Path) -> None:
+    needs_attributes(tmp_path)
+    old = tmp_path / "old"
+    old.write_bytes(b"x")
+    for name in ("user.xdg.tags", "user.baloo.rating", "user.mime_type", "user.shatag.sha256"):
+        os.setxattr(old, name, b"night")
+    with old.open("rb") as stream:
+        found = user_attributes(stream)
+    assert found == {"user.xdg.tags": b"night", "user.baloo.rating": b"night"}
+    write_atomically(tmp_path / "new", b"y", extended=found)
+    assert sorted(os.listxattr(tmp_path / "new")) == sorted(found)
+    write_atomically(tmp_path / "plain", b"y")
+    assert os.listxattr(tmp_path / "plain") == []
+
+
+def test_attributes_without_end_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"user.{number}" for number in range(100)]
+    monkeypatch.setattr(os, "listxattr", lambda _: names, raising=False)
+    monkeypatch.setattr(os, "getxattr", lambda *_: bytes(1 << 16), raising=False)
+    (tmp_path / "a").touch()
+    with (tmp_path / "a").open("rb") as stream:
+        assert len(user_attributes(stream)) == 16
 
 
 def test_rights_of_programs_and_attributes_of_the_system_are_left_out(

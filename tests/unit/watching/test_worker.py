@@ -33,6 +33,7 @@ from lumen.watching.worker import (
     Worker,
 )
 from tests.support.fakes import FakeModels
+from tests.support.files import needs_attributes
 
 Make = Callable[..., Worker]
 
@@ -423,3 +424,13 @@ def test_a_slow_disk_is_progress_and_standing_still_is_not_counted(
     now[0] += 3600.0  # stopped by Ctrl-Z
     list(opened._leave_hanging())
     assert work.still_s == 1.0 + LONGEST_TURN_S
+
+
+def test_tags_that_people_gave_a_file_go_to_its_result(shop: Shop) -> None:
+    opened = shop.open()
+    path = shop.picture("a.png").settled.path
+    needs_attributes(path.parent)
+    os.setxattr(path, "user.xdg.tags", b"night")
+    opened.begin(shop.work("a.png"))
+    assert shop.run() == {"a.png": None}
+    assert os.getxattr(shop.out / "a.png", "user.xdg.tags") == b"night"
