@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lumen.errors import ModelError
 from lumen.models import Network
+from lumen.models.tone_mirnet import ToneMIRNet
 
 STEP_PX = 8
 LEAST_PX = 32
@@ -51,7 +52,12 @@ def restored_core(network: Network, picture: Tensor, halo_px: int | None = None)
     tile = whole[:, :, window, window].contiguous(memory_format=torch.channels_last)
     # A network that predicts no brightness would apply a curve, which magnifies the differences to be measured.
     level = torch.tensor([0.45]) if network.predicts_brightness else None
-    result, _ = network.enhance(tile, thumbnail, lambda chosen: chosen if level is None else level)
+    if isinstance(network, ToneMIRNet):
+        ends = torch.tensor([[top - margin, top + CORE_PX + margin]]) / picture.shape[1]
+        assert level is not None
+        result = network.restore_toned(tile, ends[:, [0, 0, 1, 1]], network.tone(thumbnail, level))
+    else:
+        result, _ = network.enhance(tile, thumbnail, lambda chosen: chosen if level is None else level)
     return result[0, :, margin : margin + CORE_PX, margin : margin + CORE_PX].clamp(0, 1)
 
 

@@ -39,7 +39,7 @@ CRUSHED_U, CRUSHED_TOE = 4.0, 3 / 255
 
 # The finish, as far as the exposure leaves 0. A loss of means greys colours that are uncertain; on validation this much
 # more costs no PSNR, and colours that fade where next to nothing was recorded gain some (`benchmarks/README.md`).
-VIVID = 0.15
+VIVID = 0.22
 SQUARE = 8  # px, as JPEG codes them: over such squares, levels say what was recorded
 DIM, BLANK = 1.5 / 255, 0.1 / 255  # levels at which colours, and everything, are half as strong
 KNEE = 0.94  # level from which highlights roll off
@@ -211,6 +211,7 @@ def finish(picture: Tensor, tiles: Tensor, curve: Tensor, square: int = SQUARE) 
     anything, colours = recorded[:, :1], recorded[:, 1:]
     mean = picture.mean(dim=1, keepdim=True)
     picture = anything * (mean + colour * colours * (picture - mean))
-    room = ((1 - tiles.amax(dim=1, keepdim=True)) / WHITE_SPAN).clamp(max=1) * share
+    room = ((1 - tiles) / WHITE_SPAN).clamp(max=1) * share
+    picture = picture.clamp(max=1)
     over = F.relu(picture - KNEE) / (1 - KNEE)
     return picture - room * (1 - KNEE) * (over - torch.tanh(over))

@@ -14,7 +14,7 @@ from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.imaging.picture import Metadata, Picture
 from lumen.imaging.thumbnail import area_thumbnail
-from lumen.imaging.tiling import TilePlan, cut, paste, plan_tiles
+from lumen.imaging.tiling import TilePlan, box_of, cut, paste, plan_tiles
 from lumen.metrics.fidelity import psnr
 from lumen.runtime.onnx_model import OnnxModel
 from lumen.runtime.open import ModelSet
@@ -53,7 +53,8 @@ def run_plan(pixels: Pixels, model: OnnxModel, plan: TilePlan, *, own_context: b
         tiles = plan.tiles[first : first + batch]
         windows = np.stack([cut(pixels, plan, tile) for tile in tiles])
         thumbnail = area_thumbnail(windows[0], model.spec.thumbnail_px) if own_context else whole
-        for tile, window in zip(tiles, model.run(windows, thumbnail[None], ev), strict=True):
+        boxes = np.stack([box_of(plan, tile) for tile in tiles])
+        for tile, window in zip(tiles, model.run(windows, thumbnail[None], ev, boxes=boxes), strict=True):
             paste(result, plan, tile, window)
     return result
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import Tensor
 
 from lumen.errors import ModelError
-from lumen.models import Network
+from lumen.models import Network, build_network
+from lumen.models.tone_mirnet import ToneMIRNet
 from lumen_export.halo import TOLERANCE, calibrate_halo, halo_pictures, restored_core
 from tests.support.networks import pooled
 
@@ -23,3 +25,13 @@ def test_halo_is_enough_and_a_global_pool_has_none(network: Network) -> None:
     assert halo_error(network, picture, 0) > TOLERANCE
     with pytest.raises(ModelError, match="looks too far"):
         calibrate_halo(pooled(network))
+
+
+def test_local_light_reaches_no_further_than_the_network() -> None:
+    torch.manual_seed(0)
+    toned = build_network("tone-mirnet", widths=(8, 16), blocks=1, code=8, thumbnail_px=32).eval()
+    assert isinstance(toned, ToneMIRNet)
+    torch.nn.init.normal_(toned.local.out.weight, std=2)
+    picture = halo_pictures(320)["waves"]
+    inside = restored_core(toned, picture, 64) - restored_core(toned, picture)
+    assert float(inside.abs().max()) <= TOLERANCE
