@@ -12,18 +12,18 @@ _STORING = "--format --quality --subsampling --metadata --allow-8bit --suffix"
 _RUNNING = "--device --precision --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
-        FIRST: "--out --in-place --recursive --ev --strength --model --compare --dry-run",
+        FIRST: "--out --in-place --recursive --ev --shadows --strength --model --compare --dry-run",
         FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast --settings",
         RESULTS: f"{_STORING} --sidecars --strict --gt --json",
         DEVICES: _RUNNING,
-        ADVANCED: "--shadows --quality-passes --frames --max-pixels",
+        ADVANCED: "--quality-passes --frames --max-pixels",
     },
     "watch": {
-        FIRST: "--settle --on-success --ev --strength --model --oneshot --status",
+        FIRST: "--settle --on-success --ev --shadows --strength --model --oneshot --status",
         FILES: "--ignore --order --skip-backlog --failed-dir --moved-from --settings",
         RESULTS: f"{_STORING} --log --json",
         DEVICES: _RUNNING,
-        ADVANCED: "--shadows --quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries "
+        ADVANCED: "--quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries "
         "--timeout --min-free",
     },
     "eval": {
