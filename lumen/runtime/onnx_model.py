@@ -116,7 +116,7 @@ class OnnxModel:
             tones = self._tones_of(thumbnails, ev, np.ones_like(ev) if shadows is None else shadows)
             whole = np.tile(WHOLE, (len(tiles), 1))
             asked = {"tiles": tiles, "tones": tones, "boxes": whole if boxes is None else boxes}
-            enhanced, finite = self._run(("enhanced", "finite"), {**self._smallest(), **asked})
+            enhanced, finite = self._run(("enhanced", "finite"), {**self._smallest(len(tones)), **asked})
             if np.isfinite(tones).all() and finite.all():
                 return np.asarray(enhanced)
             return self._run_in_full(tiles, thumbnails, ev, boxes, shadows)
@@ -170,7 +170,7 @@ class OnnxModel:
             shadows: float32 [M], factor of the local light.
         """
         asked = {"thumbnails": thumbnails, "ev": ev, "shadows": shadows}
-        return np.asarray(self._run(("tone",), {**self._smallest(), **asked})[0])
+        return np.asarray(self._run(("tone",), {**self._smallest(len(thumbnails)), **asked})[0])
 
     def _tones_of(self, *asked: Floats) -> Floats:
         """Return the tones of pictures; the last ones are cached, because the tiles of a picture come in a row."""
@@ -181,15 +181,19 @@ class OnnxModel:
         self._last_tones = [(asked, tones), *self._last_tones[:1]]  # two: transposed passes have one of their own
         return tones
 
-    def _smallest(self) -> dict[str, Any]:
-        """Return the smallest inputs there are, for outputs that depend on some of them only."""
-        tile = np.zeros((1, self.spec.align, self.spec.align, 3), self.spec.sample)
-        dark = np.zeros((1, self.spec.thumbnail_px, self.spec.thumbnail_px, 3), np.float32)
-        feeds = {"tiles": tile, "thumbnails": dark, "ev": np.zeros(1, np.float32)}
+    def _smallest(self, count: int = 1) -> dict[str, Any]:
+        """Return the smallest inputs there are for a number of pictures, for outputs that depend on some of them only.
+
+        Inputs whose first sizes have the same name must agree: onnxruntime reuses buffers by the names.
+        """
+        tiles = np.zeros((count, self.spec.align, self.spec.align, 3), self.spec.sample)
+        dark = np.zeros((count, self.spec.thumbnail_px, self.spec.thumbnail_px, 3), np.float32)
+        feeds = {"tiles": tiles, "thumbnails": dark, "ev": np.zeros(count, np.float32)}
         if self.spec.contract == 1:
             return feeds
-        tones = np.zeros((1, self.spec.tone_size), np.float32)
-        return {**feeds, "tones": tones, "boxes": WHOLE, "shadows": np.ones(1, np.float32)}
+        tones = np.zeros((count, self.spec.tone_size), np.float32)
+        boxes = np.tile(WHOLE, (count, 1))
+        return {**feeds, "tones": tones, "boxes": boxes, "shadows": np.ones(count, np.float32)}
 
     def _run(self, outputs: Sequence[str], feeds: Mapping[str, Any]) -> Sequence[Any]:
         tiles = feeds["tiles"]

@@ -81,10 +81,10 @@ def test_sigterm_leaves_nothing_torn(models: Path) -> None:
     assert_only_the_rest_is_done(line)
 
 
-def test_a_second_sigterm_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sigterm_ends_a_run_of_a_model_that_takes_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "in" / "0.png", size=(600, 600))
-    model = write_fake_onnx(tmp_path / "endless.onnx", burn=3000)  # minutes in one run, which nothing interrupts
+    model = write_fake_onnx(tmp_path / "endless.onnx", burn=3000)  # minutes in one run
     with start(command("enhance", "in", "-o", "out", model=model)) as process:
         deadline = time.monotonic() + 60
         while not any('"model"' in path.read_text() for path in Path("out").glob(".lumen/runs/*")):
@@ -92,9 +92,7 @@ def test_a_second_sigterm_ends_at_once(tmp_path: Path, monkeypatch: pytest.Monke
             assert time.monotonic() < deadline
             time.sleep(0.05)
         time.sleep(0.5)  # the model is open, and runs
-        process.send_signal(signal.SIGTERM)
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.5)
+        assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         try:
             _, err = process.communicate(timeout=30)
@@ -102,7 +100,7 @@ def test_a_second_sigterm_ends_at_once(tmp_path: Path, monkeypatch: pytest.Monke
             process.kill()
     assert process.returncode == 143
     assert "Traceback" not in err
-    assert tree() == [".lumen/lock"]
+    assert [name for name in tree() if not name.startswith(".lumen/")] == []
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def decode_all(files: Sequence[Path], longest_px: int = 0) -> list[Pixels]:
         DataError: Files cannot be decoded, or are damaged; the message names all of them.
     """
     decoded = _decoded(files, longest_px)
-    refuse_bad([str(each) for each in dict.fromkeys(decoded) if isinstance(each, DataError)])
+    refuse_bad(list(dict.fromkeys(str(each) for each in decoded if isinstance(each, DataError))))
     return [each for each in decoded if not isinstance(each, DataError)]
 
 

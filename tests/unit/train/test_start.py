@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -66,9 +67,11 @@ def test_what_a_file_lacks_starts_fresh_and_is_named(tmp_path: Path, caplog: pyt
 
 def test_the_bundled_model_is_named(caplog: pytest.LogCaptureFixture) -> None:
     start = read_start("lumen-s")
-    assert start.held_out_joined and start.data["train_pairs"] > 0
-    first = Example(name=start.data["val_pairs"][0], low=scene(0), high=scene(0))
-    assert start.trained_on([first, Example(name="new", low=scene(1), high=scene(1))]) == [first.name]
+    assert not start.held_out_joined and start.data["train_pairs"] > 0
+    held_out = Example(name=start.data["val_pairs"][0], low=scene(0), high=scene(0))
+    assert start.trained_on([held_out]) == []
+    joined = replace(start, held_out_joined=True)
+    assert joined.trained_on([held_out, Example(name="new", low=scene(1), high=scene(1))]) == [held_out.name]
     assert not caplog.records
 
 
