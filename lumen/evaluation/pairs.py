@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, NamedTuple
@@ -153,12 +153,13 @@ def find_pairs(
         return Pairing((pair,), (), "as they were given")
     if any(is_plain_file(place) for place in places):
         raise UsageError(f"expected two folders or two files, got {' and '.join(map(str, places))}")
-    sides = [_names_in(folder) for folder in places]
+    listed = {folder: _pictures_in(folder) for folder in places}
+    sides = [[name for name, _ in listed[folder]] for folder in places]
     chosen, proposed = _choose(sides, matching)
     if chosen is not None:
         matching = Matching(pattern=chosen.pattern)
     try:
-        pairs, problems = _paired(pictures, reference, matching)
+        pairs, problems = _paired(pictures, reference, matching, listed)
     except NothingToDoError as error:
         raise NothingToDoError(f"{error}{_proposal(proposed)}") from None
     if proposed is not None:
@@ -167,12 +168,17 @@ def find_pairs(
 
 
 def _paired(
-    pictures: Mapping[str, Path], reference: Path | None, matching: Matching
+    pictures: Mapping[str, Path],
+    reference: Path | None,
+    matching: Matching,
+    listed: Mapping[Path, Sequence[tuple[str, Path]]],
 ) -> tuple[tuple[Pair, ...], tuple[Problem, ...]]:
-    """Pair the pictures of folders, given by their role, with the references."""
+    """Pair the pictures of folders, given by their role, with the references; `listed` is what the folders hold."""
     problems: list[Problem] = []
-    found = {role: _by_key(folder, matching.key, problems) for role, folder in pictures.items()}
-    references = {} if reference is None else _by_key(reference, matching.reference_key, problems)
+    found = {role: _by_key(folder, listed[folder], matching.key, problems) for role, folder in pictures.items()}
+    references = {}
+    if reference is not None:
+        references = _by_key(reference, listed[reference], matching.reference_key, problems)
     pairs, used = [], set()
     several = ""  # the first reason that is not a missing partner
     for key in sorted(set().union(*found.values())):
@@ -221,13 +227,15 @@ def pair_results(results: Iterable[Result], reference: Path) -> Pairing:
     """
     results = tuple(results)
     matching = Matching()
-    chosen, proposed = _choose(sides := [[_name(each.place) for each in results], _names_in(reference)], matching)
+    there = _pictures_in(reference)
+    sides = [[_name(each.place) for each in results], [name for name, _ in there]]
+    chosen, proposed = _choose(sides, matching)
     if chosen is not None:
         matching = Matching(pattern=chosen.pattern)
     by_key: dict[str | None, list[Result]] = {}
     for result in results:
         by_key.setdefault(matching.key(_name(result.place)), []).append(result)
-    references = _by_key(reference, matching.key, [])
+    references = _by_key(reference, there, matching.key, [])
     pairs, problems = [], []
     for key, same in sorted(by_key.items(), key=lambda item: item[0] or ""):
         name, bright = _name(same[0].place), references.get(key or "", [])
@@ -289,25 +297,27 @@ def _with_proposal(
     )
 
 
-def _names_in(folder: Path) -> list[str]:
-    """Return the names of the pictures below a folder."""
-    return [_name(path.relative_to(folder)) for path in _pictures_in(folder)]
-
-
-def _pictures_in(folder: Path) -> Iterator[Path]:
-    """Yield the pictures below a folder, sorted, without hidden ones."""
+def _pictures_in(folder: Path) -> list[tuple[str, Path]]:
+    """Return name and path of the pictures below a folder, sorted, without hidden ones."""
+    found = []
     for path in sorted(folder.rglob("*")):
-        hidden = any(map(is_hidden, path.relative_to(folder).parts))
+        relative = path.relative_to(folder)
         # What cannot be looked at counts as a file: reading it reports why.
-        if is_picture_name(path.name) and not hidden and type_of(path) in (stat.S_IFREG, 0):
-            yield path
+        is_file = is_picture_name(path.name) and type_of(path) in (stat.S_IFREG, 0)
+        if is_file and not any(map(is_hidden, relative.parts)):
+            found.append((_name(relative), path))
+    return found
 
 
-def _by_key(folder: Path, key_of: Callable[[str], str | None], problems: list[Problem]) -> dict[str, list[Path]]:
-    """Return the pictures below a folder by key; add a problem for each without one."""
+def _by_key(
+    folder: Path,
+    pictures: Iterable[tuple[str, Path]],
+    key_of: Callable[[str], str | None],
+    problems: list[Problem],
+) -> dict[str, list[Path]]:
+    """Return the pictures of a folder by key; add a problem for each without one."""
     found: dict[str, list[Path]] = {}
-    for path in _pictures_in(folder):
-        name = _name(path.relative_to(folder))
+    for name, path in pictures:
         key = key_of(name)
         if key is None:
             problems.append(Problem(name=name, reason=f"expected a name that --pair matches in {folder}"))
