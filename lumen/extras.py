@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lumen.errors import MissingExtraError
+
+# What torch.load was seen to raise on files of other kinds.
+TORCH_FAULTS = (
+    OSError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
 
 
 @contextmanager

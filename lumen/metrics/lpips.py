@@ -7,10 +7,8 @@ Reference:
 
 from __future__ import annotations
 
-import pickle
 import re
 import threading
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lumen.errors import DataError, ModelError
-from lumen.extras import require_extra
+from lumen.extras import TORCH_FAULTS, require_extra
 
 MIN_SIDE_PX: Final = 35  # smaller pictures leave nothing for the last layers
 
@@ -31,20 +29,6 @@ _LAYERS: Final = {
     8: (256, 384, 3, 1, 1, False),
     10: (256, 256, 3, 1, 1, False),
 }
-# What torch.load was seen to raise on files of other kinds.
-_READ_FAULTS = (
-    OSError,
-    EOFError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-)
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _NAMES = (
     re.compile(r"(?:.*\.)?(?:features|slice\d)\.(?P<layer>\d+)\.(?P<kind>weight|bias)"),
@@ -123,7 +107,7 @@ def _loaded(torch: Any, path: Path) -> Mapping[str, Any]:
         raise ModelError(f"expected LPIPS weights in {path}, got something that is no file")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except _READ_FAULTS as error:
+    except TORCH_FAULTS as error:
         raise ModelError(f"expected LPIPS weights in {path}, got none: {str(error).partition(chr(10))[0]}") from error
     if not isinstance(state, Mapping):
         raise ModelError(f"expected LPIPS weights by name in {path}, got {type(state).__name__}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,24 +15,12 @@ import torch
 from torch import Tensor
 
 from lumen.errors import ModelError, UsageError
+from lumen.extras import TORCH_FAULTS
 from lumen.files.atomic import write_atomically
 from lumen.files.paths import is_plain_file, type_of
 from lumen.models import Network, build_network
 
 FORMAT = 1
-# What torch.load was seen to raise on files of other kinds.
-READ_FAULTS = (
-    OSError,
-    EOFError,
-    pickle.UnpicklingError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-)
 # Types of the fields of a file.
 _TYPES: dict[str, tuple[type, ...]] = {
     "iteration": (int,),
@@ -82,7 +69,7 @@ class Checkpoint:
             check_weights(self.ema, config["architecture"], config["hyperparameters"])
             network = build_network(config["architecture"], **config["hyperparameters"])
             network.load_state_dict(dict(self.ema))
-        except (UsageError, *READ_FAULTS) as error:
+        except (UsageError, *TORCH_FAULTS) as error:
             said = str(error).strip().partition("\n")[0]
             raise ModelError(f"the checkpoint does not hold the network of its recipe: {said}") from error
         return network.eval()
@@ -107,7 +94,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         checkpoint = Checkpoint(**values)
         _check(checkpoint)
-    except READ_FAULTS as error:
+    except TORCH_FAULTS as error:
         raise ModelError(f"checkpoint {path} is damaged or not one of lumen's ({_shortly(error)})") from error
     return checkpoint
 
@@ -129,7 +116,7 @@ def read_tensors(path: Path) -> Any:
         for tensor in _tensors(values):
             if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
                 raise ValueError("a tensor larger than its data")
-    except READ_FAULTS as error:
+    except TORCH_FAULTS as error:
         raise ModelError(f"checkpoint {path} is damaged or not one of lumen's ({_shortly(error)})") from error
     return values
 
@@ -172,7 +159,7 @@ def _check_sizes(path: Path) -> None:
 
 
 def _check(checkpoint: Checkpoint) -> None:
-    """Raise one of `READ_FAULTS` where a value is not of its type, or is no number."""
+    """Raise one of `TORCH_FAULTS` where a value is not of its type, or is no number."""
     for name, types in _TYPES.items():
         value = getattr(checkpoint, name)
         if not isinstance(value, types) or isinstance(value, bool):

@@ -15,10 +15,11 @@ from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
 from lumen.errors import ModelError
+from lumen.extras import TORCH_FAULTS
 from lumen.files.paths import type_of
 from lumen.runtime.model_files import find_model
 from lumen.spec import ModelSpec
-from lumen.train.checkpoint import READ_FAULTS, load_checkpoint
+from lumen.train.checkpoint import load_checkpoint
 from lumen.train.data.load import Example, name_some
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ def _read_onnx(path: Path) -> Start:
             for tensor in model.graph.initializer
             if tensor.name.startswith(PREFIX)
         }
-    except (DecodeError, *READ_FAULTS) as error:
+    except (DecodeError, *TORCH_FAULTS) as error:
         raise ModelError(f"{path} cannot be read as an ONNX model ({type(error).__name__})") from error
     if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
         raise ModelError(f"{path} holds weights that are NaN or infinite")

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from lumen.errors import ModelError, UsageError
+from lumen.extras import TORCH_FAULTS
 from lumen.models import Network, build_network
 from lumen.models.widen import widened
-from lumen.train.checkpoint import READ_FAULTS, Checkpoint, load_checkpoint
+from lumen.train.checkpoint import Checkpoint, load_checkpoint
 from lumen.train.distributed import World
 from lumen.train.recipe.recipe import Recipe, from_dict
 from lumen.train.schedule import RateControl
@@ -99,11 +100,11 @@ class TrainState:
             raise UsageError(f"{path} holds a different network than recipe {self.recipe.name!r}; use its own recipe")
         try:
             self._take(checkpoint)
-        except READ_FAULTS as error:
+        except TORCH_FAULTS as error:
             raise ModelError(f"checkpoint {path} does not fit its own recipe ({type(error).__name__})") from error
 
     def _take(self, checkpoint: Checkpoint) -> None:
-        """Take over a state; raises one of `READ_FAULTS` if it is not one of this network."""
+        """Take over a state; raises one of `TORCH_FAULTS` if it is not one of this network."""
         self.network.load_state_dict(dict(checkpoint.weights))
         self.ema.load_state_dict(dict(checkpoint.ema))
         self._take_moments((checkpoint.optimizer or {})["state"])
@@ -139,7 +140,7 @@ class TrainState:
             weights = widened(start.filled(self.network), self.network, self.recipe.seed)
             self.network.load_state_dict(weights)
             self.ema.load_state_dict(weights)
-        except READ_FAULTS as error:
+        except TORCH_FAULTS as error:
             said = str(error).partition("\n")[0]
             raise UsageError(f"{source} holds a different network than recipe {self.recipe.name!r}: {said}") from error
         return start
