@@ -126,10 +126,13 @@ def check_results(spec: ModelSpec, feeds: Mapping[str, Any], results: Mapping[st
             raise _broken(spec, "a brightness from 0 to 1", value[~np.isfinite(value)][0])
 
 
-def tiny_inputs(spec: ModelSpec) -> dict[str, Any]:
-    """Return the smallest inputs of a model by which height and width can be told apart."""
+def tiny_inputs(spec: ModelSpec, count: int = 1) -> dict[str, Any]:
+    """Return the smallest inputs of a model by which height and width can be told apart, for a number of pictures.
+
+    Inputs whose first sizes have the same name must agree: onnxruntime reuses buffers by the names.
+    """
     height, width = spec.align, 2 * spec.align
-    sizes: dict[Size, Size] = {"N": 1, "M": 1, "H": height, "W": width, "h": height, "w": width}
+    sizes: dict[Size, Size] = {"N": count, "M": count, "H": height, "W": width, "h": height, "w": width}
     sizes |= _sizes(spec)
     values = {"tiles": 1, "thumbnails": 0.05, "shadows": 1, "boxes": [0, 0, 1, 1]}
     wanted = {name: value.of(spec, sizes) for name, value in INPUTS[spec.contract].items()}
@@ -152,12 +155,12 @@ def _check_declared(
     for each in found:
         expected = wanted[each.name].of(spec, fixed)
         dtype = _TYPES.get(each.type, each.type.removeprefix("tensor(").removesuffix(")"))
-        found = Value(dtype, tuple(each.shape))
+        declared = Value(dtype, tuple(each.shape))
         # A size without a number is free, and no sizes at all are not known; the trial shows what they are.
-        fits = not found.shape or len(found.shape) == len(expected.shape)
-        fits &= all(size == n for size, n in zip(expected.shape, found.shape, strict=False) if isinstance(n, int))
-        if found.dtype != expected.dtype or not fits:
-            raise ModelError(f"expected the {kind} {each.name} as {expected}, got {found}")
+        fits = not declared.shape or len(declared.shape) == len(expected.shape)
+        fits &= all(size == n for size, n in zip(expected.shape, declared.shape, strict=False) if isinstance(n, int))
+        if declared.dtype != expected.dtype or not fits:
+            raise ModelError(f"expected the {kind} {each.name} as {expected}, got {declared}")
 
 
 def _broken(spec: ModelSpec, expected: str, found: object) -> ContractError:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lumen.errors import ModelError, NotFiniteError, OutOfMemoryError, UnavailableError
-from lumen.runtime.check import check_results
+from lumen.runtime.check import check_results, tiny_inputs
 from lumen.runtime.devices import device_index
 from lumen.runtime.memory import RAM_SHARE, VRAM_SHARE, free_ram_bytes, free_vram_bytes
 from lumen.runtime.protocols import Floats, Pixels
@@ -116,7 +116,7 @@ class OnnxModel:
             tones = self._tones_of(thumbnails, ev, np.ones_like(ev) if shadows is None else shadows)
             whole = np.tile(WHOLE, (len(tiles), 1))
             asked = {"tiles": tiles, "tones": tones, "boxes": whole if boxes is None else boxes}
-            enhanced, finite = self._run(("enhanced", "finite"), {**self._smallest(len(tones)), **asked})
+            enhanced, finite = self._run(("enhanced", "finite"), {**tiny_inputs(self.spec, len(tones)), **asked})
             if np.isfinite(tones).all() and finite.all():
                 return np.asarray(enhanced)
             return self._run_in_full(tiles, thumbnails, ev, boxes, shadows)
@@ -137,7 +137,7 @@ class OnnxModel:
             NotFiniteError: The model gave NaN or infinity.
         """
         asked = {"thumbnails": thumbnail[None], "ev": np.array([ev], np.float32)}
-        level = float(self._run(("brightness",), {**self._smallest(), **asked})[0][0])
+        level = float(self._run(("brightness",), {**tiny_inputs(self.spec), **asked})[0][0])
         if not math.isfinite(level):
             raise NotFiniteError(f"model {self.spec.name!r} gave {level} as the target brightness")
         return level
@@ -151,7 +151,7 @@ class OnnxModel:
             with contextlib.suppress(
                 *native_errors()
             ):  # the arena is trimmed at the end of a run, so run something tiny
-                run_session(session, ("brightness",), self._smallest(), options)
+                run_session(session, ("brightness",), tiny_inputs(self.spec), options)
         if self._full is not None:
             self._full.trim()
 
@@ -170,7 +170,7 @@ class OnnxModel:
             shadows: float32 [M], factor of the local light.
         """
         asked = {"thumbnails": thumbnails, "ev": ev, "shadows": shadows}
-        return np.asarray(self._run(("tone",), {**self._smallest(len(thumbnails)), **asked})[0])
+        return np.asarray(self._run(("tone",), {**tiny_inputs(self.spec, len(thumbnails)), **asked})[0])
 
     def _tones_of(self, *asked: Floats) -> Floats:
         """Return the tones of pictures; the last ones are cached, because the tiles of a picture come in a row."""
@@ -180,20 +180,6 @@ class OnnxModel:
         tones = self.tone(*asked)
         self._last_tones = [(asked, tones), *self._last_tones[:1]]  # two: transposed passes have one of their own
         return tones
-
-    def _smallest(self, count: int = 1) -> dict[str, Any]:
-        """Return the smallest inputs there are for a number of pictures, for outputs that depend on some of them only.
-
-        Inputs whose first sizes have the same name must agree: onnxruntime reuses buffers by the names.
-        """
-        tiles = np.zeros((count, self.spec.align, self.spec.align, 3), self.spec.sample)
-        dark = np.zeros((count, self.spec.thumbnail_px, self.spec.thumbnail_px, 3), np.float32)
-        feeds = {"tiles": tiles, "thumbnails": dark, "ev": np.zeros(count, np.float32)}
-        if self.spec.contract == 1:
-            return feeds
-        tones = np.zeros((count, self.spec.tone_size), np.float32)
-        boxes = np.tile(WHOLE, (count, 1))
-        return {**feeds, "tones": tones, "boxes": boxes, "shadows": np.ones(count, np.float32)}
 
     def _run(self, outputs: Sequence[str], feeds: Mapping[str, Any]) -> Sequence[Any]:
         tiles = feeds["tiles"]
