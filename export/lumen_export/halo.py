@@ -9,7 +9,6 @@ from torch import Tensor
 
 from lumen.errors import ModelError
 from lumen.models import Network
-from lumen.models.tone_mirnet import ToneMIRNet
 
 STEP_PX = 8
 LEAST_PX = 32
@@ -50,14 +49,11 @@ def restored_core(network: Network, picture: Tensor, halo_px: int | None = None)
     margin = top if halo_px is None else halo_px
     window = slice(None) if halo_px is None else slice(top - halo_px, top + CORE_PX + halo_px)
     tile = whole[:, :, window, window].contiguous(memory_format=torch.channels_last)
-    # A network that predicts no brightness would apply a curve, which magnifies the differences to be measured.
-    level = torch.tensor([0.45]) if network.predicts_brightness else None
-    if isinstance(network, ToneMIRNet):
+    if network.predicts_brightness:
         ends = torch.tensor([[top - margin, top + CORE_PX + margin]]) / picture.shape[1]
-        assert level is not None
-        result = network.restore_toned(tile, ends[:, [0, 0, 1, 1]], network.tone(thumbnail, level))
-    else:
-        result, _ = network.enhance(tile, thumbnail, lambda chosen: chosen if level is None else level)
+        result: Tensor = network(tile, thumbnail, torch.tensor([0.45]), ends[:, [0, 0, 1, 1]])
+    else:  # any other brightness would apply a curve, which magnifies the differences to be measured
+        result, _ = network.enhance(tile, thumbnail, lambda chosen: chosen)
     return result[0, :, margin : margin + CORE_PX, margin : margin + CORE_PX].clamp(0, 1)
 
 

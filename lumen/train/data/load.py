@@ -71,26 +71,28 @@ def refuse_bad(bad: Sequence[str]) -> None:
         raise DataError(f"{'; '.join(bad)} ({len(bad)} bad in all; mend or remove them, or add --skip-bad)")
 
 
+def _tell_bad(found: Sequence[str], bad: list[str] | None) -> None:
+    """Add what is bad to a list, or refuse it where there is none."""
+    if bad is None:
+        refuse_bad(found)
+    else:
+        bad += found
+
+
 def _decoded(files: Sequence[Path], longest_px: int) -> list[Pixels | DataError]:
     """Decode pictures as `decode_all` does; a file that cannot be decoded gives the error."""
 
-    def decode(path: Path) -> Pixels:
+    def decode(path: Path) -> Pixels | DataError:
         try:
             picture = read_picture(path)
             picture.refuse_damaged()  # what a decoder puts in gaps is not to be learnt
             return _reduced(displayed_8bit(picture), longest_px)
         except PictureError as error:
-            raise DataError(f"{path}: {error}") from error
-
-    def tried(path: Path) -> Pixels | DataError:
-        try:
-            return decode(path)
-        except DataError as error:
-            return error
+            return DataError(f"{path}: {error}")
 
     once = list(dict.fromkeys(files))
     with ThreadPoolExecutor(2) as pool:
-        decoded = dict(zip(once, pool.map(tried, once), strict=True))
+        decoded = dict(zip(once, pool.map(decode, once), strict=True))
     return [decoded[path] for path in files]
 
 
@@ -152,10 +154,7 @@ def load_pairs(
                 clean=found.clean,
             )
             examples.append(example)
-    if bad is None:
-        refuse_bad(found_bad)
-    else:
-        bad += found_bad
+    _tell_bad(found_bad, bad)
     return examples
 
 
@@ -193,10 +192,7 @@ def load_photos(folders: Sequence[Path], longest_px: int = 0, bad: list[str] | N
     files = [(path, index) for index, folder in enumerate(folders) for path in picture_files(folder).values()]
     decoded = _decoded([path for path, _ in files], longest_px)
     found_bad = [str(each) for each in decoded if isinstance(each, DataError)]
-    if bad is None:
-        refuse_bad(found_bad)
-    else:
-        bad += found_bad
+    _tell_bad(found_bad, bad)
     return [
         Example(name=path.stem, low=pixels, high=pixels, source=index)
         for (path, index), pixels in zip(files, decoded, strict=True)

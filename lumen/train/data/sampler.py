@@ -30,7 +30,7 @@ NO_THUMBNAIL = np.zeros((1, 1, 3), np.float32)  # for networks that are trained 
 
 MIXUP_BETA = (1.2, 1.2)
 
-BACKLIT_EV = 2.0  # darkest exposure of a picture that is lit from behind
+BACKLIT_DARKEST_EV = 2.0  # darkest exposure of a picture that is lit from behind
 
 SATURATION = (0.1, 0.3)  # mean and standard deviation of the log of the factor
 
@@ -212,7 +212,7 @@ class Sampler:
         if kind == NIGHT:
             return night(high, rng), high
         if self.config.backlit and rng.random() < self.config.backlit:
-            return darken(backlight(high, rng), rng, BACKLIT_EV, self.config.jpeg), high
+            return darken(backlight(high, rng), rng, BACKLIT_DARKEST_EV, self.config.jpeg), high
         return darken(high, rng, self.config.exposure_ev, self.config.jpeg), high
 
     def draw_augmentation(self, rng: np.random.Generator, height: int, width: int) -> Augmentation:

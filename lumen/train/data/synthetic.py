@@ -55,7 +55,7 @@ def darken(
     return _recorded(light, noise, shot, read, rng, worst_jpeg, coded=0.5)
 
 
-BACKLIT_EV = (1.0, 4.0)  # stops by which the darkest place is darkened
+BACKLIT_STOPS = (1.0, 4.0)  # by which the darkest place is darkened
 BACKLIT_CELLS = 12  # along each side: how finely places differ
 BRIGHT_PLACE = 0.9  # quantile of the places' levels; brighter ones stay
 
@@ -72,7 +72,7 @@ def backlight(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
     away /= max(float(away.max()), 0.2)  # an evenly lit picture has no dark places
     place = np.asarray(Image.fromarray(away).resize((width, height), Image.Resampling.BILINEAR))
     level = np.asarray(grey, np.float32) / np.float32(255)
-    stops = np.float32(rng.uniform(*BACKLIT_EV)) * place * (1 - level)
+    stops = np.float32(rng.uniform(*BACKLIT_STOPS)) * place * (1 - level)
     return quantise(encode_srgb(_DECODE[pixels] * np.exp2(-stops)[..., None]) * np.float32(255))
 
 
