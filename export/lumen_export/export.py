@@ -18,7 +18,7 @@ from lumen.spec import ModelSpec, Precision
 from lumen.train.checkpoint import load_checkpoint
 from lumen_export.bytes_per_px import bytes_per_pixel
 from lumen_export.convert import to_onnx
-from lumen_export.exported import FULL_VARIANTS, HALF_VARIANT, Exported, check_places, variant_path, written_together
+from lumen_export.exported import FULL_VARIANTS, HALF_VARIANT, Exported, check_out, variant_path, written_together
 from lumen_export.halo import calibrate_halo
 from lumen_export.pretrained import read_release
 from lumen_export.tile_safety import tile_faults
@@ -116,7 +116,7 @@ def export_checkpoint(
         OutputError: The files cannot be written.
     """
     variants = (*FULL_VARIANTS, HALF_VARIANT) if precision == "fp16" else FULL_VARIANTS
-    check_places(checkpoint_path, out)
+    check_out(checkpoint_path, out)
     trained = read_network(checkpoint_path, architecture)
     spec = spec_of(trained, name or out.stem, scores or {})
     count = HEAVY_TILES if _is_heavy(spec) else TILES

@@ -55,7 +55,7 @@ def variant_path(path: Path, sample: SampleType, precision: Precision = "fp32") 
     return path if sample == "uint8" else path.with_name(f"{path.stem}.u16{path.suffix}")
 
 
-def check_places(source: Path, out: Path) -> None:
+def check_out(source: Path, out: Path) -> None:
     """Refuse a path for the 8-bit file in fp32 that is none, or at which a file would replace what is exported.
 
     Raises:

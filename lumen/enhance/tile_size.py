@@ -51,7 +51,7 @@ def check_memory(plan: TilePlan, model: Model, options: EnhanceOptions) -> None:
     if model.spec.whole and needed > allowed:
         raise OutOfMemoryError(
             f"{model.spec.name} looks at the whole picture, which takes {needed / 1e6:.0f} MB for "
-            f"{plan.width}x{plan.height} pixels, and {allowed / 1e6:.0f} MB are free; make the picture smaller"
+            f"{plan.width}x{plan.height} pixels, and {allowed / 1e6:.0f} MB may be used; make the picture smaller"
         )
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from lumen.metrics.fidelity import gt_mean, luma, mae, mse, psnr, ssim
 from lumen.metrics.lpips import Lpips
-from lumen.metrics.niqe import niqe
-from lumen.metrics.statistics import statistics
+from lumen.metrics.natural import niqe
 from lumen.metrics.tone import chroma_ratio, exposure_error, newly_clipped
 
 __all__ = [
@@ -24,5 +23,4 @@ __all__ = [
     "niqe",
     "psnr",
     "ssim",
-    "statistics",
 ]

@@ -19,7 +19,7 @@ Size = str | int
 def write_network(
     path: Path,
     nodes: Sequence[NodeProto],
-    weights: dict[str, NDArray[Any]],
+    weights: dict[str, Any],
     *,
     shape: Sequence[Size] = FREE,
     result_shape: Sequence[Size] | None = None,
@@ -79,7 +79,7 @@ def planes_of(path: Path, weights: NDArray[Any], **changes: Any) -> Path:
     return write_network(path, [conv("image", "better")], {"w": weights}, **changes)
 
 
-def one_by_one(path: Path) -> Path:
+def one_by_one(path: Path, shape: Sequence[Size] = (1, 3, "h", "w")) -> Path:
     """Write one that takes a single picture: its batch is in the numbers of a Reshape."""
     node = helper.make_node
     nodes = [
@@ -90,7 +90,7 @@ def one_by_one(path: Path) -> Path:
         node("Reshape", ["blurred", "same"], ["better"]),
     ]
     weights = {"w": blur(), "two": np.array([2]), "four": np.array([4]), "ends": np.array([1, 3])}
-    return write_network(path, nodes, weights, shape=(1, 3, "h", "w"))
+    return write_network(path, nodes, weights, shape=shape)
 
 
 def mean_of_all(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 ::
 
-    read_network -> Runner -> measure_layout, measure_tiles -> wrapped -> check_files
+    read_foreign -> measure_layout, measure_tiles -> wrapped_network -> compare_with_network, compare_tiles
 
 Only the package `onnx` is needed, no torch.
 """

@@ -20,7 +20,7 @@ def count_weights(model: ModelProto) -> int:
     return sum(math.prod(each.dims) for each in tensors_of(model) if each.data_type in _KINDS)
 
 
-def digest_of(model: ModelProto) -> str:
+def digest_of_weights(model: ModelProto) -> str:
     """Return the SHA-256, in hex, of all weights and constants of a model, in their order."""
     digest = hashlib.sha256()
     for tensor in tensors_of(model):

@@ -1,4 +1,4 @@
-"""Exports a network from an ONNX file as a model of lumen: wrapped, measured, written and checked."""
+"""Exports a network from an ONNX file as a model of lumen: wrapped_network, measured, written and checked."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lumen.errors import ModelError, UsageError
 from lumen.runtime.open import open_model
 from lumen.spec import RANGES, ModelSpec, Precision, SampleType
 from lumen_export.bytes_per_px import bytes_per_pixel
-from lumen_export.exported import FULL_VARIANTS, Exported, check_places, variant_path, written_together
+from lumen_export.exported import FULL_VARIANTS, Exported, check_out, variant_path, written_together
 from lumen_export.foreign.checking import compare_tiles, compare_with_network
-from lumen_export.foreign.counting import count_macs_of, count_weights, digest_of
+from lumen_export.foreign.counting import count_macs_of, count_weights, digest_of_weights
 from lumen_export.foreign.measuring import Tiling, measure_layout, measure_tiles
-from lumen_export.foreign.reading import ForeignNetwork, opset_of, read_network
-from lumen_export.foreign.wrapping import wrapped
+from lumen_export.foreign.reading import ForeignNetwork, opset_of, read_foreign
+from lumen_export.foreign.wrapping import wrapped_network
 
 THUMBNAIL_PX = 128  # used only to choose the brightness
 COST_SIDE_PX = 256
@@ -61,8 +61,8 @@ def export_network(
         least, most = RANGES[key]
         if value is not None and not least <= value <= most:
             raise UsageError(f"expected {option} from {least} to {most}, got {value}")
-    check_places(path, out)
-    read = read_network(path)
+    check_out(path, out)
+    read = read_foreign(path)
     agreements = []
     with written_together(out, FULL_VARIANTS) as folder:
         network, run = measure_layout(read, folder, align or 1)
@@ -100,7 +100,7 @@ def _spec_of(network: ForeignNetwork, tiling: Tiling, *, name: str, whole: bool)
         bytes_per_px=1,
         gmacs_per_mp=round(count_macs_of(network, side) / side**2 * 1e6, 3),
         parameters=count_weights(network.model),
-        weights_sha256=digest_of(network.model),
+        weights_sha256=digest_of_weights(network.model),
         precision=precision,
         whole=whole,
     )
@@ -109,7 +109,7 @@ def _spec_of(network: ForeignNetwork, tiling: Tiling, *, name: str, whole: bool)
 def _write(network: ForeignNetwork, spec: ModelSpec, path: Path) -> ModelSpec:
     """Write one file; return the spec with the measured memory."""
     sample: SampleType = spec.sample
-    model = wrapped(network, sample, spec.thumbnail_px)
+    model = wrapped_network(network, sample, spec.thumbnail_px)
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:

@@ -179,17 +179,17 @@ def _searched(run: Run, aligns: Sequence[int], tolerance: float) -> Tiling:
     for reach_px in REACHES_PX:
         for align in aligns:
             windows = _Windows(run, align, reach_px)
-            most = windows.most
-            differences[align] = windows.worst(most)
+            differences[align] = windows.first_above(tolerance)
             if differences[align] > tolerance:
                 continue
-            found = search_halo(windows.difference, len(windows.pictures), windows.step, most, tolerance)
-            halo = max(-(-LEAST_PX // align) * align, (found or most) + windows.step)
+            found = search_halo(windows.difference, len(windows.pictures), windows.step, windows.most, tolerance)
+            halo = max(-(-LEAST_PX // align) * align, (found or windows.most) + windows.step)
             return Tiling(align=align, halo_px=halo, worst_levels=differences[align] / LEVEL)
     align = min(differences, key=lambda each: differences[each])
-    worst = differences[align] / LEVEL
+    windows = _Windows(run, align, MOST_PX)
+    worst = windows.worst(windows.most) / LEVEL
     if worst <= 1:
-        return Tiling(align=align, halo_px=-(-MOST_PX // align) * align, worst_levels=worst)
+        return Tiling(align=align, halo_px=windows.most, worst_levels=worst)
     raise ModelError(
         f"this network looks at the whole picture: tiles would differ from it by {worst:.0f} levels of 255; "
         "--whole writes a model that is only given whole pictures, as far as memory allows"
@@ -225,6 +225,15 @@ class _Windows:
         kept = slice(top, top + self.core)
         difference = float(np.abs(found[core, core] - self.whole(index)[kept, kept]).max())
         return difference if np.isfinite(difference) else np.inf
+
+    def first_above(self, tolerance: float) -> float:
+        """Return the largest difference with the largest halo, or the first that is too large."""
+        largest = 0.0
+        for index in range(len(self.pictures)):
+            largest = max(largest, self.difference(index, self.most))
+            if largest > tolerance:
+                break
+        return largest
 
     def worst(self, halo_px: int) -> float:
         """Return the largest difference in any picture."""

@@ -23,6 +23,7 @@ from onnx import (
     checker,
     helper,
     inliner,
+    shape_inference,
     version_converter,
 )
 from onnx.external_data_helper import uses_external_data
@@ -36,7 +37,18 @@ MOST_BYTES = (1 << 31) - (1 << 24)  # of a file of protobuf, with room for what 
 MOST_NODES = 1_000_000
 FLOATS = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
 # What onnx was seen to raise for files of other kinds.
-FAULTS = (checker.ValidationError, DecodeError, RuntimeError, ValueError, TypeError, LookupError, RecursionError)
+FAULTS = (
+    checker.ValidationError,
+    shape_inference.InferenceError,
+    version_converter.ConvertError,
+    DecodeError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    RecursionError,
+    MemoryError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +72,7 @@ class ForeignNetwork:
     one_by_one: bool | None
 
 
-def read_network(path: Path) -> ForeignNetwork:
+def read_foreign(path: Path) -> ForeignNetwork:
     """Read a network.
 
     Raises:

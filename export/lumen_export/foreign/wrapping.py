@@ -195,7 +195,7 @@ through (pictures) => (results)
 """
 
 
-def wrapped(network: ForeignNetwork, sample: SampleType, thumbnail_px: int) -> ModelProto:
+def wrapped_network(network: ForeignNetwork, sample: SampleType, thumbnail_px: int) -> ModelProto:
     """Return a network behind contract 1 of `lumen.spec`, without lumen's metadata.
 
     Args:
