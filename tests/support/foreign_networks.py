@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -200,3 +200,69 @@ def with_functions(path: Path, depth: int, calls: int) -> Path:
     model.graph.node.insert(0, node("f0", ["image"], ["called"], domain="own"))
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def changed(path: Path, change: Callable[[onnx.ModelProto], object]) -> Path:
+    """Change a file that was written."""
+    model = onnx.load(path)
+    change(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def with_operator_of(path: Path, domain: str, name: str) -> Path:
+    """Write one with an operator that is not ONNX's own."""
+    nodes = [conv("image", "blurred"), helper.make_node(name, ["blurred"], ["better"], domain=domain)]
+    write_network(path, nodes, {"w": blur()})
+    return changed(path, lambda model: model.opset_import.append(helper.make_opsetid(domain, 1)))
+
+
+def with_choice(path: Path) -> Path:
+    """Write one with inner graphs, which use weights of the outer one and of their own."""
+    result = helper.make_tensor_value_info("r", TensorProto.FLOAT, FREE)
+    doubling = [helper.make_node("Mul", ["image", "own"], ["r"])]
+    yes = helper.make_graph([conv("image", "r")], "yes", [], [result])
+    no = helper.make_graph(doubling, "no", [], [result], [numpy_helper.from_array(np.array(2, np.float32), "own")])
+    nodes = [helper.make_node("If", ["always"], ["better"], then_branch=yes, else_branch=no)]
+    return write_network(path, nodes, {"w": blur(), "always": np.array(True)})
+
+
+def with_weights_as_inputs(path: Path) -> Path:
+    """Write one as files of IR version 3 are: their weights are inputs, too."""
+    weights = helper.make_tensor_value_info("w", TensorProto.FLOAT, [3, 3, 3, 3])
+
+    def change(model: onnx.ModelProto) -> None:
+        model.ir_version = 3
+        model.graph.input.append(weights)
+
+    return changed(planes(path, opset=9), change)
+
+
+def with_constants(path: Path) -> Path:
+    """Write one whose weights are in operators."""
+    constant = helper.make_node("Constant", [], ["w"], value=numpy_helper.from_array(blur()))
+    return write_network(path, [constant, conv("image", "better")], {})
+
+
+def endless(path: Path) -> Path:
+    """Write one with a loop without end."""
+    value = helper.make_tensor_value_info
+    nodes = [helper.make_node("Identity", ["going"], ["goes"]), helper.make_node("Identity", ["x"], ["y"])]
+    step = [
+        value("i", TensorProto.INT64, []),
+        value("going", TensorProto.BOOL, []),
+        value("x", TensorProto.FLOAT, FREE),
+    ]
+    ends = [value("goes", TensorProto.BOOL, []), value("y", TensorProto.FLOAT, FREE)]
+    loop = helper.make_node("Loop", ["", "always", "image"], ["better"], body=helper.make_graph(nodes, "b", step, ends))
+    return write_network(path, [loop], {"always": np.array(True)})
+
+
+def huge(path: Path) -> Path:
+    """Write one that asks for 256 TB."""
+    nodes = [
+        helper.make_node("Expand", ["one", "sizes"], ["all"]),
+        helper.make_node("ReduceMean", ["all"], ["mean"], keepdims=0),
+        helper.make_node("Add", ["image", "mean"], ["better"]),
+    ]
+    return write_network(path, nodes, {"one": np.float32(1), "sizes": np.array([1 << 20, 1 << 20, 64])})

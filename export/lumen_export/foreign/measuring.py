@@ -70,9 +70,8 @@ def runner(model: onnx.ModelProto, folder: Path) -> Run:
     try:
         session = make_session(path, "cpu", 0)
     except ModelError as error:
-        raise ModelError(
-            f"ONNX Runtime cannot load the network: {error.__cause__ or error}".partition("\n")[0]
-        ) from error
+        reason = str(error.__cause__ or error).partition("\n")[0].replace(str(path), "it")
+        raise ModelError(f"ONNX Runtime cannot load the network: {reason}") from error
 
     def run(pictures: Pictures) -> Pictures:
         try:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lumen.errors import ModelError
+from lumen_export.foreign import measuring
 from lumen_export.foreign.measuring import ALIGNS, Tiling, measure_layout, measure_tiles
 from lumen_export.foreign.reading import read_foreign
 from tests.support import foreign_networks as nets
@@ -69,11 +70,11 @@ def test_batches_are_tried(tmp_path: Path) -> None:
 def test_a_network_that_looks_at_the_whole_picture_is_refused_or_not_cut(tmp_path: Path) -> None:
     path = nets.mean_of_all(tmp_path / "net.onnx")
     with pytest.raises(ModelError, match=r"whole picture: tiles would differ from it by \d+ levels of 255; --whole"):
-        measured(path)
+        measured(path, align=8)
     with pytest.raises(
         ModelError, match=r"with a halo of 64 px tiles would differ from the whole picture by \d+ levels"
     ):
-        measured(path, halo_px=64)
+        measured(path, align=8, halo_px=64)
     assert measured(path, whole=True) == Tiling(align=1, halo_px=0, worst_levels=0.0)
 
 
@@ -84,7 +85,7 @@ def test_a_halo_may_be_given_and_is_checked(tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=r"with a halo of 0 px tiles would differ .* by \d+ levels .* leave --halo out"
     ):
-        measured(path.parent / "net.onnx", halo_px=0)
+        measured(tmp_path / "net.onnx", align=8, halo_px=0)
 
 
 def test_another_multiple_is_given(tmp_path: Path) -> None:
@@ -108,3 +109,29 @@ def test_another_multiple_is_given(tmp_path: Path) -> None:
 def test_other_networks_are_refused(tmp_path: Path, make: Make, says: str) -> None:
     with pytest.raises(ModelError, match=says):
         measured(make(tmp_path / "net.onnx"))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        nets.with_choice,
+        nets.with_weights_as_inputs,
+        nets.with_constants,
+        lambda path: nets.with_operator_of(path, "com.microsoft", "Gelu"),
+        lambda path: nets.planes(path, opset=23),
+    ],
+    ids=["inner graphs", "IR version 3", "constants", "operators of ONNX Runtime", "opset 23"],
+)
+def test_many_ways_to_write_a_network_are_run(tmp_path: Path, make: Make) -> None:
+    assert measured(make(tmp_path / "net.onnx")).halo_px == 32
+
+
+def test_hostile_networks_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "net.onnx"
+    with pytest.raises(ModelError, match=r"cannot load the network: .*Load model from it failed.*com\.example:Strange"):
+        measured(nets.with_operator_of(path, "com.example", "Strange"))
+    with pytest.raises(ModelError, match=r"the network fails for 256x128 pixels .*allocate"):
+        measured(nets.huge(path))
+    monkeypatch.setattr(measuring, "LIMIT_S", 0.2)
+    with pytest.raises(ModelError, match=r"takes more than 0\.2 s for 256x128 pixels"):
+        measured(nets.endless(path))
