@@ -168,7 +168,7 @@ class ModelSpec:
             ModelError: The file was not exported by lumen, or a field is missing or malformed.
         """
         if PREFIX + "contract" not in metadata:
-            raise ModelError("this ONNX file carries no lumen metadata; make one with `lumen export-onnx`")
+            raise ModelError("this ONNX file carries no lumen metadata; `lumen export-onnx` makes a model of it")
         names = [f.name for f in fields(cls) if f.name not in LATER or PREFIX + f.name in metadata]
         try:
             return cls(**{name: _parsed(name, metadata[PREFIX + name]) for name in names})

@@ -43,7 +43,14 @@ def map_pictures(enhance: Callable[[Any], Any], pictures: Iterable[Any], *, bar:
     console = Console(file=sys.stderr, highlight=False, emoji=False)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     drawn = bar and (console.is_terminal or console.is_jupyter)
-    with Progress(*columns, console=console, transient=True, disable=not drawn) as progress:
+    bars = Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not drawn,
+        redirect_stdout=sys.stdout.isatty(),  # otherwise what the caller prints into a file would land on stderr
+    )
+    with bars as progress:
         total = len(pictures) if isinstance(pictures, Sized) else None
         task, failed = progress.add_task("enhancing", total=total), 0
         for picture in pictures:
