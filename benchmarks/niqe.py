@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter
 from lumen.codecs.codec import displayed_8bit, read_picture
 from lumen.imaging.formats import SUFFIXES
 from lumen.imaging.picture import gray_of
-from lumen.metrics.niqe import bundled_model, fit_model, niqe, read_model
+from lumen.metrics.natural import bundled_model, fit_model, niqe, read_model
 
 Gray = NDArray[np.uint8]
 

@@ -44,7 +44,7 @@ from lumen.errors import ModelError
 
 CONTRACTS = (1, 2)
 PREFIX = "lumen."
-LATER = frozenset({"precision", "thumbnail", "tone_size"})  # fields that older files may lack
+LATER = frozenset({"precision", "thumbnail", "tone_size", "whole"})  # fields that older files may lack
 
 # Least and largest values. Files come from elsewhere, and sizes decide how much is computed and kept in memory; the
 # largest ones are far above those of any network here.
@@ -75,7 +75,7 @@ class ModelSpec:
 
     Attributes:
         name: Name for `--model`, such as `lumen-s`.
-        architecture: Key in `lumen.registry.ARCHITECTURES`.
+        architecture: Key in `lumen.registry.ARCHITECTURES`, or `onnx` for a network from an ONNX file.
         hyperparameters: Keyword arguments of the network.
         sample: Integer type of `tiles` and `enhanced`.
         align: Tile origins and sizes are multiples of this many pixels.
@@ -88,10 +88,12 @@ class ModelSpec:
         weights_sha256: Digest of the checkpoint's weights.
         training: Data, recipe and measured scores, for people; JSON values only.
         contract: 1 or 2, as above.
-        precision: Precision of the weights and of most of the computation; `fp16` files are for 8-bit pictures.
+        precision: Precision of the weights and of most of the computation. `fp16` files are for 8-bit pictures, unless
+            the network comes from an ONNX file and was in half precision there.
         tone_size: K of contract 2; 0 in contract 1.
         thumbnail: `square`: h = w = `thumbnail_px`, whatever the picture's aspect ratio. `fit`: the picture's aspect
             ratio, with sides in multiples of `align`; a picture up to that size is its own thumbnail.
+        whole: The network looks at the whole picture, so that it must not be cut.
     """
 
     name: str
@@ -111,6 +113,7 @@ class ModelSpec:
     precision: Precision = "fp32"
     thumbnail: ThumbnailKind = "square"
     tone_size: int = 0
+    whole: bool = False
 
     def __post_init__(self) -> None:
         for name in TEXTS:
@@ -132,6 +135,8 @@ class ModelSpec:
         for name, kind in CHOICES.items():
             if getattr(self, name) not in get_args(kind):
                 raise self._unlike(f"{name} out of {', '.join(get_args(kind))}", getattr(self, name))
+        if type(self.whole) is not bool:
+            raise self._unlike("whole to be true or false", self.whole)
         self._check_facts()
 
     def _check_facts(self) -> None:
@@ -163,7 +168,7 @@ class ModelSpec:
             ModelError: The file was not exported by lumen, or a field is missing or malformed.
         """
         if PREFIX + "contract" not in metadata:
-            raise ModelError("this ONNX file carries no lumen metadata; make one with `lumen export-onnx`")
+            raise ModelError("this ONNX file carries no lumen metadata; `lumen export-onnx` makes a model of it")
         names = [f.name for f in fields(cls) if f.name not in LATER or PREFIX + f.name in metadata]
         try:
             return cls(**{name: _parsed(name, metadata[PREFIX + name]) for name in names})

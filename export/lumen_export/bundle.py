@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from lumen.runtime.model_files import DATA, HALF, INDEX
-from lumen_export.export import SAMPLES, variant_path
+from lumen_export.exported import SAMPLES, variant_path
 
 
 def _described(path: Path) -> dict[str, object]:

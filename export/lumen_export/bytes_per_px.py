@@ -51,8 +51,8 @@ def peak_kib(path: Path, side: int) -> int:
     return int(done.stdout)
 
 
-def bytes_per_pixel(path: Path, *, heavy: bool = False) -> int:
+def bytes_per_pixel(path: Path, *, heavy: bool = False, align: int = 1) -> int:
     """Return the bytes per tile pixel of one CPU inference: the growth from a small tile to a large one, plus 10 %."""
-    sides = HEAVY_SIDES_PX if heavy else SIDES_PX
+    sides = [-(-side // align) * align for side in (HEAVY_SIDES_PX if heavy else SIDES_PX)]
     small, large = (peak_kib(path, side) for side in sides)
     return max(1, int(MARGIN * 1024 * (large - small) / (sides[1] ** 2 - sides[0] ** 2)))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -13,36 +11,22 @@ from typing import Any
 
 import onnx
 
-from lumen.errors import ModelError, OutputError, UsageError
+from lumen.errors import ModelError
 from lumen.models import Network
 from lumen.models.cost import count_macs, count_parameters
-from lumen.runtime.model_files import half_of
-from lumen.spec import ModelSpec, Precision, SampleType
+from lumen.spec import ModelSpec, Precision
 from lumen.train.checkpoint import load_checkpoint
 from lumen_export.bytes_per_px import bytes_per_pixel
 from lumen_export.convert import to_onnx
+from lumen_export.exported import FULL_VARIANTS, HALF_VARIANT, Exported, check_out, variant_path, written_together
 from lumen_export.halo import calibrate_halo
 from lumen_export.pretrained import read_release
 from lumen_export.tile_safety import tile_faults
-from lumen_export.verify import TILES, Agreement, compare
+from lumen_export.verify import TILES, compare
 
 COST_SIDE_PX = 1024
 HEAVY_GMACS_PER_MP = 500.0  # above this a tile takes a minute, so less is measured and compared
 HEAVY_TILES = 6
-SAMPLES: tuple[SampleType, ...] = ("uint8", "uint16")
-
-Variant = tuple[SampleType, Precision]
-FULL_VARIANTS: tuple[Variant, ...] = tuple((sample, "fp32") for sample in SAMPLES)
-HALF_VARIANT: Variant = ("uint8", "fp16")  # only 8-bit: a half-precision number has 11 bits
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exported:
-    """The written files, the facts stored in the 8-bit one, and the agreements with torch; none if not checked."""
-
-    files: tuple[Path, ...]
-    spec: ModelSpec
-    agreements: tuple[Agreement, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +54,6 @@ def read_network(path: Path, architecture: str | None = None) -> TrainedNetwork:
     return TrainedNetwork(
         network=checkpoint.network(), architecture=str(recipe["network"]["architecture"]), training=facts
     )
-
-
-def variant_path(path: Path, sample: SampleType, precision: Precision = "fp32") -> Path:
-    """Return the path of a variant of `M.onnx`: itself, `M.u16.onnx` for 16 bit, `M.fp16.onnx` for half precision."""
-    if precision == "fp16":
-        return half_of(path)
-    return path if sample == "uint8" else path.with_name(f"{path.stem}.u16{path.suffix}")
 
 
 def weights_digest(network: Network) -> str:
@@ -133,35 +110,27 @@ def export_checkpoint(
         architecture: That of the public release; None for a file of `lumen train`.
 
     Raises:
-        UsageError: `out` does not end in `.onnx`, or ends in `.fp16.onnx`; no release of this architecture is known.
+        UsageError: `out` does not end in `.onnx`, or ends in `.fp16.onnx`, or a file would replace the checkpoint; no
+            release of this architecture is known.
         ModelError: The checkpoint is damaged, tiles would show in the results, or torch and onnxruntime differ.
         OutputError: The files cannot be written.
     """
-    if out.suffix != ".onnx" or out == half_of(out):
-        raise UsageError(f"expected -o to name the fp32 file, ending in .onnx but not in .fp16.onnx, got {out}")
     variants = (*FULL_VARIANTS, HALF_VARIANT) if precision == "fp16" else FULL_VARIANTS
+    check_out(checkpoint_path, out)
     trained = read_network(checkpoint_path, architecture)
     spec = spec_of(trained, name or out.stem, scores or {})
     count = HEAVY_TILES if _is_heavy(spec) else TILES
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
-            agreements = []
-            for sample, kind in variants:
-                temporary = Path(folder) / variant_path(out, sample, kind).name
-                network = deepcopy(trained.network) if kind == "fp16" else trained.network
-                if kind == "fp16":
-                    network.halve()
-                spec = write_model(network, replace(spec, sample=sample, precision=kind), temporary)
-                if check:
-                    agreements.append(compare(trained.network, temporary, sample, count, precision=kind))
-            files = tuple(variant_path(out, sample, kind) for sample, kind in variants)
-            for file in files:
-                os.replace(Path(folder) / file.name, file)
-            if HALF_VARIANT not in variants:  # one from an earlier export has other weights
-                half_of(out).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {out}: {error.strerror}") from error
+    agreements = []
+    with written_together(out, variants) as folder:
+        for sample, kind in variants:
+            temporary = folder / variant_path(out, sample, kind).name
+            network = deepcopy(trained.network) if kind == "fp16" else trained.network
+            if kind == "fp16":
+                network.halve()
+            spec = write_model(network, replace(spec, sample=sample, precision=kind), temporary)
+            if check:
+                agreements.append(compare(trained.network, temporary, sample, count, precision=kind))
+    files = tuple(variant_path(out, sample, kind) for sample, kind in variants)
     return Exported(files=files, spec=replace(spec, sample="uint8", precision="fp32"), agreements=tuple(agreements))
 
 

@@ -9,30 +9,23 @@ from torch import Tensor
 
 from lumen.errors import ModelError
 from lumen.models import Network
+from lumen_export.halo_search import (
+    CORE_PX,
+    LEAST_PX,
+    MOST_PX,
+    REACHES_PX,
+    STEP_PX,
+    TOLERANCE,
+    hard_pictures,
+    search_halo,
+)
 
-STEP_PX = 8
-LEAST_PX = 32
-REACHES_PX = (128, 256)  # tried in this order: deep networks take long on large pictures
-MOST_PX = REACHES_PX[-1]
-TOLERANCE = 0.05 / 255  # a twentieth of an 8-bit level
-CORE_PX = 64
 SEEN_PX = 64  # side of the thumbnail in place of one of the picture's own size
 
 
 def halo_pictures(side: int) -> dict[str, Tensor]:
     """Return float [3, side, side] pictures in [0, 1] that need large halos."""
-    generator = torch.Generator().manual_seed(0)
-    row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    wave = (torch.sin(row / 23.0) * torch.cos(column / 17.0) + 1) / 2
-    blocks = ((row // 32 + column // 32) % 2).float()
-    return {
-        "noise": torch.rand(3, side, side, generator=generator),
-        "dark noise": 0.1 * torch.rand(3, side, side, generator=generator),
-        "checkerboard": blocks.expand(3, -1, -1),
-        "dim checkerboard": 0.02 + 0.1 * blocks.expand(3, -1, -1),
-        "ramp": ((row / side) ** 2).expand(3, -1, -1),
-        "waves": 0.2 * wave.expand(3, -1, -1),
-    }
+    return {name: torch.from_numpy(picture).permute(2, 0, 1) for name, picture in hard_pictures(side).items()}
 
 
 @torch.no_grad()
@@ -76,10 +69,9 @@ def _halo_within(network: Network, reach_px: int, step: int) -> int | None:
     pictures = list(halo_pictures(CORE_PX + 2 * reach_px + 2 * step).values())
     whole = cache(lambda index: restored_core(network, pictures[index]))
 
-    def enough(halo_px: int) -> bool:
-        differences = (restored_core(network, p, halo_px) - whole(index) for index, p in enumerate(pictures))
-        return all(difference.abs().max() <= TOLERANCE for difference in differences)
+    def difference(index: int, halo_px: int) -> float:
+        return float((restored_core(network, pictures[index], halo_px) - whole(index)).abs().max())
 
     # A picture hardly larger than the window would prove little.
     most = reach_px if reach_px == MOST_PX else reach_px - 2 * step
-    return next((halo_px for halo_px in range(step, most + 1, step) if enough(halo_px)), None)
+    return search_halo(difference, len(pictures), step, most, TOLERANCE)

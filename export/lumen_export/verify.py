@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +14,13 @@ from lumen.errors import ModelError
 from lumen.models import Network
 from lumen.spec import Precision, SampleType
 from lumen_export.convert import TORCH_SAMPLES, example_thumbnail
+from lumen_export.exported import Agreement
 from lumen_export.wrapper import ToneModel, model_of
 
 LIMIT_LEVELS: dict[SampleType, int] = {"uint8": 1, "uint16": 2}
 HALF_LIMIT_LEVELS = 2  # of 8 bits
 PLAIN_LIMIT_LEVELS = 16  # of 16 bits: the tone curve over the finished result magnifies rounding differences
 TILES = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """How far the results of onnxruntime and torch differ.
-
-    Attributes:
-        sample: Integer type compared.
-        precision: That of the file.
-        tiles: Number of tiles compared.
-        worst_levels: Largest difference, in steps of the integer type.
-        differing: Share of the samples that differ at all.
-    """
-
-    sample: SampleType
-    precision: Precision
-    tiles: int
-    worst_levels: int
-    differing: float
 
 
 def random_tiles(

@@ -43,7 +43,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "export-onnx": {
         FIRST: "--out --precision",
         RESULTS: "--name --scores",
-        ADVANCED: "--architecture --check",
+        ADVANCED: "--architecture --halo --align --whole --check",
     },
     "models": {RESULTS: "--json"},
     "doctor": {RESULTS: "--json"},

@@ -7,6 +7,7 @@ cannot hold is reported as a warning.
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from dataclasses import replace
@@ -56,7 +57,9 @@ _FOREIGN = (
 )
 
 
-def read_picture(path: Path, *, max_pixels: int = EnhanceOptions.max_pixels, first_frame: bool = False) -> Picture:
+def read_picture(
+    path: str | os.PathLike[str], *, max_pixels: int = EnhanceOptions.max_pixels, first_frame: bool = False
+) -> Picture:
     """Decode a picture file completely. The content decides the format, not the name.
 
     Errors give the reason only; a caller that handles many files adds the name. Grey, palette, CMYK, 1-bit and
@@ -72,6 +75,7 @@ def read_picture(path: Path, *, max_pixels: int = EnhanceOptions.max_pixels, fir
         UnsupportedError: Float samples, an animation, several pages, another format, a missing extra, or more than
             `max_pixels` pixels.
     """
+    path = Path(path)
     try:
         with open_named(path).stream as stream:
             return decode_picture(stream, max_pixels=max_pixels, first_frame=first_frame, named=format_of(path))
@@ -104,7 +108,7 @@ def decode_picture(
 
 def write_picture(
     picture: Picture,
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     quality: int = EnhanceOptions.quality,
     subsampling: Subsampling = EnhanceOptions.subsampling,
@@ -130,6 +134,7 @@ def write_picture(
         DiskFullError: No space is left.
         OutputError: The file cannot be written.
     """
+    path = Path(path)
     kind = kind or format_of(path) or stored_as(picture.format)
     data, warnings = encode_picture(picture, kind, quality=quality, subsampling=subsampling, allow_8bit=allow_8bit)
     write_atomically(path, data)

@@ -178,14 +178,33 @@ def rgb_of_cmyk(samples: NDArray[Any], profile: bytes | None) -> tuple[NDArray[A
     pixels, note = None, "the picture was converted from CMYK to RGB with its colour profile"
     if color_space(profile) == "CMYK" and profile:
         with suppress(RuntimeError, ValueError):
-            pixels = _matched(inks, profile)
+            pixels = _matched(inks, profile, "cmyk")
     if pixels is None:
         pixels = _without_profile(inks)
         note = "the picture was converted from CMYK to RGB without a sound profile, so its colours are approximate"
     return np.concatenate([pixels, opacity], axis=2) if opacity.size else pixels, note
 
 
-def _matched(samples: NDArray[Any], profile: bytes) -> NDArray[Any]:
+def to_srgb(pixels: NDArray[Any], profile: bytes | None) -> NDArray[Any]:
+    """Convert RGB to sRGB by its profile, for viewing: colours outside of sRGB are clipped.
+
+    Args:
+        pixels: uint8 or uint16 [H, W, 3].
+        profile: The RGB or grey profile of the file, if it has one.
+
+    Returns:
+        Shape and type of `pixels`; the pixels themselves without a sound profile.
+    """
+    space = {"RGB": "rgb", "GRAY": "gray"}.get(color_space(profile))
+    if space is None or profile is None or profile == srgb_profile():
+        return pixels
+    with suppress(RuntimeError, ValueError):
+        return _matched(pixels if space == "rgb" else pixels[..., 0], profile, space)
+    return pixels
+
+
+def _matched(samples: NDArray[Any], profile: bytes, space: str) -> NDArray[Any]:
+    """Return sRGB of the type of `samples`, [H, W, C] or grey [H, W] in the space of a profile."""
     height, width = samples.shape[:2]
     pixels = np.empty((height, width, 3), samples.dtype)
     for rows in strips(height, width, _STRIP_PIXELS):
@@ -193,7 +212,7 @@ def _matched(samples: NDArray[Any], profile: bytes) -> NDArray[Any]:
             np.ascontiguousarray(samples[rows]),
             profile,
             srgb_profile(),
-            colorspace="cmyk",
+            colorspace=space,
             outcolorspace="rgb",
             intent=_RELATIVE,
             flags=_BLACK_POINT,

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from lumen.codecs.exif import with_prefix, without_prefix, without_thumbnail
 from lumen.config import EnhanceOptions, PrecisionChoice, RuntimeOptions
+from lumen.enhance.conversions import Array, Tensor, array_through, image_through, is_tensor, tensor_through
 from lumen.enhance.file_io import read_source
+from lumen.enhance.mapping import Mapped, map_pictures
 from lumen.enhance.pipeline import enhance_picture
-from lumen.imaging.picture import Metadata, Picture
+from lumen.imaging.picture import Picture
 from lumen.runtime.open import ModelSet
 
-Array = npt.NDArray[np.integer[Any]]
-Kind = TypeVar("Kind", Array, Image.Image, Picture)
-
-# The mode to which a PIL image is converted, by its own mode.
-_OPAQUE = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB"}
-_TRANSPARENT = {"1": "LA", "L": "LA", "LA": "LA", "P": "RGBA", "PA": "RGBA", "RGB": "RGBA", "RGBA": "RGBA"}
-_DEEP = "I;16"
+Kind = TypeVar("Kind", bound=Array | Image.Image | Picture | Tensor)
+StrPath = str | os.PathLike[str]
 
 _of_parents: list[ModelSet] = []  # models of parent processes, which forked children must not touch
 
@@ -33,9 +29,12 @@ _of_parents: list[ModelSet] = []  # models of parent processes, which forked chi
 class Enhancer:
     """Brightens and restores dark photographs, one call per picture.
 
-    A picture may be the path of a file, a `Picture`, a PIL image, or an array of uint8 or uint16, RGB [H, W, 3] or grey
-    [H, W]. The result has the same kind, size and depth; for a path it is a `Picture`, which `lumen.write_picture`
-    stores. The input is never changed.
+    A picture may be the path of a file, a `Picture`, a PIL image, a numpy array or a torch tensor, or a list of these.
+    The result has the same kind, size and depth; for a path it is a `Picture`, which its `save` stores. The input is
+    never changed.
+
+    Arrays hold RGB [H, W, 3] or grey [H, W], or a batch [N, H, W, 3]. Tensors may also be [3, H, W], [1, H, W] or
+    [N, 3, H, W]. Both hold levels of uint8 or uint16, or floats in [0, 1], which are enhanced in 16 bits.
 
     Threads may share one object: their calls take turns, because one call uses all cores or the whole GPU. A copy
     pickled into another process opens the model there. `close`, or a `with` block, frees the memory.
@@ -96,7 +95,18 @@ class Enhancer:
     @overload
     def __call__(
         self,
-        picture: str | os.PathLike[str],
+        picture: list[Any],
+        ev: float = ...,
+        *,
+        shadows: float = ...,
+        strength: float = ...,
+        quality_passes: int = ...,
+    ) -> list[Any]: ...
+
+    @overload
+    def __call__(
+        self,
+        picture: StrPath,
         ev: float = ...,
         *,
         shadows: float = ...,
@@ -106,45 +116,71 @@ class Enhancer:
 
     def __call__(
         self,
-        picture: str | os.PathLike[str] | Picture | Image.Image | Array,
+        picture: StrPath | Picture | Image.Image | Array | Tensor | list[Any],
         ev: float = EnhanceOptions.ev,
         *,
         shadows: float = EnhanceOptions.shadows,
         strength: float = EnhanceOptions.strength,
         quality_passes: int = EnhanceOptions.quality_passes,
-    ) -> Picture | Image.Image | Array:
-        """Enhance one picture.
+    ) -> Any:
+        """Enhance one picture, or each of a list.
 
         Args:
-            picture: Path, `Picture`, PIL image, or array uint8 or uint16, RGB [H, W, 3] or grey [H, W].
+            picture: Path, `Picture`, PIL image, array or tensor as above, or a list of them.
             ev: Exposure in stops relative to the model's own choice, within ±4.
             shadows: Factor of the local light, 0 to 2, for models that have one.
             strength: 0 keeps the input, 1 is the full result.
             quality_passes: 1, 4 or 8 passes, whose mean is the result.
 
         Returns:
-            A new picture of the same kind; a `Picture` for a path. PIL images with a palette or one bit come back as
-            RGB, RGBA or grey.
+            A new picture of the same kind; a `Picture` for a path, a list for a list. PIL images with a palette or one
+            bit come back as RGB, RGBA or grey. Tensors stay on their device, and have no gradient.
 
         Raises:
             UsageError: A value is out of range.
             TypeError: The picture is not of one of these kinds.
             PictureError: The file cannot be decoded, or the picture cannot be enhanced.
-            ValueError: The array is not a picture, such as one of floats; the message says what to do.
+            ValueError: The array is not a picture, such as floats beyond [0, 1]; the message says what to do.
         """
         options = EnhanceOptions(ev=ev, shadows=shadows, strength=strength, quality_passes=quality_passes)
-        if isinstance(picture, Picture):
-            return self._enhance(picture, options)
-        if isinstance(picture, Image.Image):
-            return _to_image(self._enhance(_from_image(picture), options), picture)
-        if isinstance(picture, np.ndarray):
-            return self._enhance(_from_array(picture), options).to_channels()
-        if isinstance(picture, str | os.PathLike):
-            return self._enhance(read_source(Path(picture), options), options)
-        raise TypeError(
-            f"expected a path, a Picture, a PIL image or a numpy array, got {type(picture).__name__}; "
-            "numpy.asarray makes an array of most others"
-        )
+        return self._through(picture, options)
+
+    def map(
+        self,
+        pictures: Iterable[Any],
+        ev: float = EnhanceOptions.ev,
+        *,
+        shadows: float = EnhanceOptions.shadows,
+        strength: float = EnhanceOptions.strength,
+        quality_passes: int = EnhanceOptions.quality_passes,
+        bar: bool = True,
+    ) -> Iterator[Mapped]:
+        """Enhance many pictures, in order, each when its result is asked for, with a bar on terminals and in notebooks.
+
+        Args:
+            pictures: Paths or anything else that a call takes; may be a generator.
+            ev: As for a call; and so `shadows`, `strength` and `quality_passes`.
+            shadows: As above.
+            strength: As above.
+            quality_passes: As above.
+            bar: Whether to show the bar.
+
+        Returns:
+            An iterator over `source`, `result` and `error` of each picture. One that fails has an `error`, and the
+            others go on.
+
+        Raises:
+            UsageError: A value is out of range.
+            TypeError: `pictures` is a single path, or one of the pictures is of no known kind.
+            ModelError: The model cannot be used, which would fail all of them.
+        """
+        options = EnhanceOptions(ev=ev, shadows=shadows, strength=strength, quality_passes=quality_passes)
+        if isinstance(pictures, str | os.PathLike):
+            raise TypeError(
+                f"expected several pictures, got the one path {str(pictures)!r}; "
+                "sorted(pathlib.Path(folder).glob('*.jpg')) lists those in a folder"
+            )
+        return map_pictures(lambda picture: self._through(picture, options), pictures, bar=bar)
 
     def close(self) -> None:
         """Free the memory of the model; the next call opens it again."""
@@ -184,47 +220,28 @@ class Enhancer:
             _of_parents.append(self._models)
             self._begin()
 
+    def _through(self, picture: Any, options: EnhanceOptions) -> Any:
+        def enhance(each: Picture) -> Picture:
+            return self._enhance(each, options)
+
+        if isinstance(picture, list):
+            return [self._through(each, options) for each in picture]
+        if isinstance(picture, Picture):
+            return enhance(picture)
+        if isinstance(picture, Image.Image):
+            return image_through(picture, enhance)
+        if isinstance(picture, np.ndarray):
+            return array_through(picture, enhance)
+        if is_tensor(picture):
+            return tensor_through(picture, enhance)
+        if isinstance(picture, str | os.PathLike):
+            return enhance(read_source(Path(picture), options))
+        raise TypeError(
+            "expected a path, a Picture, a PIL image, a numpy array, a torch tensor or a list of these, "
+            f"got {type(picture).__name__}; numpy.asarray makes an array of most others"
+        )
+
     def _enhance(self, picture: Picture, options: EnhanceOptions) -> Picture:
         self._after_fork()
         with self._lock:
             return enhance_picture(picture, self._models, options)
-
-
-def _from_array(array: npt.NDArray[Any]) -> Picture:
-    if array.dtype.kind == "f":
-        raise ValueError(
-            f"expected uint8 or uint16 levels, got {array.dtype}; for values in [0, 1] pass "
-            "(array.clip(0, 1) * 65535).round().astype(numpy.uint16)"
-        )
-    native = array.dtype.newbyteorder("=")
-    if native not in (np.uint8, np.uint16):
-        raise ValueError(f"expected uint8 or uint16 levels, got {array.dtype}; convert them to one of these types")
-    if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or not array.size:
-        raise ValueError(
-            f"expected an array [height, width, 3] in RGB or [height, width] in grey, got {list(array.shape)}; "
-            "pass other channels separately"
-        )
-    return Picture.from_channels(array.astype(native, copy=False), kind="png", metadata=Metadata())
-
-
-def _from_image(image: Image.Image) -> Picture:
-    modes = _TRANSPARENT if image.has_transparency_data else _OPAQUE
-    mode = image.mode if image.mode.startswith(_DEEP) else modes.get(image.mode)
-    if mode is None:
-        raise ValueError(
-            f"expected an image of mode {', '.join({**_OPAQUE, **_TRANSPARENT, _DEEP: _DEEP})}, got {image.mode}; "
-            "image.convert('RGB') makes one"
-        )
-    samples = np.asarray(image if mode == image.mode else image.convert(mode))
-    native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
-    return Picture.from_channels(native, kind="png", metadata=Metadata(icc=image.info.get("icc_profile")))
-
-
-def _to_image(picture: Picture, source: Image.Image) -> Image.Image:
-    """Return a PIL image with the source's metadata, except for the dark thumbnail in the EXIF block."""
-    image = Image.fromarray(picture.to_channels())
-    image.info = {name: value for name, value in source.info.items() if name != "transparency"}
-    exif = source.info.get("exif")
-    if isinstance(exif, bytes):
-        image.info["exif"] = with_prefix(without_thumbnail(without_prefix(exif)) or b"")
-    return image

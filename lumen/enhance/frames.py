@@ -37,7 +37,7 @@ def frames_per_run(picture: Picture, models: Models, options: EnhanceOptions) ->
     model = models.for_sample(picture.sample)
     side = window_px(model, options)
     plan = plan_windows(picture.height, picture.width, model.spec, side)
-    if len(plan.tiles) > 1:
+    if len(plan.tiles) > 1 or model.spec.whole:
         return 1
     return max(1, min(MOST_FRAMES, side * side // (plan.window_h * plan.window_w)))
 

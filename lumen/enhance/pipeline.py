@@ -9,6 +9,7 @@ The middle part is in `lumen.enhance.tiles`.
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,7 +73,12 @@ def with_pixels(picture: Picture, pixels: Pixels) -> Picture:
     return replace(picture, pixels=pixels, metadata=metadata)
 
 
-def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOptions | None = None) -> FileResult:
+def enhance_file(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    models: Models,
+    options: EnhanceOptions | None = None,
+) -> FileResult:
     """Enhance one file into another; the target is written completely or not at all.
 
     Raises:
@@ -80,7 +86,7 @@ def enhance_file(source: Path, target: Path, models: Models, options: EnhanceOpt
         PictureError: The source cannot be decoded, enhanced, or stored in the target's format.
         OutputError: The target cannot be written.
     """
-    options = options or EnhanceOptions()
+    source, target, options = Path(source), Path(target), options or EnhanceOptions()
     if target.exists() and target.samefile(source):
         raise UsageError(f"expected a target other than the input, got {source} for both")
     started = time.monotonic()

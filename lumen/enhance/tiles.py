@@ -11,7 +11,7 @@ from lumen.config import EnhanceOptions
 from lumen.enhance.ensemble import run_passes
 from lumen.enhance.model_choice import check_shadows
 from lumen.enhance.progress import PictureProgress, tile_progress
-from lumen.enhance.tile_size import plan_windows, smallest_window_px, window_px
+from lumen.enhance.tile_size import check_memory, plan_windows, smallest_window_px, window_px
 from lumen.errors import OutOfMemoryError
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import box_of, cut, paste
@@ -53,6 +53,7 @@ def enhance_pixels(
     rows_done = 0  # stay valid when the window shrinks, because its size never changes the result
     while rows_done < height:
         plan = plan_windows(height, width, spec, window_px(model, options))
+        check_memory(plan, model, options)
         try:
             for tile in plan.tiles:
                 if tile.y1 <= rows_done:
@@ -83,9 +84,9 @@ def _blend(window: Pixels, enhanced: Pixels, strength: float) -> Pixels:
 
 
 def _shrink(model: Model, failed_px: int) -> bool:
-    """Use smaller windows for the rest of the run; return False if the failed one was already the smallest."""
+    """Use smaller windows for the rest of the run; return False if it cannot be smaller."""
     least = smallest_window_px(model)
-    if failed_px <= least:
+    if failed_px <= least or model.spec.whole:
         return False
     smaller = max(least, int(failed_px * SHRINK))
     model.release()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from lumen.config import EnhanceOptions
+from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.errors import UsageError
 from lumen.evaluation.columns import INPUT, OUTPUT, REFERENCE
 from lumen.evaluation.options import EvalOptions
@@ -16,18 +17,20 @@ from lumen.evaluation.protocol import protocol
 from lumen.evaluation.report import EvalReport, PictureScores
 from lumen.evaluation.run import PairResult, score_pairs
 from lumen.evaluation.scoring import Scorer
+from lumen.runtime.open import ModelSet
 from lumen.runtime.protocols import Models
 
+StrPath = str | os.PathLike[str]
 PairProgress = Callable[[int, int, PairResult], None]
 
 
 def evaluate(
-    low: Path | None,
-    reference: Path | None,
-    models: Models | Mapping[str, Models] | None,
+    low: StrPath | None,
+    reference: StrPath | None,
+    models: Models | StrPath | Mapping[str, Models | StrPath] | None = None,
     options: EvalOptions | None = None,
     *,
-    results: Mapping[str, Path] | None = None,
+    results: Mapping[str, StrPath] | None = None,
     matching: Matching | None = None,
     progress: PairProgress | None = None,
     previews: Previews | None = None,
@@ -38,7 +41,8 @@ def evaluate(
         low: Dark pictures; with `options.as_is` and no `results`, the pictures to score. None if there are only
             `results`.
         reference: What they should look like; None computes only the numbers that need no reference.
-        models: The model (`lumen.runtime.open.ModelSet`), or several by name; None only with `options.as_is`.
+        models: Name of a bundled model or path of a model file, an open model (`lumen.ModelSet`), or several of these
+            by name. None is the bundled model, or none at all with `options.as_is`.
         options: What is scored, and how; None for the plain scores.
         results: Folders (or files) of existing results, by the name of the method.
         matching: How names are matched.
@@ -52,13 +56,13 @@ def evaluate(
         UnavailableError: A model cannot be loaded or run.
         OutputError: `options.save` cannot be written.
     """
-    if models is not None and not isinstance(models, Mapping):
-        models = {OUTPUT: models}
-    options, named = options or EvalOptions(), dict(models or {})
-    low, results = _roles(low, dict(results or {}), named, options)
-    _check_names([*named, *results, *options.baselines])
-    _check_save(options.save, [place for place in (low, reference, *results.values()) if place is not None])
-    pairs, problems, rule = find_pairs(low, reference, results, matching)
+    options = options or EvalOptions()
+    named = _named_models(models, options)
+    dark, reference = (None if place is None else Path(place) for place in (low, reference))
+    dark, made = _roles(dark, {name: Path(place) for name, place in (results or {}).items()}, named, options)
+    _check_names([*named, *made, *options.baselines])
+    _check_save(options.save, [place for place in (dark, reference, *made.values()) if place is not None])
+    pairs, problems, rule = find_pairs(dark, reference, made, matching)
     scorer = Scorer(options)
     if previews is not None:
         previews.album.begin(len(pairs))
@@ -83,6 +87,21 @@ def evaluate_results(
     scored = chain(problems, score_pairs(pairs, {}, Scorer(options), reading))
     words = protocol({}, options, written=True, paired=rule)
     return _report(scored, len(pairs) + len(problems), words, options, progress)
+
+
+def _named_models(
+    models: Models | StrPath | Mapping[str, Models | StrPath] | None, options: EvalOptions
+) -> dict[str, Models]:
+    """Return the models by the names of their columns, opened if they are only named."""
+    if models is None and not options.as_is:
+        return {OUTPUT: ModelSet()}
+    if isinstance(models, Mapping):
+        return {name: _opened(each) for name, each in models.items()}
+    return {} if models is None else {OUTPUT: _opened(models)}
+
+
+def _opened(model: Models | StrPath) -> Models:
+    return ModelSet(RuntimeOptions(model=os.fspath(model))) if isinstance(model, str | os.PathLike) else model
 
 
 def _roles(

@@ -17,7 +17,7 @@ from lumen.evaluation.options import Channel
 from lumen.imaging.picture import Samples, gray_of, to_8bit
 from lumen.metrics.fidelity import luma, mae, mse, psnr_of, ssim
 from lumen.metrics.lpips import Lpips
-from lumen.metrics.niqe import NaturalModel, niqe
+from lumen.metrics.natural import NaturalModel, niqe
 from lumen.metrics.statistics import statistics
 from lumen.metrics.tone import chroma_ratio, exposure_error, newly_clipped
 

@@ -33,6 +33,8 @@ class EvalOptions:
         niqe_model: File with a NIQE model; None for the bundled one.
         lpips: Files that together hold the weights of LPIPS; empty leaves out LPIPS.
         save: Folder for the results of the models, as PNG; None saves nothing.
+
+    Paths may be given as strings.
     """
 
     as_is: bool = False
@@ -49,6 +51,10 @@ class EvalOptions:
     save: Path | None = None
 
     def __post_init__(self) -> None:
+        for name, place in (("niqe_model", self.niqe_model), ("save", self.save)):
+            if place is not None:
+                object.__setattr__(self, name, Path(place))
+        object.__setattr__(self, "lpips", tuple(map(Path, self.lpips)))
         asked_for = {
             "--match-brightness": self.match_brightness,
             "--aim": self.aim is not None,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lumen.evaluation.baselines import BASELINES
 from lumen.evaluation.columns import AIM, GT_MEAN, MATCHED
 from lumen.evaluation.options import EvalOptions
-from lumen.metrics.niqe import NaturalModel
+from lumen.metrics.natural import NaturalModel
 from lumen.runtime.protocols import Models
 from lumen.text import printable
 

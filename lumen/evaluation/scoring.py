@@ -13,7 +13,7 @@ from lumen.evaluation.measures import MEASURES, Measure, Score, Subject
 from lumen.evaluation.options import EvalOptions
 from lumen.imaging.picture import Picture, Samples, to_8bit
 from lumen.metrics.lpips import Lpips
-from lumen.metrics.niqe import NaturalModel, bundled_model, read_model
+from lumen.metrics.natural import NaturalModel, bundled_model, read_model
 
 
 class Scorer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -10,10 +12,13 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lumen.errors import DecodeError, UnsupportedError
-from lumen.imaging.formats import Format
+from lumen.config import EnhanceOptions, Subsampling
+from lumen.errors import DecodeError, UnsupportedError, UsageError
+from lumen.imaging.formats import CODECS, Format, format_of
 from lumen.imaging.strips import strips
 from lumen.spec import SampleType
+
+log = logging.getLogger(__name__)
 
 Chroma = Literal["4:4:4", "4:2:2", "4:2:0"]
 Pair = tuple[float, float]
@@ -192,6 +197,47 @@ class Picture:
             dpi, aspect = (None if pair is None else (pair[1], pair[0]) for pair in (metadata.dpi, metadata.aspect))
             metadata = replace(metadata, dpi=dpi, aspect=aspect)
         return replace(self.mapped(lambda plane: np.ascontiguousarray(turn(plane))), metadata=metadata)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        quality: int = EnhanceOptions.quality,
+        subsampling: Subsampling = EnhanceOptions.subsampling,
+        allow_8bit: bool = False,
+    ) -> None:
+        """Store the picture with its metadata, in the format of the name; the file appears whole or not at all.
+
+        What the format cannot hold of the metadata is logged as a warning of the logger `lumen`.
+
+        Args:
+            path: The file; one that exists is replaced. Its folder must exist.
+            quality: 1 to 100, for JPEG, WebP, AVIF, HEIC and JPEG XL.
+            subsampling: Chroma subsampling of JPEG, AVIF and HEIC: `444`, `420`, `keep` or `auto`.
+            allow_8bit: Allow 16-bit pictures in 8-bit formats, which is refused otherwise.
+
+        Raises:
+            UsageError: The name has no suffix of a known format, or an option is out of range.
+            EncodeError: The format cannot hold the picture: its depth, transparency or size.
+            OutputError: The file cannot be written.
+        """
+        from lumen.codecs.codec import write_picture
+
+        options = EnhanceOptions(quality=quality, subsampling=subsampling, allow_8bit=allow_8bit)
+        kind = format_of(os.fspath(path))
+        if kind is None:
+            known = ", ".join(codec.suffixes[0] for codec in CODECS.values() if codec.stored_as is None)
+            raise UsageError(f"expected a name that ends in one of {known}, got {os.fspath(path)!r}")
+        for warning in write_picture(
+            self, path, quality=options.quality, subsampling=options.subsampling, allow_8bit=allow_8bit, kind=kind
+        ):
+            log.warning("%s: %s", os.fspath(path), warning)
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture for a notebook: upright, 8 bits, in sRGB, no side longer than 1024 pixels."""
+        from lumen.codecs.display import png_for_display
+
+        return png_for_display(self)
 
     def mapped(self, function: Callable[[Samples], Samples]) -> Picture:
         """Return the picture with `function` applied to its pixels, and to each of its other channels."""

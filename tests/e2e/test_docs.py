@@ -76,7 +76,7 @@ def written(section: Section) -> set[str]:
 
 @pytest.mark.parametrize("section", RUN, ids=[f"{section.file}: {section.title}" for section in RUN])
 def test_the_code_runs(section: Section, tmp_path: Path) -> None:
-    if re.search(r"lumen (train|export-onnx)", section.text):
+    if re.search(r"lumen (train|export-onnx)|import torch", section.text):
         pytest.importorskip("torch")
     lay_out(tmp_path)
     section.run(tmp_path)

@@ -64,3 +64,12 @@ def test_hostile_metadata_is_one_line(name: str, value: str) -> None:
     with pytest.raises(ModelError) as caught:
         ModelSpec.from_metadata({**fake_spec().to_metadata(), f"lumen.{name}": value})
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_whole_pictures_are_a_fact_that_older_files_lack() -> None:
+    assert ModelSpec.from_metadata(fake_spec(whole=True).to_metadata()).whole is True
+    metadata = fake_spec().to_metadata()
+    del metadata["lumen.whole"]
+    assert ModelSpec.from_metadata(metadata).whole is False
+    with pytest.raises(ModelError, match="whole to be true or false, got 1"):
+        ModelSpec.from_metadata({**metadata, "lumen.whole": "1"})

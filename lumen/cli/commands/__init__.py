@@ -8,7 +8,7 @@ COMMANDS = {
     "watch": "Enhance every picture that arrives in a folder, once.",
     "eval": "Score a model on pairs of dark and well-lit pictures.",
     "train": "Train a network on pairs of pictures.",
-    "export-onnx": "Export a checkpoint as an ONNX model, and check it.",
+    "export-onnx": "Export a checkpoint, or a network of your own, as an ONNX model.",
     "models": "List the bundled models with size, cost and scores.",
     "doctor": "Show what works on this machine, and why the rest does not.",
 }

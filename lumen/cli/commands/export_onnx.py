@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,14 +12,21 @@ from lumen.cli.help import GroupedCommand
 from lumen.cli.options import PATH
 from lumen.errors import UsageError
 
+if TYPE_CHECKING:
+    from lumen_export.exported import Exported
+
+# Options for one of the two kinds of source, and what to say of them with the other one.
+_OF_CHECKPOINTS = {"architecture": "--architecture", "precision": "--precision"}
+_OF_NETWORKS = {"halo": "--halo", "align": "--align", "whole": "--whole"}
+
 
 @click.command("export-onnx", cls=GroupedCommand)
-@click.argument("checkpoint", type=PATH)
+@click.argument("source", type=PATH)
 @click.option("-o", "--out", type=PATH, required=True, help="The 8-bit file, M.onnx.")
 @click.option(
     "--architecture",
     metavar="NAME",
-    help="CHECKPOINT is the public release of this network (mirnet), with its authors' names.",
+    help="SOURCE is the public release of this network (mirnet), with its authors' names.",
 )
 @click.option("--name", help="Name stored in the files; by default the stem of --out.")
 @click.option("--scores", type=PATH, help='Measured scores to store, JSON: {"LOL eval15": {"psnr_db": 1.0}}.')
@@ -28,30 +35,63 @@ from lumen.errors import UsageError
     type=click.Choice(["fp32", "fp16"]),
     help="fp16 adds M.fp16.onnx, in half precision for 8-bit pictures on GPUs, to the fp32 files.",
 )
-@click.option("--check/--no-check", default=None, help="Compare torch with ONNX Runtime first; --no-check skips this.")
-def command(checkpoint: Path, out: Path, scores: Path | None, **given: Any) -> None:
-    """Export a CHECKPOINT of `lumen train`, or the weights of a public release, to ONNX.
+@click.option("--halo", metavar="PX", type=int, help="NET.onnx: what a tile sees around itself; measured by default.")
+@click.option("--align", metavar="PX", type=int, help="NET.onnx: the multiple of sizes it needs; measured by default.")
+@click.option("--whole", is_flag=True, default=None, help="NET.onnx: give it whole pictures only, never tiles.")
+@click.option(
+    "--check/--no-check", default=None, help="Compare the network with ONNX Runtime first; --no-check skips this."
+)
+def command(source: Path, out: Path, scores: Path | None, **given: Any) -> None:
+    """Export a SOURCE to ONNX: a checkpoint of `lumen train`, the weights of a public release, or any NET.onnx.
 
     Writes OUT for 8-bit pictures and M.u16.onnx for 16-bit ones. Nothing is written if tiles would show in the
-    results, or if ONNX Runtime and torch disagree.
+    results, or if ONNX Runtime and the network disagree. NET.onnx is a network of your own from a picture to one of its
+    size, in [0, 1].
     """
-    from lumen.cli.views.console import note
+    # Options that are not given keep the defaults of the functions.
+    options = {name: value for name, value in given.items() if value is not None}
+    options["scores"] = _read_scores(scores)
+    export = _export_network if source.suffix.lower() == ".onnx" else _export_checkpoint
+    _show(export(source, out, options), "the network" if export is _export_network else "torch")
+
+
+def _export_network(source: Path, out: Path, options: dict[str, Any]) -> Exported:
     from lumen.extras import require_extra
 
+    for name, option in _OF_CHECKPOINTS.items():
+        if name in options:
+            raise UsageError(f"{option} is for checkpoints, got {source}: leave it out")
+    with require_extra("onnx"):
+        from lumen_export.foreign.export import export_network
+    return export_network(source, out, **options)
+
+
+def _export_checkpoint(source: Path, out: Path, options: dict[str, Any]) -> Exported:
+    from lumen.extras import require_extra
+
+    for name, option in _OF_NETWORKS.items():
+        if name in options:
+            raise UsageError(f"{option} is for networks in ONNX files, got {source}: leave it out")
     with require_extra("train"):
         from lumen_export.export import export_checkpoint
-    # Options that are not given keep the defaults of export_checkpoint.
-    options = {name: value for name, value in given.items() if value is not None}
-    exported = export_checkpoint(checkpoint, out, scores=_read_scores(scores), **options)
+    return export_checkpoint(source, out, **options)
+
+
+def _show(exported: Exported, other: str) -> None:
+    """Say what was measured and written."""
+    from lumen.cli.views.console import note
+
     spec = exported.spec
+    tiles = "whole pictures only" if spec.whole else f"halo {spec.halo_px} px"
     note(
         f"{spec.name}: {spec.parameters:,} parameters, {spec.gmacs_per_mp:.1f} GMACs per megapixel, "
-        f"halo {spec.halo_px} px, {spec.bytes_per_px} bytes per pixel"
+        f"{tiles}, {spec.bytes_per_px} bytes per pixel"
     )
     for agreement in exported.agreements:
         note(
-            f"ONNX Runtime against torch, {agreement.sample}, {agreement.precision}: at most {agreement.worst_levels} "
-            f"level(s), {agreement.differing:.2e} of the samples differ ({agreement.tiles} tiles)"
+            f"ONNX Runtime against {other}, {agreement.sample}, {agreement.precision}: at most "
+            f"{agreement.worst_levels} level(s), {agreement.differing:.2e} of the samples differ "
+            f"({agreement.tiles} tiles)"
         )
     for file in exported.files:
         note(f"wrote {file} ({file.stat().st_size / 1e6:.2f} MB)")

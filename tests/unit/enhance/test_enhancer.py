@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from PIL import Image
 
 from lumen import Enhancer, Picture, enhance_picture
 from lumen.codecs.codec import write_picture
-from lumen.errors import DecodeError, ModelError, UsageError
+from lumen.errors import ContractError, DecodeError, ModelError, PictureError, UsageError
 from tests.conftest import ROOT
 
 
@@ -120,15 +121,18 @@ def test_exposure_strength_and_passes_reach_the_model(doubling: Enhancer) -> Non
 @pytest.mark.parametrize(
     ("wrong", "error", "says"),
     [
-        (np.zeros((4, 4, 3), np.float32), ValueError, r"got float32; .* \* 65535"),
+        (np.full((4, 4, 3), 255.0, np.float32), ValueError, r"floats in \[0, 1\], got 255 to 255; divide"),
+        (np.full((4, 4, 3), -0.01), ValueError, "got -0.01 to -0.01"),
+        (np.full((4, 4, 3), np.nan), ValueError, "got nan"),
         (np.zeros((4, 4, 3), np.int64), ValueError, "got int64"),
         (np.zeros((4, 4, 3), bool), ValueError, "got bool"),
         (np.zeros((4, 4, 4), np.uint8), ValueError, r"got \[4, 4, 4\]"),
-        (np.zeros((2, 4, 4, 3), np.uint8), ValueError, r"got \[2, 4, 4, 3\]"),
+        (np.zeros((2, 4, 4, 4), np.uint8), ValueError, r"got \[4, 4, 4\]"),
+        (np.zeros((0, 4, 4, 3), np.uint8), ValueError, r"got \[0, 4, 4, 3\]"),
         (np.zeros((0, 4, 3), np.uint8), ValueError, r"got \[0, 4, 3\]"),
         (Image.new("CMYK", (4, 4)), ValueError, r"got CMYK; image\.convert"),
         (Image.new("F", (4, 4)), ValueError, "got F"),
-        ([[1, 2], [3, 4]], TypeError, "got list"),
+        ([[1, 2], [3, 4]], TypeError, "got int"),
         (b"bytes", TypeError, "got bytes"),
     ],
 )
@@ -191,6 +195,78 @@ def test_other_processes_can_use_it(doubling: Enhancer) -> None:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         (found,) = pool.map(doubling, [np.full((4, 4, 3), 9, np.uint8)], timeout=100)
     assert found.max() == 18
+
+
+def test_lists_come_back_as_lists(doubling: Enhancer, tmp_path: Path) -> None:
+    dark = noise(12, 16, 3)
+    write_picture(Picture(pixels=dark, format="png"), tmp_path / "a.png")
+    array, (image, picture) = doubling([dark, [Image.fromarray(dark), tmp_path / "a.png"]])
+    assert np.array_equal(array, dark * 2)
+    assert np.array_equal(np.asarray(image), dark * 2)
+    assert np.array_equal(picture.pixels, dark * 2)
+    assert doubling([]) == []
+
+
+def test_many_are_mapped_in_order_when_they_are_asked_for(doubling: Enhancer, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
+    for level, path in enumerate(paths, start=1):
+        write_picture(Picture(pixels=np.full((4, 6, 3), level, np.uint8), format="png"), path)
+    asked = []
+
+    def sources() -> Iterator[Path]:
+        for path in paths:
+            asked.append(path)
+            yield path
+
+    found = doubling.map(sources())
+    assert asked == []
+    assert next(found).source == paths[0] == asked[-1]
+    assert [(each.source, each.result.pixels.max(), each.error) for each in found] == [
+        (paths[1], 4, None),
+        (paths[2], 6, None),
+    ]
+
+
+def test_a_picture_that_fails_does_not_stop_the_others(doubling: Enhancer, tmp_path: Path) -> None:
+    dark = np.full((4, 6, 3), 7, np.uint8)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    found = list(doubling.map([dark, str(tmp_path / "broken.png"), dark.astype(int), dark], strength=0.5))
+    assert [each.error is None for each in found] == [True, False, False, True]
+    assert isinstance(found[1].error, DecodeError)
+    assert isinstance(found[2].error, PictureError) and "int64" in str(found[2].error)
+    assert found[1].result is None
+    assert found[3].result.max() == 10
+
+
+def test_what_would_fail_every_picture_stops_the_map(doubling: Enhancer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="--ev"):
+        doubling.map([], ev=9)
+    with pytest.raises(TypeError, match=r"got the one path 'photos'; .*glob"):
+        doubling.map("photos")
+    with pytest.raises(TypeError, match="got int"):
+        list(doubling.map([3]))
+
+    def failing(*_: Any) -> Picture:
+        raise ContractError("another model")
+
+    monkeypatch.setattr("lumen.enhance.enhancer.enhance_picture", failing)
+    with pytest.raises(ContractError):
+        list(doubling.map([np.zeros((4, 4, 3), np.uint8)]))
+
+
+@pytest.mark.parametrize("bar", [True, False])
+def test_the_bar_is_drawn_on_terminals(
+    doubling: Enhancer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bar: bool
+) -> None:
+    dark = [np.full((4, 4, 3), level, np.uint8) for level in (1, 2)]
+    list(doubling.map(dark))
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take any stream for a terminal
+    for _ in doubling.map(dark, bar=bar):
+        print("result")  # noqa: T201
+    said = capsys.readouterr()
+    assert said.out == "result\nresult\n"
+    assert ("2/2" in said.err) is bar
 
 
 FORKING = """

@@ -8,8 +8,8 @@ import pytest
 
 from lumen.cli.options import parse_amount
 from lumen.config import EnhanceOptions
-from lumen.enhance.tile_size import smallest_window_px, window_px
-from lumen.errors import UsageError
+from lumen.enhance.tile_size import check_memory, plan_windows, smallest_window_px, window_px
+from lumen.errors import OutOfMemoryError, UsageError
 from tests.support.fakes import FakeModel
 
 
@@ -45,3 +45,19 @@ def test_the_memory_that_is_asked_for_is_enough() -> None:
         window_px(model, EnhanceOptions(max_memory_bytes=1000))
     (named,) = re.findall(r"at least (\d+M)", str(told.value))
     assert window_px(model, EnhanceOptions(max_memory_bytes=parse_amount(named))) >= 128
+
+
+def test_a_model_for_whole_pictures_is_never_given_a_part() -> None:
+    model = FakeModel(whole=True, bytes_per_px=100)
+    model.budget_bytes = 100 * 64 * 96
+    model.window_limit_px = 99
+    options = EnhanceOptions()
+    plan = plan_windows(40, 72, model.spec, window_px(model, options))
+    assert [(tile.y, tile.x, tile.y1, tile.x1) for tile in plan.tiles] == [(0, 0, 40, 72)]
+    check_memory(plan, model, options)
+    with pytest.raises(OutOfMemoryError, match=r"takes 0 MB for 72x40 pixels, .* make the picture smaller"):
+        check_memory(plan, model, EnhanceOptions(max_memory_bytes=1000))
+    with pytest.raises(UsageError, match="leave --tile out"):
+        window_px(model, EnhanceOptions(tile_px=512))
+    cut = FakeModel(bytes_per_px=100)
+    check_memory(plan_windows(40, 72, cut.spec, 1024), cut, EnhanceOptions(max_memory_bytes=1000))  # it would shrink

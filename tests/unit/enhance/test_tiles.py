@@ -108,6 +108,18 @@ def test_memory_that_is_always_short_fails_at_the_smallest_window() -> None:
     assert len(model.shapes) < 10
 
 
+def test_a_picture_that_must_be_seen_whole_fails_instead_of_being_cut() -> None:
+    models = FakeModels(whole=True, fault=too_large(0))
+    with pytest.raises(OutOfMemoryError):
+        enhance_picture(noise(600, 600), models)
+    assert len(models.opened["uint8"].shapes) == 1
+    model = models.opened["uint8"]
+    model.fault, model.budget_bytes = None, 600 * 600
+    with pytest.raises(OutOfMemoryError, match="looks at the whole picture"):
+        enhance_picture(noise(600, 600), models)
+    assert len(model.shapes) == 1
+
+
 def full_noise(height: int, width: int, sample: SampleType = "uint8") -> Picture:
     pixels = np.random.default_rng(0).integers(0, np.iinfo(sample).max + 1, (height, width, 3))
     return Picture(pixels=pixels.astype(sample), format="png")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lumen.config import EnhanceOptions
+from lumen.config import DEFAULT_MODEL, EnhanceOptions
 from lumen.errors import Exit, UsageError
 from lumen.evaluation import (
     INPUT,
@@ -84,7 +84,25 @@ def test_save_among_the_inputs_is_refused(low: Path, high: Path, tmp_path: Path,
 
 def test_without_models_only_files_can_be_scored(low: Path, high: Path) -> None:
     with pytest.raises(UsageError, match="as_is"):
-        evaluate(low, high, None)
+        evaluate(low, high, {})
+
+
+def test_paths_may_be_strings_and_models_names(low: Path, high: Path, tmp_path: Path, fake_model: Path) -> None:
+    save(low / "a.png", noise(1, low=10, high=100))
+    save(high / "a.png", noise(1, low=10, high=100) * 2)
+    options = EvalOptions(save=str(tmp_path / "kept"))  # type: ignore[arg-type]  # of programs without types
+    for models in (str(fake_model), fake_model, {OUTPUT: fake_model}):
+        assert evaluate(str(low), str(high), models, options).equal(OUTPUT) == 1
+    as_is = EvalOptions(as_is=True)
+    assert evaluate(low, str(high), options=as_is, results={"tool": str(tmp_path / "kept")}).equal("tool") == 1
+
+
+def test_the_bundled_model_is_the_default(low: Path, high: Path) -> None:
+    save(low / "a.png", noise(1, low=10, high=100))
+    save(high / "a.png", noise(1, low=10, high=100) * 2)
+    report = evaluate(low, high)
+    assert report.columns == (INPUT, OUTPUT)
+    assert DEFAULT_MODEL in report.protocol
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from lumen.evaluation import EvalOptions
 from lumen.evaluation.protocol import protocol
-from lumen.metrics.niqe import bundled_model
+from lumen.metrics.natural import bundled_model
 from tests.support.fakes import FakeModels
 
 PLAIN = protocol({}, EvalOptions())

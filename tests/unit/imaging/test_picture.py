@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from lumen.codecs.codec import read_picture
+from lumen.errors import EncodeError, OutputError, UsageError
 from lumen.imaging.picture import Metadata, Picture, gray_of
-from tests.support.files import ramp
+from tests.support.files import exif, icc, picture, ramp, tags
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -17,6 +21,41 @@ def test_channels_go_in_and_out_unchanged(channels: int, dtype: type[np.uint8]) 
     np.testing.assert_array_equal(made.to_channels(), samples)
     assert made.pixels.shape == (made.height, made.width, 3) == (37, 53, 3)
     assert made.pixels.flags.c_contiguous
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_picture_saves_itself_with_what_it_carries(tmp_path: Path, kind: type[str]) -> None:
+    made = picture(exif=exif(6), icc=icc())
+    made.save(kind(tmp_path / "a.png"))
+    made.save(kind(tmp_path / "a.JPG"), quality=50)
+    found = read_picture(kind(tmp_path / "a.png"))
+    assert np.array_equal(found.pixels, made.pixels)
+    assert found.metadata.icc == made.metadata.icc
+    assert tags(found.metadata.exif) == tags(made.metadata.exif)
+    assert read_picture(tmp_path / "a.JPG").format == "jpeg"
+
+
+def test_a_picture_says_why_it_cannot_be_saved(tmp_path: Path) -> None:
+    made, deep = picture(), picture(dtype=np.uint16)
+    for name in ("a", "a.xyz"):
+        with pytest.raises(UsageError, match=rf"ends in one of .jpg, .png, .*, got '.*{name}'"):
+            made.save(tmp_path / name)
+    for name in ("a.gif", "a.nef"):
+        with pytest.raises(EncodeError, match="results are not stored as"):
+            made.save(tmp_path / name)
+    with pytest.raises(UsageError, match="--quality"):
+        made.save(tmp_path / "a.jpg", quality=0)
+    with pytest.raises(EncodeError, match="16-bit"):
+        deep.save(tmp_path / "a.jpg")
+    with pytest.raises(OutputError, match="No such file or directory"):
+        made.save(tmp_path / "no folder" / "a.jpg")
+    assert list(tmp_path.iterdir()) == []
+    deep.save(tmp_path / "a.jpg", allow_8bit=True)
+
+
+def test_metadata_that_is_lost_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    picture(icc=icc()).save(tmp_path / "a.bmp")
+    assert "a.bmp: the ICC profile was left out" in caplog.text
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -9,7 +9,8 @@ from torch import nn
 
 from lumen.models import Network
 from lumen.train.checkpoint import Checkpoint, save_checkpoint
-from lumen_export.export import Exported, export_checkpoint
+from lumen_export.export import export_checkpoint
+from lumen_export.exported import Exported
 from tests.support.networks import random_context_mirnet
 from tests.support.training import tiny_recipe
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lumen.runtime.model_files import bundled_models
 from lumen_export.bundle import bundle
-from lumen_export.export import Exported, variant_path
+from lumen_export.exported import Exported, variant_path
 
 
 def test_bundle_lists_what_is_there(exported: Exported) -> None:

@@ -13,8 +13,9 @@ from onnx import TensorProto
 from lumen.errors import ModelError, UsageError
 from lumen.models import Network
 from lumen.spec import ModelSpec
-from lumen_export.export import Exported, export_checkpoint
-from lumen_export.halo import LEAST_PX
+from lumen_export.export import export_checkpoint
+from lumen_export.exported import Exported
+from lumen_export.halo_search import LEAST_PX
 
 VARIANTS = (("uint8", "fp32"), ("uint16", "fp32"), ("uint8", "fp16"))
 

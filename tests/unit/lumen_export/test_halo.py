@@ -9,7 +9,8 @@ from torch import Tensor
 from lumen.errors import ModelError
 from lumen.models import Network, build_network
 from lumen.models.tone_mirnet import ToneMIRNet
-from lumen_export.halo import TOLERANCE, calibrate_halo, halo_pictures, restored_core
+from lumen_export.halo import calibrate_halo, halo_pictures, restored_core
+from lumen_export.halo_search import TOLERANCE
 from tests.support.networks import pooled
 
 

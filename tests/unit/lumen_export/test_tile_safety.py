@@ -6,7 +6,7 @@ import onnx
 
 from lumen.models import Network
 from lumen_export.convert import to_onnx
-from lumen_export.export import Exported
+from lumen_export.exported import Exported
 from lumen_export.tile_safety import tile_faults
 from tests.support.networks import pooled
 

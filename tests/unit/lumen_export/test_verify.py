@@ -15,7 +15,7 @@ from lumen.config import RuntimeOptions
 from lumen.errors import ModelError, NotFiniteError
 from lumen.models import Network
 from lumen.runtime.open import open_model
-from lumen_export.export import Exported
+from lumen_export.exported import Exported
 from lumen_export.verify import compare
 from tests.support.networks import copy_of
 

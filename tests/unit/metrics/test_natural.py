@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 from lumen.codecs.codec import displayed_8bit, read_picture
 from lumen.errors import DataError, ModelError
 from lumen.imaging.picture import gray_of
-from lumen.metrics.niqe import (
+from lumen.metrics.natural import (
     BLOCK_PX,
     NaturalModel,
     block_features,
