@@ -32,6 +32,8 @@ from lumen.errors import UsageError
 def command(checkpoint: Path, out: Path, scores: Path | None, **given: Any) -> None:
     """Export a CHECKPOINT of `lumen train`, or the weights of a public release, to ONNX.
 
+    CHECKPOINT may be the folder of a run: its best.pt is taken, or last.pt before the first validation.
+
     Writes OUT for 8-bit pictures and M.u16.onnx for 16-bit ones. Nothing is written if tiles would show in the
     results, or if ONNX Runtime and torch disagree.
     """
