@@ -42,8 +42,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
         OutputError: The run's folder cannot be written.
     """
     if not (options.data or options.photos):
-        told = f"; {options.run} does not say what it was trained on" if options.resume else ""
-        raise UsageError(f"expected --data DIR, --synthetic DIR or both{told}")
+        raise UsageError(f"expected --data DIR, --synthetic DIR or both{_why_unknown(options)}")
     last = options.run / "last.pt"
     if options.resume is None and type_of(last):
         raise UsageError(f"{options.run} already holds a training; use --resume auto to continue, or another --out")
@@ -78,6 +77,13 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
     finally:
         held.close()
         leave_world(world)
+
+
+def _why_unknown(options: TrainOptions) -> str:
+    """Return why a run that is resumed does not bring its data along; empty for a new one."""
+    if options.resume == "auto" and not type_of(options.run / "last.pt"):
+        return f": there is no training in {options.run} to go on with"
+    return ": the run to go on with, of an older version, does not say what it was trained on" if options.resume else ""
 
 
 def load_split(recipe: Recipe, options: TrainOptions) -> Split:
