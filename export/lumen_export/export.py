@@ -15,7 +15,7 @@ from lumen.errors import ModelError
 from lumen.models import Network
 from lumen.models.cost import count_macs, count_parameters
 from lumen.spec import ModelSpec, Precision
-from lumen.train.checkpoint import load_checkpoint
+from lumen.train.checkpoint import chosen_checkpoint, load_checkpoint
 from lumen_export.bytes_per_px import bytes_per_pixel
 from lumen_export.convert import to_onnx
 from lumen_export.exported import FULL_VARIANTS, HALF_VARIANT, Exported, check_out, variant_path, written_together
@@ -39,7 +39,7 @@ class TrainedNetwork:
 
 
 def read_network(path: Path, architecture: str | None = None) -> TrainedNetwork:
-    """Read a checkpoint of `lumen train` or, if an architecture is given, the weights of its public release.
+    """Read a checkpoint of `lumen train`, or by its folder that of a run; or the public release of an architecture.
 
     Raises:
         UsageError: No release of that architecture is known.
@@ -48,7 +48,7 @@ def read_network(path: Path, architecture: str | None = None) -> TrainedNetwork:
     if architecture is not None:
         network = read_release(path, architecture)
         return TrainedNetwork(network=network, architecture=architecture, training={"released_as": path.name})
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(chosen_checkpoint(path))
     recipe = checkpoint.recipe
     facts = {"recipe": recipe["name"], "iterations": checkpoint.iteration, "seed": recipe["seed"], **checkpoint.facts}
     return TrainedNetwork(
@@ -101,7 +101,7 @@ def export_checkpoint(
     """Write the 8-bit and 16-bit pair of model files, and half precision if requested.
 
     Args:
-        checkpoint_path: A file of `lumen train`, whose averaged weights are exported, or of a public release.
+        checkpoint_path: A file or folder of `lumen train`, whose averaged weights are exported, or a public release.
         out: Path of the 8-bit file, ending in `.onnx`.
         name: Name stored in the files; the stem of `out` by default.
         scores: Measured scores stored in the files, JSON values.

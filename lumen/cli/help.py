@@ -34,7 +34,7 @@ GROUPS: dict[str, dict[str, str]] = {
         ADVANCED: "--channel --border --data-range --niqe-model --check",
     },
     "train": {
-        FIRST: "--data --out --recipe --resume",
+        FIRST: "--data --out --recipe --iterations --epochs --resume",
         FILES: "--synthetic --val --val-split --init --check --skip-bad --settings",
         RESULTS: "--tensorboard",
         DEVICES: "--device --batch --amp --resident --workers --threads",

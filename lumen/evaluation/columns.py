@@ -26,11 +26,13 @@ def aim_column(method: str, level: float) -> str:
     return variant(method, f"{AIM} {level:g}")
 
 
-def column_title(column: str) -> str:
-    """Return the name of a column for people.
+def column_title(column: str, method: str = OUTPUT) -> str:
+    """Return the name of a column for people; `method` is that of the only method, whose column is `output`.
 
-    >>> column_title("output"), column_title("lumen-s gt_mean")
-    ('output', 'lumen-s GT-mean')
+    >>> column_title("output"), column_title("gt_mean", "lumen-s"), column_title("b gt_mean", "lumen-s")
+    ('output', 'lumen-s GT-mean', 'b GT-mean')
     """
-    method, _, kind = column.rpartition(" ")
-    return f"{method} {_TITLES[kind]}".strip() if kind in _TITLES else column
+    if method != OUTPUT and (column == OUTPUT or column in _TITLES or column.startswith(f"{AIM} ")):
+        column = method if column == OUTPUT else f"{method} {column}"
+    before, _, kind = column.rpartition(" ")
+    return f"{before} {_TITLES[kind]}".strip() if kind in _TITLES else column

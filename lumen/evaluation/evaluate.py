@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.errors import UsageError
@@ -68,7 +69,8 @@ def evaluate(
         previews.album.begin(len(pairs))
     found = chain(problems, score_pairs(pairs, named, scorer, previews=previews))
     words = protocol(named, options, natural=scorer.natural, paired=None if reference is None else rule)
-    return _report(found, len(pairs) + len(problems), words, options, progress)
+    report = _report(found, len(pairs) + len(problems), words, options, progress)
+    return replace(report, data=data_title(low, reference, results), method=_method(named, results))
 
 
 def evaluate_results(
@@ -123,6 +125,28 @@ def _roles(
     if low is None:
         raise UsageError("expected pictures to enhance, got no folder of them")
     return low, results
+
+
+def data_title(low: Path | None, reference: Path | None, results: Mapping[str, Path]) -> str:
+    """Return what is scored against what, each by the last two parts of its path.
+
+    >>> data_title(Path("/data/lol/low"), Path("/data/lol/high"), {})
+    'lol/low against lol/high'
+    """
+    places = [_end_of(low)] if low is not None else list(map(_end_of, results.values()))
+    return ", ".join(places) + (f" against {_end_of(reference)}" if reference is not None else "")
+
+
+def _end_of(place: Path) -> str:
+    parts = [part for part in place.absolute().parts if part != place.anchor]
+    return PurePath(*parts[-2:]).as_posix()
+
+
+def _method(models: Mapping[str, Models], results: Mapping[str, Path]) -> str:
+    """Return what makes the column `output`: a model, or a folder or file that is scored as it is."""
+    if OUTPUT in models:
+        return models[OUTPUT].for_sample("uint8").spec.name
+    return results[OUTPUT].absolute().name if OUTPUT in results else OUTPUT
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -37,7 +37,7 @@ def page_of(report: EvalReport, album: Album) -> str:
     ]
     return render(
         "evaluation/page.html",
-        heading=f"Scores of {len(ranked)} picture{'' if len(ranked) == 1 else 's'}",
+        heading=f"Scores of {report.data}" if report.data else "Scores",
         report=report,
         summaries=summaries,
         tables=[
@@ -53,7 +53,8 @@ def page_of(report: EvalReport, album: Album) -> str:
         missing=sum(picture.name not in album for picture in ranked),
         compared=any(picture.reference is not None for picture in ranked),
         error_top=ERROR_TOP,
-        title=column_title,
+        title=report.title,
+        count=f"{len(ranked)} picture{'' if len(ranked) == 1 else 's'}",
         INPUT=INPUT,
     )
 
@@ -75,7 +76,7 @@ def _plots(report: EvalReport) -> Iterator[tuple[Measure, Markup]]:
     """Yield a plot for each of the main measures."""
     for measure in (measure for measure in report.measures if measure.key in PLOTTED):
         columns = report.described if measure.key == "brightness" else report.columns
-        rows = {column_title(column): _dots(report, column, measure.key) for column in columns}
+        rows = {report.title(column): _dots(report, column, measure.key) for column in columns}
         label = f"{measure.title} of each picture, by method"
         plot = strip_plot({name: dots for name, dots in rows.items() if dots}, measure.digits, label)
         if plot:
@@ -92,7 +93,7 @@ def _head(report: EvalReport, column: str, measure: Measure) -> Mapping[str, str
     """Return the heading of a column; the table is sorted by the measure that ranks the pictures."""
     order = "ascending" if measure.better == "higher" else "descending"
     return {
-        "group": column_title(column),
+        "group": report.title(column),
         "title": measure.title,
         "better": measure.better,
         "sorted": order if (column, measure) == (report.main, report.ranked_by) else "",
@@ -115,4 +116,5 @@ def _stage(report: EvalReport, shots: Mapping[str, str]) -> Mapping[str, Any] | 
         return None
     left = INPUT if INPUT in shots else report.main or next(iter(shots))
     right = report.main if report.main != left and report.main in shots else REFERENCE
-    return {"left": left, "right": right if right in shots else left, "shots": shots, "titles": preview_titles(shots)}
+    sides = {"left": left, "right": right if right in shots else left}
+    return sides | {"shots": shots, "titles": preview_titles(shots, report.title)}

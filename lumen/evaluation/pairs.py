@@ -7,12 +7,13 @@ import shlex
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, NamedTuple
 
 from lumen.errors import NothingToDoError, UsageError
 from lumen.evaluation.columns import INPUT, OUTPUT
-from lumen.evaluation.naming import Rule, one_to_one, rough_rules, sure_rules
+from lumen.evaluation.naming import Rule, derived_rules, one_to_one, rough_rules, sure_rules
 from lumen.files.paths import is_plain_file, type_of
 from lumen.files.patterns import is_hidden, is_picture_name
 
@@ -258,7 +259,7 @@ def _choose(sides: Sequence[Sequence[str]], matching: Matching) -> tuple[Rule | 
         return None, None
 
     # A name that stands twice, with two suffixes, is a problem of its own and speaks against no rule.
-    once = [{name.casefold(): name for name in names}.values() for names in sides]
+    once = [list({name.casefold(): name for name in names}.values()) for names in sides]
 
     def count(rule: Matching) -> int:
         return one_to_one([[rule.key(name) for name in names] for names in once])
@@ -273,7 +274,7 @@ def _choose(sides: Sequence[Sequence[str]], matching: Matching) -> tuple[Rule | 
     if sure is not None:
         return (sure, None) if not exact and matching.pattern is None else (None, sure)
     most = max(exact, min(map(len, sides)) // 2)  # a rough rule that pairs less is a coincidence
-    return None, best(rough_rules(), most)
+    return None, best(chain(rough_rules(), derived_rules(once)), most)
 
 
 def _words(matching: Matching, chosen: Rule | None) -> str:

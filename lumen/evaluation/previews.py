@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -40,11 +40,11 @@ class Previews:
         self.album.add(scores.name, rank, shown | errors, small=errors)
 
 
-def preview_titles(names: Iterable[str]) -> dict[str, str]:
-    """Return the names of previews for people; a single error map is just `error`."""
+def preview_titles(names: Iterable[str], title: Callable[[str], str] = column_title) -> dict[str, str]:
+    """Return the names of previews for people, by `title` of a column; a single error map is just `error`."""
     maps = [name for name in names if name.startswith(ERROR)]
-    words = {name: f"error of {column_title(name.removeprefix(ERROR))}" if len(maps) > 1 else "error" for name in maps}
-    return {name: words.get(name) or column_title(name) for name in names}
+    words = {name: f"error of {title(name.removeprefix(ERROR))}" if len(maps) > 1 else "error" for name in maps}
+    return {name: words.get(name) or title(name) for name in names}
 
 
 def error_map(picture: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from lumen.errors import Exit
-from lumen.evaluation.columns import INPUT, OUTPUT, REFERENCE
+from lumen.evaluation.columns import INPUT, OUTPUT, REFERENCE, column_title
 from lumen.evaluation.measures import MEASURES, STATISTICS, Measure, Score, Statistic, summarise
 from lumen.evaluation.pairs import Problem
 from lumen.evaluation.suspicions import suspicions
@@ -66,17 +66,25 @@ class EvalReport:
         problems: Pictures that could not be scored: unmatched names, damaged files, different sizes.
         protocol: How the numbers were computed, in words.
         data_range: Data range of the compared samples, 255 or 65535.
+        data: What was scored and against what, for the title of a report; empty if not known.
+        method: What made the column `output`, for people: the name of a model or of a folder.
     """
 
     pictures: tuple[PictureScores, ...]
     problems: tuple[Problem, ...]
     protocol: str
     data_range: int = 255
+    data: str = ""
+    method: str = OUTPUT
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns with scores, in order."""
         return tuple(dict.fromkeys(column for picture in self.pictures for column in picture.scores))
+
+    def title(self, column: str) -> str:
+        """Return the name of a column for people, no two alike."""
+        return column_title(column, OUTPUT if self.method in (*self.columns, REFERENCE) else self.method)
 
     @property
     def main(self) -> str | None:
@@ -130,7 +138,7 @@ class EvalReport:
     def warnings(self) -> tuple[str, ...]:
         """Signs that the scores were computed wrongly, one line each."""
         return tuple(
-            f"{column}: {line}"
+            f"{self.title(column)}: {line}"
             for column in self.columns
             for line in suspicions([score.values for score in self.scores(column)], data_range=self.data_range)
         )

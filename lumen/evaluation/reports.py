@@ -11,7 +11,7 @@ from typing import Final
 
 from lumen.errors import OutputError, PictureError, UsageError
 from lumen.evaluation.cells import as_text
-from lumen.evaluation.columns import REFERENCE, column_title
+from lumen.evaluation.columns import REFERENCE
 from lumen.evaluation.measures import STATISTICS
 from lumen.evaluation.previews import Previews
 from lumen.evaluation.report import WORST, EvalReport
@@ -88,11 +88,12 @@ def csv_of(report: EvalReport) -> str:
 
 def markdown_of(report: EvalReport) -> str:
     """Return the summary and the worst pictures as Markdown tables, with the protocol."""
-    parts = [f"# Scores of {len(report.pictures)} pictures"]
+    of = f" of {_cell(report.data)}" if report.data else ""
+    parts = [f"# Scores{of}: {len(report.pictures)} pictures"]
     if report.warnings:
         parts.append("\n".join(f"> **Warning:** {_cell(warning)}" for warning in report.warnings))
     if report.pictures:
-        parts += [_summary(report), f"The worst by {_cell(column_title(report.main or ''))}:", _worst(report)]
+        parts += [_summary(report), f"The worst by {_cell(report.title(report.main or ''))}:", _worst(report)]
     if report.problems:
         lines = [f"- {_cell(problem.name)}: {_cell(problem.reason)}" for problem in report.problems]
         parts += ["Not scored:", "\n".join(lines)]
@@ -102,7 +103,7 @@ def markdown_of(report: EvalReport) -> str:
 
 def _summary(report: EvalReport) -> str:
     rows = [
-        [_cell(column_title(column)), statistic, *(measure.text(score) for measure in report.measures)]
+        [_cell(report.title(column)), statistic, *(measure.text(score) for measure in report.measures)]
         for column in report.described
         for statistic in STATISTICS
         for score in [report.summary(column, statistic)]
@@ -112,7 +113,7 @@ def _summary(report: EvalReport) -> str:
 
 def _worst(report: EvalReport) -> str:
     measures = report.measures[:2]
-    headers = [f"{_cell(column_title(column))} {measure.title}" for column in report.columns for measure in measures]
+    headers = [f"{_cell(report.title(column))} {measure.title}" for column in report.columns for measure in measures]
     rows = [
         [
             _cell(picture.name),

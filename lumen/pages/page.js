@@ -107,6 +107,8 @@
     }
   }, { rootMargin: "600px" });
   for (const card of cards.children) near.observe(card);
+  // Paper shows all of them.
+  addEventListener("beforeprint", () => { for (const card of cards.children) if (!card.hidden) fill(card); });
 
   body.addEventListener("click", (event) => {
     const link = event.target.closest("a");

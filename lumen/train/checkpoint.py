@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import math
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -17,8 +18,10 @@ from torch import Tensor
 from lumen.errors import ModelError, UsageError
 from lumen.extras import TORCH_FAULTS
 from lumen.files.atomic import write_atomically
-from lumen.files.paths import is_plain_file, type_of
+from lumen.files.paths import is_folder, is_plain_file, type_of
 from lumen.models import Network, build_network
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 # Types of the fields of a file.
@@ -97,6 +100,22 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except TORCH_FAULTS as error:
         raise ModelError(f"checkpoint {path} is damaged or not one of lumen's ({_shortly(error)})") from error
     return checkpoint
+
+
+def chosen_checkpoint(path: Path) -> Path:
+    """Return a checkpoint's path as it is, and for the folder of a run its best one, or else its last one.
+
+    Raises:
+        ModelError: The folder holds neither.
+    """
+    if not is_folder(path):
+        return path
+    for name in ("best.pt", "last.pt"):
+        if is_plain_file(path / name):
+            if name != "best.pt":
+                log.warning("%s has no best.pt before its first validation: last.pt is taken", path)
+            return path / name
+    raise ModelError(f"expected a checkpoint or the folder of a run, got a folder without best.pt and last.pt: {path}")
 
 
 def read_tensors(path: Path) -> Any:

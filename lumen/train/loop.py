@@ -26,7 +26,7 @@ from lumen.train.recipe.recipe import Recipe
 from lumen.train.records.run_records import RunRecords
 from lumen.train.state import TrainState
 from lumen.train.stopping import stop_requests
-from lumen.train.validate import overall_score, validate
+from lumen.train.validate import overall_score, score_words, validate
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Trainer:
     """One training run.
 
     The folder of the run must exist; other folders and the device in the options are not used here. `on_event` is
-    called in the leading process with `{"kind": "step" | "validation" | "stage", ...}`.
+    called in the leading process with `{"kind": "begin" | "step" | "validation" | "stage" | "end", ...}`.
 
     Attributes:
         recipe: With epochs turned into iterations.
@@ -69,8 +69,11 @@ class Trainer:
 
     def resume(self, path: Path) -> None:
         """Resume from a checkpoint; raises what `TrainState.resume` raises."""
-        self.state.resume(path)
+        held_out = self.state.resume(path).get("val_pairs")
         if self.world.leads:
+            known = held_out if isinstance(held_out, list | tuple) else [pair.name for pair in self.split.val_pairs]
+            if others := [pair.name for pair in self.split.val_pairs if pair.name not in known]:
+                log.warning("%s held out other pairs: %s may have been trained on", path, name_some(others))
             self.records.truncate(self.state.iteration)
 
     def begin_from(self, source: str | Path) -> None:
@@ -95,13 +98,37 @@ class Trainer:
         Raises:
             TrainingError: The gradients are NaN or infinite, or the loss explodes, even at lower rates.
         """
+        self._report_begin()
         self._prepare()
         with closing(self.records), stop_requests() as stop:
             while not self._take_steps(stop):
                 self._go_back()
             if not self._stopped:
                 self._finish()
+            self._report_end()
             return stop() or self._stopped
+
+    def _report_begin(self) -> None:
+        """Report what there is to train on, how long, and how often it is validated."""
+        if self.world.leads:
+            split, recipe = self.split, self.recipe
+            counts = {
+                "train_pairs": len(split.train_pairs),
+                "val_pairs": len(split.val_pairs),
+                "train_photos": len(split.train_photos),
+                "val_photos": len(split.val_photos),
+            }
+            steps = {"iteration": self.state.iteration, "of": recipe.optimizer.iterations}
+            self.on_event({"kind": "begin", "every": recipe.validation.every, **steps, **counts})
+
+    def _report_end(self) -> None:
+        """Report where the training ended, and which of its checkpoints is to be exported."""
+        if self.world.leads:
+            iteration, of = self.state.iteration, self.recipe.optimizer.iterations
+            best = (self.options.run / "best.pt").exists()
+            self.on_event(
+                {"kind": "end", "iteration": iteration, "of": of, "stopped": bool(self._stopped), "best": best}
+            )
 
     def _prepare(self) -> None:
         """Set up what does not change the result: memory, compilation, and where the pictures are kept."""
@@ -201,7 +228,8 @@ class Trainer:
         """Store the scores of a validation, and report them."""
         self.state.facts["validation"] = dict(metrics)
         self.records.validation(self.state.iteration, metrics)
-        self.on_event({"kind": "validation", "iteration": self.state.iteration, "best": best, **metrics})
+        score = {"score": overall_score(metrics), "score_of": score_words(metrics)}
+        self.on_event({"kind": "validation", "iteration": self.state.iteration, "best": best, **score, **metrics})
 
     def _score_alone(self) -> None:
         """Score the averaged weights in this process alone, and store the scores."""

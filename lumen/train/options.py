@@ -18,7 +18,8 @@ class TrainOptions:
         photos: Folders of well-lit photographs, `--synthetic`.
         weights: How often pairs of each folder of `data`, and photographs of each of `photos`, are drawn; empty draws
             all alike.
-        resume: `auto` (the run's `last.pt` if there is one), a checkpoint's path, or None for a new run.
+        resume: `auto` (the run's `last.pt` if there is one), the path of a checkpoint or of a run, or None for a new
+            run.
         init: A checkpoint, an ONNX file or the name of a bundled model; ignored when a run is resumed.
         skip_bad: Leave out pairs and photographs that cannot be decoded, and pairs of two sizes, instead of refusing
             them.

@@ -14,7 +14,7 @@ import torch
 from lumen.errors import DataError, DeviceError, UsageError
 from lumen.files.atomic import make_folder, remove_leftovers, write_atomically
 from lumen.files.lock import lock_folder
-from lumen.files.paths import type_of
+from lumen.files.paths import is_folder, type_of
 from lumen.train.data.checks import warn_of_misaligned, warn_of_shared_scenes
 from lumen.train.data.load import Example, load_pairs, load_photos, refuse_bad
 from lumen.train.data.split import Split, split_by_scene
@@ -22,6 +22,7 @@ from lumen.train.distributed import join_world, leave_world
 from lumen.train.loop import Trainer
 from lumen.train.options import TrainOptions
 from lumen.train.recipe.recipe import Recipe
+from lumen.train.records.run_data import write_data
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
         OutputError: The run's folder cannot be written.
     """
     if not (options.data or options.photos):
-        raise UsageError("expected --data DIR, --synthetic DIR or both")
+        raise UsageError(f"expected --data DIR, --synthetic DIR or both{_why_unknown(options)}")
     last = options.run / "last.pt"
     if options.resume is None and type_of(last):
         raise UsageError(f"{options.run} already holds a training; use --resume auto to continue, or another --out")
@@ -66,14 +67,23 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
             recipe = trainer.recipe  # as TOML for `--recipe`, and as JSON for programs
             write_atomically(options.run / "recipe.toml", recipe.to_toml().encode())
             write_atomically(options.run / "recipe.json", (json.dumps(recipe.to_dict(), indent=2) + "\n").encode())
+            write_data(options)
         if options.resume and (options.resume != "auto" or type_of(last)):
-            trainer.resume(last if options.resume == "auto" else Path(options.resume))
+            named = last if options.resume == "auto" else Path(options.resume)
+            trainer.resume(named / "last.pt" if is_folder(named) else named)
         elif options.init:
             trainer.begin_from(options.init)
         return trainer.fit()
     finally:
         held.close()
         leave_world(world)
+
+
+def _why_unknown(options: TrainOptions) -> str:
+    """Return why a run that is resumed does not bring its data along; empty for a new one."""
+    if options.resume == "auto" and not type_of(options.run / "last.pt"):
+        return f": there is no training in {options.run} to go on with"
+    return ": the run to go on with, of an older version, does not say what it was trained on" if options.resume else ""
 
 
 def load_split(recipe: Recipe, options: TrainOptions) -> Split:

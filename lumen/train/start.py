@@ -19,7 +19,7 @@ from lumen.extras import TORCH_FAULTS
 from lumen.files.paths import type_of
 from lumen.runtime.model_files import find_model
 from lumen.spec import ModelSpec
-from lumen.train.checkpoint import load_checkpoint
+from lumen.train.checkpoint import chosen_checkpoint, load_checkpoint
 from lumen.train.data.load import Example, name_some
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Start:
 
 
 def read_start(source: str) -> Start:
-    """Read a checkpoint, an exported model, or a bundled model by its name.
+    """Read a checkpoint, that of a run by its folder, an exported model, or a bundled model by its name.
 
     Raises:
         ModelError: There is no such file or model, or it is damaged.
@@ -69,7 +69,7 @@ def read_start(source: str) -> Start:
     path = Path(source)
     if path.suffix == ".onnx" or not (path.suffix or type_of(path)):
         return _read_onnx(find_model(source, "uint8"))
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(chosen_checkpoint(path))
     return Start(
         name=source,
         weights=checkpoint.ema,

@@ -86,8 +86,8 @@ class TrainState:
             state=state if with_optimizer else {},
         )
 
-    def resume(self, path: Path) -> None:
-        """Resume from a checkpoint.
+    def resume(self, path: Path) -> Mapping[str, Any]:
+        """Resume from a checkpoint; return what it says of its data, as `Split.facts` gives it.
 
         Raises:
             ModelError: The file is not a checkpoint, or is damaged.
@@ -102,6 +102,8 @@ class TrainState:
             self._take(checkpoint)
         except TORCH_FAULTS as error:
             raise ModelError(f"checkpoint {path} does not fit its own recipe ({type(error).__name__})") from error
+        data: Mapping[str, Any] = checkpoint.facts.get("data", {})
+        return data
 
     def _take(self, checkpoint: Checkpoint) -> None:
         """Take over a state; raises one of `TORCH_FAULTS` if it is not one of this network."""

@@ -20,6 +20,7 @@ PAIR_METRICS = ("psnr", "psnr_gt_mean", "psnr_given", "ssim_given")
 PHOTO_METRICS = ("photo_psnr", "photo_psnr_own")
 PLAIN_PAIR_METRICS = ("psnr", "psnr_gt_mean", "ssim")  # of networks that predict no brightness
 PLAIN_PHOTO_METRICS = ("photo_psnr",)
+MOST_OF_PHOTOS_DB = 45.0  # more of it does not count: the difference cannot be seen
 HIGHEST_DB = 60.0  # the score of a photograph that comes out unchanged
 
 
@@ -87,8 +88,24 @@ def overall_score(metrics: Mapping[str, float]) -> float:
     It is the PSNR at the reference's brightness, plus a tenth of the PSNR of well-lit photographs, which should come
     out unchanged. For networks that predict no brightness it is the plain PSNR instead of the first.
     """
-    given = metrics.get("psnr_given", metrics.get("psnr", 0.0))
-    return given + 0.1 * min(45.0, metrics.get("photo_psnr_own", metrics.get("photo_psnr", 0.0)))
+    pairs, photos = _chosen_by(metrics)
+    return metrics.get(pairs, 0.0) + 0.1 * min(MOST_OF_PHOTOS_DB, metrics.get(photos, 0.0))
+
+
+def score_words(metrics: Mapping[str, float]) -> str:
+    """Return what `overall_score` is, in the names of the metrics.
+
+    >>> score_words({"psnr_given": 20.0, "photo_psnr_own": 40.0}), score_words({"psnr": 20.0})
+    ('psnr_given + photo_psnr_own / 10', 'psnr')
+    """
+    pairs, photos = _chosen_by(metrics)
+    return " + ".join([pairs] * (pairs in metrics) + [f"{photos} / 10"] * (photos in metrics))
+
+
+def _chosen_by(metrics: Mapping[str, float]) -> tuple[str, str]:
+    """Return the names of the metrics of pairs and of photographs that are part of the overall score."""
+    pairs = "psnr_given" if "psnr_given" in metrics else "psnr"
+    return pairs, "photo_psnr_own" if "photo_psnr_own" in metrics else "photo_psnr"
 
 
 def _score_pair(network: Network, example: Example) -> dict[str, float]:

@@ -37,13 +37,13 @@ def test_prints_scores_means_and_the_protocol(pairs: Path, fake_model: Path, lum
     done = lumen_command("eval", "--gt", "high", "low", "--model", fake_model, "--device", "cpu", cwd=pairs)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["picture", "input", "PSNR", "SSIM", "output", "PSNR", "SSIM"]
+    assert lines[0].split() == ["picture", "input", "PSNR", "SSIM", "fake", "PSNR", "SSIM"]
     assert lines[1].split()[0] == "b", "the worst comes first"
     assert lines[2].split()[0] == "a"
     assert lines[2].split()[3:] == ["inf", "1.0000"]
     assert [line.split()[0] for line in lines[3:6]] == ["mean", "median", "spread"]
     assert lines[3].startswith("mean of 2")
-    assert [line.split()[0] for line in lines[7:11]] == ["mean", "input", "output", "reference"]
+    assert [line.split()[0] for line in lines[7:11]] == ["mean", "input", "fake", "reference"]
     assert lines[7].split()[1:6] == ["PSNR", "SSIM", "MAE", "MSE", "brightness"]
     assert "1 equal to the reference" in done.stdout
     assert "data range 255" in done.stdout
@@ -92,8 +92,8 @@ def test_faults_of_tone_are_shown_for_each_picture_and_on_average(
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     at = lines.index(["mean", "stops", "chroma", "newly", "clipped"])
-    assert [line[0] for line in lines[at + 1 : at + 4]] == ["input", "output", "aim"]
-    at = lines.index(["output", "stops", "chroma", "newly", "clipped"])
+    assert [line[0] for line in lines[at + 1 : at + 4]] == ["input", "fake", "fake"]
+    at = lines.index(["fake", "stops", "chroma", "newly", "clipped"])
     assert lines[at + 2] == ["a", "0.00", "1.00", "0.0000"]
     assert lines[at + 1][0] == "b"
     told = json.loads((pairs / "scores.json").read_text(encoding="utf-8"))
@@ -259,7 +259,7 @@ def test_pictures_without_references_get_what_needs_none(pairs: Path, fake_model
         "input",
         "NIQE",
         "brightness",
-        "output",
+        "fake",
         "NIQE",
         "brightness",
     ]
@@ -312,7 +312,7 @@ def test_scores_that_look_like_an_artefact_are_warned_of(pairs: Path, lumen_comm
     Image.fromarray(nearly).save(pairs / "low" / "a.png")
     done = lumen_command("eval", "--gt", "high", "low", "--as-is", cwd=pairs)
     assert done.returncode == 0
-    assert "warning: output: 1 of 2 pictures are above 50 dB" in done.stderr
+    assert "warning: low: 1 of 2 pictures are above 50 dB" in done.stderr
 
 
 @pytest.mark.parametrize(("flags", "spins"), [((), True), (("-q",), False)])

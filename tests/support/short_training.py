@@ -29,8 +29,9 @@ SMALL = {
 def shortened(words: Sequence[str]) -> list[str]:
     """Return the words after `lumen` of a training that ends soon."""
     words = list(words)
-    if "--val-split" in words:
-        words[words.index("--val-split") + 1] = "1"
+    for option, value in (("--val-split", "1"), ("--iterations", "2")):
+        if option in words:
+            words[words.index(option) + 1] = value
     from lumen.train.recipe.recipe import load_recipe
 
     recipe = load_recipe(words[words.index("--recipe") + 1] if "--recipe" in words else "lumen-s")

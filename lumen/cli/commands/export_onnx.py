@@ -42,7 +42,9 @@ _OF_NETWORKS = {"halo": "--halo", "align": "--align", "whole": "--whole"}
     "--check/--no-check", default=None, help="Compare the network with ONNX Runtime first; --no-check skips this."
 )
 def command(source: Path, out: Path, scores: Path | None, **given: Any) -> None:
-    """Export a SOURCE to ONNX: a checkpoint of `lumen train`, the weights of a public release, or any NET.onnx.
+    """Export SOURCE to ONNX: a checkpoint of `lumen train`, the weights of a public release, or any NET.onnx.
+
+    A folder is that of a run: its best.pt is taken, or last.pt before the first validation.
 
     Writes OUT for 8-bit pictures and M.u16.onnx for 16-bit ones. Nothing is written if tiles would show in the
     results, or if ONNX Runtime and the network disagree. NET.onnx is a network of your own from a picture to one of its

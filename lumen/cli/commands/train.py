@@ -37,13 +37,26 @@ from lumen.files.paths import type_of
     "--val-split", metavar="N%|N", help="How much to hold out, in whole scenes: a share, or a number of pairs."
 )
 @click.option("-o", "--out", "run", type=PATH, required=True, help="Folder of the run.")
-@click.option("--recipe", default="lumen-s", show_default=True, help="Bundled recipe or TOML file.")
+@click.option(
+    "--recipe", metavar="NAME|FILE", help="Bundled recipe or TOML file.  [default: lumen-s, or that of a resumed run]"
+)
+@click.option("--iterations", metavar="N", type=click.IntRange(min=1), help="Steps, instead of the recipe's.")
+@click.option(
+    "--epochs",
+    metavar="N",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Epochs, instead of the recipe's length; one draws as many crops as there are pairs.",
+)
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value, such as optimizer.rate=1e-4."
 )
-@click.option("--resume", metavar="auto|FILE", help="Continue from the run's last checkpoint, or from a file.")
 @click.option(
-    "--init", metavar="MODEL", help="Start from the weights of a checkpoint, an ONNX file or a bundled model."
+    "--resume",
+    metavar="auto|RUN",
+    help="auto: go on with the run in --out, which knows its data and recipe. Or with another run, or a file last.pt.",
+)
+@click.option(
+    "--init", metavar="MODEL", help="Start from the weights of a run, a checkpoint, an ONNX file or a bundled model."
 )
 @field_option(RuntimeOptions, "--device", help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(min=0), help="CPU threads per process; 0 leaves it to torch.")
@@ -68,35 +81,44 @@ from lumen.files.paths import type_of
     "--skip-bad", is_flag=True, help="Go on without pairs that cannot be read or differ in size; all are named."
 )
 @settings_option
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     data: tuple[str, ...],
     photos: tuple[str, ...],
-    recipe: str,
+    run: Path,
+    recipe: str | None,
     overrides: tuple[str, ...],
     val_split: str | None,
     batch: str | None,
     accumulate: int | None,
     amp: str | None,
+    iterations: int | None,
+    epochs: float | None,
+    resume: str | None,
     **given: Any,
 ) -> None:
     """Train a network on pairs of dark and good pictures.
 
-    Some scenes are held out for validation. The run's folder receives recipe.toml, metrics.csv, curves.png, samples/,
-    last.pt (to resume) and best.pt (to export); if the held-out scenes join at the end, validated.pt is the state
-    that was scored. SIGINT and SIGTERM save and stop. Start it with torchrun to use several processes.
+    Some scenes are held out for validation. The run's folder receives recipe.toml, data.json, metrics.csv, curves.png,
+    samples/, last.pt (to resume) and best.pt (to export); if the held-out scenes join at the end, validated.pt is the
+    state that was scored. Ctrl-C and SIGTERM save and stop, and lumen train --resume auto -o RUN goes on. Start it
+    with torchrun to use several processes.
 
     Exit codes: 0 trained, 2 usage, 3 unusable data or a failed training, 5 device or package unavailable,
     6 unwritable, 130 and 143 stopped by a signal.
     """
     if given["val"] and val_split:
         raise UsageError("expected --val DIR or --val-split, got both")
+    from lumen.cli.resume_command import resume_command
     from lumen.cli.views.training import training_view
     from lumen.extras import require_extra
 
     with require_extra("train"):
         from lumen.train.run import train_run
     from lumen.train.options import TrainOptions
-    from lumen.train.recipe.recipe import load_recipe
+    from lumen.train.records.run_data import recipe_for, resumed_folder, with_data_of
 
     # Options that are not given keep the defaults of TrainOptions.
     folders, weights = zip(*(_sources(values) for values in (data, photos)), strict=True)
@@ -104,13 +126,18 @@ def command(
         data=folders[0],
         photos=folders[1],
         weights=weights,
+        run=run,
+        resume=resume,
         fit_memory=batch == "auto",
         **{k: v for k, v in given.items() if v is not None},
     )
-    changes = [*overrides, *_split_values(val_split), *_batch_values(batch, accumulate)]
-    changes += [f"optimizer.amp={amp}"] if amp else []
-    values = load_recipe(recipe, changes)
-    with training_view() as show:
+    changes = [*overrides, *_length_values(iterations, epochs), *_split_values(val_split)]
+    changes += [*_batch_values(batch, accumulate), *([f"optimizer.amp={amp}"] if amp else [])]
+    folder = resumed_folder(run, resume)
+    values = recipe_for(recipe, folder, changes)
+    if folder is not None:
+        options = with_data_of(folder, options, validated=val_split is None)
+    with training_view(run, resume_command(ctx, run)) as show:
         stopped = train_run(values, options, show)
     if stopped:
         raise SystemExit(128 + stopped)
@@ -138,6 +165,15 @@ def _sources(values: tuple[str, ...]) -> tuple[tuple[Path, ...], tuple[float, ..
     return folders, tuple(1.0 if weight is None else weight for _, weight in found)
 
 
+def _length_values(iterations: int | None, epochs: float | None) -> list[str]:
+    """Return the changes of `--iterations` and `--epochs` to the recipe."""
+    if iterations is not None and epochs is not None:
+        raise UsageError("expected --iterations or --epochs, got both")
+    if iterations is not None:
+        return ["optimizer.epochs=0.0", f"optimizer.iterations={iterations}"]
+    return [] if epochs is None else [f"optimizer.epochs={epochs}"]
+
+
 def _split_values(text: str | None) -> list[str]:
     """Return the changes of `--val-split` to the recipe."""
     if text is None:
@@ -147,7 +183,7 @@ def _split_values(text: str | None) -> list[str]:
         if text.endswith("%") and 0 < (percent := float(text.removesuffix("%"))) < 100:
             return [f"validation.share={percent / 100}"]
     if text.isdecimal() and int(text):
-        return ["validation.share=0.0", f"validation.pairs={int(text)}"]
+        return ["validation.share=0.0", "validation.at_most=0.0", f"validation.pairs={int(text)}"]
     raise click.BadParameter(
         f"expected a share such as 20% or a number of pairs, got {text!r}", param_hint="--val-split"
     )

@@ -16,7 +16,6 @@ from lumen.cli.views.console import log_console, print_json, print_line, print_t
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.errors import Exit, UsageError
 from lumen.evaluation import EvalReport, PairProgress, PairResult, PictureScores, evaluate_results
-from lumen.evaluation.columns import column_title
 from lumen.evaluation.measures import STATISTICS, TONE, Measure, Score
 from lumen.evaluation.pairs import Problem, Result
 from lumen.evaluation.report import WORST
@@ -62,7 +61,7 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
         _print_tone(state, report, [measure for measure in report.measures if measure.key in TONE])
     for column in report.columns:
         if equal := report.equal(column):
-            print_line(f"{column_title(column)}: {equal} equal to the reference, left out of the mean PSNR")
+            print_line(f"{report.title(column)}: {equal} equal to the reference, left out of the mean PSNR")
     if report.problems:
         print_line(f"not scored: {len(report.problems)}, listed on stderr")
     print_line("protocol:")
@@ -79,7 +78,7 @@ def _print_pictures(state: State, report: EvalReport) -> None:
     ranked, shown = report.ranked(), _shown(state, report)
     evs = list(dict.fromkeys(column for picture in report.pictures for column in picture.evs))
     headers = [
-        f"{column_title(column)} {measure.title}" if measure is measures[0] else measure.title
+        f"{report.title(column)} {measure.title}" if measure is measures[0] else measure.title
         for column in report.columns
         for measure in measures
     ]
@@ -96,7 +95,7 @@ def _print_pictures(state: State, report: EvalReport) -> None:
         rows.append([name, *cells(partial(report.summary, statistic=statistic)), *("" for _ in evs)])
     print_table(state, ["picture", *headers, *("EV" if len(evs) == 1 else f"EV {name}" for name in evs)], rows)
     if len(shown) < len(ranked):
-        print_line(f"the worst {len(shown)} of {len(ranked)} by {column_title(report.main or '')}; -v shows all")
+        print_line(f"the worst {len(shown)} of {len(ranked)} by {report.title(report.main or '')}; -v shows all")
 
 
 def _shown(state: State, report: EvalReport) -> list[PictureScores]:
@@ -108,7 +107,7 @@ def _print_means(state: State, report: EvalReport, measures: Sequence[Measure]) 
     """Print the means of measures, one line for each method that has any."""
     means = {column: report.mean(column) for column in report.described}
     rows = [
-        [column_title(column), *(measure.text(mean) for measure in measures)]
+        [report.title(column), *(measure.text(mean) for measure in measures)]
         for column, mean in means.items()
         if any(measure.key in mean.values for measure in measures)
     ]
@@ -126,7 +125,7 @@ def _print_tone(state: State, report: EvalReport, measures: Sequence[Measure]) -
         for picture in _shown(state, report)
     ]
     print_line()
-    print_table(state, [column_title(report.main or ""), *(measure.title for measure in measures)], rows)
+    print_table(state, [report.title(report.main or ""), *(measure.title for measure in measures)], rows)
 
 
 def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:

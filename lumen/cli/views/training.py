@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -33,7 +35,7 @@ class TrainingProgress:
         self.iteration = self.of = 0
         self.epoch = self.rate = 0.0
         self.psnr: float | None = None
-        self.best: float | None = None
+        self.best = ""
         self.stage = ""
 
     def step(self, event: Mapping[str, Any]) -> None:
@@ -48,7 +50,7 @@ class TrainingProgress:
         """Add the scores of a validation."""
         self.psnr = event.get("psnr")
         if event["best"]:
-            self.best = self.psnr
+            self.best = f"best by {event['score_of']}: {event['score']:.2f}, at step {event['iteration']}"
 
     def loss(self) -> float:
         """Return the mean loss of the latest steps."""
@@ -67,10 +69,10 @@ class TrainingProgress:
         return f"{span(per_step * (self.of - self.iteration))} left"
 
     def scores(self) -> str:
-        """Return the latest and the best PSNR on the held-out pictures."""
+        """Return the latest PSNR on the held-out pictures, and the number by which the best state was chosen."""
         if self.psnr is None:
             return "PSNR not known yet"
-        return f"PSNR {self.psnr:.2f} dB" + ("" if self.best is None else f", at the best state {self.best:.2f} dB")
+        return f"PSNR {self.psnr:.2f} dB" + (f"; {self.best}" if self.best else "")
 
     def pace(self) -> str:
         """Return loss, speed and learning rate."""
@@ -82,10 +84,16 @@ class TrainingProgress:
 
 
 class TrainingView:
-    """Shows the events of a training, in a live view on the console or in lines."""
+    """Shows the events of a training, in a live view on the console or in lines.
 
-    def __init__(self, console: Console, *, live: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    `run` is its folder, and `again` the command that goes on with it.
+    """
+
+    def __init__(
+        self, console: Console, run: Path, again: str, *, live: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.progress, self._clock, self._is_live = TrainingProgress(clock), clock, live
+        self._run, self._again = run, again
         self._next_line = 0.0
         self.live = Live(
             get_renderable=self.render,
@@ -96,7 +104,7 @@ class TrainingView:
         )
 
     def show(self, event: Mapping[str, Any]) -> None:
-        """Show one event: a step, the scores of a validation, or the start of another stage."""
+        """Show one event: the begin, a step, the scores of a validation, the start of another stage, or the end."""
         if event["kind"] == "step":
             self.progress.step(event)
             if not self._is_live and self._clock() >= self._next_line:
@@ -104,9 +112,15 @@ class TrainingView:
                 note(self.progress.line())
         elif event["kind"] == "validation":
             self.progress.validation(event)
-            others = ("kind", "iteration", "best")
+            others = ("kind", "iteration", "best", "score", "score_of")
             scores = "  ".join(f"{name} {value:.3f}" for name, value in event.items() if name not in others)
-            note(f"{event['iteration']:>7}  {scores}{'  best' if event['best'] else ''}")
+            best = f"  best by {event['score_of']}: {event['score']:.3f}" if event["best"] else ""
+            note(f"{event['iteration']:>7}  {scores}{best}")
+        elif event["kind"] == "begin":
+            note(_beginning(event))
+        elif event["kind"] == "end":
+            for line in _ending(event, self._run, self._again):
+                note(line)
         else:
             self.progress.stage = f"{event['stage']}: {event['of']} iterations"
             note(self.progress.stage)
@@ -126,11 +140,31 @@ class TrainingView:
         return Group(bar, Text(progress.pace()), Text(progress.stage or progress.scores()))
 
 
+def _beginning(event: Mapping[str, Any]) -> str:
+    """Return what there is to train on, and how long it will take, in steps."""
+    parts = [
+        f"{event[f'train_{what}']} {words} to train on, {event[f'val_{what}']} held out"
+        for what, words in (("pairs", "pairs"), ("photos", "photographs"))
+        if event[f"train_{what}"] or event[f"val_{what}"]
+    ]
+    steps = f"{event['of']} steps, validated every {event['every']} and at the end"
+    return "; ".join([*parts, f"going on at step {event['iteration']} of {steps}" if event["iteration"] else steps])
+
+
+def _ending(event: Mapping[str, Any], run: Path, again: str) -> list[str]:
+    """Return where a training ended, and the commands that people want next."""
+    export = shlex.join(["lumen", "export-onnx", str(run), "-o", f"{run.absolute().name or 'model'}.onnx"])
+    if not event["stopped"]:
+        return [f"trained {event['of']} steps: {run / 'best.pt'}; make a model file of it: {export}"]
+    state = "the best state so far exports too" if event["best"] else "no best.pt yet, but last.pt exports too"
+    return [f"saved at step {event['iteration']} of {event['of']}; go on with: {again}", f"{state}: {export}"]
+
+
 @contextmanager
-def training_view() -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Yield the function that shows the events of `lumen.train`."""
+def training_view(run: Path, again: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Yield the function that shows the events of `lumen.train`; the arguments are those of `TrainingView`."""
     console = log_console(State())
     live = console.is_terminal and logging.getLogger("lumen").getEffectiveLevel() < logging.ERROR
-    view = TrainingView(console, live=live)
+    view = TrainingView(console, run, again, live=live)
     with view.live if live else nullcontext():
         yield view.show

@@ -14,6 +14,7 @@ from lumen.errors import DataError
 from lumen.imaging.thumbnail import area_thumbnail
 from lumen.train.data.load import Example
 from lumen.train.recipe.recipe import Recipe
+from lumen.train.recipe.sections import ValidationConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,8 @@ def split_by_scene(
 ) -> Split:
     """Hold out whole scenes of pairs and of photographs, as many as the recipe says, and what a data set holds out.
 
-    If pairs from a separate folder are `held_out`, all of `pairs` are trained on.
+    Of few pictures fewer are held out, by `validation.at_most`. If pairs from a separate folder are `held_out`, all of
+    `pairs` are trained on.
 
     Raises:
         DataError: Nothing would be left to train on.
@@ -58,16 +60,16 @@ def split_by_scene(
     pairs = [pair for pair in pairs if not pair.held_out]
     wanted_pairs = config.pairs if held_out is None else 0
     for examples, count in ((pairs, wanted_pairs), (photos, config.photos)):
-        wanted = math.ceil(config.share * len(examples)) if config.share and count else count
+        wanted, most = _how_many(config, count, len(examples))
         groups = group_scenes(example.high for example in examples) if examples and wanted else []
         groups = groups or [[index] for index in range(len(examples))]
-        split = split_scenes(groups, wanted if examples else 0, recipe.seed)
+        split = split_scenes(groups, wanted if examples else 0, recipe.seed, most)
         sides.extend([examples[index] for index in side] for side in split)
     sides[1] = [*kept, *sides[1]]
     if (pairs and not sides[0]) or (photos and not sides[2]):
         raise DataError(
-            "the validation split takes every scene; lower validation.pairs or validation.photos (--val-split), or "
-            "validate on another folder (--val)"
+            "the validation split takes every scene; hold out less (--val-split, validation.photos), add pictures of "
+            "other scenes, or validate on another folder (--val)"
         )
     val_pairs = sides[1] if held_out is None else list(held_out)
     return Split(
@@ -78,6 +80,14 @@ def split_by_scene(
         all_pairs=[*kept, *pairs, *(held_out or ())],
         all_photos=photos,
     )
+
+
+def _how_many(config: ValidationConfig, count: int, examples: int) -> tuple[int, int]:
+    """Return how many of some examples to hold out at least, where the recipe says `count`, and how many at most."""
+    if not count or config.share:
+        return math.ceil(config.share * examples) if count else 0, examples
+    most = math.ceil(config.at_most * examples) if config.at_most else examples
+    return min(count, most), most
 
 
 SIDE = 16
@@ -117,13 +127,22 @@ def group_scenes(pictures: Iterable[NDArray[np.integer]]) -> list[list[int]]:
     return groups
 
 
-def split_scenes(groups: Sequence[Sequence[int]], held_out: int, seed: int) -> tuple[list[int], list[int]]:
-    """Draw whole scenes until at least `held_out` pictures are held out; return what to train on, and those, sorted."""
+def split_scenes(
+    groups: Sequence[Sequence[int]], held_out: int, seed: int, most: int | None = None
+) -> tuple[list[int], list[int]]:
+    """Draw whole scenes until at least `held_out` pictures are held out; return what to train on, and those, sorted.
+
+    Scenes that would make them more than `most` are passed over. If that leaves none, the smallest one is held out.
+    """
     order = np.random.default_rng(seed).permutation(len(groups))
+    most = sum(map(len, groups)) if most is None else most
     validation: list[int] = []
     for group in order:
         if len(validation) >= held_out:
             break
-        validation.extend(groups[group])
+        if len(validation) + len(groups[group]) <= most:
+            validation.extend(groups[group])
+    if groups and held_out and not validation:
+        validation.extend(groups[min(order, key=lambda group: len(groups[group]))])
     training = sorted(set().union(*groups) - set(validation)) if groups else []
     return training, sorted(validation)

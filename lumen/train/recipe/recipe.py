@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from lumen.errors import UsageError
 from lumen.train.recipe.explain import explained
 from lumen.train.recipe.sections import (
+    LEAST_BETWEEN,
     BrightnessConfig,
     DataConfig,
     LossConfig,
@@ -50,13 +51,16 @@ class Recipe(Section, frozen=True, kw_only=True):
         return max(1, math.ceil(examples / self.data.batch))
 
     def resolved(self, examples: int) -> Recipe:
-        """Return the recipe with epochs converted to iterations, for a number of pictures to train on."""
+        """Return the recipe with epochs converted to iterations, for a number of pictures to train on.
+
+        Validations that are counted in epochs are at least `LEAST_BETWEEN` steps apart.
+        """
         length = self.epoch_length(examples)
         optimizer, validation = self.optimizer, self.validation
         if optimizer.epochs:
             optimizer = replace(optimizer, iterations=max(1, round(optimizer.epochs * length)))
         if validation.epochs:
-            validation = replace(validation, every=max(1, round(validation.epochs * length)))
+            validation = replace(validation, every=max(LEAST_BETWEEN, round(validation.epochs * length)))
         return replace(self, optimizer=optimizer, validation=validation)
 
     def to_dict(self) -> dict[str, Any]:

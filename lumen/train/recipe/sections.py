@@ -13,6 +13,7 @@ Schedule = Literal["cosine", "plateau", "constant"]
 Exposures = Literal["lowest", "all"]
 
 MOST = (1 << 31) - 1  # what all libraries take as a count
+LEAST_BETWEEN = 20  # steps between two validations that are counted in epochs: of small data these have a step or two
 
 Seed = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Count = Annotated[int, Meta(ge=0, le=MOST)]
@@ -185,10 +186,13 @@ class ValidationConfig(Section, frozen=True, kw_only=True):
 
     Attributes:
         every: Iterations between validations.
-        epochs: Epochs between validations; above 0 it sets `every`, which then is 0 in the recipe.
+        epochs: Epochs between validations; above 0 it sets `every`, to `LEAST_BETWEEN` or more, which then is 0 in the
+            recipe.
         pairs: At least this many pairs are held out.
         photos: At least this many photographs are held out.
         share: If above 0, at least this share of the pairs and of the photographs is held out instead.
+        at_most: No larger share of them is held out, however many `pairs` and `photos` ask for, unless all are of a few
+            scenes; 0 sets no limit. It does not hold for `share`.
         until: Share of the iterations after which the held-out pictures join the training. The scores are those of
             that moment, the weights those of the end.
     """
@@ -198,6 +202,7 @@ class ValidationConfig(Section, frozen=True, kw_only=True):
     pairs: Positive = 40
     photos: Count = 24
     share: Share = 0.0
+    at_most: Share = 0.0  # as in recipes from before there was one, whose runs go on with the split they had
     until: float = 1.0
 
     def __post_init__(self) -> None:

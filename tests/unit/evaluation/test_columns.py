@@ -31,3 +31,18 @@ def test_a_constant_aim_is_a_method_with_variants() -> None:
     assert variant(aim_column("lumen-s", 0.5), GT_MEAN) == "lumen-s aim 0.5 gt_mean"
     assert column_title("lumen-s aim 0.5 gt_mean") == "lumen-s aim 0.5 GT-mean"
     assert column_title("aim 0.43") == "aim 0.43"
+
+
+@pytest.mark.parametrize(
+    ("column", "title"),
+    [
+        ("output", "lumen-s"),
+        ("gt_mean", "lumen-s GT-mean"),
+        ("aim 0.43", "lumen-s aim 0.43"),
+        ("aim 0.43 gt_mean", "lumen-s aim 0.43 GT-mean"),
+        ("input", "input"),
+        ("gamma gt_mean", "gamma GT-mean"),
+    ],
+)
+def test_the_only_method_is_called_by_its_name(column: str, title: str) -> None:
+    assert column_title(column, "lumen-s") == title

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,3 +100,11 @@ def test_without_references_the_lead_is_niqe() -> None:
     assert re.search(r"output: <strong>4.00</strong> NIQE on average, the input has 9.00\.", page)
     assert "Error maps" not in page
     assert sorted_columns(page) == {2: "descending"}
+
+
+def test_the_title_names_the_data_and_rows_the_model() -> None:
+    report = replace(report_of(picture("a", 20.0)), data="<lol>/low against lol/high", method="lumen-s")
+    page = page_of(report, Album())
+    assert "<title>Scores of &lt;lol&gt;/low against lol/high</title>" in page
+    assert "1 picture. lumen-s: <strong>20.00 dB</strong>" in page
+    assert '<th scope="row">lumen-s</th>' in page and ">output<" not in page

@@ -230,6 +230,47 @@ def test_a_pattern_that_would_pair_them_is_proposed(
     assert len(find_pairs(*sides, matching=Matching(pattern=pattern)).pairs) == 2
 
 
+@pytest.mark.parametrize(
+    ("high", "other", "pattern"),
+    [
+        (["cat", "dog"], ["cat_zz", "dog_zz"], "^(.+?)(?:_zz)?$"),
+        (["cat_kind", "dog_kind"], ["cat_zz", "dog_zz"], "^(.+?)(?:_kind|_zz)?$"),
+        (["cat", "dog"], ["zz-Cat", "zz-Dog"], "^(?:zz-)?(.+?)$"),
+        (["x_cat", "x_dog"], ["cat_y", "dog_y"], "^(?:x_)?(.+?)(?:_y)?$"),
+        (["cat", "dog"], ["cat.jpg", "dog.jpg"], r"^(.+?)(?:\.jpg)?$"),
+        (["cat", "dog", "cow"], ["cat_zz", "dog_zz"], "^(.+?)(?:_zz)?$"),
+        (["1", "2", "10"], ["0001", "0002", "0010"], r"^0*(\d+)$"),
+        (["img1", "img2"], ["img_0001", "img_0002"], r"^\D*0*(\d+)\D*$"),
+        (["s1_1", "s1_2"], ["s01 f001", "s01 f002"], r"^\D*0*(\d+)\D+0*(\d+)\D*$"),
+        (["a/1", "a/2"], ["run/a/1", "run/a/2"], "([^/]+)$"),
+        (["a/1", "b/1"], ["run/a/1", "run/b/1"], "^(?:run/)?(.+?)$"),
+        (["cat", "dog"], ["run 2/cat_zz", "run 2/dog_zz"], "^(?:run 2/)?(.+?)(?:_zz)?$"),
+        (["cat", "dog"], ["cat/result", "dog/result"], "^(.+?)(?:/result)?$"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_two_tools_that_name_their_results_in_their_own_way_get_a_pattern_that_works(
+    tmp_path: Path, high: list[str], other: list[str], pattern: str
+) -> None:
+    def side(name: str, names: list[str]) -> Path:
+        return touch(tmp_path / name, *(f"{each}.png" for each in names))
+
+    results = {"one": side("one", high), "two": side("two", other)}
+    with pytest.raises(NothingToDoError) as raised:
+        find_pairs(None, side("high", high), results)
+    assert str(raised.value).endswith(f"none in common; --pair '{pattern}' would pair them")
+    assert len(find_pairs(None, tmp_path / "high", results, Matching(pattern=pattern)).pairs) == len(other)
+
+
+def test_no_pattern_cuts_words_or_numbers(tmp_path: Path) -> None:
+    low, high = touch(tmp_path / "l", "cats.png", "dogs.png"), touch(tmp_path / "h", "cat.png", "dog.png")
+    with pytest.raises(NothingToDoError, match=r"none in common$"):
+        find_pairs(low, high)
+    low, high = touch(tmp_path / "l2", "100.png", "200.png"), touch(tmp_path / "h2", "1.png", "2.png")
+    with pytest.raises(NothingToDoError, match=r"none in common$"):
+        find_pairs(low, high)
+
+
 def test_a_name_that_stands_twice_is_said_instead_of_none_in_common(tmp_path: Path) -> None:
     low, high = touch(tmp_path / "low", "a.jpg", "a.png", "b.png"), touch(tmp_path / "high", "a.png")
     with pytest.raises(NothingToDoError) as raised:

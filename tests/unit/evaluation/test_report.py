@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,9 @@ def test_what_any_picture_has_is_measured_in_the_order_of_the_table() -> None:
     assert [measure.key for measure in report.measures] == ["psnr", "cast", "black"]
     assert report.columns == ("input", "output")
     assert report.described == ("input", "output", "reference")
+
+
+def test_a_method_that_is_called_like_another_column_is_still_told_from_it() -> None:
+    report = replace(report_of(scored("a", output={"psnr": 30.0}, gamma={"psnr": 20.0})), method="gamma")
+    assert [report.title(column) for column in report.columns] == ["output", "gamma"]
+    assert replace(report, method="lumen-s").title("gt_mean") == "lumen-s GT-mean"

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,13 +48,15 @@ def test_json_is_strict_and_complete(report: EvalReport) -> None:
 
 def test_markdown_escapes_what_would_be_markup(report: EvalReport) -> None:
     text = markdown_of(report)
-    assert "# Scores of 2 pictures" in text
+    assert "# Scores: 2 pictures" in text
     assert "| a\\|b | 7.12 | 0.2500 | inf | 1.0000 |" in text
     assert "| input | mean | 7.56 | 0.3750 | – |" in text
     assert "- \\<d\\>: no \\*reference\\*" in text
     assert "> **Warning:** output: 1 of 2 pictures are above 50 dB" in text
     assert text.index("| c |") < text.index("| a\\|b |"), "the worst output comes first"
     assert "- one\n- two\n" in text
+    named = markdown_of(replace(report, data="a*b/low", method="lumen-s"))
+    assert "# Scores of a\\*b/low: 2 pictures" in named and "| lumen-s | mean |" in named
 
 
 def test_an_empty_report_says_so() -> None:

@@ -15,7 +15,7 @@ import torch
 
 from lumen.errors import ModelError
 from lumen.models import build_network
-from lumen.train.checkpoint import Checkpoint, check_weights, load_checkpoint, save_checkpoint
+from lumen.train.checkpoint import Checkpoint, check_weights, chosen_checkpoint, load_checkpoint, save_checkpoint
 from tests.support.training import tiny_recipe
 
 
@@ -173,3 +173,18 @@ def test_checking_draws_no_random_numbers() -> None:
     before = torch.random.get_rng_state()
     check_weights(saved.ema, "context-mirnet", saved.recipe["network"]["hyperparameters"])
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_of_a_run_the_best_is_taken_or_the_last_and_this_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ModelError, match=r"without best\.pt and last\.pt"):
+        chosen_checkpoint(tmp_path)
+    (tmp_path / "last.pt").touch()
+    assert chosen_checkpoint(tmp_path) == tmp_path / "last.pt"
+    assert "last.pt is taken" in caplog.text
+    caplog.clear()
+    (tmp_path / "best.pt").touch()
+    assert chosen_checkpoint(tmp_path) == tmp_path / "best.pt"
+    assert chosen_checkpoint(tmp_path / "last.pt") == tmp_path / "last.pt"
+    assert caplog.text == ""

@@ -230,7 +230,7 @@ def test_plain_networks_are_trained_without_a_second_stage(tmp_path: Path) -> No
     events: list[Mapping[str, Any]] = []
     run = make_trainer(tiny_recipe(network=SMALL_RESIDUAL), tmp_path, events)
     assert run.fit() == 0
-    assert {event["kind"] for event in events} == {"step", "validation"}
+    assert {event["kind"] for event in events} == {"begin", "step", "validation", "end"}
     scores = load_checkpoint(tmp_path / "best.pt").facts["validation"]
     assert scores.keys() == {"psnr", "psnr_gt_mean", "ssim", "photo_psnr"}
     assert run.batches.draw(0)[2].shape == (4, 3, 1, 1)  # no thumbnails are made where nothing reads them
@@ -258,6 +258,14 @@ def test_going_on_elsewhere_ends_with_a_best_checkpoint(tmp_path: Path) -> None:
 def test_a_signal_in_the_second_stage_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lumen.train.loop.fit_brightness", lambda *_: os.kill(os.getpid(), signal.SIGINT))
     assert make_trainer(tiny_recipe(), tmp_path).fit() == signal.SIGINT
+
+
+def test_other_held_out_pairs_than_before_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_trainer(tiny_recipe(optimizer={"iterations": 1}), tmp_path).fit()
+    make_trainer(tiny_recipe(), tmp_path).resume(tmp_path / "last.pt")
+    assert "may have been trained on" not in caplog.text
+    make_trainer(tiny_recipe(validation={"pairs": 3, "at_most": 0.0}), tmp_path).resume(tmp_path / "last.pt")
+    assert re.search(r"held out other pairs: \d may have been trained on", caplog.text)
 
 
 def test_beginning_from_weights_that_saw_the_held_out_pictures_is_told(

@@ -83,6 +83,15 @@ def test_auto_begins_where_there_is_nothing_to_resume(tmp_path: Path) -> None:
     assert start(tmp_path, resume="auto", photos=()) == 0
 
 
+def test_a_run_that_brings_no_data_along_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no training in .*run to go on with"):
+        start(tmp_path, data=(), photos=(), resume="auto")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.pt").touch()
+    with pytest.raises(UsageError, match="does not say what it was trained on"):
+        start(tmp_path, data=(), photos=(), resume="auto")
+
+
 def test_what_cannot_work_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="got 'tpu'"):
         start(tmp_path, device="tpu")

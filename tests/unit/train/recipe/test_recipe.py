@@ -46,6 +46,7 @@ def test_epochs_become_iterations() -> None:
     assert (resolved.optimizer.iterations, resolved.validation.every) == (3750, 75)
     assert resolved.resolved(300) == resolved
     assert recipe.resolved(1).optimizer.iterations == 50
+    assert recipe.resolved(1).validation.every == 20, "not after every step of an epoch of one"
     plain = load_recipe("lumen-s")
     assert plain.resolved(300) == plain
 
@@ -123,3 +124,9 @@ def test_overrides_that_no_parser_takes_are_refused_in_one_short_line(change: st
 def test_recipes_that_cannot_be_read_are_told() -> None:
     with pytest.raises(UsageError, match="cannot be read: File name too long"):
         load_recipe("a" * 5000)
+
+
+def test_bundled_recipes_hold_out_no_large_part_of_few_pictures_and_what_they_say_of_lol() -> None:
+    for recipe in map(load_recipe, bundled_recipes()):
+        assert 0 < recipe.validation.at_most <= 0.4
+        assert recipe.validation.at_most * 485 > recipe.validation.pairs
