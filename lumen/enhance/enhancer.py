@@ -86,7 +86,7 @@ class Enhancer:
     def device(self) -> str:
         """`cpu` or `cuda:N`: where the model really runs."""
         self._after_fork()
-        return self._models.for_sample("uint8").device
+        return self._models.for_sample("uint8").device.name
 
     @overload
     def __call__(
