@@ -19,7 +19,7 @@ Size = str | int | None  # None is one that a graph does not tell
 # Messages of the engines, cuDNN and cuBLAS when memory is short; there is no error class for it.
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|failed to allocate|could not allocate|cannot allocate memory|bad_?alloc|bad allocation|"
-    r"alloc_failed|available memory of \d+ is smaller",
+    r"alloc_failed|can't alloc|available memory of \d+ is smaller",
     re.IGNORECASE,
 )
 
@@ -31,9 +31,9 @@ class EngineError(Exception):
         is_out_of_memory: Whether memory was short.
     """
 
-    def __init__(self, error: Exception) -> None:
-        """Take the first of the many lines of an engine's error."""
-        super().__init__(first_line(error))
+    def __init__(self, error: Exception, line: str) -> None:
+        """Take an engine's error, and the one of its many lines that says most."""
+        super().__init__(line)
         self.is_out_of_memory = isinstance(error, MemoryError) or is_out_of_memory(str(error))
 
 
@@ -112,8 +112,3 @@ class Engine(Protocol):
 def is_out_of_memory(message: str) -> bool:
     """Return whether an engine's message means that memory was short."""
     return _OUT_OF_MEMORY.search(message) is not None
-
-
-def first_line(error: Exception) -> str:
-    """Return the first of the many lines of an engine's error."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -21,7 +21,7 @@ from lumen.runtime.devices import (
     usable_cores,
     why_no_cuda,
 )
-from lumen.runtime.engine import EngineError, Value, first_line
+from lumen.runtime.engine import EngineError, Value
 from lumen.runtime.memory import free_vram_bytes
 from lumen.runtime.runs import run_cancellable
 
@@ -72,7 +72,7 @@ class OnnxRuntimeSession:
         try:
             return run_cancellable(run, cancel, limit_s=limit_s)
         except native_errors() as error:
-            raise EngineError(error) from error
+            raise EngineError(error, first_line(error)) from error
 
 
 def find(name: str) -> Device:
@@ -161,3 +161,8 @@ def native_errors() -> tuple[type[Exception], ...]:
 
     found = [value for value in vars(native).values() if isinstance(value, type) and issubclass(value, Exception)]
     return (*found, ValueError, RuntimeError, MemoryError)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first of the many lines of an onnxruntime error."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -111,7 +111,7 @@ def _find_file(options: RuntimeOptions, sample: SampleType, device: Device) -> t
         full = full_of(path) if sample == "uint8" else path
         if not is_plain_file(full):
             raise ModelError(
-                f"{device} needs the fp32 file {full.name} beside {path}, and computes it in any precision"
+                f"{device} computes from the fp32 file; put {full.name} beside {path}, or use --device cpu"
             )
         return full, choose_precision(device, options.precision, sample)
     if sample != "uint8":

@@ -11,6 +11,7 @@ It reads the same ONNX files as ONNX Runtime, and computes them in any precision
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +24,8 @@ import numpy as np
 from lumen.errors import DeviceError, MissingExtraError, UnusableModelError
 from lumen.extras import Package
 from lumen.runtime.devices import ComputePrecision, Device, usable_cores
-from lumen.runtime.engine import EngineError, Size, Value, first_line
+from lumen.runtime.engine import EngineError, Size, Value
+from lumen.runtime.openvino_nan import keep_nan
 from lumen.runtime.runs import run_cancellable
 
 PACKAGE = Package(name="openvino", module="openvino", extra="openvino")
@@ -33,6 +35,9 @@ KEPT_SHAPES = 4  # portrait and landscape, and the turned passes of --quality-pa
 _PRECISIONS: dict[str, ComputePrecision] = {"BF16": "bf16", "FP16": "fp16", "FP32": "fp32"}  # the fastest first
 _TYPES = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 _LOOPS = {"Loop", "TensorIterator", "If"}
+
+_WHERE = re.compile(r"Exception from \S+:\d+:$|Check '.*' failed at \S+:\d+:?$|While validating node ")
+_ERRORS = (RuntimeError, ValueError, MemoryError)  # it has none of its own
 
 Request = tuple[Any, Any]  # a compiled model, and what runs it
 
@@ -61,7 +66,7 @@ class OpenVinoSession:
                     run_cancellable(lambda: request.infer(given, share_inputs=True), request.cancel, limit_s=limit_s)  # noqa: B023
                     values = {name: request.get_tensor(compiled.output(name)).data.copy() for name in part.outputs}
                 except _ERRORS as error:
-                    raise EngineError(error) from error
+                    raise EngineError(error, _reason(error)) from error
                 found |= values
         return [found[name] for name in outputs]
 
@@ -128,7 +133,7 @@ def find(name: str) -> Device:
         discrete = kind == "gpu" and "DISCRETE" in str(core.get_property(target, "DEVICE_TYPE")).upper()
         own = int(core.get_property(target, "GPU_DEVICE_TOTAL_MEM_SIZE")) if discrete else 0
     except _ERRORS as error:
-        raise DeviceError(f"{name} cannot be used: {first_line(error)}") from error
+        raise DeviceError(f"{name} cannot be used: {_reason(error)}") from error
     return Device(
         name=f"openvino:{target}",
         engine="openvino",
@@ -148,10 +153,11 @@ def open_session(path: Path, device: Device, precision: ComputePrecision, thread
         # As bytes: nothing outside the file is read, whatever it names.
         model = core.read_model(path.read_bytes())
     except (*_ERRORS, OSError) as error:
-        raise UnusableModelError(f"{path} cannot be loaded as an ONNX model: {first_line(error)}") from error
+        raise UnusableModelError(f"{path} cannot be loaded as an ONNX model: {_reason(error)}") from error
     loops = sorted({each.get_type_name() for each in model.get_ops()} & _LOOPS)
     if loops:
         raise DeviceError(f"{device} cannot be used: {path} holds a {loops[0]}, which OpenVINO cannot interrupt")
+    keep_nan(model)
     return OpenVinoSession(model, device, precision, threads)
 
 
@@ -185,10 +191,14 @@ def load_core() -> Any:
 
         return openvino.Core()
     except (ImportError, *_ERRORS) as error:
-        raise DeviceError(f"OpenVINO cannot be loaded: {first_line(error)}; use --device cpu") from error
+        raise DeviceError(f"OpenVINO cannot be loaded: {_reason(error)}; use --device cpu") from error
 
 
-_ERRORS = (RuntimeError, ValueError, TypeError, MemoryError)  # OpenVINO has no class of its own for most
+def _reason(error: Exception) -> str:
+    """Return the line of an OpenVINO error that says what is wrong; the first ones say where in its source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not _WHERE.match(line)]
+    return (telling or lines or [type(error).__name__])[0]
 
 
 def _settings(device: Device, precision: ComputePrecision, threads: int) -> dict[str, Any]:
