@@ -67,8 +67,9 @@ class Enhancer:
 
         Args:
             model: Name of a bundled model, or path of an ONNX file made by `lumen export-onnx`.
-            device: `auto`, `cpu`, `cuda` or `cuda:N`; a device requested by name is used, or an error says why not.
-            precision: `auto`, `fp32` or `fp16`, see `RuntimeOptions`.
+            device: `auto`, `cpu`, `cuda`, `cuda:N` or `openvino:CPU|GPU|NPU`; a device requested by name is used, or an
+                error says why not.
+            precision: `auto`, `fp32`, `fp16` or `bf16`, see `RuntimeOptions`.
             threads: CPU threads; 0 means all cores.
 
         Raises:

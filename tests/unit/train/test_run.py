@@ -86,6 +86,8 @@ def test_auto_begins_where_there_is_nothing_to_resume(tmp_path: Path) -> None:
 def test_what_cannot_work_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="got 'tpu'"):
         start(tmp_path, device="tpu")
+    with pytest.raises(UsageError, match="for training, got 'openvino:CPU'"):
+        start(tmp_path, device="openvino:CPU")
     if not torch.cuda.is_available():
         with pytest.raises(DeviceError, match="--device cpu"):
             start(tmp_path, device="cuda")
