@@ -2,8 +2,8 @@
 
 It reads the same ONNX files as ONNX Runtime, and computes them in any precision of the device. Three things differ:
 
-- A graph is compiled for the shape of its inputs: fused, it takes two thirds of the time and half the memory of one
-  for any shape. Pictures of one size share the compiled graph; each further size costs a fifth of a second.
+- A graph is compiled for the shape of its inputs: fused, it takes two thirds of the time of one for any shape.
+  Pictures of one size share the compiled graph; each further size costs a fifth of a second and more.
 - A graph is split into parts that share no input, and each is compiled by itself. The part without tiles decides for
   the whole picture and takes next to no time, so it is computed in fp32.
 - A run cannot be cancelled. It ends by itself, because a graph with a loop is refused.
