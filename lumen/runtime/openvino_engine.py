@@ -12,9 +12,11 @@ It reads the same ONNX files as ONNX Runtime, and computes them in any precision
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -187,11 +189,26 @@ def load_core() -> Any:
     if not PACKAGE.is_installed():
         raise MissingExtraError(PACKAGE.hint("--device openvino", "use --device cpu"))
     try:
-        import openvino
+        with _without_telemetry():
+            import openvino
 
         return openvino.Core()
     except (ImportError, *_ERRORS) as error:
         raise DeviceError(f"OpenVINO cannot be loaded: {_reason(error)}; use --device cpu") from error
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Have OpenVINO do without its telemetry, which sends and keeps an identifier in the home folder on import."""
+    name = "openvino_telemetry"
+    before = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]  # a module that cannot be found: OpenVINO has a stub for that
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
 
 
 def _reason(error: Exception) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -31,6 +34,7 @@ from lumen.runtime.open import ModelSet, open_model
 from lumen.runtime.openvino_engine import OpenVinoSession, find
 from lumen.runtime.runs import _running
 from lumen.spec import SampleType
+from tests.conftest import ROOT
 from tests.support import wrong_models as wrong
 from tests.support.fakes import FakeModel, write_fake_onnx
 from tests.support.runtime import EV, THUMBNAIL, TILES, cpu
@@ -118,6 +122,15 @@ def test_without_the_package_the_line_to_install_is_told(monkeypatch: pytest.Mon
 )
 def test_the_line_that_tells_most_is_taken(said: str, line: str) -> None:
     assert openvino_engine._reason(RuntimeError(said)) == line
+
+
+@with_openvino
+def test_nothing_is_sent_or_kept_of_the_user(tmp_path: Path) -> None:
+    code = "import sys; from lumen.runtime.openvino_engine import load_core; load_core(); print(*sys.modules)"
+    environment = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "openvino" in done.stdout.split() and "openvino_telemetry" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 # The same contracts
