@@ -6,7 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
-EXTRAS = ("heif", "jxl", "raw")
+EXTRAS = ("heif", "jxl", "openvino", "raw")
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 for line in sum((project["optional-dependencies"][extra] for extra in EXTRAS), project["dependencies"]):

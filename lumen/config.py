@@ -14,7 +14,7 @@ DEFAULT_MODEL = "lumen-s"
 EV_LIMIT = 4.0
 QUALITY_PASSES = (1, 4, 8)
 
-PrecisionChoice = Literal["auto", "fp32", "fp16"]
+PrecisionChoice = Literal["auto", "fp32", "fp16", "bf16"]
 Existing = Literal["skip", "update", "overwrite", "error"]
 OutputFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif", "jxl"]
 Subsampling = Literal["auto", "444", "420", "keep"]
@@ -25,7 +25,7 @@ WatchBackend = Literal["auto", "inotify", "poll"]
 WatchOrder = Literal["oldest", "newest"]
 OnSuccess = Literal["keep", "move", "delete"]
 
-_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+(,[0-9]+)*)?")
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+(,[0-9]+)*)?|openvino(:(CPU|GPU(\.[0-9]+)?|NPU))?")
 
 
 def _check_choice(option: str, value: str, choices: object) -> None:
@@ -41,10 +41,13 @@ class RuntimeOptions:
 
     Attributes:
         model: Name of a bundled model, or path of an ONNX file made by `lumen export-onnx`.
-        device: `auto`, `cpu`, `cuda`, `cuda:N`, or `cuda:N,M,...` for several GPUs that share the pictures.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, or `cuda:N,M,...` for several GPUs that share the pictures; `openvino`
+            or `openvino:CPU|GPU|GPU.N|NPU`.
         threads: CPU threads of one inference; 0 lets onnxruntime choose.
-        precision: `fp16` uses the half-precision file beside the model for 8-bit pictures (deeper ones always run in
-            fp32), `fp32` never uses it, `auto` uses it on a GPU if it exists.
+        precision: `fp32`, or for 8-bit pictures a shorter one (deeper ones always run in fp32). `fp16` uses the
+            half-precision file beside the model, or OpenVINO on hardware that computes it; `bf16` uses OpenVINO on
+            hardware that computes it. `auto` takes what the device is fastest in, fp16 on an NVIDIA GPU only if the
+            file exists.
     """
 
     model: str = DEFAULT_MODEL
@@ -54,7 +57,10 @@ class RuntimeOptions:
 
     def __post_init__(self) -> None:
         if not _DEVICE.fullmatch(self.device):
-            raise UsageError(f"expected --device auto, cpu, cuda, cuda:N or cuda:N,M, got {self.device!r}")
+            raise UsageError(
+                "expected --device auto, cpu, cuda, cuda:N, cuda:N,M, openvino or openvino:CPU, :GPU or :NPU, "
+                f"got {self.device!r}"
+            )
         if len(set(self.devices)) < len(self.devices):
             raise UsageError(f"expected each device once in --device, got {self.device!r}")
         if self.threads < 0:
@@ -65,6 +71,8 @@ class RuntimeOptions:
     def devices(self) -> tuple[str, ...]:
         """The devices one by one: `("cuda:0", "cuda:2")` for `cuda:0,2`, and the name itself for a single one."""
         kind, _, numbers = self.device.partition(":")
+        if kind != "cuda":
+            return (self.device,)
         return tuple(f"{kind}:{int(number)}" for number in numbers.split(",")) if numbers else (kind,)
 
     def require_one_device(self) -> None:

@@ -16,6 +16,7 @@ from lumen.config import RuntimeOptions
 from lumen.errors import LumenError
 from lumen.extras import Package
 from lumen.imaging.formats import CODECS, Codec
+from lumen.runtime.choice import find_device
 from lumen.runtime.devices import (
     cuda_device_count,
     missing_cuda_library,
@@ -26,6 +27,7 @@ from lumen.runtime.devices import (
 from lumen.runtime.memory import free_ram_bytes
 from lumen.runtime.model_files import bundled_models
 from lumen.runtime.open import open_model
+from lumen.runtime.openvino_engine import PACKAGE, targets
 from lumen.spec import SampleType
 from lumen.version import __version__
 
@@ -51,7 +53,9 @@ def diagnose() -> Iterator[Check]:
     yield _check_onnxruntime()
     yield Check("cpu", "ok", f"{usable_cores()} cores, {free_ram_bytes() / 2**30:.1f} GiB of memory free")
     yield _check_cuda()
+    yield _check_openvino()
     yield from _check_models()
+    yield _check_auto()
     yield from _check_formats()
     yield _check_package(Package(name="torch", module="torch", extra="train"))
 
@@ -87,6 +91,30 @@ def _check_cuda() -> Check:
     if missing_cuda_library() is not None:
         return Check("cuda", "warning", why_no_cuda())
     return Check("cuda", "ok", f"{count} devices, the libraries load")
+
+
+def _check_openvino() -> Check:
+    """Run a model on each device that OpenVINO sees."""
+    if not PACKAGE.is_installed():
+        return _check_package(PACKAGE)
+    try:
+        devices = [find_device(f"openvino:{target}") for target in targets()]
+        for model in bundled_models()[:1]:
+            for device in devices:
+                open_model(RuntimeOptions(model=model.name, device=device.name))
+    except LumenError as error:
+        return Check("openvino", "warning", str(error))
+    found = "; ".join(f"{device.described()} computes in {' and '.join(device.precisions)}" for device in devices)
+    return Check("openvino", "ok", f"{metadata.version(PACKAGE.name)}: {found}")
+
+
+def _check_auto() -> Check:
+    """Say what `--device auto --precision auto` takes here."""
+    try:
+        model = open_model(RuntimeOptions())
+    except LumenError as error:
+        return Check("--device auto", "no", str(error))
+    return Check("--device auto", "ok", f"takes {model.device.described()}, in {model.precision}")
 
 
 def _check_models() -> Iterator[Check]:

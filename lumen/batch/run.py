@@ -335,5 +335,5 @@ def _size(item: _Item) -> int:
 
 def _model_facts(models: Sequence[Model]) -> Mapping[str, Any]:
     spec = models[0].spec
-    facts = {name: getattr(spec, name) for name in ("name", "architecture", "precision", "weights_sha256")}
-    return {**facts, "devices": [model.device for model in models]}
+    facts = {name: getattr(spec, name) for name in ("name", "architecture", "weights_sha256")}
+    return {**facts, "precision": models[0].precision, "devices": [model.device.name for model in models]}

@@ -173,9 +173,11 @@ _runtime = partial(field_option, RuntimeOptions)
 _enhance = partial(field_option, EnhanceOptions)
 _result = partial(field_option, ResultOptions)
 
-device_option = _runtime("--device", metavar="auto|cpu|cuda[:N]", help="Where the model runs.")
+device_option = _runtime("--device", metavar="auto|cpu|cuda[:N]|openvino[:CPU|GPU|NPU]", help="Where the model runs.")
 precision_option = _runtime(
-    "--precision", help="fp16 uses the half-precision file of the model; auto does so on a GPU if the file exists."
+    "--precision",
+    help="What 8-bit pictures are computed in; auto takes what the device is fastest in. bf16 needs OpenVINO; fp16 on "
+    "an NVIDIA GPU or the CPU needs the half-precision file of the model.",
 )
 
 _PICTURE_OPTIONS: tuple[Decorator, ...] = (
@@ -209,7 +211,11 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
     _enhance("--metadata", help="Keep all metadata, or strip all but what decides how the picture looks."),
     _enhance("--allow-8bit", help="Allow storing 16-bit pictures in 8-bit formats."),
     _runtime("-m", "--model", help="A bundled model (see `lumen models`) or an .onnx file."),
-    _runtime("--device", metavar="auto|cpu|cuda[:N,M]", help="Where the model runs; several GPUs share the pictures."),
+    _runtime(
+        "--device",
+        metavar="auto|cpu|cuda[:N,M]|openvino[:CPU|GPU|NPU]",
+        help="Where the model runs; several GPUs share the pictures.",
+    ),
     precision_option,
     _enhance(
         "--max-memory",

@@ -66,8 +66,9 @@ class Enhancer:
 
         Args:
             model: Name of a bundled model, or path of an ONNX file made by `lumen export-onnx`.
-            device: `auto`, `cpu`, `cuda` or `cuda:N`; a device requested by name is used, or an error says why not.
-            precision: `auto`, `fp32` or `fp16`, see `RuntimeOptions`.
+            device: `auto`, `cpu`, `cuda`, `cuda:N` or `openvino:CPU|GPU|NPU`; a device requested by name is used, or an
+                error says why not.
+            precision: `auto`, `fp32`, `fp16` or `bf16`, see `RuntimeOptions`.
             threads: CPU threads; 0 means all cores.
 
         Raises:
@@ -85,7 +86,7 @@ class Enhancer:
     def device(self) -> str:
         """`cpu` or `cuda:N`: where the model really runs."""
         self._after_fork()
-        return self._models.for_sample("uint8").device
+        return self._models.for_sample("uint8").device.name
 
     @overload
     def __call__(

@@ -68,6 +68,6 @@ def _side_by_memory(model: Model, asked_bytes: int | None) -> int:
         raise UsageError(
             f"expected --max-memory of at least {-(-needed // 10**6)}M for {model.spec.name}, got {asked_bytes} bytes"
         )
-    largest = CPU_WINDOW_PX if model.device == "cpu" else GPU_WINDOW_PX
+    largest = CPU_WINDOW_PX if model.device.kind == "cpu" else GPU_WINDOW_PX
     budget = model.budget_bytes if asked_bytes is None else asked_bytes
     return max(least, window_side_px(budget, model.spec.bytes_per_px, largest_px=largest))

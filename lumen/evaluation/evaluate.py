@@ -70,7 +70,7 @@ def evaluate(
     found = chain(problems, score_pairs(pairs, named, scorer, previews=previews))
     words = protocol(named, options, natural=scorer.natural, paired=None if reference is None else rule)
     report = _report(found, len(pairs) + len(problems), words, options, progress)
-    return replace(report, data=data_title(low, reference, results), method=_method(named, results))
+    return replace(report, data=data_title(dark, reference, made), method=_method(named, made))
 
 
 def evaluate_results(

@@ -35,7 +35,8 @@ def protocol(
         parts.append("output is the file as it is")
     for name, models_by_depth in models.items():
         model = models_by_depth.for_sample("uint8")
-        parts.append(f"{_word(name)} by model {_word(model.spec.name)} on {model.device}")
+        shorter = "" if model.precision == "fp32" else f" in {model.precision}"
+        parts.append(f"{_word(name)} by model {_word(model.spec.name)} on {model.device}{shorter}")
     parts += [f"{name}: {BASELINES[name.partition(':')[0]]}" for name in options.baselines]
     if options.gt_mean:
         parts.append(

@@ -7,35 +7,17 @@ word.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from lumen.errors import ContractError, DeviceError, ModelError
-from lumen.runtime.runs import run_session
-from lumen.runtime.session import first_line, native_errors
+from lumen.runtime.devices import CPU, ComputePrecision, Device
+from lumen.runtime.engine import EngineError, Session, Size, Value
 from lumen.spec import ModelSpec
 
 TRIAL_S = 60.0  # the tiny tile takes milliseconds; the first run on a GPU seconds
-
-Size = str | int | None  # None is one that a graph does not tell
-
-
-class Value(NamedTuple):
-    """Type and shape of an input or output; `sample` is the type in the spec, and names stand for sizes."""
-
-    dtype: str
-    shape: tuple[Size, ...]
-
-    def of(self, spec: ModelSpec, sizes: Mapping[Size, Size]) -> Value:
-        """Return it for one model, with the sizes that are known by their names."""
-        dtype = spec.sample if self.dtype == "sample" else self.dtype
-        return Value(dtype, tuple(sizes.get(size, size) for size in self.shape))
-
-    def __str__(self) -> str:
-        return f"{self.dtype} [{', '.join('?' if size is None else str(size) for size in self.shape)}]"[:100]
-
 
 _TILES = Value("sample", ("N", "H", "W", 3))
 _THUMBNAILS = Value("float32", ("M", "h", "w", 3))
@@ -61,46 +43,45 @@ OUTPUTS: dict[int, dict[str, Value]] = {
 }
 LATER = {1: {"finite"}, 2: set[str]()}  # outputs that older files lack
 
-_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}  # of onnxruntime; the others have numpy's names
 
-
-def check_graph(session: Any, spec: ModelSpec) -> None:
+def check_graph(session: Session, spec: ModelSpec) -> None:
     """Check names, types and shapes of the inputs and outputs that a graph declares.
 
     Raises:
         ModelError: They are not those of the contract.
     """
-    _check_declared("input", session.get_inputs(), INPUTS[spec.contract], spec, optional=set())
+    _check_declared("input", session.inputs, INPUTS[spec.contract], spec, optional=set())
     wanted = OUTPUTS[spec.contract]
-    found = [each for each in session.get_outputs() if each.name in wanted]  # more of them do no harm
+    found = {name: value for name, value in session.outputs.items() if name in wanted}  # more of them do no harm
     _check_declared("output", found, wanted, spec, optional=LATER[spec.contract])
 
 
-def try_graph(session: Any, spec: ModelSpec, device: str) -> None:
-    """Run a graph on one tiny tile, dark but not black.
+def try_graph(session: Session, spec: ModelSpec, device: Device, precision: ComputePrecision) -> None:
+    """Run a graph on one tiny tile, dark but not black, on a device in a precision.
 
     Raises:
         ModelError: It fails, does not end, or gives something else than its contract says.
-        DeviceError: It fails on another device than the CPU.
+        DeviceError: It fails on another device than that which computes every model.
     """
-    declared = {each.name for each in session.get_outputs()}
-    outputs = [name for name in OUTPUTS[spec.contract] if name in declared]
+    outputs = [name for name in OUTPUTS[spec.contract] if name in session.outputs]
     feeds = tiny_inputs(spec)
     try:
-        values = run_session(session, outputs, feeds, limit_s=TRIAL_S)
+        values = session.run(outputs, feeds, limit_s=TRIAL_S)
     except TimeoutError as error:
         raise ModelError(f"a tile of {list(feeds['tiles'].shape)} took more than {TRIAL_S:g} s") from error
-    except native_errors() as error:
-        if device != "cpu":
-            raise DeviceError(f"{device} cannot be used: {first_line(error)}") from error
-        raise ModelError(f"the model fails for a tiny tile: {first_line(error)}") from error
+    except EngineError as error:
+        if device != CPU:
+            raise DeviceError(f"{device} cannot be used: {error}") from error
+        raise ModelError(f"the model fails for a tiny tile: {error}") from error
     results = dict(zip(outputs, values, strict=True))
-    check_results(spec, feeds, results)
-    if spec.precision == "fp32" and not np.all(results.get("finite", True)):
+    check_results(spec, feeds, results, precision)
+    if precision == "fp32" and not np.all(results.get("finite", True)):
         raise ModelError("the model gives NaN or infinity for a tiny tile")
 
 
-def check_results(spec: ModelSpec, feeds: Mapping[str, Any], results: Mapping[str, Any]) -> None:
+def check_results(
+    spec: ModelSpec, feeds: Mapping[str, Any], results: Mapping[str, Any], precision: ComputePrecision = "fp32"
+) -> None:
     """Check what a run gave.
 
     In fp32 the brightness is always finite: it comes from a thumbnail in [0, 1], of which no picture can make more.
@@ -110,6 +91,7 @@ def check_results(spec: ModelSpec, feeds: Mapping[str, Any], results: Mapping[st
         spec: Spec of the model.
         feeds: The inputs of the run, by name.
         results: The outputs, by name.
+        precision: What they were computed in.
 
     Raises:
         ContractError: A type or shape is not that of the contract, or the brightness is NaN or infinite.
@@ -122,7 +104,7 @@ def check_results(spec: ModelSpec, feeds: Mapping[str, Any], results: Mapping[st
         found = Value(str(value.dtype), value.shape) if isinstance(value, np.ndarray) else None
         if found != expected:
             raise _broken(spec, f"{name} as {expected}", found or type(value).__name__)
-        if name == "brightness" and spec.precision == "fp32" and not np.isfinite(value).all():
+        if name == "brightness" and precision == "fp32" and not np.isfinite(value).all():
             raise _broken(spec, "a brightness from 0 to 1", value[~np.isfinite(value)][0])
 
 
@@ -146,21 +128,18 @@ def _sizes(spec: ModelSpec) -> dict[Size, Size]:
 
 
 def _check_declared(
-    kind: str, found: Sequence[Any], wanted: Mapping[str, Value], spec: ModelSpec, optional: set[str]
+    kind: str, found: Mapping[str, Value], wanted: Mapping[str, Value], spec: ModelSpec, optional: set[str]
 ) -> None:
-    names = {each.name for each in found}
-    if not wanted.keys() - optional <= names <= wanted.keys():
-        raise ModelError(f"expected the {kind}s {', '.join(wanted)}, got {', '.join(sorted(names))[:200] or 'none'}")
+    if not wanted.keys() - optional <= found.keys() <= wanted.keys():
+        raise ModelError(f"expected the {kind}s {', '.join(wanted)}, got {', '.join(sorted(found))[:200] or 'none'}")
     fixed = _sizes(spec)
-    for each in found:
-        expected = wanted[each.name].of(spec, fixed)
-        dtype = _TYPES.get(each.type, each.type.removeprefix("tensor(").removesuffix(")"))
-        declared = Value(dtype, tuple(each.shape))
+    for name, declared in found.items():
+        expected = wanted[name].of(spec, fixed)
         # A size without a number is free, and no sizes at all are not known; the trial shows what they are.
         fits = not declared.shape or len(declared.shape) == len(expected.shape)
         fits &= all(size == n for size, n in zip(expected.shape, declared.shape, strict=False) if isinstance(n, int))
         if declared.dtype != expected.dtype or not fits:
-            raise ModelError(f"expected the {kind} {each.name} as {expected}, got {declared}")
+            raise ModelError(f"expected the {kind} {name} as {expected}, got {declared}")
 
 
 def _broken(spec: ModelSpec, expected: str, found: object) -> ContractError:

@@ -1,4 +1,4 @@
-"""Devices, and the reason why CUDA cannot be used.
+"""Devices and the facts about them, and the reason why CUDA cannot be used.
 
 onnxruntime silently falls back to the CPU when CUDA's libraries are missing. `get_available_providers` only returns
 what was compiled in; the providers of a session show the truth, and the loader's error shows the cause.
@@ -10,15 +10,60 @@ import ctypes
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
+from typing import Literal
+
+from lumen.runtime.memory import RAM_SHARE, VRAM_SHARE, free_ram_bytes
+
+ComputePrecision = Literal["fp32", "fp16", "bf16"]
 
 HELPERS_PER_GPU = 4  # a GPU is faster than one thread that compresses PNG files
 
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 _PROVIDER = "onnxruntime_providers_cuda.dll" if sys.platform == "win32" else "libonnxruntime_providers_cuda.so"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """A place where models run, and the facts that decide how.
+
+    Attributes:
+        name: As `--device` names it, with its number: `cpu`, `cuda:0`, `openvino:CPU`.
+        engine: What computes there.
+        kind: What it is: `cpu`, `gpu` or `npu`.
+        label: Name of the product, for people.
+        shares_memory: Whether it works in the memory of the computer.
+        own_bytes: Returns the free bytes of its own memory, if it has one.
+        precisions: What the hardware computes in, the fastest first.
+        casts: Whether it computes an fp32 file in any of these. Otherwise half precision needs a file of its own.
+    """
+
+    name: str
+    engine: Literal["onnxruntime", "openvino"]
+    kind: Literal["cpu", "gpu", "npu"]
+    label: str = ""
+    shares_memory: bool = True
+    own_bytes: Callable[[], int] = field(default=lambda: 0, compare=False, repr=False)
+    precisions: tuple[ComputePrecision, ...] = ("fp32",)
+    casts: bool = False
+
+    def budget_bytes(self) -> int:
+        """Return the memory that one inference may take now, in bytes."""
+        return int(RAM_SHARE * free_ram_bytes() if self.shares_memory else VRAM_SHARE * self.own_bytes())
+
+    def described(self) -> str:
+        """Return the name with that of the product."""
+        return f"{self.name} ({self.label})" if self.label else self.name
+
+    def __str__(self) -> str:
+        return self.name
+
+
+CPU = Device(name="cpu", engine="onnxruntime", kind="cpu")  # is always there, and computes every model
 
 
 @cache
@@ -89,10 +134,10 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def helper_threads(devices: Sequence[str]) -> int:
+def helper_threads(devices: Sequence[Device]) -> int:
     """Return the number of reading threads, and of writing threads, beside models on `devices`.
 
     When the CPU runs the model, there is no time to spare for more.
     """
-    gpus = sum(device != "cpu" for device in devices)
-    return max(1, min(HELPERS_PER_GPU * gpus, (os.cpu_count() or 1) // 4))
+    beside = sum(device.kind != "cpu" for device in devices)
+    return max(1, min(HELPERS_PER_GPU * beside, (os.cpu_count() or 1) // 4))

@@ -109,6 +109,11 @@ def full_of(path: Path) -> Path:
     return path.with_name(path.stem.removesuffix(HALF) + path.suffix)
 
 
+def is_half(name_or_path: str) -> bool:
+    """Return whether a model is named by the file in half precision."""
+    return Path(name_or_path).stem.endswith(HALF)
+
+
 @cache
 def verify_sha256(path: Path, sha256: str) -> None:
     """Check a file against its digest; success is remembered for the process, failure is not.

@@ -1,11 +1,9 @@
-"""A model in onnxruntime on one device: run it, run again in fp32, free memory."""
+"""A model in an engine on one device: run it, run again in fp32, free memory."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
@@ -14,11 +12,9 @@ import numpy as np
 
 from lumen.errors import ModelError, NotFiniteError, OutOfMemoryError, UnavailableError
 from lumen.runtime.check import check_results, tiny_inputs
-from lumen.runtime.devices import device_index
-from lumen.runtime.memory import RAM_SHARE, VRAM_SHARE, free_ram_bytes, free_vram_bytes
+from lumen.runtime.devices import ComputePrecision, Device
+from lumen.runtime.engine import EngineError, Session, is_out_of_memory
 from lumen.runtime.protocols import Floats, Pixels
-from lumen.runtime.runs import run_session
-from lumen.runtime.session import Session, first_line, load_onnxruntime, native_errors
 from lumen.spec import ModelSpec
 
 log = logging.getLogger(__name__)
@@ -27,29 +23,25 @@ T = TypeVar("T")
 
 WHOLE = np.array([[0, 0, 1, 1]], np.float32)  # the box of a tile that is the whole picture
 
-# Messages of onnxruntime, cuDNN and cuBLAS when memory is short; there is no error class for it.
-_OUT_OF_MEMORY = re.compile(
-    r"out of memory|failed to allocate|bad_?alloc|bad allocation|alloc_failed|available memory of \d+ is smaller",
-    re.IGNORECASE,
-)
-
 
 class OnnxModel:
     """A model that is ready to run on one device, in one thread at a time.
 
     Attributes:
         spec: Spec of the model, from the file's metadata.
-        device: `cpu` or `cuda:N`: where the session really runs, not what was requested.
+        device: Where the session really runs, not what was requested.
+        precision: What is computed in.
         window_limit_px: Largest window side after memory was short; None if it never was.
     """
 
     def __init__(
         self,
         spec: ModelSpec,
-        device: str,
+        device: Device,
         connect: Callable[[], Session],
         session: Session | None = None,
         *,
+        precision: ComputePrecision | None = None,
         guarded: bool = False,
         in_full: Callable[[], OnnxModel] | None = None,
     ) -> None:
@@ -57,14 +49,16 @@ class OnnxModel:
 
         Args:
             spec: Spec of the model.
-            device: `cpu` or `cuda:N`.
+            device: Where the sessions run.
             connect: Makes a session.
             session: The first session, if there is one already.
+            precision: What the sessions compute in; None is that of the file.
             guarded: Whether the graph has the output `finite`.
             in_full: Opens the same model in fp32, for tiles that half precision cannot hold.
         """
         self.spec = spec
         self.device = device
+        self.precision: ComputePrecision = precision or spec.precision
         self.window_limit_px: int | None = None
         self._connect = connect
         self._session = session
@@ -80,9 +74,7 @@ class OnnxModel:
 
         The session's own arena keeps its memory, so every later measurement would be smaller.
         """
-        if self.device == "cpu":
-            return int(RAM_SHARE * free_ram_bytes())
-        return int(VRAM_SHARE * free_vram_bytes(device_index(self.device)))
+        return self.device.budget_bytes()
 
     def run(
         self,
@@ -143,15 +135,10 @@ class OnnxModel:
         return level
 
     def trim(self) -> None:
-        """Trim the arena: free the CPU memory that it keeps between runs, while another model works; thread-safe."""
+        """Free the memory that the session keeps between runs, while another model works; thread-safe."""
         session, untrimmed, self._untrimmed = self._session, self._untrimmed, False
-        if session is not None and untrimmed and self.device == "cpu":
-            options = load_onnxruntime().RunOptions()
-            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-            with contextlib.suppress(
-                *native_errors()
-            ):  # the arena is trimmed at the end of a run, so run something tiny
-                run_session(session, ("brightness",), tiny_inputs(self.spec), options)
+        if session is not None and untrimmed:
+            session.trim(tiny_inputs(self.spec))
         if self._full is not None:
             self._full.trim()
 
@@ -186,15 +173,14 @@ class OnnxModel:
         if self._session is None:
             self._session = self._open(self._connect, tiles)
         try:
-            options = None if self.spec.contract == 1 else _of_one_half()
-            values = run_session(self._session, outputs, feeds, options)
-        except native_errors() as error:
-            if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+            values = self._session.run(outputs, feeds)
+        except EngineError as error:
+            if error.is_out_of_memory:
                 raise OutOfMemoryError(_no_memory(tiles, self.device)) from error
-            raise ModelError(f"model {self.spec.name!r} failed on {self.device}: {first_line(error)}") from error
+            raise ModelError(f"model {self.spec.name!r} failed on {self.device}: {error}") from error
         finally:
             self._untrimmed = True
-        check_results(self.spec, feeds, dict(zip(outputs, values, strict=True)))
+        check_results(self.spec, feeds, dict(zip(outputs, values, strict=True)), self.precision)
         return values
 
     def _run_in_full(
@@ -203,10 +189,10 @@ class OnnxModel:
         """Run tiles again in fp32 whose result was NaN or infinite."""
         if self._in_full is None:
             height, width = tiles.shape[1:3]
-            half = self.spec.precision == "fp16"
+            half = self.precision != "fp32"
             hint = "put its fp32 file beside it, or use --precision fp32" if half else "nothing is written"
             raise NotFiniteError(
-                f"model {self.spec.name!r} ({self.spec.precision}) gave NaN or infinity for a window of "
+                f"model {self.spec.name!r} ({self.precision}) gave NaN or infinity for a window of "
                 f"{width}x{height} pixels; {hint}"
             )
         if self._full is None:
@@ -219,18 +205,11 @@ class OnnxModel:
         try:
             return connect()
         except UnavailableError as error:
-            if _OUT_OF_MEMORY.search(str(error)):
+            if is_out_of_memory(str(error)):
                 raise OutOfMemoryError(_no_memory(tiles, self.device)) from error
             raise
 
 
-def _of_one_half() -> Any:
-    """Return the options of a run that computes nothing but what is asked for."""
-    options = load_onnxruntime().RunOptions()
-    options.only_execute_path_to_fetches = True
-    return options
-
-
-def _no_memory(tiles: Pixels, device: str) -> str:
+def _no_memory(tiles: Pixels, device: Device) -> str:
     height, width = tiles.shape[1:3]
     return f"not enough memory on {device} for a window of {width}x{height} pixels; close other programs or use --tile"

@@ -7,15 +7,16 @@ import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError, ModelError, UnusableModelError
 from lumen.files.paths import is_plain_file
 from lumen.runtime.check import check_graph, try_graph
-from lumen.runtime.model_files import find_model, full_of, half_of
+from lumen.runtime.choice import ENGINES, choose_device, choose_precision
+from lumen.runtime.devices import CPU, ComputePrecision, Device
+from lumen.runtime.engine import Session
+from lumen.runtime.model_files import find_model, full_of, half_of, is_half
 from lumen.runtime.onnx_model import OnnxModel
-from lumen.runtime.session import choose_device, make_session
 from lumen.spec import ModelSpec, SampleType
 
 log = logging.getLogger(__name__)
@@ -44,8 +45,9 @@ class ModelSet:
         """
         with self._lock:
             if sample not in self._opened:
-                # Use the device of the model that is open already, so that a fallback is reported once.
-                device = next((model.device for model in self._opened.values()), self.options.device)
+                device = self.options.device
+                if device == "auto":  # that of the model that is open already, so that a fallback is reported once
+                    device = next((model.device.name for model in self._opened.values()), device)
                 self._opened[sample] = open_model(replace(self.options, device=device), sample=sample)
             for other, model in self._opened.items():
                 if other != sample:
@@ -64,19 +66,20 @@ def open_model(options: RuntimeOptions | None = None, *, sample: SampleType = "u
     Raises:
         ModelError: There is no such model.
         UnusableModelError: Its file is damaged, of another contract, or of another precision.
-        DeviceError: CUDA was requested by name and cannot be used; the message gives the cause.
+        DeviceError: A device was requested by name and cannot be used; the message gives the cause.
         UsageError: The options name several devices.
     """
     options = options or RuntimeOptions()
     options.require_one_device()
-    device = choose_device(options.device)
+    device = choose_device(options)
     try:
         return _open_on(device, options, sample)
-    except DeviceError as error:
-        if options.device != "auto":
+    except (DeviceError, UnusableModelError) as error:
+        if options.device != "auto" or options.precision == "bf16" or device == CPU:
             raise
-        log.warning("running on the CPU although an NVIDIA device is present: %s", error)
-        return _open_on("cpu", options, sample)
+        model = _open_on(CPU, options, sample)
+        log.warning("running on the CPU instead: %s", error)
+        return model
 
 
 def read_spec(path: Path) -> ModelSpec:
@@ -85,64 +88,86 @@ def read_spec(path: Path) -> ModelSpec:
     Raises:
         ModelError: It is not an ONNX file exported by lumen.
     """
-    return _spec_of(make_session(path, "cpu", 1), path)
+    return _spec_of(_connect(path, CPU, "fp32", 1), path)
 
 
-def _open_on(device: str, options: RuntimeOptions, sample: SampleType) -> OnnxModel:
-    path = _find_file(options, sample, device)
-    model = _open_file(path, device, options.threads)
+def _open_on(device: Device, options: RuntimeOptions, sample: SampleType) -> OnnxModel:
+    if sample != "uint8" and "fp32" not in device.precisions:
+        device = CPU  # 16 bits need fp32
+    path, precision = _find_file(options, sample, device)
+    model = _open_file(path, device, precision, options.threads)
     if model.spec.sample != sample:
         raise UnusableModelError(
             f"{path} works on {model.spec.sample} samples, expected {sample}; name the 8-bit file M.onnx"
         )
-    log.info("model %s (%s, %s) on %s", model.spec.name, sample, model.spec.precision, device)
+    log.info("model %s (%s, %s) on %s", model.spec.name, sample, model.precision, device.described())
     return model
 
 
-def _find_file(options: RuntimeOptions, sample: SampleType, device: str) -> Path:
-    """Return the file for the precision: half precision is for 8-bit pictures, and `auto` uses it on GPUs only."""
+def _find_file(options: RuntimeOptions, sample: SampleType, device: Device) -> tuple[Path, ComputePrecision]:
+    """Return the file for the precision, and what to compute in: half precision is for 8-bit pictures."""
     path = find_model(options.model, sample)
+    if device.casts:
+        full = full_of(path) if sample == "uint8" else path
+        if not is_plain_file(full):
+            raise ModelError(
+                f"{device} computes from the fp32 file; put {full.name} beside {path}, or use --device cpu"
+            )
+        return full, choose_precision(device, options.precision, sample)
     if sample != "uint8":
-        return path
+        return path, "fp32"
     if options.precision == "auto":
-        return half_of(path) if device != "cpu" and is_plain_file(half_of(path)) else path
-    wanted = full_of(path) if options.precision == "fp32" else half_of(path)
-    if not is_plain_file(wanted) and not is_plain_file(Path(options.model)):
+        wanted = half_of(path) if "fp16" in device.precisions and is_plain_file(half_of(path)) else path
+    else:
+        wanted = full_of(path) if options.precision == "fp32" else half_of(path)
+        _require_file(wanted, options)
+    return wanted, "fp16" if is_half(str(wanted)) else "fp32"
+
+
+def _require_file(wanted: Path, options: RuntimeOptions) -> None:
+    """Raise `ModelError` if there is no file for the precision that was asked for."""
+    if is_plain_file(wanted):
+        return
+    if not is_plain_file(Path(options.model)):
         raise ModelError(f"the bundled model {options.model} exists in fp32 only; use --precision auto or fp32")
-    if not is_plain_file(wanted):
-        raise ModelError(
-            f"--precision {options.precision} needs {wanted.name} beside {path}; "
-            "`lumen export-onnx --precision fp16` writes both"
-        )
-    return wanted
+    raise ModelError(
+        f"--precision {options.precision} needs {wanted.name} beside {options.model}; "
+        "`lumen export-onnx --precision fp16` writes both"
+    )
 
 
-def _open_file(path: Path, device: str, threads: int) -> OnnxModel:
-    connect = partial(make_session, path, device, threads)
+def _connect(path: Path, device: Device, precision: ComputePrecision, threads: int) -> Session:
+    return ENGINES[device.engine].open_session(path, device, precision, threads)
+
+
+def _open_file(path: Path, device: Device, precision: ComputePrecision, threads: int) -> OnnxModel:
+    connect = partial(_connect, path, device, precision, threads)
     session = connect()
     spec = _spec_of(session, path)
+    precision = precision if device.casts else spec.precision
     try:
         check_graph(session, spec)
-        try_graph(session, spec, device)
+        try_graph(session, spec, device, precision)
     except ModelError as error:
         raise UnusableModelError(f"{path} does not follow contract {spec.contract}: {error}") from error
-    guarded = any(output.name == "finite" for output in session.get_outputs())
     in_full = None
-    if spec.precision == "fp16" and full_of(path) != path and is_plain_file(full_of(path)):
-        in_full = partial(_open_in_full, full_of(path), device, threads, spec)
-    return OnnxModel(spec, device, connect, session, guarded=guarded, in_full=in_full)
+    if precision != "fp32" and is_plain_file(full_of(path)) and (device.casts or full_of(path) != path):
+        where = device if "fp32" in device.precisions else CPU
+        in_full = partial(_open_in_full, full_of(path), where, threads, spec)
+    guarded = "finite" in session.outputs
+    return OnnxModel(spec, device, connect, session, precision=precision, guarded=guarded, in_full=in_full)
 
 
-def _open_in_full(path: Path, device: str, threads: int, half: ModelSpec) -> OnnxModel:
-    model = _open_file(path, device, threads)
+def _open_in_full(path: Path, device: Device, threads: int, half: ModelSpec) -> OnnxModel:
+    model = _open_file(path, device, "fp32", threads)
     if model.spec.weights_sha256 != half.weights_sha256 or model.spec.precision != "fp32":
         raise UnusableModelError(f"{path} is not the fp32 version of {half_of(path).name}; export both again")
     return model
 
 
-def _spec_of(session: Any, path: Path) -> ModelSpec:
+def _spec_of(session: Session, path: Path) -> ModelSpec:
     """Return the spec in a session's model file; `UnusableModelError` names the file."""
     try:
-        return ModelSpec.from_metadata(session.get_modelmeta().custom_metadata_map)
+        return ModelSpec.from_metadata(session.metadata)
     except ModelError as error:
         raise UnusableModelError(f"{path}: {error}") from error

@@ -1,4 +1,4 @@
-"""Protocols of a model: the only interface between the main path and onnxruntime."""
+"""Protocols of a model: the only interface between the main path and the engines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lumen.runtime.devices import ComputePrecision, Device
 from lumen.spec import ModelSpec, SampleType
 
 Pixels = NDArray[np.integer[Any]]
@@ -21,8 +22,12 @@ class Model(Protocol):
         """Spec of the model."""
 
     @property
-    def device(self) -> str:
-        """`cpu` or `cuda:N`: the device where it really runs."""
+    def device(self) -> Device:
+        """Where it really runs."""
+
+    @property
+    def precision(self) -> ComputePrecision:
+        """What it computes in."""
 
     @property
     def budget_bytes(self) -> int:

@@ -1,7 +1,7 @@
-"""Runs of a session that signals, other threads and a time limit can end.
+"""Runs of an engine that signals, other threads and a time limit can end.
 
-onnxruntime returns to Python only at the end of a run, and a graph may hold a loop without end. A run that is
-terminated ends with an error of onnxruntime after the operator it is at.
+Engines return to Python only at the end of a run. One that is cancelled ends with an error of the engine, after the
+operator it is at (ONNX Runtime), or goes on to its end (OpenVINO, which therefore gets no graph with a loop).
 """
 
 from __future__ import annotations
@@ -9,60 +9,49 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any
+from typing import TypeVar
 
-from lumen.runtime.session import Session, load_onnxruntime
+T = TypeVar("T")
 
 TICK_S = 0.1
 
-_running: set[Any] = set()  # the options of all runs
+_running: set[Callable[[], object]] = set()  # what cancels each run
 
 
-def run_session(
-    session: Session,
-    outputs: Sequence[str],
-    feeds: Mapping[str, Any],
-    options: Any = None,
-    *,
-    limit_s: float | None = None,
-) -> Sequence[Any]:
-    """Run a session; `terminate_runs`, or in the main thread an exception such as KeyboardInterrupt, ends the run.
+def run_cancellable(run: Callable[[], T], cancel: Callable[[], object], *, limit_s: float | None = None) -> T:
+    """Run; `terminate_runs`, or in the main thread an exception such as KeyboardInterrupt, cancels the run.
 
     Args:
-        session: What is run.
-        outputs: Names of the outputs to compute.
-        feeds: Inputs by name.
-        options: `RunOptions` of this run alone; None for the usual ones.
+        run: Runs to the end, unless it is cancelled.
+        cancel: Cancels this run, from any thread.
         limit_s: How long it may take.
 
     Raises:
-        TimeoutError: It took longer, and was terminated.
+        TimeoutError: It took longer, and was cancelled.
     """
-    options = options or load_onnxruntime().RunOptions()
-    _running.add(options)
+    _running.add(cancel)
     try:
         if limit_s is None and threading.current_thread() is not threading.main_thread():
-            return session.run(outputs, feeds, options)
+            return run()
         # Signal handlers run only while the main thread is in Python, and so does a time limit.
         deadline = math.inf if limit_s is None else time.monotonic() + limit_s
         with ThreadPoolExecutor(1, "model") as thread:
             try:
-                future = thread.submit(session.run, outputs, feeds, options)
+                future = thread.submit(run)
                 while not wait([future], TICK_S).done:  # a wait without end would miss signals on Windows
                     if time.monotonic() > deadline:
                         raise TimeoutError
-                found: Sequence[Any] = future.result()
+                return future.result()
             except BaseException:
-                options.terminate = True
+                cancel()
                 raise
-            return found
     finally:
-        _running.discard(options)
+        _running.discard(cancel)
 
 
 def terminate_runs() -> None:
-    """Terminate the runs of all models in this process."""
-    for options in tuple(_running):
-        options.terminate = True
+    """Cancel the runs of all models in this process."""
+    for cancel in tuple(_running):
+        cancel()

@@ -48,3 +48,5 @@ class TrainOptions:
         if self.resident and self.workers:
             raise UsageError("expected --resident or --workers, got both: resident pictures need no worker processes")
         RuntimeOptions(device=self.device, threads=self.threads).require_one_device()
+        if self.device.startswith("openvino"):
+            raise UsageError(f"expected --device auto, cpu, cuda or cuda:N for training, got {self.device!r}")

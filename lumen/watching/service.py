@@ -17,7 +17,7 @@ from lumen.enhance.model_choice import check_options
 from lumen.enhance.names import result_name
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.errors import Exit, OutputError, UnavailableError, UsageError
-from lumen.runtime.devices import helper_threads
+from lumen.runtime.devices import Device, helper_threads
 from lumen.runtime.protocols import Models
 from lumen.stages import LeftError
 from lumen.watching.clock import SystemClock
@@ -160,7 +160,7 @@ class Service:
                 "take from them the right to write there",
             )
 
-    def _tell_start(self, model: str, devices: Sequence[str]) -> None:
+    def _tell_start(self, model: str, devices: Sequence[Device]) -> None:
         """Tell what is in force: of the options of pictures, those that are not the defaults."""
         used, plain = asdict(self._enhance.options), asdict(EnhanceOptions())
         options = {name: value for name, value in used.items() if value != plain[name]}
@@ -170,12 +170,12 @@ class Service:
             input=str(self._tree.root),
             output=str(self._options.output),
             model=model,
-            device=",".join(devices),
+            device=",".join(device.name for device in devices),
             waiting=self._output.ledger.unfinished(),
             **{name: value for name, value in facts.items() if value},
         )
 
-    def _worker(self, watcher: Watcher, devices: Sequence[str]) -> Worker:
+    def _worker(self, watcher: Watcher, devices: Sequence[Device]) -> Worker:
         return Worker(
             self._models,
             self._enhance.options,

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lumen.runtime.devices import CPU, ComputePrecision
 from lumen.spec import ModelSpec, SampleType
 
 GAMMA = 2.2
@@ -74,7 +75,8 @@ class FakeModel:
     ) -> None:
         """Make a model; `fault` is called with the tiles of every run and may raise."""
         self.spec = fake_spec(sample, **spec_changes)
-        self.device = "cpu"
+        self.device = CPU
+        self.precision: ComputePrecision = "fp32"
         self.budget_bytes = 1 << 30
         self.window_limit_px: int | None = None
         self.gain = gain

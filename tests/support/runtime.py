@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from lumen.config import RuntimeOptions
-from lumen.runtime.session import CPU, CUDA
+from lumen.runtime.onnxruntime_engine import CPU_PROVIDER, CUDA, OnnxRuntimeSession
 
 THUMBNAIL = np.full((1, 32, 32, 3), 0.25, np.float32)
 TILES = np.zeros((1, 64, 72, 3), np.uint8)
@@ -23,14 +25,32 @@ def native(message: str) -> Exception:
     return error
 
 
-class FaultySession:
-    """A session that fails."""
+class NativeSession:
+    """The part of `onnxruntime.InferenceSession` that lumen uses, without a graph."""
 
-    def __init__(self, error: Exception) -> None:
-        self.error = error
+    def get_providers(self) -> list[str]:
+        return [CPU_PROVIDER]
 
-    def run(self, *_: Any) -> list[Any]:
-        raise self.error
+    def get_modelmeta(self) -> Any:
+        return SimpleNamespace(custom_metadata_map={})
+
+    def get_inputs(self) -> list[Any]:
+        return []
+
+    get_outputs = get_inputs
+
+    def run(self, output_names: Sequence[str], input_feed: Mapping[str, Any], _: Any, /) -> Sequence[Any]:
+        raise NotImplementedError
+
+
+def faulty_session(error: Exception) -> OnnxRuntimeSession:
+    """Return a session that fails with an error of onnxruntime."""
+
+    class Faulty(NativeSession):
+        def run(self, *_: Any) -> Sequence[Any]:
+            raise error
+
+    return OnnxRuntimeSession(Faulty())
 
 
 class Runtime:
@@ -45,7 +65,7 @@ class Runtime:
         return getattr(self._real, name)
 
     def get_available_providers(self) -> list[str]:
-        return [CUDA, CPU]
+        return [CUDA, CPU_PROVIDER]
 
     def preload_dlls(self) -> None:
         print("Failed to load libcurand")  # noqa: T201
@@ -54,7 +74,7 @@ class Runtime:
         self.asked.append(providers)
         if self._fails and len(providers) > 1:
             raise self._fails
-        return self._real.InferenceSession(path, options, providers=[CPU], enable_fallback=enable_fallback)
+        return self._real.InferenceSession(path, options, providers=[CPU_PROVIDER], enable_fallback=enable_fallback)
 
 
 class WorkingRuntime(Runtime):
@@ -75,7 +95,7 @@ class OnDevice:
         return getattr(self._session, name)
 
     def get_providers(self) -> list[str]:
-        return [CUDA, CPU]
+        return [CUDA, CPU_PROVIDER]
 
 
 def cpu(path: Path) -> RuntimeOptions:

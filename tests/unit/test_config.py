@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lumen.config import BatchOptions, WatchOptions
+from lumen.config import BatchOptions, RuntimeOptions, WatchOptions
 from lumen.errors import UsageError
 
 
@@ -45,3 +45,16 @@ def test_options_of_a_watch_are_checked(options: dict[str, object], said: str) -
 def test_options_that_contradict_each_other(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         BatchOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("device", "each"),
+    [
+        ("openvino", ("openvino",)),
+        ("openvino:GPU.1", ("openvino:GPU.1",)),
+        ("cuda:0,2", ("cuda:0", "cuda:2")),
+        ("auto", ("auto",)),
+    ],
+)
+def test_only_numbers_of_cuda_are_several_devices(device: str, each: tuple[str, ...]) -> None:
+    assert RuntimeOptions(device=device).devices == each

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from lumen.doctor import Check, diagnose
 from lumen.errors import DeviceError, EncodeError
 from lumen.imaging.formats import SUFFIXES
 from lumen.runtime import model_files
+from lumen.runtime.devices import Device
 from tests.support.fakes import FakeModel
 
 
@@ -78,3 +80,39 @@ def test_a_missing_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     check = find("train")
     assert (check.status, check.detail) == ("no", "torch is missing; pip install 'lumen-enhance[train]'")
+
+
+NATIVE = Device(
+    name="openvino:CPU", engine="openvino", kind="cpu", label="Xeon", precisions=("bf16", "fp32"), casts=True
+)
+
+
+@pytest.fixture
+def openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenVINO is installed, and sees one CPU."""
+    monkeypatch.setattr(doctor, "PACKAGE", SimpleNamespace(name="pytest", is_installed=lambda: True))
+    monkeypatch.setattr(doctor, "targets", lambda: ["CPU"])
+    monkeypatch.setattr(doctor, "find_device", lambda _: NATIVE)
+
+
+@pytest.mark.usefixtures("openvino")
+def test_what_openvino_computes_and_auto_takes_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = FakeModel()
+    model.device, model.precision = NATIVE, "bf16"
+    monkeypatch.setattr(doctor, "open_model", lambda *_, **__: model)
+    check = find("openvino")
+    assert (check.status, check.detail) == (
+        "ok",
+        f"{pytest.__version__}: openvino:CPU (Xeon) computes in bf16 and fp32",
+    )
+    assert find("--device auto") == Check("--device auto", "ok", "takes openvino:CPU (Xeon), in bf16")
+
+
+@pytest.mark.usefixtures("openvino")
+def test_an_openvino_that_does_not_run_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> FakeModel:
+        raise DeviceError("openvino:CPU cannot be used: no")
+
+    monkeypatch.setattr(doctor, "open_model", fail)
+    assert find("openvino") == Check("openvino", "warning", "openvino:CPU cannot be used: no")
+    assert find("--device auto").status == "no"

@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.color": FACTS | {"lumen.imaging"},
     "lumen.codecs": FACTS | {"lumen.imaging", "lumen.color", "lumen.extras"},
     "lumen.metrics": FACTS | {"lumen.imaging", "lumen.color", "lumen.extras", "lumen.data"},
-    "lumen.runtime": FACTS | {"lumen.data"},
+    "lumen.runtime": FACTS | {"lumen.data", "lumen.extras"},
     "lumen.enhance": CORE,
     "lumen.stages": set(),
     "lumen.batch": CORE | {"lumen.enhance", "lumen.stages"},

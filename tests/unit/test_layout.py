@@ -18,7 +18,8 @@ LIBRARIES = (
     "rawpy rich safetensors scipy simplejpeg skimage tensorboard tensorboardX tifffile torch watchdog"
 )
 # Names that several modules give to their form of one thing.
-SHARED = {"command", "decode", "encode", "is_sound", "why_not_writable"}  # commands, codecs, metadata blocks
+# Commands, codecs, metadata blocks, engines.
+SHARED = {"command", "decode", "encode", "find", "is_sound", "open_session", "why_not_writable"}
 
 
 def definitions(module: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:

@@ -9,10 +9,11 @@ import numpy as np
 from lumen.errors import ModelError, NotFiniteError
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import cut, paste, plan_tiles
+from lumen.runtime.devices import CPU
+from lumen.runtime.engine import EngineError
 from lumen.runtime.onnx_model import OnnxModel
+from lumen.runtime.onnxruntime_engine import open_session
 from lumen.runtime.protocols import Pixels
-from lumen.runtime.runs import run_session
-from lumen.runtime.session import first_line, make_session, native_errors
 from lumen.spec import SampleType
 from lumen_export.exported import Agreement
 from lumen_export.foreign.measuring import LIMIT_S
@@ -32,7 +33,7 @@ def compare_with_network(network: ForeignNetwork, model: OnnxModel, folder: Path
     """
     path = folder / "original.onnx"
     path.write_bytes(network.original.SerializeToString())
-    session = make_session(path, "cpu", 0)
+    session = open_session(path, CPU, "fp32", 0)
     name, result_name = ends_of(network.original.graph)
     spec, rng = model.spec, np.random.default_rng(0)
     worst, differing, total = 0, 0, 0
@@ -44,9 +45,9 @@ def compare_with_network(network: ForeignNetwork, model: OnnxModel, folder: Path
         fed = picture if network.channels_last else picture.transpose(0, 3, 1, 2)
         fed = np.ascontiguousarray(fed, np.float16 if network.half_in else np.float32)
         try:
-            (raw,) = run_session(session, [result_name], {name: fed}, limit_s=LIMIT_S)
-        except native_errors() as error:
-            raise ModelError(f"the network fails for {width}x{height} pixels: {first_line(error)}") from error
+            (raw,) = session.run([result_name], {name: fed}, limit_s=LIMIT_S)
+        except EngineError as error:
+            raise ModelError(f"the network fails for {width}x{height} pixels: {error}") from error
         result = np.asarray(raw, np.float32)
         result = result if network.channels_last else result.transpose(0, 2, 3, 1)
         expected = np.rint(result.clip(0, 1) * np.float32(spec.levels)).astype(np.int64)

@@ -12,8 +12,9 @@ import onnx
 from numpy.typing import NDArray
 
 from lumen.errors import ModelError
-from lumen.runtime.runs import run_session
-from lumen.runtime.session import first_line, make_session, native_errors
+from lumen.runtime.devices import CPU
+from lumen.runtime.engine import EngineError
+from lumen.runtime.onnxruntime_engine import open_session
 from lumen_export.foreign.reading import ForeignNetwork
 from lumen_export.foreign.wrapping import plain
 from lumen_export.halo_search import (
@@ -68,20 +69,19 @@ def runner(model: onnx.ModelProto, folder: Path) -> Run:
     path = folder / "network.onnx"
     path.write_bytes(model.SerializeToString())
     try:
-        session = make_session(path, "cpu", 0)
+        session = open_session(path, CPU, "fp32", 0)
     except ModelError as error:
         reason = str(error.__cause__ or error).partition("\n")[0].replace(str(path), "it")
         raise ModelError(f"ONNX Runtime cannot load the network: {reason}") from error
 
     def run(pictures: Pictures) -> Pictures:
         try:
-            (result,) = run_session(session, ["results"], {"pictures": pictures}, limit_s=LIMIT_S)
+            (result,) = session.run(["results"], {"pictures": pictures}, limit_s=LIMIT_S)
         except TimeoutError as error:
             raise ModelError(f"the network takes more than {LIMIT_S:g} s for {_size(pictures.shape)} pixels") from error
-        except native_errors() as error:
+        except EngineError as error:
             raise ModelError(
-                f"the network fails for {_size(pictures.shape)} pixels (--align N if it needs multiples of N): "
-                f"{first_line(error)}"
+                f"the network fails for {_size(pictures.shape)} pixels (--align N if it needs multiples of N): {error}"
             ) from error
         return np.asarray(result)
 

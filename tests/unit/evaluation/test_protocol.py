@@ -39,6 +39,13 @@ def test_each_model_is_named_with_its_device() -> None:
     assert "fake" not in PLAIN
 
 
+def test_a_shorter_precision_is_named() -> None:
+    models = FakeModels()
+    assert "fp32" not in protocol({"one": models}, EvalOptions())
+    models.for_sample("uint8").precision = "bf16"
+    assert "model fake on cpu in bf16" in protocol({"one": models}, EvalOptions())
+
+
 def test_the_model_of_niqe_is_named() -> None:
     natural = bundled_model()
     assert natural.name in protocol({}, EvalOptions(niqe=True), natural=natural)

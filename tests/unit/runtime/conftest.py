@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lumen.runtime import session
+from lumen.runtime import choice
+from lumen.runtime import onnxruntime_engine as engine
 from tests.support.fakes import write_fake_onnx
 from tests.support.runtime import Runtime, WorkingRuntime
 
@@ -44,9 +45,10 @@ def silent_fallback(monkeypatch: pytest.MonkeyPatch) -> Runtime:
     import onnxruntime
 
     runtime = Runtime(onnxruntime)
-    monkeypatch.setattr(session, "load_onnxruntime", lambda: runtime)
-    monkeypatch.setattr(session, "cuda_device_count", lambda: 1)
-    monkeypatch.setattr(session, "why_no_cuda", lambda *_: "libcublasLt.so.13 cannot be loaded")
+    monkeypatch.setattr(engine, "load_onnxruntime", lambda: runtime)
+    monkeypatch.setattr(engine, "cuda_device_count", lambda: 1)
+    monkeypatch.setattr(choice, "cuda_device_count", lambda: 1)
+    monkeypatch.setattr(engine, "why_no_cuda", lambda *_: "libcublasLt.so.13 cannot be loaded")
     return runtime
 
 
@@ -56,6 +58,7 @@ def two_devices(monkeypatch: pytest.MonkeyPatch) -> WorkingRuntime:
     import onnxruntime
 
     runtime = WorkingRuntime(onnxruntime)
-    monkeypatch.setattr(session, "load_onnxruntime", lambda: runtime)
-    monkeypatch.setattr(session, "cuda_device_count", lambda: 2)
+    monkeypatch.setattr(engine, "load_onnxruntime", lambda: runtime)
+    monkeypatch.setattr(engine, "cuda_device_count", lambda: 2)
+    monkeypatch.setattr(choice, "cuda_device_count", lambda: 2)
     return runtime

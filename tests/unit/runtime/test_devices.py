@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lumen.runtime import devices
+from lumen.runtime.devices import CPU, Device, helper_threads
 
 
 @pytest.fixture
@@ -46,3 +47,13 @@ def test_the_loader_names_the_missing_library(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Path, "exists", lambda *_: True)
     monkeypatch.setattr(ctypes, "CDLL", load)
     assert devices.missing_cuda_library() == "libcublasLt.so.13"
+
+
+def test_what_is_beside_the_cpu_gets_helpers_and_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 32)
+    monkeypatch.setattr(devices, "free_ram_bytes", lambda: 1000)
+    gpu = Device(name="cuda:0", engine="onnxruntime", kind="gpu", shares_memory=False, own_bytes=lambda: 2000)
+    built_in = Device(name="openvino:GPU", engine="openvino", kind="gpu")
+    processor = Device(name="openvino:CPU", engine="openvino", kind="cpu")
+    assert [helper_threads(each) for each in ([CPU], [processor], [gpu], [built_in, gpu])] == [1, 1, 4, 8]
+    assert [each.budget_bytes() for each in (CPU, processor, built_in, gpu)] == [600, 600, 600, 1400]

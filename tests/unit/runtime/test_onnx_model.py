@@ -14,13 +14,17 @@ from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import ContractError, DeviceError, ModelError, NotFiniteError, OutOfMemoryError
 from lumen.imaging.picture import Picture
-from lumen.runtime import onnx_model
+from lumen.runtime import devices
+from lumen.runtime.devices import CPU, Device
 from lumen.runtime.onnx_model import OnnxModel
+from lumen.runtime.onnxruntime_engine import OnnxRuntimeSession
 from lumen.runtime.open import ModelSet, open_model
 from lumen.runtime.protocols import Floats, Pixels
 from lumen.spec import SampleType
 from tests.support.fakes import FakeModel, fake_spec, write_fake_onnx
-from tests.support.runtime import EV, THUMBNAIL, TILES, FaultySession, cpu, native
+from tests.support.runtime import EV, THUMBNAIL, TILES, NativeSession, cpu, faulty_session, native
+
+GPU = Device(name="cuda:0", engine="onnxruntime", kind="gpu", shares_memory=False, precisions=("fp16", "fp32"))
 
 
 @pytest.mark.parametrize("sample", ["uint8", "uint16"])
@@ -31,7 +35,7 @@ def test_a_real_session_equals_the_fake(path: Path, sample: SampleType) -> None:
     tiles = rng.integers(0, model.spec.levels // 2, (2, 40, 48, 3)).astype(sample)
     ev = np.array([0.5], np.float32)
     difference = model.run(tiles, THUMBNAIL, ev).astype(int) - fake.run(tiles, THUMBNAIL, ev)
-    assert model.device == "cpu"
+    assert model.device == CPU
     assert np.abs(difference).max() <= 1  # float32 against float64, rounded
     assert model.brightness(THUMBNAIL[0]) == pytest.approx(0.5)
     assert model.brightness(THUMBNAIL[0], 0.5) == pytest.approx(fake.brightness(THUMBNAIL[0], 0.5))
@@ -54,13 +58,13 @@ def test_a_released_model_runs_again(path: Path) -> None:
     ],
 )
 def test_memory_errors_are_told_apart(error: Callable[[], Exception]) -> None:
-    model = OnnxModel(fake_spec(), "cpu", lambda: FaultySession(error()))
+    model = OnnxModel(fake_spec(), CPU, lambda: faulty_session(error()))
     with pytest.raises(OutOfMemoryError, match="72x64"):
         model.run(TILES, THUMBNAIL, EV)
 
 
 def test_other_native_errors_become_one_line() -> None:
-    model = OnnxModel(fake_spec(), "cpu", lambda: FaultySession(native("Non-zero status\nstack")))
+    model = OnnxModel(fake_spec(), CPU, lambda: faulty_session(native("Non-zero status\nstack")))
     with pytest.raises(ModelError, match=r"model 'fake' failed on cpu: Non-zero status$"):
         model.run(TILES, THUMBNAIL, EV)
 
@@ -69,15 +73,15 @@ def test_memory_that_is_short_for_a_new_session_is_told_apart() -> None:
     def connect() -> Any:
         raise DeviceError("cuda:0 cannot be used: CUDA failure 2: out of memory")
 
-    model = OnnxModel(fake_spec(), "cuda:0", connect)
+    model = OnnxModel(fake_spec(), GPU, connect)
     with pytest.raises(OutOfMemoryError, match="72x64"):
         model.run(TILES, THUMBNAIL, EV)
 
 
 def test_budget_is_asked_once_so_that_the_own_arena_does_not_shrink_it(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([1000, 10])
-    monkeypatch.setattr(onnx_model, "free_ram_bytes", lambda: next(answers))
-    model = OnnxModel(fake_spec(), "cpu", lambda: FaultySession(MemoryError()))
+    monkeypatch.setattr(devices, "free_ram_bytes", lambda: next(answers))
+    model = OnnxModel(fake_spec(), CPU, lambda: faulty_session(MemoryError()))
     assert (model.budget_bytes, model.budget_bytes) == (600, 600)
 
 
@@ -159,23 +163,23 @@ def test_a_stranger_beside_it_is_not_taken_for_the_fp32_form(folder: Path) -> No
         half(folder).run(BRIGHT, THUMBNAIL, EV)
 
 
-class Odd:
+class Odd(NativeSession):
     """A session that gives a brightness that is no number."""
 
-    def run(self, output_names: Sequence[str], input_feed: Mapping[str, Any], _: Any = None, /) -> Sequence[Any]:
+    def run(self, output_names: Sequence[str], input_feed: Mapping[str, Any], _: Any, /) -> Sequence[Any]:
         values = {"enhanced": input_feed["tiles"], "brightness": np.array([np.nan], np.float32)}
         return [values[name] for name in output_names]
 
 
 def test_a_brightness_that_is_no_number_is_the_fault_of_the_model() -> None:
-    model = OnnxModel(fake_spec(), "cpu", Odd)
+    model = OnnxModel(fake_spec(), CPU, lambda: OnnxRuntimeSession(Odd()))
     for run in (lambda: model.run(DARK, THUMBNAIL, EV), lambda: model.brightness(THUMBNAIL[0])):
         with pytest.raises(ContractError, match="expected a brightness from 0 to 1, got nan"):
             run()
 
 
 def test_in_half_precision_it_may_be_that_of_the_picture() -> None:
-    model = OnnxModel(fake_spec(precision="fp16"), "cpu", Odd)
+    model = OnnxModel(fake_spec(precision="fp16"), CPU, lambda: OnnxRuntimeSession(Odd()))
     with pytest.raises(NotFiniteError):
         model.run(DARK, THUMBNAIL, EV)
     with pytest.raises(NotFiniteError, match="nan as the target brightness"):
@@ -203,9 +207,5 @@ def test_released_memory_is_that_of_both(made: Path) -> None:
 
 
 def test_native_faults_of_a_guarded_model_are_told_as_ever() -> None:
-    class Faulty:
-        def run(self, *_: Any) -> list[Any]:
-            raise native("broken")
-
     with pytest.raises(ModelError, match="broken"):
-        OnnxModel(fake_spec(), "cpu", Faulty, guarded=True).run(DARK, THUMBNAIL, EV)
+        OnnxModel(fake_spec(), CPU, lambda: faulty_session(native("broken")), guarded=True).run(DARK, THUMBNAIL, EV)

@@ -10,11 +10,16 @@ import pytest
 
 from lumen.config import PrecisionChoice, RuntimeOptions
 from lumen.errors import DeviceError, ModelError, UnusableModelError, UsageError
+from lumen.runtime import onnxruntime_engine as module
 from lumen.runtime import open as open_module
-from lumen.runtime import session as module
+from lumen.runtime.devices import CPU, Device
+from lumen.runtime.onnxruntime_engine import OnnxRuntimeSession
 from lumen.runtime.open import ModelSet, model_sets, open_model, read_spec
 from tests.support.fakes import fake_spec
-from tests.support.runtime import EV, THUMBNAIL, TILES, FaultySession, WorkingRuntime, cpu, native
+from tests.support.runtime import EV, THUMBNAIL, TILES, WorkingRuntime, cpu, faulty_session, native
+
+GPU = Device(name="cuda:0", engine="onnxruntime", kind="gpu", shares_memory=False, precisions=("fp16", "fp32"))
+DEVICES = {"cpu": CPU, "cuda:0": GPU}
 
 
 def test_the_set_opens_each_twin_once(path: Path) -> None:
@@ -42,8 +47,9 @@ class Watched:
 def test_only_the_twin_that_works_keeps_memory(path: Path) -> None:
     models = ModelSet(cpu(path))
     model = models.for_sample("uint8")
-    session = Watched(model._session)
-    model._session = session
+    assert isinstance(model._session, OnnxRuntimeSession)
+    session = Watched(model._session._native)
+    model._session._native = session
     models.for_sample("uint16")
     assert session.given_back == []  # it has none yet
     assert models.for_sample("uint8").run(TILES, THUMBNAIL, EV).shape == TILES.shape
@@ -57,7 +63,7 @@ def test_only_the_twin_that_works_keeps_memory(path: Path) -> None:
 def test_a_session_that_fails_while_it_is_trimmed_is_no_error(path: Path) -> None:
     models = ModelSet(cpu(path))
     model = models.for_sample("uint8")
-    model._session = FaultySession(native("broken"))
+    model._session = faulty_session(native("broken"))
     with pytest.raises(ModelError):
         model.run(TILES, THUMBNAIL, EV)
     assert models.for_sample("uint16").spec.sample == "uint16"
@@ -93,7 +99,7 @@ def test_auto_warns_and_goes_on_on_the_cpu(
     monkeypatch.setattr(logging.getLogger("lumen"), "propagate", True)
     with caplog.at_level(logging.WARNING, "lumen"):
         model = open_model(RuntimeOptions(model=str(path), device="auto"))
-    assert model.device == "cpu"
+    assert model.device.name == "cpu"
     (record,) = caplog.records
     assert "libcublasLt.so.13" in record.getMessage()
 
@@ -101,7 +107,7 @@ def test_auto_warns_and_goes_on_on_the_cpu(
 def test_each_device_gets_models_of_its_own(two_devices: WorkingRuntime, path: Path) -> None:
     sets = model_sets(RuntimeOptions(model=str(path), device="cuda:1,0"))
     models = [each.for_sample("uint8") for each in sets]
-    assert [model.device for model in models] == ["cuda:1", "cuda:0"]
+    assert [model.device.name for model in models] == ["cuda:1", "cuda:0"]
     assert [providers[0][1]["device_id"] for providers in two_devices.asked] == [1, 0]
     assert models[0].run(TILES, THUMBNAIL, EV).shape == TILES.shape
 
@@ -110,7 +116,7 @@ def test_each_device_gets_models_of_its_own(two_devices: WorkingRuntime, path: P
 def test_one_missing_device_of_several_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "why_no_cuda", lambda index: f"there is no device {index}, the driver shows 2")
     first, second = model_sets(RuntimeOptions(model=str(path), device="cuda:0,7"))
-    assert first.for_sample("uint8").device == "cuda:0"
+    assert first.for_sample("uint8").device.name == "cuda:0"
     with pytest.raises(DeviceError, match="cuda:7 cannot be used: there is no device 7"):
         second.for_sample("uint8")
 
@@ -118,7 +124,7 @@ def test_one_missing_device_of_several_is_an_error(path: Path, monkeypatch: pyte
 @pytest.mark.usefixtures("two_devices")
 def test_auto_takes_the_first_device(path: Path) -> None:
     (models,) = model_sets(RuntimeOptions(model=str(path)))
-    assert models.for_sample("uint8").device == "cuda:0"
+    assert models.for_sample("uint8").device.name == "cuda:0"
 
 
 def test_what_only_one_device_can_do_refuses_several(path: Path) -> None:
@@ -135,7 +141,7 @@ def test_auto_says_once_for_both_twins_why_it_is_the_cpu(
     monkeypatch.setattr(logging.getLogger("lumen"), "propagate", True)
     models = ModelSet(RuntimeOptions(model=str(path)))
     with caplog.at_level(logging.WARNING, "lumen"):
-        assert [models.for_sample(sample).device for sample in ("uint8", "uint16")] == ["cpu", "cpu"]
+        assert [models.for_sample(sample).device.name for sample in ("uint8", "uint16")] == ["cpu", "cpu"]
     assert len(caplog.records) == 1
 
 
@@ -154,14 +160,15 @@ def test_the_file_follows_precision_and_device(
     made: Path, name: str, precision: PrecisionChoice, device: str, expected: str
 ) -> None:
     options = RuntimeOptions(model=str(made / name), precision=precision)
-    assert open_module._find_file(options, "uint8", device) == made / expected
-    assert open_module._find_file(options, "uint16", device) == made / "m.u16.onnx"
+    kind = "fp16" if "fp16" in expected else "fp32"
+    assert open_module._find_file(options, "uint8", DEVICES[device]) == (made / expected, kind)
+    assert open_module._find_file(options, "uint16", DEVICES[device]) == (made / "m.u16.onnx", "fp32")
 
 
 def test_auto_does_without_a_half_file(folder: Path) -> None:
     (folder / "m.fp16.onnx").unlink()
     options = RuntimeOptions(model=str(folder / "m.onnx"))
-    assert open_module._find_file(options, "uint8", "cuda:0") == folder / "m.onnx"
+    assert open_module._find_file(options, "uint8", DEVICES["cuda:0"]) == (folder / "m.onnx", "fp32")
 
 
 @pytest.mark.parametrize(
@@ -181,5 +188,5 @@ def test_the_bundled_model_is_fp32_alone() -> None:
 
 
 def test_an_unknown_precision_is_refused() -> None:
-    with pytest.raises(UsageError, match="--precision auto, fp32 or fp16, got 'int8'"):
+    with pytest.raises(UsageError, match="--precision auto, fp32, fp16 or bf16, got 'int8'"):
         RuntimeOptions(precision="int8")  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ import pytest
 from lumen.errors import ModelError
 from lumen.runtime.onnx_model import OnnxModel
 from lumen.runtime.open import open_model
-from lumen.runtime.runs import _running, run_session, terminate_runs
+from lumen.runtime.runs import _running, terminate_runs
 from tests.support.runtime import EV, THUMBNAIL, cpu
 from tests.support.wrong_models import later_endless, write_wrong_onnx
 
@@ -59,6 +59,6 @@ def test_a_run_may_have_a_limit(model: OnnxModel) -> None:
     assert model._session is not None
     feeds = {"tiles": LARGE, "thumbnails": THUMBNAIL, "ev": EV}
     with pytest.raises(TimeoutError):
-        run_session(model._session, ["enhanced"], feeds, limit_s=0.1)
+        model._session.run(["enhanced"], feeds, limit_s=0.1)
     feeds["tiles"] = LARGE[:, :48]
-    assert run_session(model._session, ["enhanced"], feeds, limit_s=30)[0].max() == 2
+    assert model._session.run(["enhanced"], feeds, limit_s=30)[0].max() == 2

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pytest
 
 from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError
-from lumen.runtime import session as module
+from lumen.runtime import onnxruntime_engine as module
 from lumen.runtime.open import model_sets, open_model
-from lumen.runtime.session import choose_device
 from tests.support.runtime import Runtime, native
 
 
@@ -31,18 +29,6 @@ def test_cuda_errors_at_creation_are_device_errors(path: Path, monkeypatch: pyte
     monkeypatch.setattr(module, "cuda_device_count", lambda: 2)
     with pytest.raises(DeviceError, match=r"cuda:1 cannot be used: CUDA failure 100$"):
         open_model(RuntimeOptions(model=str(path), device="cuda:1"))
-
-
-def test_without_a_device_auto_is_the_cpu_without_a_word(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(module, "cuda_device_count", lambda: 0)
-    monkeypatch.setattr(module, "why_no_cuda", lambda *_: "no NVIDIA device")
-    monkeypatch.setattr(logging.getLogger("lumen"), "propagate", True)
-    assert choose_device("auto") == "cpu"
-    assert not caplog.records
-    with pytest.raises(DeviceError, match="cuda:3 cannot be used: no NVIDIA device"):
-        choose_device("cuda:3")
 
 
 @pytest.mark.usefixtures("two_devices")
