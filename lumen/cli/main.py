@@ -18,7 +18,7 @@ import click
 from lumen.cli.commands import COMMANDS
 from lumen.cli.signals import exit_on_sigterm
 from lumen.cli.state import State, pass_state
-from lumen.cli.streams import discard_stdout, open_streams
+from lumen.cli.streams import discard_stdout, echo_error, open_streams
 from lumen.errors import Exit, LumenError
 from lumen.text import indented, printable
 from lumen.version import __version__
@@ -135,5 +135,5 @@ def _restored_logging() -> Iterator[None]:
 def _fail(message: str, code: Exit, state: State) -> Exit:
     if state.verbosity > 0:
         click.echo(indented(traceback.format_exc()), err=True)
-    click.echo(f"lumen: {printable(message)}", err=True)
+    echo_error(message)
     return code

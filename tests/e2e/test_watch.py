@@ -75,28 +75,41 @@ def test_json_tells_the_same_on_stdout(photos: Path, models: Path) -> None:
 
 
 def test_the_status_is_for_people_and_for_programs(photos: Path, models: Path) -> None:
-    (photos / "b.png").write_bytes(b"no picture")
-    run(watch(models, "in", "out", "--oneshot", "--retries", "1"))
+    save(photos / "cam1" / "c.png")
+    run(watch(models, "in", "out", "--oneshot"))
+    assert run(command("watch", "--status", "out"))[0] == 0
+    (photos / "cam1" / "d.png").write_bytes(b"no picture")
+    run(watch(models, "in", "out", "--oneshot"))
     code, out, _ = run(command("watch", "--status", "out"))
-    assert code == 0
-    assert re.search(r"^state +stopped", out, re.MULTILINE)
-    assert re.search(r"^done +2", out, re.MULTILINE)
-    assert "last errors" in out and "b.png" in out
+    assert code == 3
+    assert re.search(r"^state +stopped\nproblem +1 failed or unsupported since the start", out, re.MULTILINE)
+    assert re.search(r"^done +4", out, re.MULTILINE)
+    assert re.search(r"^cam1 +1 +1 +0 +\d s ago +\d", out, re.MULTILINE)
+    assert "last errors" in out and "d.png" in out
     code, out, _ = run(command("watch", "--status", "out", "--json"))
     status = json.loads(out)
-    assert code == 0
-    assert (status["counts"]["done"], status["counts"]["failed"], status["oldest"]) == (2, 1, None)
-    assert status["errors"][0]["path"] == "b.png"
+    assert (code, status["exit_code"]) == (3, 3)
+    assert (status["counts"]["done"], status["counts"]["unsupported"], status["oldest"]) == (4, 1, None)
+    assert status["errors"][0]["path"] == "cam1/d.png"
+    assert [(each["name"], each["done"]) for each in status["folders"]] == [(".", 3), ("cam1", 1)]
 
 
 @pytest.mark.usefixtures("photos")
 def test_the_status_can_be_asked_while_it_runs(models: Path) -> None:
     with running(watch(models, "in", "out")) as process:
         wait(lambda: len(list(Path("out").glob("*.*"))) >= 4, process)  # three results, and .lumen
+        wait(lambda: run(command("watch", "--status", "out"))[0] == 0, process)
         status = json.loads(run(command("watch", "--status", "out", "--json"))[1])
         assert (status["state"], status["facts"]["pid"]) == ("watching", process.pid)
+        process.kill()
+        process.wait()
+        code, out, _ = run(command("watch", "--status", "out", "--stale", "1h"))
+        assert (code, out.split("\n")[1].split()) == (6, ["state", "gone", "(not", "stopped)"])
+    with running(watch(models, "in", "out", "--log", "watch.log")) as process:
+        wait(lambda: "scanned" in Path("watch.log").read_text(), process)
         assert end(process)[0] == 0
-    assert json.loads(run(command("watch", "--status", "out", "--json"))[1])["state"] == "stopped"
+    code, out, _ = run(command("watch", "--status", "out", "--json"))
+    assert (code, json.loads(out)["state"]) == (6, "stopped")
 
 
 @pytest.mark.usefixtures("photos")
@@ -201,6 +214,8 @@ def test_names_with_newlines_spaces_and_no_utf8(photos: Path, models: Path) -> N
         (("in", "out", "--settle", "0s"), "expected a length of time"),
         (("in", "out", "--min-free", "much"), "expected a number"),
         (("in", "out", "--retries", "0"), "retries"),
+        (("in", "out", "--stale", "1m"), "--status"),
+        (("--status", "out", "--stale", "never"), "expected a length of time"),
     ],
 )
 def test_wrong_usage_is_exit_2_and_touches_nothing(arguments: tuple[str, ...], said: str) -> None:
