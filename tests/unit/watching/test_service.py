@@ -100,7 +100,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
 def test_every_kind_of_end_is_told_and_written_down(running: Running) -> None:
     for name in ("good.png", "d/good.jpg"):
         running.picture(name)
-    (running.root / "bad.png").write_bytes(b"no picture at all")
+    (running.root / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n, and no more")
     frames = [Image.new("RGB", (8, 8), (value, 0, 0)) for value in (1, 2)]
     frames[0].save(running.root / "pages.tif", save_all=True, append_images=frames[1:])
     running.start(oneshot=True, incomplete_timeout_s=0.5)
@@ -119,7 +119,7 @@ def test_oneshot_ends_with_the_code_of_a_batch(running: Running, files: tuple[st
     for name in files:
         running.picture(name)
         if name == "bad.png":
-            (running.root / name).write_bytes(b"bad")
+            (running.root / name).write_bytes(b"\x89PNG")
     running.start(oneshot=True, retries=1)
     running.thread.join(60)
     assert running.result is code
@@ -317,7 +317,7 @@ def test_done_inputs_are_removed_when_their_result_is_on_the_disk(running: Runni
 
 def test_inputs_go_to_the_folders_inside_the_watched_one_and_are_not_seen_again(running: Running) -> None:
     running.picture("a.png")
-    (running.root / "bad.png").write_bytes(b"bad")
+    (running.root / "bad.png").write_bytes(b"\x89PNG")
     done, bad = running.root / "done", running.root / "bad"
     running.start(on_success="move", archive=done, failed_dir=bad, retries=1)
     running.wait(lambda: (done / "a.png").exists() and (bad / "bad.png").exists())
