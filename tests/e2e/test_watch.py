@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -252,3 +253,34 @@ def test_a_signal_while_it_begins_is_heard(models: Path) -> None:
     assert (code, err) == (0, "")
     assert run(watch(models, "in", "out", "--oneshot"))[0] == 0
     assert len(tree("out")) == 5
+
+
+@pytest.mark.usefixtures("photos")
+def test_the_journal_gets_priorities_and_the_service_manager_is_told(models: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, Path("journal").open("w") as journal:
+        manager.bind("notify")
+        manager.settimeout(60)
+        Path("in/b.png").write_bytes(b"no picture")
+        facts = os.fstat(journal.fileno())
+        environment = {
+            **os.environ,
+            "JOURNAL_STREAM": f"{facts.st_dev}:{facts.st_ino}",
+            "NOTIFY_SOCKET": str(Path("notify").absolute()),
+            "WATCHDOG_USEC": "300000",
+        }
+        with subprocess.Popen(watch(models, "in", "out"), stderr=journal, env=environment) as process:
+            heard = manager.recv(4096).decode()
+            assert heard == "READY=1\nSTATUS=watching"
+            while "1 unsupported, 0 waiting\nWATCHDOG=1" not in heard:
+                heard = manager.recv(4096).decode()
+            process.terminate()
+            while "STOPPING=1" not in heard:
+                heard = manager.recv(4096).decode()
+            assert process.wait(60) == 0
+        with subprocess.Popen(watch(models, "nowhere"), stderr=journal, env=environment) as process:
+            assert process.wait(60) == 2
+    lines = Path("journal").read_text(encoding="utf-8").splitlines()
+    assert {line[:3] for line in lines} == {"<3>", "<6>"}
+    unsupported, last = [line for line in lines if line.startswith("<3>")]
+    assert LINE.fullmatch(unsupported[3:]) and " unsupported path=b.png" in unsupported
+    assert last == lines[-1] == "<3>lumen: expected a folder to watch, got nowhere, which is not a folder"
