@@ -84,7 +84,7 @@ def journal_prefix(level: str, stream: TextIO) -> str:
     The variable alone does not tell: the stream may have been redirected since.
 
     Args:
-        level: `error`, `warning`, `info` or `debug`.
+        level: `error`, `warning`, `info` or `debug`; others are errors.
         stream: Where the line goes.
 
     Reference:
@@ -97,7 +97,7 @@ def journal_prefix(level: str, stream: TextIO) -> str:
         facts = os.fstat(stream.fileno())
     except (OSError, ValueError, AttributeError):
         return ""
-    return f"<{PRIORITIES[level]}>" if wanted == f"{facts.st_dev}:{facts.st_ino}" else ""
+    return f"<{PRIORITIES.get(level, 3)}>" if wanted == f"{facts.st_dev}:{facts.st_ino}" else ""
 
 
 def echo_error(message: object) -> None:

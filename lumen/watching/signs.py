@@ -80,7 +80,7 @@ def _facts(numbers: FolderNumbers) -> dict[str, Any]:
         "done_last_hour": numbers.done_last_hour,
     }
     with suppress(ValueError, OverflowError, OSError):
-        facts["last_arrival"] = datetime.fromtimestamp(numbers.last_arrival, UTC).isoformat(timespec="seconds")
+        facts["last_arrival"] = datetime.fromtimestamp(numbers.last_arrival, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if numbers.delay_s is not None:
         facts |= {"delay_s": numbers.delay_s, "longest_delay_s": numbers.longest_delay_s}
     return facts

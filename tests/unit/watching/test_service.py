@@ -490,3 +490,34 @@ def test_an_output_that_others_can_replace_is_told(running: Running) -> None:
     running.thread.join(60)
     assert running.result is Exit.OK
     assert [event["path"] for event in running.named("exposed")] == [str(running.root / "out")]
+
+
+def test_signs_of_life_are_given_while_a_model_works(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lumen.watching.signs.SIGN_S", 0.05)
+    given: list[int] = []
+
+    def slow(_tiles: np.ndarray[Any, Any]) -> None:
+        before = len(running.named("alive"))
+        while len(running.named("alive")) < before + 5:
+            time.sleep(0.01)
+        given.append(len(running.named("alive")))
+
+    running.picture("a.png")
+    running.start(fault=slow)
+    running.wait_for("done")
+    signs = running.named("alive")[: given[0]]
+    assert not all(facts["progress"] for facts in signs[-3:])  # the one window takes long
+    assert signs[-1]["waiting"] == 1
+    assert running.end() is Exit.OK
+    assert [facts["path"] for facts in running.named("folder")] == ["."]
+
+
+def test_other_settings_on_an_old_output_are_a_note(running: Running) -> None:
+    running.picture("a.png")
+    running.start(oneshot=True)
+    running.thread.join(60)
+    running.start(oneshot=True, enhance=EnhanceOptions(strength=0.5))
+    running.thread.join(60)
+    (note,) = running.named("note")
+    assert note["changed"] == '{"strength": [1.0, 0.5]}'
+    assert len(running.named("done")) == 1
