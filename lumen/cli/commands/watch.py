@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
     PATH,
     field_option,
-    given_options,
     json_option,
     options_of,
     parse_on_success,
@@ -114,7 +114,7 @@ def command(
         ctx.exit(show_status(state, status_of, stale_s=stale_s, as_json=as_json))
     if folder is None:
         raise UsageError("expected a folder to watch, or --status OUT")
-    if "stale_s" in given_options(ctx):
+    if ctx.get_parameter_source("stale_s") is ParameterSource.COMMANDLINE:
         raise UsageError("expected --stale with --status: it says when a status is no longer well")
     from lumen.cli.service_manager import ServiceManager
     from lumen.cli.views.watch import EventLog
