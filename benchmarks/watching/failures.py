@@ -29,7 +29,7 @@ def corrupt(place: Place, *, full: bool) -> Facts:
     bad, good = 20, 10
     timeout_s, idle_s = (120, 30.0) if full else (2, 2.0)
     whole = save(place.outside / "whole.png", 1, 320, 240).read_bytes()
-    kinds = (b"", whole[: len(whole) // 2], b"no picture", whole[:100] + bytes(1000) + whole[1100:])
+    kinds = (b"", whole[: len(whole) // 2], b"\x89PNG", whole[:100] + bytes(1000) + whole[1100:])
     with Watch(place, "--incomplete-timeout", f"{timeout_s}s") as watch:
         watch.wait_watching()
         for index in range(bad):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ import click
 from lumen.cli.commands import COMMANDS
 from lumen.cli.signals import exit_on_sigterm
 from lumen.cli.state import State, pass_state
-from lumen.cli.streams import discard_stdout, open_streams
+from lumen.cli.streams import discard_stdout, echo_error, journal_prefix, open_streams
 from lumen.errors import Exit, LumenError
 from lumen.text import indented, printable
 from lumen.version import __version__
@@ -105,7 +106,8 @@ def _run(args: Sequence[str] | None, state: State) -> int:
         return code if isinstance(code, int) else Exit.OK
     except click.ClickException as error:
         error.show(shown := StringIO())
-        click.echo("\n".join(map(printable, shown.getvalue().splitlines())), err=True)
+        prefix = journal_prefix("error", sys.stderr)
+        click.echo("\n".join(prefix + printable(line) for line in shown.getvalue().splitlines()), err=True)
         return error.exit_code
     except LumenError as error:
         return _fail(str(error), error.exit_code, state)
@@ -135,5 +137,5 @@ def _restored_logging() -> Iterator[None]:
 def _fail(message: str, code: Exit, state: State) -> Exit:
     if state.verbosity > 0:
         click.echo(indented(traceback.format_exc()), err=True)
-    click.echo(f"lumen: {printable(message)}", err=True)
+    echo_error(message)
     return code

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lumen.cli.streams import echo_error
 from lumen.errors import Exit, LumenError
-from lumen.text import printable
 
 if TYPE_CHECKING:
     from lumen.watching.service import Service
@@ -112,7 +112,7 @@ class ServiceSignals:
         except LumenError as error:
             if not service.hangs:
                 raise
-            click.echo(f"lumen: {printable(error)}", err=True)
+            echo_error(error)
             self._exit(error.exit_code)
         if self._first == signal.SIGINT:
             code = Exit.SIGINT

@@ -1,4 +1,4 @@
-"""Standard streams: closed ones, those that cannot be written or hold a character, stdout for a picture alone."""
+"""Standard streams: closed or unwritable ones, missing characters, a picture alone on stdout, and the journal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import Any, BinaryIO, TextIO, cast
+
+import click
+
+from lumen.text import printable
+
+PRIORITIES = {"error": 3, "warning": 4, "info": 6, "debug": 7}  # of the journal, and of syslog
 
 
 class Forgiving:
@@ -70,3 +76,30 @@ def own_stdout() -> Iterator[BinaryIO]:
         finally:
             sys.stdout.flush()
             os.dup2(stdout.fileno(), number)
+
+
+def journal_prefix(level: str, stream: TextIO) -> str:
+    """Return what the journal of systemd takes as the priority of a line; nothing if a stream leads elsewhere.
+
+    The variable alone does not tell: the stream may have been redirected since.
+
+    Args:
+        level: `error`, `warning`, `info` or `debug`; others are errors.
+        stream: Where the line goes.
+
+    Reference:
+        man 3 sd-daemon, and `$JOURNAL_STREAM` in man 5 systemd.exec
+    """
+    wanted = os.environ.get("JOURNAL_STREAM")
+    if not wanted:
+        return ""
+    try:
+        facts = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return ""
+    return f"<{PRIORITIES.get(level, 3)}>" if wanted == f"{facts.st_dev}:{facts.st_ino}" else ""
+
+
+def echo_error(message: object) -> None:
+    """Write the line on stderr with which a command fails."""
+    click.echo(f"{journal_prefix('error', sys.stderr)}lumen: {printable(message)}", err=True)

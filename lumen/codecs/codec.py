@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lumen.codecs import exif, limits
+from lumen.codecs.foreign import foreign_kind
 from lumen.codecs.interface import CameraRawError, Decoding, Encoding, decoder, encoder
 from lumen.color import icc
 from lumen.config import EnhanceOptions, Subsampling
@@ -42,18 +43,6 @@ _DAMAGE = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,  # a GIF frame larger than its picture; picture sizes are checked here
-)
-
-# Known formats that are not read, so that the message can help: (offset, first bytes, what it is and what to do).
-_FOREIGN = (
-    (0, b"8BPS", "Photoshop; save it as a 16-bit TIFF"),
-    (4, b"jP  \r\n", "JPEG 2000; save it as PNG"),
-    (0, b"\xff\x4f\xff\x51", "JPEG 2000; save it as PNG"),
-    (0, b"v/1\x01", "OpenEXR; save it as a 16-bit TIFF"),
-    (0, b"%PDF", "PDF; save its picture as PNG"),
-    (4, b"ftypisom", "a video; save a frame as PNG"),
-    (4, b"ftypmp4", "a video; save a frame as PNG"),
-    (4, b"ftypqt  ", "a video; save a frame as PNG"),
 )
 
 
@@ -193,9 +182,9 @@ def _recognise(head: bytes) -> Format:
                 return codec.name
     *others, last = (codec.label for codec in CODECS.values())
     expected = f"expected {', '.join(others)} or {last}"
-    for offset, magic, name in _FOREIGN:
-        if head[offset:].startswith(magic):
-            raise UnsupportedError(f"{expected}, got {name}")
+    kind = foreign_kind(head)
+    if kind is not None:
+        raise UnsupportedError(f"{expected}, got {kind}")
     raise DecodeError(f"{expected}, got an unknown or damaged file")
 
 

@@ -28,7 +28,9 @@ from lumen.watching.folders import check_folders, exposed_folders
 from lumen.watching.ledger.binding import Binding
 from lumen.watching.observing.tree import Tree
 from lumen.watching.output import HeldOutput
-from lumen.watching.watcher import Watcher
+from lumen.watching.settings_change import tell_changes
+from lumen.watching.signs import SignsOfLife
+from lumen.watching.watcher import SIGN_S, Watcher
 from lumen.watching.worker import Ending, Work, Worker
 
 DRAIN_S = 16.0  # for files in work when the service is stopped; after that they are aborted
@@ -53,6 +55,7 @@ class Service:
         options: WatchOptions,
         listener: EventListener,
         rules: Sequence[PictureRule] = (),
+        sign_s: float = SIGN_S,
     ) -> None:
         """Prepare; nothing is touched yet.
 
@@ -63,6 +66,7 @@ class Service:
             options: How it is watched, and where results go.
             listener: Called with each event.
             rules: For which pictures `enhance` differs.
+            sign_s: Time between two events `alive`, at most `SIGN_S`.
 
         Raises:
             UsageError: The folder does not exist, or the other folders lie so that files would be overwritten.
@@ -77,6 +81,7 @@ class Service:
         own = [each for each in (options.output, options.archive, options.failed_dir) if each is not None]
         self._tree = Tree(folder, without=own, ignore=options.ignore)
         self._output = HeldOutput(options.output, options.min_free_bytes)
+        self._sign_s = sign_s
         self._is_stopped = False
         self._watcher: Watcher | None = None
 
@@ -114,19 +119,22 @@ class Service:
                 watcher.stop()
             worker = self._worker(watcher, devices)
             endings = Endings(context, watcher, worker, self._output)
+            signs = SignsOfLife(context, watcher, worker, self._sign_s)
             self._tell_start(opened[0].spec.name, devices)
+            tell_changes(self._output.ledger, self._events, opened[0].spec, self._enhance, self._options)
             self._warn_of_others()
             watcher.write_status()
             try:
                 for settled in watcher.files(lambda: worker.room):
                     if settled is None:
                         endings.turn()
+                        signs.turn()
                         self._refuse_to_continue(watcher, worker)
                     else:
                         target = self._options.output / self._result_path(settled.relative)
                         worker.begin(Work(settled=settled, target=target))
             finally:
-                self._drain(watcher, worker, endings)
+                self._drain(watcher, worker, endings, signs)
         if not self._options.oneshot or self._is_stopped:
             return Exit.OK
         failed = watcher.counts["failed"] + watcher.counts["unsupported"] + watcher.deferred
@@ -200,11 +208,12 @@ class Service:
         path = PurePath(relative)
         return str(path.with_name(result_name(path, self._options.suffix, self._options.format)))
 
-    def _drain(self, watcher: Watcher, worker: Worker, endings: Endings) -> None:
+    def _drain(self, watcher: Watcher, worker: Worker, endings: Endings, signs: SignsOfLife) -> None:
         """Finish the files in work, within the time that systems give a service; the rest stays in the ledger."""
         _take(endings, [(work, LeftError()) for work in worker.leave()])
         if worker.inside:
             self._events.emit("stopping", files=worker.inside, message="finishing the files in work")
+            watcher.write_status("stopping")
         started = self._clock.monotonic()
         while worker.inside:
             spent = self._clock.monotonic() - started
@@ -215,12 +224,15 @@ class Service:
             watcher.hints.wait(TICK_S)
             watcher.hints.take()
             _take(endings, worker.advance())
+            signs.turn("stopping")
         left = [*endings.held, *worker.close()]
         self.hangs = worker.inside > 0 or worker.hanging > 0
         with suppress(OutputError):
             watcher.give_back([work.settled for work in left])
         watcher.write_status("stopped")
-        self._events.emit("stop", **{status: watcher.counts[status] for status in ("done", "failed", "unsupported")})
+        if not self._options.oneshot:
+            signs.report()
+        self._events.emit("stop", **watcher.ended)
 
 
 def _take(endings: Endings, ended: Sequence[Ending]) -> None:

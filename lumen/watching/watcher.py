@@ -25,6 +25,7 @@ SHORTEST_DEFERRAL_S, LONGEST_DEFERRAL_S = 10.0, 600.0
 SHORTEST_NAP_S = 0.2  # while a due file cannot be started yet
 MOST_INTERRUPTIONS = 100  # a file that was in work each time the process ended so often is given up
 MOST_LINES = 10  # of one kind at once; beyond that only their number is reported
+SIGN_S = 10.0  # between two signs of life
 
 
 class Watcher:
@@ -119,7 +120,7 @@ class Watcher:
     def resume(self, key: str) -> None:
         """End a pause."""
         if self.paused.pop(key, None) is not None and not self.paused:
-            self._emit("resumed", "warning", message="work continues")
+            self._emit("resumed", "warning", waiting=self.waiting, message="work continues")
             self._scanner.request_scan()
             self.write_status()
             self.hints.wake()
@@ -128,15 +129,40 @@ class Watcher:
         """Record the state of the watcher for `--status`, if the ledger can be written."""
         with suppress(OutputError):
             self._ledger.write_facts(
-                state=state or ("paused" if self.paused else "watching"),
+                state=state or self.state,
                 reason="; ".join(self.paused.values()),
                 settling=self._scanner.settling,
                 input=str(self._tree.root),
                 pid=os.getpid(),
                 host=platform.node(),
+                oneshot=self._options.oneshot,
                 started_at=self._started_at,
                 noted_at=self._clock.time(),
+                sign_s=SIGN_S,
             )
+
+    @property
+    def state(self) -> str:
+        """`watching` or `paused`."""
+        return "paused" if self.paused else "watching"
+
+    @property
+    def ended(self) -> dict[str, int]:
+        """How many files were done, failed or unsupported since the start."""
+        return {status: self.counts[status] for status in ("done", "failed", "unsupported")}
+
+    @property
+    def waiting(self) -> int:
+        """How many files wait, settle or are in work; of the ledger 0 while it cannot be read."""
+        unfinished = 0
+        with suppress(OutputError):
+            unfinished = self._ledger.unfinished()
+        return unfinished + self._scanner.settling
+
+    @property
+    def has_nothing_to_do(self) -> bool:
+        """Whether no file is in work and none could be started now."""
+        return bool(self.paused) or not (self._working or self._next(1))
 
     def is_input_there(self) -> bool:
         """Check that the watched folder still exists and is the same."""
@@ -235,9 +261,10 @@ class Watcher:
 
     def _look(self) -> None:
         self._check_input()
-        if self.paused:
+        if "input" in self.paused:
             self._scanner.take_hints(look=False)
             return
+        # Also while the output is full or away: what arrives meanwhile is counted, and waits in the ledger.
         try:
             self._scanner.look()
         except OSError as error:
@@ -261,13 +288,7 @@ class Watcher:
         """Return at most `count` files to process, marked as in work."""
         if any(row.interruptions >= SUSPECT_AFTER for row in self._working.values()):
             return []  # a suspect is processed alone
-        now = self._clock.time()
-        rows = self._ledger.next(
-            count + len(self._working),
-            now,
-            newest=self._options.order == "newest",
-            longest_wait_s=max(self._options.incomplete_timeout_s, LONGEST_DEFERRAL_S),
-        )
+        rows = self._next(count + len(self._working))
         rows = [row for row in self._still_there(rows) if self._may_begin(row)][:count]
         owned = self._ledger.begin({row.key: (row.relative, self._result_path(row.relative)) for row in rows})
         self._deferred.difference_update(row.key for row in rows)
@@ -284,6 +305,14 @@ class Watcher:
         if len(taken) < len(rows):
             self.hints.wake()  # there is room for more at once
         return taken
+
+    def _next(self, count: int) -> list[Row]:
+        return self._ledger.next(
+            count,
+            self._clock.time(),
+            newest=self._options.order == "newest",
+            longest_wait_s=max(self._options.incomplete_timeout_s, LONGEST_DEFERRAL_S),
+        )
 
     def _may_begin(self, row: Row) -> bool:
         """Tell whether a file may be started: one version of a name at a time, and a suspect only alone."""

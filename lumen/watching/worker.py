@@ -153,6 +153,7 @@ class Worker:
         self._output = output
         self._timeout_s = timeout_s
         self._counted_at = time.monotonic()
+        self._steps = 0  # of any stage, counted on any thread: only that it grows matters
         self._left: list[Future[Work]] = []
         steps = Steps(read=self._read, work=self._improve, write=self._write, gather=self._alike)
         self._stages = Stages(
@@ -171,6 +172,11 @@ class Worker:
         if _nbytes(ready) > AHEAD_BYTES or self._is_behind():
             return 0
         return max(0, min(AHEAD - len(ready) - reading, self._stages.helpers - reading))
+
+    @property
+    def progress(self) -> tuple[int, ...]:
+        """Something that is another whenever a file in work has got further: a stage, a window, or a read."""
+        return (self._steps, *(work.position for work in self._stages.reading))
 
     @property
     def hanging(self) -> int:
@@ -200,6 +206,7 @@ class Worker:
     def advance(self) -> list[Ending]:
         """Pass files on to their next stage, and return those that have ended, with their error if there is one."""
         ended = [*self._stages.advance(), *self._leave_hanging()]
+        self._steps += len(ended)
         self._stages.begin_work()
         return ended
 
@@ -285,6 +292,7 @@ class Worker:
     def _improve(self, models: Models, works: Sequence[Work]) -> list[Work | Exception]:
         """Enhance pictures together; if that fails, one by one, so that none fails because of another."""
         started = time.monotonic()
+        self._steps += 1
         for work in works:
             work.stage = "model"
         if len(works) > 1:
@@ -300,13 +308,18 @@ class Worker:
     def _improve_one(self, work: Work, models: Models) -> Work | Exception:
         started = time.monotonic()
         try:
-            self._stages.check()
+            self._step()
             if work.picture is not None:
-                work.picture = enhance_picture(work.picture, models, work.options, lambda _: self._stages.check())
+                work.picture = enhance_picture(work.picture, models, work.options, self._step)
         except Exception as error:  # noqa: BLE001
             return self._attributed(error, work, models)
         work.seconds += time.monotonic() - started
         return work
+
+    def _step(self, _: object = None) -> None:
+        """Note that a part of a picture is done; raises `LeftError` if the rest is not wanted any more."""
+        self._steps += 1
+        self._stages.check()
 
     def _attributed(self, error: Exception, work: Work, models: Models) -> Exception:
         """Return the error itself if it is that of the picture, `LostModelsError` if the models cannot be used."""
@@ -335,6 +348,7 @@ class Worker:
     def _write(self, work: Work) -> None:
         started = time.monotonic()
         work.stage = "write"
+        self._steps += 1
         if work.data is None and work.picture is not None:
             work.data, work.warnings = encode_result(work.picture, work.settled.path, work.target, work.options)
             work.picture = None

@@ -34,7 +34,8 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_status_of_a_ledger_is_shown(watched: Path) -> None:
     code, out, _ = run(command("watch", "--status", watched, "--json"))
     status = json.loads(out)
-    assert code == 0
+    assert (code, status["state"]) == (6, "stopped")
+    assert [(each["name"], each["done"], each["failed"]) for each in status["folders"]] == [(".", 2, 1)]
     assert {name: count for name, count in status["counts"].items() if count} == {"done": 2, "failed": 1}
     assert [error["path"] for error in status["errors"]] == ["c.png"]
 

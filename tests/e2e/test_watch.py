@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -64,7 +65,7 @@ def test_once_does_what_is_there_and_ends(photos: Path, models: Path) -> None:
 
 
 def test_json_tells_the_same_on_stdout(photos: Path, models: Path) -> None:
-    (photos / "b.png").write_bytes(b"no picture")
+    (photos / "b.png").write_bytes(b"\x89PNG")
     code, out, err = run(watch(models, "in", "out", "--oneshot", "--json", "--retries", "1"))
     assert (code, err) == (3, "")
     events = [json.loads(line) for line in out.splitlines()]
@@ -75,28 +76,41 @@ def test_json_tells_the_same_on_stdout(photos: Path, models: Path) -> None:
 
 
 def test_the_status_is_for_people_and_for_programs(photos: Path, models: Path) -> None:
-    (photos / "b.png").write_bytes(b"no picture")
-    run(watch(models, "in", "out", "--oneshot", "--retries", "1"))
+    save(photos / "cam1" / "c.png")
+    run(watch(models, "in", "out", "--oneshot"))
+    assert run(command("watch", "--status", "out"))[0] == 0
+    (photos / "cam1" / "d.png").write_bytes(b"no picture")
+    run(watch(models, "in", "out", "--oneshot"))
     code, out, _ = run(command("watch", "--status", "out"))
-    assert code == 0
-    assert re.search(r"^state +stopped", out, re.MULTILINE)
-    assert re.search(r"^done +2", out, re.MULTILINE)
-    assert "last errors" in out and "b.png" in out
+    assert code == 3
+    assert re.search(r"^state +stopped +\nproblem +1 failed or unsupported since the start", out, re.MULTILINE)
+    assert re.search(r"^done +4", out, re.MULTILINE)
+    assert re.search(r"^cam1 +1 +1 +0 +\d s ago +\d", out, re.MULTILINE)
+    assert "last errors" in out and "d.png" in out
     code, out, _ = run(command("watch", "--status", "out", "--json"))
     status = json.loads(out)
-    assert code == 0
-    assert (status["counts"]["done"], status["counts"]["failed"], status["oldest"]) == (2, 1, None)
-    assert status["errors"][0]["path"] == "b.png"
+    assert (code, status["exit_code"]) == (3, 3)
+    assert (status["counts"]["done"], status["counts"]["unsupported"], status["oldest"]) == (4, 1, None)
+    assert status["errors"][0]["path"] == "cam1/d.png"
+    assert [(each["name"], each["done"]) for each in status["folders"]] == [(".", 3), ("cam1", 1)]
 
 
 @pytest.mark.usefixtures("photos")
 def test_the_status_can_be_asked_while_it_runs(models: Path) -> None:
     with running(watch(models, "in", "out")) as process:
         wait(lambda: len(list(Path("out").glob("*.*"))) >= 4, process)  # three results, and .lumen
+        wait(lambda: run(command("watch", "--status", "out"))[0] == 0, process)
         status = json.loads(run(command("watch", "--status", "out", "--json"))[1])
         assert (status["state"], status["facts"]["pid"]) == ("watching", process.pid)
+        process.kill()
+        process.wait()
+        code, out, _ = run(command("watch", "--status", "out", "--stale", "1h"))
+        assert (code, out.split("\n")[1].split()) == (6, ["state", "gone", "(not", "stopped)"])
+    with running(watch(models, "in", "out", "--log", "watch.log")) as process:
+        wait(lambda: Path("watch.log").exists() and "scanned" in Path("watch.log").read_text(), process)
         assert end(process)[0] == 0
-    assert json.loads(run(command("watch", "--status", "out", "--json"))[1])["state"] == "stopped"
+    code, out, _ = run(command("watch", "--status", "out", "--json"))
+    assert (code, json.loads(out)["state"]) == (6, "stopped")
 
 
 @pytest.mark.usefixtures("photos")
@@ -144,7 +158,7 @@ def test_ctrl_c_finishes_what_is_in_work_and_shows(models: Path) -> None:
 def test_quiet_tells_faults_alone_and_verbose_more(photos: Path, models: Path) -> None:
     line = watch(models, "in", "out", "--oneshot")
     quiet = [*line[:3], "-q", *line[3:]]
-    (photos / "b.png").write_bytes(b"no picture")
+    (photos / "b.png").write_bytes(b"\x89PNG")
     code, out, err = run([*quiet, "--retries", "1"])
     assert (code, out) == (3, "")
     assert [row.split()[1:3] for row in err.splitlines()] == [["error", "failed"]]
@@ -155,7 +169,7 @@ def test_quiet_tells_faults_alone_and_verbose_more(photos: Path, models: Path) -
 
 def test_results_as_asked_and_inputs_where_asked(photos: Path, models: Path) -> None:
     Image.new("RGB", (8, 8)).save(photos / "ignored.thumb.png")
-    (photos / "bad.png").write_bytes(b"bad")
+    (photos / "bad.png").write_bytes(b"\x89PNG")
     options = ("--format", "png", "--suffix", "-e", "--on-success", "move:done", "--failed-dir", "bad")
     more = ("--ignore", "*.thumb.png", "--retries", "1", "--order", "newest", "--backend", "poll", "--rescan", "1m")
     (photos / "a.png").unlink()
@@ -201,6 +215,8 @@ def test_names_with_newlines_spaces_and_no_utf8(photos: Path, models: Path) -> N
         (("in", "out", "--settle", "0s"), "expected a length of time"),
         (("in", "out", "--min-free", "much"), "expected a number"),
         (("in", "out", "--retries", "0"), "retries"),
+        (("in", "out", "--stale", "1m"), "--status"),
+        (("--status", "out", "--stale", "never"), "expected a length of time"),
     ],
 )
 def test_wrong_usage_is_exit_2_and_touches_nothing(arguments: tuple[str, ...], said: str) -> None:
@@ -237,3 +253,34 @@ def test_a_signal_while_it_begins_is_heard(models: Path) -> None:
     assert (code, err) == (0, "")
     assert run(watch(models, "in", "out", "--oneshot"))[0] == 0
     assert len(tree("out")) == 5
+
+
+@pytest.mark.usefixtures("photos")
+def test_the_journal_gets_priorities_and_the_service_manager_is_told(models: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, Path("journal").open("w") as journal:
+        manager.bind("notify")
+        manager.settimeout(60)
+        Path("in/b.png").write_bytes(b"no picture")
+        facts = os.fstat(journal.fileno())
+        environment = {
+            **os.environ,
+            "JOURNAL_STREAM": f"{facts.st_dev}:{facts.st_ino}",
+            "NOTIFY_SOCKET": str(Path("notify").absolute()),
+            "WATCHDOG_USEC": "300000",
+        }
+        with subprocess.Popen(watch(models, "in", "out"), stderr=journal, env=environment) as process:
+            heard = manager.recv(4096).decode()
+            assert heard == "READY=1\nSTATUS=watching"
+            while "1 unsupported, 0 waiting\nWATCHDOG=1" not in heard:
+                heard = manager.recv(4096).decode()
+            process.terminate()
+            while "STOPPING=1" not in heard:
+                heard = manager.recv(4096).decode()
+            assert process.wait(60) == 0
+        with subprocess.Popen(watch(models, "nowhere"), stderr=journal, env=environment) as process:
+            assert process.wait(60) == 2
+    lines = Path("journal").read_text(encoding="utf-8").splitlines()
+    assert {line[:3] for line in lines} == {"<3>", "<6>"}
+    unsupported, last = [line for line in lines if line.startswith("<3>")]
+    assert LINE.fullmatch(unsupported[3:]) and " unsupported path=b.png" in unsupported
+    assert last == lines[-1] == "<3>lumen: expected a folder to watch, got nowhere, which is not a folder"

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import ast
-import configparser
 import re
 import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict
 from importlib import import_module
+from pathlib import Path
 
 import click
 import pytest
 
 from lumen.cli.commands.enhance import BATCH_ONLY
 from lumen.cli.main import cli
+from lumen.config import WatchOptions
 from lumen.errors import Exit
+from lumen.watching.ledger.folders import FolderNumbers
+from lumen.watching.service import ABORT_S, DRAIN_S
 from tests.conftest import ROOT
-from tests.support.commands import LINE
+from tests.support.commands import LINE, tree
+from tests.support.watching import write_file
 
 DOCS = (ROOT / "docs" / "watch.md").read_text(encoding="utf-8")
+UNIT, TEMPLATE = "lumen-watch.service", "lumen-watch@.service"
+EMIT = ("self._emit", "self._events.emit", "events.emit")
 EVERYWHERE = {parameter.name for parameter in cli.params}  # a command takes them too, once it has been called
 BATCHES = {"inputs", "output", "strict", *BATCH_ONLY, *EVERYWHERE} - {"suffix"}
 
@@ -66,17 +76,21 @@ def test_defaults_are_those_of_the_command() -> None:
     assert rows == {name: str(defaults[name]) for name in rows}
 
 
-def test_every_event_stands_in_the_table() -> None:
-    told = set()
+def emitted() -> Iterator[tuple[str, set[str]]]:
+    """Yield the name of each event that is told without -v, and the keys that it has in any case."""
     for path in ROOT.glob("lumen/**/*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("self._emit", "self._events.emit"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in EMIT:
                 name, *rest = (ast.unparse(argument).strip("'") for argument in (*node.args, ast.Constant("")))
                 if name.isalpha() and name != "status" and "debug" not in rest:
-                    told.add(name)
+                    yield name, {keyword.arg for keyword in node.keywords if keyword.arg}
+
+
+def test_every_event_stands_in_the_table() -> None:
+    told = {name for name, _ in emitted()}
     table = {
         name
-        for cells in re.findall(r"^\| (`.*?`) \|", section("The log"), re.MULTILINE)
+        for cells in re.findall(r"^\| (`.*?`) \|", section("The log").partition("| key |")[0], re.MULTILINE)
         for name in re.findall(r"`([a-z]+)`", cells)
     }
     assert {"start", "done", "paused"} <= told
@@ -84,21 +98,81 @@ def test_every_event_stands_in_the_table() -> None:
     assert table - told <= {"failed", "unsupported", "log", "paused"}
 
 
+def test_every_key_is_explained() -> None:
+    keys = set().union(*(keys for _, keys in emitted()))
+    keys |= {"together", "seconds", "waited_s", "megapixels", *asdict(FolderNumbers(name="."))} - {"name"}
+    explained = set(re.findall(r"`([a-z_]+)`", section("The log")))
+    assert len(keys) > 15
+    assert keys - explained <= {"input", "output", "model", "device", "kind", "to"}  # which say what they are
+
+
+def test_every_state_and_code_of_the_status_is_explained() -> None:
+    text = section("Is it well?")
+    assert {"watching", "paused", "stopping", "stopped", "gone", "silent"} <= set(re.findall(r"`([a-z]+)`", text))
+    assert set(map(int, re.findall(r"^\| (\d) \|", text, re.MULTILINE))) == {0, 3, 4, 6}
+
+
 def test_the_exit_codes_are_those_of_lumen() -> None:
     cells = re.findall(r"^\| ([\d, ]+) \|", section("The log"), re.MULTILINE)
     assert {int(code) for cell in cells for code in cell.split(",")} == set(map(int, Exit)) - {Exit.INTERNAL}
 
 
-def test_the_unit_starts_a_command_that_exists() -> None:
-    unit = configparser.ConfigParser(strict=False)
-    unit.optionxform = str  # type: ignore[assignment, method-assign]
-    unit.read_string(re.findall(r"```ini\n(.*?)```", DOCS, re.DOTALL)[0])
-    words = shlex.split(unit["Service"]["ExecStart"])
+def unit(name: str) -> dict[str, dict[str, list[str]]]:
+    """Return the values of each key in each section of a unit of systemd."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for line in (ROOT / "docs" / name).read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            values = found[line.strip("[]")] = {}
+        elif line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            values.setdefault(key, []).append(value)
+    return found
+
+
+@pytest.mark.parametrize(("name", "instance"), [(UNIT, ""), (TEMPLATE, "/yard")])
+def test_a_unit_starts_a_command_that_exists(name: str, instance: str) -> None:
+    service = unit(name)["Service"]
+    line = service["ExecStart"][0].replace("%i", "yard").replace("$LUMEN_OPTIONS", "--ev 0.5")
+    words = shlex.split(line)
     assert words[0].endswith("/lumen") and words[1] == "watch"
     with command("watch").make_context("watch", words[2:]) as context:
-        assert str(context.params["folder"]) in unit["Unit"]["RequiresMountsFor"]
-        assert str(context.params["output"]) == unit["Service"]["ReadWritePaths"]
-    assert int(unit["Service"]["TimeoutStopSec"]) > 30
+        assert context.params["folder"] == Path(f"/srv/cameras{instance}")
+        assert context.params["output"] == Path(f"/srv/enhanced{instance}")
+        assert context.params["output"].is_relative_to(service["ReadWritePaths"][0])
+    assert int(service["TimeoutStopSec"][0]) > DRAIN_S + ABORT_S
+    assert int(service["WatchdogSec"][0].removesuffix("min")) * 60 > WatchOptions(output=Path("out")).timeout_s
+    assert service["Type"] == ["notify"]
+    assert service["RestartPreventExitStatus"] == [str(int(Exit.USAGE))]
+
+
+def test_the_template_differs_in_its_folders_and_options_alone() -> None:
+    one, many = unit(UNIT), unit(TEMPLATE)
+    differing = [key for section in one for key, value in one[section].items() if many[section].get(key) != value]
+    assert differing == ["Description", "RequiresMountsFor", "ExecStart"]
+    assert set(many["Service"]) - set(one["Service"]) == {"EnvironmentFile"}
+    assert many["Service"]["EnvironmentFile"] == ["-" + re.findall(r"> (/etc/\S+)", DOCS)[0].replace("yard", "%i")]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
+@pytest.mark.parametrize("name", [UNIT, TEMPLATE])
+def test_a_unit_is_hardened(name: str) -> None:
+    line = ["systemd-analyze", "security", "--offline=true", "--threshold=30", str(ROOT / "docs" / name)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    if "unrecognized option" in done.stderr:
+        pytest.skip("this systemd-analyze reads no files")
+    assert done.returncode == 0, done.stdout
+    assert "Unknown key" not in done.stderr
+
+
+def test_old_results_are_removed_and_the_ledger_is_not(tmp_path: Path) -> None:
+    (line,) = re.findall(r"^find .*$", DOCS, re.MULTILINE)
+    for name in ("cam1/a.jpg", "b.jpg", ".lumen/watch.db", ".lumen/lock"):
+        write_file(tmp_path / "out" / name)
+    words = shlex.split(line.replace("/srv/enhanced", str(tmp_path / "out")))
+    subprocess.run(words, check=True)
+    assert len(tree(tmp_path / "out")) == 4  # they are new
+    subprocess.run([word.replace("+30", "-1") for word in words], check=True)
+    assert tree(tmp_path / "out") == [".lumen/lock", ".lumen/watch.db"]
 
 
 @pytest.mark.parametrize("line", re.findall(r"^\d{4}-.*$", DOCS, re.MULTILINE))

@@ -477,10 +477,10 @@ def _halves() -> Iterator[Broken]:
 def _other_contents() -> Iterator[Broken]:
     unknown = "an unknown or damaged file"
     for name, data, reason in (
-        ("text.jpg", b"Dear diary, it was dark.\n", unknown),
-        ("page.png", b"<!doctype html><title>404</title>", unknown),
-        ("drawing.webp", b'<svg xmlns="http://www.w3.org/2000/svg"/>', unknown),
-        ("archive.tif", b"PK\3\4" + b"\0" * 60, unknown),
+        ("text.jpg", b"Dear diary, it was dark.\n", "got text"),
+        ("page.png", b"<!doctype html><title>404</title>", "got a web page"),
+        ("drawing.webp", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "got XML, such as an SVG"),
+        ("archive.tif", b"PK\3\4" + b"\0" * 60, "got a ZIP archive"),
         ("zeros.jpg", b"\0" * 4096, unknown),
         ("paper.jpg", b"%PDF-1.7\n", "got PDF"),
         ("film.heic", b"\0\0\0\x18ftypisom" + b"\0" * 80, "got a video"),

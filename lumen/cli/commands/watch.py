@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
@@ -25,6 +26,9 @@ from lumen.cli.signals import service_signals
 from lumen.cli.state import State, pass_state
 from lumen.config import EnhanceOptions, RuntimeOptions, WatchOptions
 from lumen.errors import UsageError
+
+if TYPE_CHECKING:
+    from lumen.watching.events import Event
 
 _watch = partial(field_option, WatchOptions)
 _span = partial(_watch, type=parse_span, show=span_as_typed, metavar="TIME")
@@ -67,7 +71,16 @@ _span = partial(_watch, type=parse_span, show=span_as_typed, metavar="TIME")
     "status_of",
     type=PATH,
     metavar="OUT",
-    help="Show the status of the watcher that writes to OUT, and exit.",
+    help="Show the status of the watcher that writes to OUT, and exit: with 0 if all is well.",
+)
+@click.option(
+    "--stale",
+    "stale_s",
+    type=parse_span,
+    default="10m",
+    show_default=True,
+    metavar="TIME",
+    help="With --status: how long a file may wait.",
 )
 @settings_option
 @picture_options
@@ -80,6 +93,7 @@ def command(
     folder: Path | None,
     output: Path | None,
     status_of: Path | None,
+    stale_s: float,
     log_file: Path | None,
     as_json: bool,
     **values: Any,
@@ -92,15 +106,17 @@ def command(
 
     Exit codes: 0 stopped or, with --oneshot, all done; 2 usage, 3 some files failed (--oneshot), 4 all failed
     (--oneshot), 5 model or device unavailable or decoders hang, 6 output not writable or held by another run, 130
-    stopped by Ctrl-C.
+    stopped by Ctrl-C. Of --status: 0 all is well, 3 files failed or wait too long, 6 paused or no watcher alive.
     """
     if status_of is not None:
         from lumen.cli.views.watch import show_status
 
-        show_status(state, status_of, as_json=as_json)
-        return
+        ctx.exit(show_status(state, status_of, stale_s=stale_s, as_json=as_json))
     if folder is None:
         raise UsageError("expected a folder to watch, or --status OUT")
+    if ctx.get_parameter_source("stale_s") is ParameterSource.COMMANDLINE:
+        raise UsageError("expected --stale with --status: it says when a status is no longer well")
+    from lumen.cli.service_manager import ServiceManager
     from lumen.cli.views.watch import EventLog
 
     # In this order: whoever sees the log may send signals already.
@@ -117,5 +133,11 @@ def command(
         watching = options_of(
             WatchOptions, values, output=output or default_output(folder), on_success=on_success, archive=archive
         )
-        code = signals.run(Service(folder, models, enhancing, watching, log.tell, rules_of(ctx)))
+        manager = ServiceManager()
+
+        def tell(event: Event) -> None:
+            manager.tell(event)
+            log.tell(event)
+
+        code = signals.run(Service(folder, models, enhancing, watching, tell, rules_of(ctx), manager.sign_s))
     ctx.exit(code)

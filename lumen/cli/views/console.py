@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lumen.cli.state import State
-from lumen.cli.streams import discard_stdout
+from lumen.cli.streams import discard_stdout, journal_prefix
 from lumen.errors import OutputError
 from lumen.text import indented, printable
 
@@ -72,7 +72,8 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record: a line, and the traceback if there is one."""
         level = record.levelname.lower()
-        self.console.print(f"{level}: {self.format(record)}", style=_STYLES.get(record.levelname, "dim"))
+        line = f"{journal_prefix(level, sys.stderr)}{level}: {self.format(record)}"
+        self.console.print(line, style=_STYLES.get(record.levelname, "dim"))
 
 
 class _Lines(logging.Formatter):

@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 from lumen.cli.state import State
-from lumen.cli.views.console import print_json, print_table
-from lumen.errors import OutputError
+from lumen.cli.streams import journal_prefix
+from lumen.cli.views.console import print_json, print_line, print_table
+from lumen.errors import Exit, OutputError
 from lumen.text import printable, span
 from lumen.watching.events import Event, Level
+from lumen.watching.ledger.folders import FolderNumbers
 from lumen.watching.ledger.status import WatchStatus, read_status
 
 _LEVELS = logging.getLevelNamesMapping()
 _LEAST = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
+_FOLDERS = 30  # that are shown
 
 
 class EventLog:
@@ -71,7 +74,8 @@ class EventLog:
                 if before is not None:
                     before.close()
             stream = self._file or (sys.stdout if self._json else sys.stderr)
-            stream.write(f"{event_json(event, now) if self._json else event_line(event, now)}\n")
+            line = event_json(event, now) if self._json else event_line(event, now)
+            stream.write(f"{journal_prefix(event.level, stream)}{line}\n")
             stream.flush()
 
 
@@ -111,35 +115,46 @@ def event_line(event: Event, now: datetime) -> str:
     return f"{_stamp(now)} {event.level} {event.name} {facts}".rstrip()
 
 
-def show_status(state: State, folder: Path, *, as_json: bool) -> None:
+def show_status(state: State, folder: Path, *, stale_s: float, as_json: bool) -> Exit:
     """Print the status of an output folder.
+
+    Returns:
+        0 all is well, 3 files failed or wait for longer than `stale_s`, 6 paused or no watcher is alive.
 
     Raises:
         NothingToDoError: The folder has no ledger.
         OutputError: The ledger cannot be read.
     """
     now = time.time()
-    status = read_status(folder, now)
+    status = read_status(folder, now, stale_s)
     if as_json:
         print_json(status.as_dict())
-        return
+        return status.exit_code
     try:
         rows = _rows(status, now)
+        folders = [_folder(each, now) for each in sorted(status.folders, key=lambda each: -each.last_arrival)]
         errors = [[_when(each.at), each.status, printable(each.path), str(each.reason)] for each in status.errors]
     except (TypeError, ValueError, OverflowError) as error:  # of values that lumen did not write
         raise OutputError(f"cannot show the ledger of {printable(folder)}: it was altered ({error})") from error
     print_table(state, ["", ""], rows, left=2)
+    if len(folders) > 1 or (folders and folders[0][0] != "."):
+        print_table(state, ["folder", "done", "failed", "waiting", "last arrival", "delay"], sorted(folders[:_FOLDERS]))
+        if len(folders) > _FOLDERS:
+            print_line(f"{len(folders) - _FOLDERS} more folders with earlier arrivals: --json lists all")
     if errors:
         print_table(state, ["last errors", "", "", ""], errors, left=4)
+    return status.exit_code
 
 
 def _rows(status: WatchStatus, now: float) -> list[list[str]]:
     facts = status.facts
-    rows = [["state", status.state + (f": {status.reason}" if status.reason else "")]]
+    named = {"gone": "gone (not stopped)"}.get(status.state, status.state)
+    rows = [["state", named + (f": {status.reason}" if status.reason else "")]]
+    rows += [["problem", problem] for problem in status.problems]
     if "input" in facts:
         rows.append(["input", printable(facts["input"])])
     if "noted_at" in facts:
-        rows.append(["as of", f"{span(max(0.0, now - facts['noted_at']))} ago"])
+        rows.append(["sign of life", _ago(facts["noted_at"], now)])
     rows += [[name, str(count)] for name, count in status.counts.items() if count or name in ("done", "failed")]
     rows += [
         ["settling", str(facts.get("settling", 0))],
@@ -151,6 +166,19 @@ def _rows(status: WatchStatus, now: float) -> list[list[str]]:
         oldest = f"{printable(status.oldest.path)} ({status.oldest.status}, {span(status.oldest.seconds)}{why})"
         rows.append(["oldest waiting", oldest])
     return rows
+
+
+def _folder(numbers: FolderNumbers, now: float) -> list[str]:
+    delay = ""
+    if numbers.delay_s is not None and numbers.longest_delay_s is not None:
+        delay = f"{numbers.delay_s:.1f} s, at most {numbers.longest_delay_s:.1f} s"
+    failed = str(numbers.failed + numbers.unsupported)
+    arrived = _ago(numbers.last_arrival, now)
+    return [printable(numbers.name), str(numbers.done), failed, str(numbers.waiting), arrived, delay]
+
+
+def _ago(seconds: float, now: float) -> str:
+    return f"{span(max(0.0, now - seconds))} ago"
 
 
 def _when(seconds: float | None) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lumen.files.lock import STATE
+from lumen.watching.ledger.folders import COUNT_ONE, FolderNumbers, folder_numbers
 from lumen.watching.ledger.rows import COLUMNS, VersionStatus, path_in, row_of
 from lumen.watching.ledger.rows import FileOutcome as FileOutcome
 from lumen.watching.ledger.rows import FinalStatus as FinalStatus
@@ -93,6 +94,8 @@ class Ledger:
 
     def keep_ctimes(self) -> None:
         """Record the ctimes of versions that `status_of` found without one, those of an earlier format."""
+        if not self._ctimes:
+            return
         with self._writing() as database:
             database.executemany(
                 "UPDATE versions SET ctime_ns = ? WHERE id = ?", [(ctime, key) for key, ctime in self._ctimes.items()]
@@ -231,6 +234,7 @@ class Ledger:
                 "retire = :is_to_retire WHERE id = :key",
                 {**asdict(outcome), "reason": _short(outcome.reason)},
             )
+            database.execute(COUNT_ONE, (outcome.key,))
 
     def retry(self, key: int, due: float, *, attempts: int, reason: str) -> None:
         """Schedule another attempt at a version."""
@@ -272,6 +276,14 @@ class Ledger:
                 (count,),
             ).fetchall()
         return [self._row(row) for row in rows]
+
+    def folders(self, now: float) -> list[FolderNumbers]:
+        """Return the numbers of each first folder below the watched one; `now` in seconds since 1970."""
+        try:
+            with self._reading():
+                return folder_numbers(self._database, now)
+        except (TypeError, ValueError, OverflowError) as error:  # of values that lumen did not write
+            raise DamagedLedgerError(f"{self.path} was altered ({error}); move it away and start again") from error
 
     def begun(self) -> list[str]:
         """Return the result paths of the versions in work."""

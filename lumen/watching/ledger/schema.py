@@ -1,6 +1,7 @@
 """The SQLite file of the ledger: its tables, how it is opened, and what its errors mean.
 
-What is no ledger is refused before anything is written. A ledger of format 1 is brought to format 2 when it is opened.
+What is no ledger is refused before anything is written. A ledger of an earlier format is brought forward when it is
+opened: format 2 knows ctimes, format 3 counts per folder.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from pathlib import Path
 
 from lumen.errors import DiskFullError, OutputError
 from lumen.files.state import prepare_database
+from lumen.watching.ledger.folders import COUNTED, add_functions
 
-SCHEMA = 2
+SCHEMA = 3
 APPLICATION = int.from_bytes(b"lumn", "big")  # in the file's header, from format 2 on
 BUSY_S = 1.0  # wait for others that lock it; short, as stopping must not take long
 CACHE_KIB = 256  # SQLite's page cache, which grows to 2 MiB by default
@@ -47,13 +49,21 @@ CREATE INDEX IF NOT EXISTS finished ON versions (status, finished_at) WHERE fini
 CREATE INDEX IF NOT EXISTS retiring ON versions (id) WHERE retire = 1;
 CREATE TABLE IF NOT EXISTS results (target BLOB PRIMARY KEY, path BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS folders (
+    name BLOB PRIMARY KEY,
+    done INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    unsupported INTEGER NOT NULL,
+    arrived REAL NOT NULL
+) WITHOUT ROWID;
 """
-_COLUMNS = {  # of format 1; format 2 has `versions.ctime_ns` too
+_COLUMNS = {  # of format 1
     "versions": "id path size mtime_ns inode status attempts interruptions shy reason first_seen due finished_at "
     "seconds megapixels digest retire",
     "results": "target path",
     "facts": "name value",
 }
+_MORE_COLUMNS = {2: {"versions": "ctime_ns"}, 3: {"folders": "name done failed unsupported arrived"}}
 # SQLite cannot change what is unique in a table.
 _FROM_1 = f"""
 ALTER TABLE versions RENAME TO earlier;
@@ -62,6 +72,7 @@ DROP INDEX waiting; DROP INDEX unfinished; DROP INDEX finished; DROP INDEX retir
 INSERT INTO versions ({", ".join(_COLUMNS["versions"].split())}) SELECT * FROM earlier;
 DROP TABLE earlier;
 """
+_FROM = {0: _TABLES, 1: f"{_FROM_1} INSERT INTO folders {COUNTED};", 2: f"{_TABLES} INSERT INTO folders {COUNTED};"}
 _FULL = {sqlite3.SQLITE_FULL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -121,7 +132,9 @@ def schema_of(database: sqlite3.Connection, path: Path) -> int:
         return 0
     if application == APPLICATION and schema > SCHEMA:
         raise DamagedLedgerError(f"{path} was written by a newer lumen (format {schema}); use that one")
-    if (application, schema) not in ((0, 1), (APPLICATION, SCHEMA)) or not _has_columns(database, things, schema):
+    if (application, schema) not in ((0, 1), (APPLICATION, 2), (APPLICATION, SCHEMA)) or not _has_columns(
+        database, things, schema
+    ):
         raise DamagedLedgerError(
             f"{path} is a database of another program, or was altered; move it away, or choose another output folder"
         )
@@ -130,17 +143,21 @@ def schema_of(database: sqlite3.Connection, path: Path) -> int:
 
 def _has_columns(database: sqlite3.Connection, things: set[tuple[str, str]], schema: int) -> bool:
     """Tell whether there are the tables of a ledger and nothing else: triggers would act whenever it is written."""
-    if any(kind != "table" or (name not in _COLUMNS and not name.startswith("sqlite_")) for kind, name in things):
+    wanted = {table: set(columns.split()) for table, columns in _COLUMNS.items()}
+    for since, more in _MORE_COLUMNS.items():
+        for table, columns in more.items() if since <= schema else ():
+            wanted.setdefault(table, set()).update(columns.split())
+    if any(kind != "table" or (name not in wanted and not name.startswith("sqlite_")) for kind, name in things):
         return False
-    for table, columns in _COLUMNS.items():
-        wanted = {*columns.split(), *(["ctime_ns"] if table == "versions" and schema > 1 else [])}
-        if {row[1] for row in database.execute(f"PRAGMA table_info({table})")} != wanted:
-            return False
-    return True
+    return all(
+        {row[1] for row in database.execute(f"PRAGMA table_info({table})")} == columns
+        for table, columns in wanted.items()
+    )
 
 
 def _prepare(database: sqlite3.Connection, path: Path) -> None:
     schema = schema_of(database, path)
+    add_functions(database)
     try:
         database.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError as error:
@@ -154,4 +171,4 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     if schema < SCHEMA:
         marks = f"PRAGMA user_version = {SCHEMA}; PRAGMA application_id = {APPLICATION};"
-        database.executescript(f"BEGIN IMMEDIATE; {_FROM_1 if schema else _TABLES} {marks} COMMIT")
+        database.executescript(f"BEGIN IMMEDIATE; {_FROM[schema]} {marks} COMMIT")

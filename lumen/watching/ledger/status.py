@@ -1,4 +1,4 @@
-"""The status of a watcher, read from its ledger: counts, speed, the longest waiting file, the last errors."""
+"""The status of a watcher, read from its ledger: whether it is well, counts, speed, what waits, the last errors."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lumen.errors import NothingToDoError, OutputError
+from lumen.errors import Exit, NothingToDoError, OutputError
 from lumen.files.lock import STATE
 from lumen.files.state import look_at_database
+from lumen.text import span
+from lumen.watching.ledger.folders import COUNTED, FolderNumbers, add_functions, folder_numbers
 from lumen.watching.ledger.ledger import NAME
 from lumen.watching.ledger.schema import schema_of
 
+STALE_S = 600.0
+SILENT_S = 60.0  # without a sign of life, which a watcher gives every few seconds
+FAILURES_S = 86_400.0  # failures count for a day: an alarm that nobody can end is soon ignored
 ERRORS = 10
 STATUSES = ("done", "failed", "unsupported", "skipped", "ready", "retry", "working")
 
@@ -47,26 +52,37 @@ class WatchStatus:
     """The status at one moment.
 
     Attributes:
-        state: What the watcher last said of itself: `watching`, `paused`, `stopping`, `stopped`; `ended` where it was
-            ended without being able to say so.
+        state: What the watcher last said of itself: `watching`, `paused`, `stopping`, `stopped`; `gone` where its
+            process ended without saying so, `silent` where there was no sign of life for a minute.
+        exit_code: 0 all is well, 3 files failed or wait too long, 6 paused or no watcher is alive.
+        problems: Why it is not 0.
         reason: Why the watcher is paused.
-        facts: What else the watcher recorded: its folder, process, host, start, last scan, files that are settling.
+        facts: What else the watcher recorded: its folder, process, host, start, last sign of life (`noted_at`), files
+            that are settling.
         counts: Versions by status.
         done_per_minute: Over the last minute.
         done_last_hour: Versions done in the last hour.
         megapixels_last_hour: Their total size.
+        failed_since_start: Versions that failed or were unsupported since the watcher started, in the last day at most.
+        stale: Versions that wait for longer than asked.
         oldest: The version that has waited longest, None if none waits.
+        folders: The numbers of each first folder below the watched one.
         errors: The last versions that failed or were unsupported, newest first.
     """
 
     state: str
+    exit_code: Exit
+    problems: tuple[str, ...]
     reason: str
     facts: dict[str, Any]
     counts: dict[str, int]
     done_per_minute: int
     done_last_hour: int
     megapixels_last_hour: float
+    failed_since_start: int
+    stale: int
     oldest: WaitingVersion | None
+    folders: tuple[FolderNumbers, ...]
     errors: tuple[FailedVersion, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,12 +90,13 @@ class WatchStatus:
         return asdict(self)
 
 
-def read_status(folder: Path, now: float) -> WatchStatus:
+def read_status(folder: Path, now: float, stale_s: float = STALE_S) -> WatchStatus:
     """Read the status of an output folder, whether a watcher is running or not; nothing is written.
 
     Args:
         folder: The output folder.
         now: Seconds since 1970.
+        stale_s: How long a file may wait.
 
     Raises:
         NothingToDoError: There is no ledger.
@@ -94,11 +111,12 @@ def read_status(folder: Path, now: float) -> WatchStatus:
         raise OutputError(f"cannot read {path}: {error.strerror}") from error
     try:
         with closing(_open(path)) as database:
-            schema_of(database, path)
-            return _read(database, now)
+            schema = schema_of(database, path)
+            add_functions(database)
+            return _read(database, now, stale_s, counted="folders" if schema > 2 else f"({COUNTED})")
     except sqlite3.Error as error:
         raise OutputError(f"cannot read {path}: {error}") from error
-    except (TypeError, ValueError, RecursionError) as error:  # of values that lumen did not write
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:  # of values that lumen did not write
         raise OutputError(f"cannot read {path}: it was altered ({error})") from error
 
 
@@ -114,7 +132,7 @@ def _open(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _read(database: sqlite3.Connection, now: float) -> WatchStatus:
+def _read(database: sqlite3.Connection, now: float, stale_s: float, *, counted: str) -> WatchStatus:
     facts = {name: json.loads(value) for name, value in database.execute("SELECT name, value FROM facts")}
     counts = dict.fromkeys(STATUSES, 0)
     for condition in ("IS NOT NULL", "IS NULL"):  # each is answered from an index alone
@@ -124,18 +142,29 @@ def _read(database: sqlite3.Connection, now: float) -> WatchStatus:
     per_minute, _ = _done_since(database, now - 60)
     last_hour, megapixels = _done_since(database, now - 3600)
     facts.pop("mark", None)
-    if "noted_at" in facts:
-        facts["noted_at"] = float(facts["noted_at"])
+    for name in ("noted_at", "started_at"):
+        if name in facts:
+            facts[name] = float(facts[name])
     state, reason = str(facts.pop("state", "stopped")), str(facts.pop("reason", ""))
+    if state != "stopped":
+        state = "gone" if _is_gone(facts) else "silent" if _is_silent(facts, now) else state
+    failed, stale = _failed_since(database, facts, now), _stale(database, now - stale_s)
+    problems = _problems(failed, stale, stale_s)
+    is_well = state == "watching" or (state == "stopped" and facts.get("oneshot") is True)  # until it is started again
     return WatchStatus(
-        state="ended" if state != "stopped" and _is_gone(facts) else state,
+        state=state,
+        exit_code=Exit.OUTPUT if not is_well else Exit.SOME_FAILED if problems else Exit.OK,
+        problems=problems if is_well else (_absence(state, facts, now), *problems),
         reason=reason,
         facts=facts,
         counts=counts,
         done_per_minute=per_minute,
         done_last_hour=last_hour,
         megapixels_last_hour=round(megapixels, 3),
+        failed_since_start=failed,
+        stale=stale,
         oldest=_oldest(database, now),
+        folders=tuple(folder_numbers(database, now, counted=counted)),
         errors=_errors(database),
     )
 
@@ -171,6 +200,46 @@ def _errors(database: sqlite3.Connection) -> tuple[FailedVersion, ...]:
         FailedVersion(path=os.fsdecode(path), status=status, reason=reason, attempts=attempts, at=at)
         for path, status, reason, attempts, at in rows[:ERRORS]
     )
+
+
+def _failed_since(database: sqlite3.Connection, facts: dict[str, Any], now: float) -> int:
+    query = (
+        "SELECT COUNT(*) FROM versions WHERE finished_at IS NOT NULL AND status IN ('failed', 'unsupported') "
+        "AND finished_at >= ?"
+    )
+    since = max(facts.get("started_at", 0.0), now - FAILURES_S)
+    return int(database.execute(query, (since,)).fetchone()[0])
+
+
+def _stale(database: sqlite3.Connection, before: float) -> int:
+    query = "SELECT COUNT(*) FROM versions WHERE finished_at IS NULL AND first_seen < ?"
+    return int(database.execute(query, (before,)).fetchone()[0])
+
+
+def _problems(failed: int, stale: int, stale_s: float) -> tuple[str, ...]:
+    """Return what is wrong with files, in words."""
+    found = [
+        f"{failed} failed or unsupported since the start" if failed else "",
+        f"{stale} waiting for more than {span(stale_s)}" if stale else "",
+    ]
+    return tuple(filter(None, found))
+
+
+def _absence(state: str, facts: dict[str, Any], now: float) -> str:
+    """Return why no file is started, in words."""
+    return {
+        "paused": "no file is started until the reason is gone",
+        "stopping": "the watcher is stopping",
+        "stopped": "no watcher is running: it was stopped",
+        "gone": "no watcher is running: it was killed, or ended with the machine",
+        "silent": f"no sign of life for {span(now - facts.get('noted_at', 0.0))}: the watcher hangs, or cannot write "
+        "its ledger",
+    }.get(state, f"the watcher says {state}")
+
+
+def _is_silent(facts: dict[str, Any], now: float) -> bool:
+    """Tell whether signs of life are missing; those of earlier versions were rare."""
+    return "sign_s" in facts and now - facts.get("noted_at", 0.0) > SILENT_S + float(facts["sign_s"])
 
 
 def _is_gone(facts: dict[str, Any]) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from pathlib import Path
 from typing import TextIO, cast
 
 import pytest
 
-from lumen.cli.streams import Forgiving, open_streams
+from lumen.cli.streams import Forgiving, journal_prefix, open_streams
 
 
 class Full(io.RawIOBase):
@@ -45,3 +47,23 @@ def test_streams_are_made_safe_once(monkeypatch: pytest.MonkeyPatch) -> None:
         stream.write("ü")
         stream.flush()
     assert (out.getvalue(), err.getvalue()) == (b"\\xfc", b"\\xfc")
+
+
+@pytest.mark.parametrize(("level", "prefix"), [("error", "<3>"), ("warning", "<4>"), ("info", "<6>"), ("debug", "<7>")])
+def test_lines_have_a_priority_where_the_stream_leads_to_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str, prefix: str
+) -> None:
+    with (tmp_path / "journal").open("w") as journal, (tmp_path / "file").open("w") as other:
+        facts = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{facts.st_dev}:{facts.st_ino}")
+        assert journal_prefix(level, journal) == prefix
+        assert journal_prefix(level, other) == ""  # it was redirected
+        monkeypatch.setenv("JOURNAL_STREAM", f"{facts.st_dev + 1}:{facts.st_ino}")
+        assert journal_prefix(level, journal) == ""
+        monkeypatch.delenv("JOURNAL_STREAM")
+        assert journal_prefix(level, journal) == ""
+
+
+def test_a_stream_without_a_number_leads_to_no_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "1:2")
+    assert journal_prefix("error", io.StringIO()) == ""

@@ -100,7 +100,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
 def test_every_kind_of_end_is_told_and_written_down(running: Running) -> None:
     for name in ("good.png", "d/good.jpg"):
         running.picture(name)
-    (running.root / "bad.png").write_bytes(b"no picture at all")
+    (running.root / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n, and no more")
     frames = [Image.new("RGB", (8, 8), (value, 0, 0)) for value in (1, 2)]
     frames[0].save(running.root / "pages.tif", save_all=True, append_images=frames[1:])
     running.start(oneshot=True, incomplete_timeout_s=0.5)
@@ -119,7 +119,7 @@ def test_oneshot_ends_with_the_code_of_a_batch(running: Running, files: tuple[st
     for name in files:
         running.picture(name)
         if name == "bad.png":
-            (running.root / name).write_bytes(b"bad")
+            (running.root / name).write_bytes(b"\x89PNG")
     running.start(oneshot=True, retries=1)
     running.thread.join(60)
     assert running.result is code
@@ -317,7 +317,7 @@ def test_done_inputs_are_removed_when_their_result_is_on_the_disk(running: Runni
 
 def test_inputs_go_to_the_folders_inside_the_watched_one_and_are_not_seen_again(running: Running) -> None:
     running.picture("a.png")
-    (running.root / "bad.png").write_bytes(b"bad")
+    (running.root / "bad.png").write_bytes(b"\x89PNG")
     done, bad = running.root / "done", running.root / "bad"
     running.start(on_success="move", archive=done, failed_dir=bad, retries=1)
     running.wait(lambda: (done / "a.png").exists() and (bad / "bad.png").exists())
@@ -490,3 +490,34 @@ def test_an_output_that_others_can_replace_is_told(running: Running) -> None:
     running.thread.join(60)
     assert running.result is Exit.OK
     assert [event["path"] for event in running.named("exposed")] == [str(running.root / "out")]
+
+
+def test_signs_of_life_are_given_while_a_model_works(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lumen.watching.signs.SIGN_S", 0.05)
+    given: list[int] = []
+
+    def slow(_tiles: np.ndarray[Any, Any]) -> None:
+        before = len(running.named("alive"))
+        while len(running.named("alive")) < before + 5:
+            time.sleep(0.01)
+        given.append(len(running.named("alive")))
+
+    running.picture("a.png")
+    running.start(fault=slow)
+    running.wait_for("done")
+    signs = running.named("alive")[: given[0]]
+    assert not all(facts["progress"] for facts in signs[-3:])  # the one window takes long
+    assert signs[-1]["waiting"] == 1
+    assert running.end() is Exit.OK
+    assert [facts["path"] for facts in running.named("folder")] == ["."]
+
+
+def test_other_settings_on_an_old_output_are_a_note(running: Running) -> None:
+    running.picture("a.png")
+    running.start(oneshot=True)
+    running.thread.join(60)
+    running.start(oneshot=True, enhance=EnhanceOptions(strength=0.5))
+    running.thread.join(60)
+    (note,) = running.named("note")
+    assert note["changed"] == '{"strength": [1.0, 0.5]}'
+    assert len(running.named("done")) == 1

@@ -14,6 +14,7 @@ import pytest
 from lumen.errors import OutputError
 from lumen.files.inputs import entries_below
 from lumen.watching.ledger.ledger import SUSPECT_AFTER
+from lumen.watching.ledger.status import read_status
 from lumen.watching.watcher import MOST_INTERRUPTIONS
 from tests.support.watching import Stage, write_file
 
@@ -490,6 +491,42 @@ def test_a_ledger_that_cannot_be_written_pauses_and_loses_nothing(make: Make, mo
         assert stage.names(10.0) == []
     assert stage.watcher.paused == {"output": "the disk is full"}
     assert [event["reason"] for event in stage.named("paused")] == ["the disk is full"]
+    stage.watcher.resume("output")
+    assert stage.done() == ["a.jpg"]
+
+
+def test_what_arrives_during_a_pause_is_counted_and_waits(make: Make) -> None:
+    stage = make(settle_s=1.0)
+    stage.take()
+    stage.watcher.pause("space", "1 MB are free")
+    for name in ("cam1/a.jpg", "cam1/b.jpg", "cam2/a.jpg"):
+        stage.write(name)
+        stage.tell(name)
+    assert stage.names(70.0) == []
+    assert stage.statuses() == dict.fromkeys(("cam1/a.jpg", "cam1/b.jpg", "cam2/a.jpg"), "ready")
+    stage.watcher.write_status()
+    status = read_status(stage.out, stage.clock.time())
+    assert (status.state, status.counts["ready"]) == ("paused", 3)
+    assert [(each.name, each.waiting) for each in status.folders] == [("cam1", 2), ("cam2", 1)]
+    stage.watcher.resume("space")
+    assert stage.named("resumed")[0]["waiting"] == 3
+    assert len(stage.names()) == 3
+
+
+def test_what_arrives_while_the_ledger_is_away_settles_and_is_counted(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make(settle_s=1.0, rescan_s=20.0)
+    stage.take()
+    with monkeypatch.context() as patch:
+
+        def full(*_: object, **__: object) -> list[str]:
+            raise OutputError("the disk is full")
+
+        patch.setattr(stage.ledger, "add", full)
+        stage.write("a.jpg")
+        assert stage.names(50.0) == []
+        assert (stage.watcher.paused, stage.watcher.waiting) == ({"output": "the disk is full"}, 1)
     stage.watcher.resume("output")
     assert stage.done() == ["a.jpg"]
 

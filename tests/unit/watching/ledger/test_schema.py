@@ -10,10 +10,13 @@ import pytest
 
 from lumen.errors import OutputError
 from lumen.watching.ledger import schema
+from lumen.watching.ledger.folders import _RECENT, _WAITING
 from lumen.watching.ledger.ledger import _CLOSE, _EXACT, NAME, Ledger
 from lumen.watching.ledger.schema import APPLICATION, SCHEMA, DamagedLedgerError
 from lumen.watching.ledger.status import read_status
 from tests.conftest import ROOT
+from tests.support.ledger import NOW, add, turns, version
+from tests.support.watching import outcome
 
 
 def test_what_is_no_ledger_is_refused_and_kept(tmp_path: Path) -> None:
@@ -53,6 +56,7 @@ FOREIGN = {
     "a view": "CREATE VIEW versions AS SELECT 1 AS id",
     "other columns": f"{OF_1}; ALTER TABLE versions ADD COLUMN more TEXT",
     "columns of format 2": f"{OF_1}; ALTER TABLE versions ADD COLUMN ctime_ns INTEGER",
+    "a table of format 3": f"{OF_1}; CREATE TABLE folders (name, done, failed, unsupported, arrived)",
 }
 
 
@@ -94,10 +98,23 @@ def test_a_ledger_of_format_1_is_brought_forward_as_a_whole(tmp_path: Path) -> N
     Ledger(tmp_path).close()  # and is opened as such
 
 
+def test_a_ledger_of_format_2_is_counted_per_folder_as_a_whole(tmp_path: Path) -> None:
+    with closing(Ledger(tmp_path)) as ledger:
+        add(ledger, **{"cam1/a": version(), "cam1/b/c": version(mtime=2), "cam2/a": version(mtime=3), "d": version(4)})
+        for row, status in zip(turns(ledger), ("done", "failed", "unsupported"), strict=False):
+            ledger.finish(outcome(row.key, status, NOW))  # type: ignore[arg-type]
+        counted = ledger.folders(NOW)
+        ledger._database.executescript("DROP TABLE folders; PRAGMA user_version = 2")
+    assert list(read_status(tmp_path, NOW).folders) == counted  # nobody has brought it forward yet
+    with closing(Ledger(tmp_path)) as ledger:
+        assert ledger.folders(NOW) == counted
+        assert ledger._database.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+
+
 def test_a_step_forward_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, OF_1)
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "_FROM_1", f"{schema._FROM_1} SELECT no_such_function();")
+        patch.setitem(schema._FROM, 1, f"{schema._FROM[1]} SELECT no_such_function();")
         with pytest.raises(OutputError):
             Ledger(tmp_path)
     ledger = Ledger(tmp_path)
@@ -130,6 +147,11 @@ def test_large_ledgers_are_asked_by_their_indexes(ledger: Ledger) -> None:
         "replace": "DELETE FROM versions WHERE path = ? AND finished_at IS NULL AND status <> 'working' "
         "AND (size, mtime_ns, inode) <> (?, ?, ?)",
         "counts": "SELECT status, COUNT(*) FROM versions WHERE finished_at IS NOT NULL GROUP BY status",
+        "recent": _RECENT,
+        "waiting": _WAITING,
+        "failed": "SELECT COUNT(*) FROM versions WHERE finished_at IS NOT NULL AND status IN ('failed', 'unsupported') "
+        "AND finished_at >= ?",
+        "stale": "SELECT COUNT(*) FROM versions WHERE finished_at IS NULL AND first_seen < ?",
         "retire": "SELECT id FROM versions WHERE retire = 1 AND id > 0 ORDER BY id LIMIT 5",
     }
     for name, query in queries.items():

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from lumen.errors import NothingToDoError, OutputError
+from lumen.errors import Exit, NothingToDoError, OutputError
 from lumen.files.inputs import Parent
 from lumen.watching.ledger.ledger import Ledger
-from lumen.watching.ledger.status import read_status
+from lumen.watching.ledger.status import _open, read_status
 from tests.support.ledger import NOW, add, begin, turns, version
 from tests.support.watching import outcome
 
@@ -42,14 +45,77 @@ def test_the_status_counts_and_names(ledger: Ledger, tmp_path: Path) -> None:
 
 
 def test_a_watcher_that_was_killed_is_not_said_to_watch(ledger: Ledger, tmp_path: Path) -> None:
-    import platform
-
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     ledger.write_facts(state="watching", pid=gone.pid, host=platform.node())
-    assert read_status(tmp_path, NOW).state == "ended"
+    status = read_status(tmp_path, NOW)
+    assert (status.state, status.exit_code) == ("gone", Exit.OUTPUT)
+    assert "killed" in status.problems[0]
     ledger.write_facts(host="another-machine")
     assert read_status(tmp_path, NOW).state == "watching"
+
+
+def test_a_watcher_without_a_sign_of_life_is_not_said_to_watch(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.write_facts(state="watching", pid=os.getpid(), host=platform.node(), noted_at=NOW, sign_s=10.0)
+    assert read_status(tmp_path, NOW + 60).state == "watching"
+    status = read_status(tmp_path, NOW + 600)
+    assert (status.state, status.exit_code) == ("silent", Exit.OUTPUT)
+    assert "no sign of life for 10 min" in status.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("state", "oneshot", "code"),
+    [
+        ("watching", False, Exit.OK),
+        ("paused", False, Exit.OUTPUT),
+        ("stopping", False, Exit.OUTPUT),
+        ("stopped", False, Exit.OUTPUT),
+        ("stopped", True, Exit.OK),
+        ("what", False, Exit.OUTPUT),
+    ],
+)
+def test_only_who_watches_is_well(ledger: Ledger, tmp_path: Path, state: str, oneshot: bool, code: Exit) -> None:
+    ledger.write_facts(state=state, oneshot=oneshot)
+    status = read_status(tmp_path, NOW)
+    assert (status.exit_code, len(status.problems)) == (code, int(code != Exit.OK))
+
+
+def test_failures_count_since_the_start_and_for_a_day(ledger: Ledger, tmp_path: Path) -> None:
+    add(ledger, a=version(), b=version(mtime=2))
+    a, b = turns(ledger)
+    ledger.finish(outcome(a.key, "failed", NOW))
+    ledger.write_facts(state="watching", started_at=NOW + 1)
+    assert read_status(tmp_path, NOW + 2).exit_code == Exit.OK
+    ledger.finish(outcome(b.key, "unsupported", NOW + 3))
+    status = read_status(tmp_path, NOW + 4)
+    assert (status.exit_code, status.failed_since_start) == (Exit.SOME_FAILED, 1)
+    assert status.problems == ("1 failed or unsupported since the start",)
+    assert read_status(tmp_path, NOW + 3 + 86_401).exit_code == Exit.OK
+
+
+def test_files_that_wait_too_long_are_no_well_being_and_silence_is(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.write_facts(state="watching")
+    assert read_status(tmp_path, NOW + 1e6, stale_s=60.0).exit_code == Exit.OK  # nothing came all night
+    add(ledger, a=version(), b=version(mtime=2))
+    assert read_status(tmp_path, NOW + 59, stale_s=60.0).exit_code == Exit.OK
+    status = read_status(tmp_path, NOW + 61, stale_s=60.0)
+    assert (status.exit_code, status.stale, status.problems) == (Exit.SOME_FAILED, 2, ("2 waiting for more than 60 s",))
+
+
+def test_asking_disturbs_no_watcher(ledger: Ledger, tmp_path: Path) -> None:
+    add(ledger, a=version())
+    with ledger._writing() as database:  # which is in the middle of something
+        database.execute("UPDATE versions SET reason = 'not yet'")
+        status = read_status(tmp_path, NOW)
+        assert status.oldest is not None and status.oldest.reason == ""
+    files = {path.name for path in (tmp_path / ".lumen").iterdir()}
+    with closing(_open(ledger.path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM versions").fetchall()  # somebody who reads for long
+        ledger.write_facts(state="watching")
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader.execute("DELETE FROM versions")
+    assert {path.name for path in (tmp_path / ".lumen").iterdir()} == files
 
 
 def test_the_status_needs_a_ledger_and_makes_none(tmp_path: Path) -> None:
