@@ -16,6 +16,7 @@ from lumen.batch.job import Job
 from lumen.config import BatchOptions
 from lumen.errors import LockedError, PictureError, UsageError
 from lumen.files.atomic import (
+    COARSEST_NS,
     Attributes,
     leftovers_in,
     output_error,
@@ -129,11 +130,14 @@ class OutputFolder:
         if result is None:
             return None
         try:
-            if existing == "update" and result.st_mtime_ns < job.source.stat().st_mtime_ns:
-                return None
+            newer_by_ns = job.source.stat().st_mtime_ns - result.st_mtime_ns
         except OSError:  # a lost input, which reading the file reports
-            return None
-        return "the result exists" if existing == "skip" else "the result is newer than the input"
+            return None if existing == "update" else "the result exists"
+        if existing == "update":
+            return None if newer_by_ns > 0 else "the result is newer than the input"
+        if newer_by_ns > COARSEST_NS:
+            return "the result exists, but its picture has changed since; add --existing update to make it again"
+        return "the result exists"
 
     def _existing(self, job: Job) -> os.stat_result | None:
         """Return what a result is that exists already.
@@ -197,7 +201,11 @@ class InPlace:
             return None
         if state == "changed" and self._existing == "skip":
             return "it was enhanced in place and has changed since; --existing update enhances it again"
-        return "it was enhanced in place before" if state == "enhanced" else None
+        return (
+            "it was enhanced in place before; to try other settings, put its original back first"
+            if state == "enhanced"
+            else None
+        )
 
     def digest(self, stream: BinaryIO) -> str:
         """Return the digest of an original, by which the journal knows it."""

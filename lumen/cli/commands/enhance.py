@@ -61,7 +61,10 @@ _enhance = partial(field_option, EnhanceOptions)
     "--existing",
     help="If a result exists: skip it, update it if the input is newer, overwrite it, or refuse to start.",
 )
-@_batch("--compare", help="Also write NAME.compare.jpg: before on the left, after on the right.")
+@_batch(
+    "--compare",
+    help="Also write a picture of before (left) and after (right) beside each result: a.jpg.compare.jpg for a.jpg.",
+)
 @_batch("--sidecars", help="Copy the XMP and AAE files that lie beside pictures to their results, or ignore them.")
 @picture_options
 @click.option(

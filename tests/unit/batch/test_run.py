@@ -407,7 +407,7 @@ def test_pictures_are_replaced_once(pictures: Path) -> None:
     assert (pictures / "a.png").stat().st_mode & 0o777 == 0o640
     second, ear = in_place(pictures)
     assert second.run().counts["skipped"] == 5
-    assert {outcome.reason for outcome in ear.outcomes} == {"it was enhanced in place before"}
+    assert all("it was enhanced in place before" in outcome.reason for outcome in ear.outcomes)
     assert np.array_equal(read_picture(pictures / "a.png").pixels, before * 3.5)
     assert sorted(path.name for path in pictures.iterdir()) == [".lumen", *(f"{name}.png" for name in "abcde")]
     in_place(pictures, existing="overwrite")[0].run()
