@@ -160,6 +160,7 @@ class BatchOptions(ResultOptions):
 
     Attributes:
         output: Folder for the results, which mirrors the inputs; created if missing. None with `in_place`.
+        result: Name of the result in that folder, if there is one picture only; None takes that of the picture.
         in_place: Replace every input by its result instead.
         recursive: Include the sub-folders of input folders.
         follow_links: Follow links that are found in input folders; in place they never are. An input itself may be a
@@ -176,6 +177,7 @@ class BatchOptions(ResultOptions):
     """
 
     output: Path | None = None
+    result: str | None = None
     in_place: bool = False
     recursive: bool = False
     follow_links: bool = True

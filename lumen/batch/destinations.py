@@ -29,7 +29,7 @@ from lumen.files.inputs import Identity, Input, Parent, facts_below, hold_folder
 from lumen.files.lock import lock_folder, lock_in
 from lumen.text import printable
 
-WAIT_S = 60.0  # in place, a folder is locked only while one file is written
+WAIT_S = 60.0  # for others that work on single files of the folder
 JOURNALS = 8  # kept in memory
 
 
@@ -104,7 +104,9 @@ class OutputFolder:
     @contextmanager
     def held(self, jobs: Sequence[Job]) -> Iterator[None]:
         """Lock the folder and remove temporary files of killed runs."""
-        with lock_folder(self._folder, shard=self._options.shard):
+        # Several single pictures may be made at the same time, each as a file of its own in one folder.
+        wait_s = 0.0 if self._options.result is None else WAIT_S
+        with lock_folder(self._folder, shard=self._options.shard, wait_s=wait_s):
             for folder in {job.target.parent for job in jobs}:
                 remove_leftovers(folder, self._tag, below=self._folder)
             yield

@@ -79,17 +79,16 @@ def places_of(output: Path, sources: Collection[Path]) -> dict[Path, PurePath]:
 
     Args:
         output: The output folder.
-        sources: Absolute paths of pictures.
+        sources: Paths of pictures.
     """
-    wanted, found = set(sources), dict[Path, PurePath]()
+    wanted, found = {_place(source): source for source in sources}, dict[Path, PurePath]()
     names = {source.name for source in sources}
     for made in _made(output, lambda _, source: os.path.basename(source) in names):  # noqa: PTH119  # of many strings
-        if made.source in wanted:
-            wanted.discard(made.source)
-            if _is_place(output, made.target.parent):
-                found[made.source] = made.target.parent
-            if not wanted:
-                break
+        source = wanted.pop(_place(made.source), None)
+        if source is not None and _is_place(output, made.target.parent):
+            found[source] = made.target.parent
+        if not wanted:
+            break
     return found
 
 
@@ -102,6 +101,11 @@ def earlier_results(sources: Iterable[Path]) -> dict[Path, Made]:
         if (home := home_of(folder)) is not None:
             homes.setdefault(home, {})[str((folder / source.name).relative_to(home))] = source
     return {found[target]: made for home, found in homes.items() for target, made in results_made(home, found).items()}
+
+
+def _place(path: Path) -> Path:
+    """Return a path whose folder is absolute and without links, by which a file is known."""
+    return real_path(path.parent) / path.name
 
 
 def _home_of(folder: Path) -> Path | None:
@@ -152,4 +156,4 @@ def _is_place(output: Path, folder: PurePath) -> bool:
 
 
 def _typed(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else shorten(str(value), 60, placeholder="...")
+    return f"{value:.3g}" if isinstance(value, float) else shorten(str(value), 60, placeholder="...")

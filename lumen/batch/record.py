@@ -1,7 +1,8 @@
 """The record of a run: its options and inputs, the versions and the model used, and what became of every file.
 
-It is a file of JSON lines in `.lumen/runs/` of the output folder, one per run. It is for people; lumen never reads it,
-so a record that cannot be written is a warning, never a failure.
+It is a file of JSON lines in `.lumen/runs/` of the output folder, one per run. It is for people. lumen reads it
+only to tell how a result was made and where one belongs (`lumen.batch.history`), so a record that cannot be written is
+a warning, never a failure.
 """
 
 from __future__ import annotations

@@ -40,14 +40,14 @@ def sort_out(jobs: Iterable[Job], destination: Destination, options: BatchOption
     skipped = {job: reason for job, reason in reasons.items() if reason is not None}
     todo.pending.extend(job for job, reason in reasons.items() if reason is None)
     if skipped and options.output is not None:
-        skipped = explained(skipped, options.output, settings)
+        skipped = with_history(skipped, options.output, settings)
     for job, reason in skipped.items():
         is_uncompared = options.compare and destination.skip_reason(comparison_of(job)) is None
         (todo.uncompared if is_uncompared else todo.skipped)[job] = reason
     return todo
 
 
-def explained(skipped: Mapping[Job, str], output: Path, settings: Settings) -> dict[Job, str]:
+def with_history(skipped: Mapping[Job, str], output: Path, settings: Settings) -> dict[Job, str]:
     """Return why each job is skipped, from the records of the runs that made the results.
 
     Args:

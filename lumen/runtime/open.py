@@ -11,7 +11,7 @@ from typing import Any
 
 from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError, ModelError, UnusableModelError
-from lumen.files.paths import is_plain_file
+from lumen.files.paths import is_plain_file, real_path
 from lumen.runtime.check import check_graph, try_graph
 from lumen.runtime.model_files import find_model, full_of, half_of
 from lumen.runtime.onnx_model import OnnxModel
@@ -56,6 +56,12 @@ class ModelSet:
 def model_sets(options: RuntimeOptions) -> tuple[ModelSet, ...]:
     """Return one set of models per device in the options."""
     return tuple(ModelSet(replace(options, device=device)) for device in options.devices)
+
+
+def asked_model(options: RuntimeOptions) -> str:
+    """Return the model as it was asked for: its name, or the real path of its file, by which it can be compared."""
+    path = Path(options.model)
+    return str(real_path(path)) if is_plain_file(path) else options.model
 
 
 def open_model(options: RuntimeOptions | None = None, *, sample: SampleType = "uint8") -> OnnxModel:

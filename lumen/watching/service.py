@@ -220,7 +220,8 @@ class Service:
         with suppress(OutputError):
             watcher.give_back([work.settled for work in left])
         watcher.write_status("stopped")
-        self._events.emit("stop", **{status: watcher.counts[status] for status in ("done", "failed", "unsupported")})
+        counts = {status: watcher.counts[status] for status in ("done", "failed", "unsupported")}
+        self._events.emit("stop", **counts, output=str(self._options.output))
 
 
 def _take(endings: Endings, ended: Sequence[Ending]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,14 @@ _enhance = partial(field_option, EnhanceOptions)
 
 @click.command("enhance", cls=GroupedCommand)
 @click.argument("inputs", nargs=-1, metavar="INPUT...", type=PATH)
-@_batch("-o", "--out", "output", metavar="DIR|-", type=PATH, help="Folder for the results; - is stdout.")
+@_batch(
+    "-o",
+    "--out",
+    "output",
+    metavar="DIR|FILE|-",
+    type=PATH,
+    help="Folder for the results, or the file for the result of one picture; - is stdout.",
+)
 @_batch("--in-place", help="Replace the pictures themselves, each one once.")
 @_batch("-r", "--recursive", help="Include sub-folders; the results mirror them.")
 @_batch(
@@ -111,14 +119,13 @@ def command(
         from lumen.cli.pipe import enhance_to_stdout
 
         ctx.exit(enhance_to_stdout(inputs[0], runtime, pictures.of(Path(inputs[0].name)), values["format"]))
-    batching = options_of(BatchOptions, values)
-    if reference is not None:
-        _check_scoring(batching, dry_run=dry_run)
+    batching = _batching(values, inputs, files_from, scores=reference is not None, dry_run=dry_run)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
+    from lumen.cli.views.notes import notes_after, warn_before
     from lumen.runtime.memory import return_freed_memory
-    from lumen.runtime.open import model_sets
+    from lumen.runtime.open import asked_model, model_sets
 
     return_freed_memory()
     plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null))
@@ -126,13 +133,15 @@ def command(
         from lumen.cli.views.scores import check_reference, results_of, score_results
 
         check_reference(plan, reference)
+    warn_before(plan)
     view = BatchView(state, as_json=as_json)
-    batch = Batch(plan, model_sets(runtime), enhancing, batching, view, pictures.rules)
+    batch = Batch(plan, model_sets(runtime), enhancing, batching, view, pictures.rules, asked_model(runtime))
     with stop_on_ctrl_c(batch.stop), view:
         try:
             report = batch.dry_run() if dry_run else batch.run()
         finally:
-            view.summarize(batch.report)  # also after Ctrl-C, to say how many are left
+            # Also after Ctrl-C, to say how many are left.
+            view.summarize(batch.report, *notes_after(plan, batch.report, batching))
     if batch.stopped:
         ctx.exit(Exit.SIGINT)
     scored = Exit.OK
@@ -142,12 +151,21 @@ def command(
     ctx.exit(report.exit_code or scored)
 
 
-def _check_scoring(batching: BatchOptions, *, dry_run: bool) -> None:
-    """Refuse `--gt` where there would be nothing to score."""
-    if batching.in_place:
+def _batching(
+    values: Mapping[str, Any], inputs: tuple[Path, ...], list_file: Path | None, *, scores: bool, dry_run: bool
+) -> BatchOptions:
+    """Return the options of many files; what follows `--out` may be the file of a single result.
+
+    `--gt` is refused where there would be nothing to score.
+    """
+    from lumen.batch.named_result import with_named_result
+
+    options = options_of(BatchOptions, values)
+    if scores and options.in_place:
         raise UsageError("--gt cannot be combined with --in-place, because the inputs would be gone")
-    if dry_run:
+    if scores and dry_run:
         raise UsageError("--gt cannot be combined with --dry-run, because nothing would be written")
+    return options if list_file else with_named_result(inputs, options)
 
 
 def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> list[Path]:

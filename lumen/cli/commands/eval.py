@@ -143,7 +143,7 @@ def command(
 
         ctx.exit(check_scores(state, check, as_json=as_json))
     _check_together(low, reference, options, given)
-    from lumen.cli.views.scores import print_scores, scoring
+    from lumen.cli.views.scores import print_places, print_scores, scoring
     from lumen.evaluation import EvalOptions, Matching, evaluate
     from lumen.evaluation.reports import check_targets, previews_for, write_reports
     from lumen.runtime.open import ModelSet
@@ -166,6 +166,7 @@ def command(
         write_reports(report, reports, previews)  # first: whoever reads stdout may have gone
     finally:
         print_scores(state, report, as_json=as_json)
+    print_places(state, reports, scored.save)
     ctx.exit(report.exit_code)
 
 
