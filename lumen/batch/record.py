@@ -54,7 +54,7 @@ class RunRecord:
                 state.inner(FOLDER, make=True) as runs,
             ):
                 _forget_old(runs)
-                self._file = runs.create(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.jsonl")
+                self._file = runs.create(f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}.jsonl")
         except OSError as error:
             self._give_up(error)
         self._write({"run": dict(asked), "started": _now(), "versions": versions()})
