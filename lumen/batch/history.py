@@ -20,14 +20,11 @@ from lumen.batch.record import FAILURE_BYTES, FOLDER, KEPT_RUNS
 from lumen.config import EnhanceOptions
 from lumen.files.inputs import hold_folder
 from lumen.files.paths import is_folder, real_path
-from lumen.files.state import STATE, state_in
+from lumen.files.state import STATE
 
 READ_BYTES = 2 * FAILURE_BYTES  # of one record; lumen writes no longer ones
-LOOK = tuple(
-    name
-    for name in asdict(EnhanceOptions())
-    if name not in {"tile_px", "max_memory_bytes", "max_pixels", "allow_8bit", "strict"}  # change no result
-)
+_CHANGE_NO_RESULT = {"tile_px", "max_memory_bytes", "max_pixels", "allow_8bit", "strict"}
+_DEFAULTS = {name: value for name, value in asdict(EnhanceOptions()).items() if name not in _CHANGE_NO_RESULT}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +49,7 @@ def settings_of(options: Mapping[str, Any], model: str | None) -> dict[str, obje
         options: Fields of `EnhanceOptions`; missing ones, of former versions, have their defaults.
         model: The model as it was asked for; None if that is not known.
     """
-    known = {**asdict(EnhanceOptions()), **options}
-    found = {name: known[name] for name in LOOK}
+    found: dict[str, object] = {name: options.get(name, default) for name, default in _DEFAULTS.items()}
     return found if model is None else {**found, "model": model}
 
 
@@ -115,7 +111,7 @@ def _home_of(folder: Path) -> Path | None:
 
 def _made(output: Path, wants: Callable[[str, str], bool]) -> Iterator[Made]:
     """Yield those results in the records of an output folder that are wanted, by target and source; newest first."""
-    with suppress(OSError), hold_folder(output) as folder, state_in(folder, make=False) as state:  # noqa: SIM117
+    with suppress(OSError), hold_folder(output) as folder, folder.inner(STATE) as state:  # noqa: SIM117
         with state.inner(FOLDER) as runs:
             for name in sorted((each for each in runs.names() if each.endswith(".jsonl")), reverse=True)[:KEPT_RUNS]:
                 with suppress(OSError), runs.open(name).stream as stream:
