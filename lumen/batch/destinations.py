@@ -30,6 +30,7 @@ from lumen.files.lock import lock_folder, lock_in
 from lumen.text import printable
 
 WAIT_S = 60.0  # for others that work on single files of the folder
+AGAIN_IN_PLACE = "it was enhanced in place before; to try other settings, put its original back first"
 JOURNALS = 8  # kept in memory
 
 
@@ -203,11 +204,7 @@ class InPlace:
             return None
         if state == "changed" and self._existing == "skip":
             return "it was enhanced in place and has changed since; --existing update enhances it again"
-        return (
-            "it was enhanced in place before; to try other settings, put its original back first"
-            if state == "enhanced"
-            else None
-        )
+        return AGAIN_IN_PLACE if state == "enhanced" else None
 
     def digest(self, stream: BinaryIO) -> str:
         """Return the digest of an original, by which the journal knows it."""

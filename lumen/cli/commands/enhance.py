@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from lumen.batch.named_result import with_named_result
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
     PATH,
@@ -27,6 +28,9 @@ from lumen.cli.state import State, pass_state
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
 from lumen.text import printable
+
+if TYPE_CHECKING:
+    from lumen.enhance.picture_rules import PictureOptions
 
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
@@ -115,11 +119,10 @@ def command(
     runtime, enhancing = options_of(RuntimeOptions, values), options_of(EnhanceOptions, values)
     pictures = PictureOptions(enhancing, rules_of(ctx))
     if STREAM in (*inputs, values["output"]):
-        _check_stream(ctx, inputs, values["output"])
-        from lumen.cli.pipe import enhance_to_stdout
-
-        ctx.exit(enhance_to_stdout(inputs[0], runtime, pictures.of(Path(inputs[0].name)), values["format"]))
-    batching = _batching(values, inputs, files_from, scores=reference is not None, dry_run=dry_run)
+        ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
+    batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
+    if reference is not None:
+        _check_scoring(batching, dry_run=dry_run)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
@@ -151,21 +154,12 @@ def command(
     ctx.exit(report.exit_code or scored)
 
 
-def _batching(
-    values: Mapping[str, Any], inputs: tuple[Path, ...], list_file: Path | None, *, scores: bool, dry_run: bool
-) -> BatchOptions:
-    """Return the options of many files; what follows `--out` may be the file of a single result.
-
-    `--gt` is refused where there would be nothing to score.
-    """
-    from lumen.batch.named_result import with_named_result
-
-    options = options_of(BatchOptions, values)
-    if scores and options.in_place:
+def _check_scoring(batching: BatchOptions, *, dry_run: bool) -> None:
+    """Refuse `--gt` where there would be nothing to score."""
+    if batching.in_place:
         raise UsageError("--gt cannot be combined with --in-place, because the inputs would be gone")
-    if scores and dry_run:
+    if dry_run:
         raise UsageError("--gt cannot be combined with --dry-run, because nothing would be written")
-    return options if list_file else with_named_result(inputs, options)
 
 
 def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> list[Path]:
@@ -185,8 +179,15 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> lis
     return split_list(data, null=null)
 
 
-def _check_stream(ctx: click.Context, inputs: tuple[Path, ...], out: Path | None) -> None:
-    """Refuse what makes no sense when one picture goes to stdout."""
+def _to_stdout(
+    ctx: click.Context,
+    inputs: tuple[Path, ...],
+    values: Mapping[str, Any],
+    runtime: RuntimeOptions,
+    pictures: PictureOptions,
+) -> Exit:
+    """Enhance one picture to stdout; refuse what makes no sense then."""
+    out = values["output"]
     if len(inputs) != 1:
         raise UsageError(f"expected one picture for stdout, got {len(inputs)} inputs")
     if out not in (None, STREAM):
@@ -194,3 +195,6 @@ def _check_stream(ctx: click.Context, inputs: tuple[Path, ...], out: Path | None
     for name, option in given_options(ctx).items():
         if name in BATCH_ONLY:
             raise UsageError(f"expected no {option} with a picture for stdout")
+    from lumen.cli.pipe import enhance_to_stdout
+
+    return enhance_to_stdout(inputs[0], runtime, pictures.of(Path(inputs[0].name)), values["format"])
