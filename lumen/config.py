@@ -168,6 +168,7 @@ class BatchOptions(ResultOptions):
 
     Attributes:
         output: Folder for the results, which mirrors the inputs; created if missing. None with `in_place`.
+        result: Name of the result in that folder, if there is one picture only; None takes that of the picture.
         in_place: Replace every input by its result instead.
         recursive: Include the sub-folders of input folders.
         follow_links: Follow links that are found in input folders; in place they never are. An input itself may be a
@@ -176,13 +177,15 @@ class BatchOptions(ResultOptions):
         exclude: Patterns of files and folders to skip, whatever `include` says.
         existing: What to do if a result already exists: `skip` it, `update` it if the input is newer, `overwrite` it,
             or stop with an `error` before anything is done.
-        compare: Also write a before and after picture beside each result, under its name with `.compare.jpg`.
+        compare: Also write a before and after picture beside each result, `a.jpg.compare.jpg` for `a.jpg`; of results
+            that exist too.
         sidecars: `copy` the XMP and AAE files that lie beside a picture to its result, or `ignore` them.
         shard: `(i, n)` takes part i, from 1, of n parts that together are all files.
         fail_fast: Stop after the first file that fails.
     """
 
     output: Path | None = None
+    result: str | None = None
     in_place: bool = False
     recursive: bool = False
     follow_links: bool = True
@@ -205,7 +208,7 @@ class BatchOptions(ResultOptions):
             )
         if self.in_place and self.compare:
             raise UsageError(
-                "--compare cannot be combined with --in-place, because the next run would take comparisons for pictures"
+                "--compare cannot be combined with --in-place: comparisons lie beside the results in an output folder"
             )
         super().__post_init__()
         if "" in (*self.include, *self.exclude):

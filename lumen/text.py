@@ -29,3 +29,12 @@ def span(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with a noun that has a plain plural.
+
+    >>> counted(1, "picture"), counted(28, "picture")
+    ('1 picture', '28 pictures')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

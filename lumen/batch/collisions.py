@@ -15,6 +15,8 @@ from lumen.files.paths import is_folder, real_path, type_of
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
+_ONE = "; only the result of one picture, which is named itself, can be called so"
+
 
 def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
     """Refuse inputs that do not exist, and an output folder that is a file, a picture's name or an input."""
@@ -24,9 +26,9 @@ def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
     if output is None:
         return
     if type_of(output) not in (stat.S_IFDIR, 0):
-        raise UsageError(f"expected a folder after --out, got the file {printable(output)}")
+        raise UsageError(f"expected a folder after --out, got the file {printable(output)}{_ONE}")
     if not type_of(output) and output.suffix.lower() in SUFFIXES:
-        raise UsageError(f"expected a folder after --out, got {printable(output)}, which names a picture")
+        raise UsageError(f"expected a folder after --out, got {printable(output)}, which names a picture{_ONE}")
     for given in inputs:
         if is_folder(given) and _same_folder(given, output):
             raise UsageError(

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
+from lumen.batch.job import Job, open_source
 from lumen.codecs import exif
 from lumen.codecs.codec import encode_picture
+from lumen.config import EnhanceOptions
+from lumen.enhance.file_io import read_source
+from lumen.errors import PictureError
+from lumen.files.inputs import Identity
 from lumen.imaging.picture import Metadata, Picture, Samples, to_8bit
 
 SIDE_PX = 1600
@@ -36,16 +44,44 @@ def comparison(before: npt.NDArray[np.uint8], after: Picture) -> bytes:
         after: The result; its colour profile holds for both.
 
     Raises:
+        PictureError: Their sizes differ: the result was cropped or exchanged since it was made.
         EncodeError: A side is too long for a JPEG, which cannot happen with the default `side_px`.
     """
+    shown = preview(after)
+    if shown.shape != before.shape:
+        raise PictureError("the result has another size than its picture")
     height, width = before.shape[:2]
     stacked = width > _WIDE * height
     gap = np.full((_GAP_PX, width, 3) if stacked else (height, _GAP_PX, 3), _WHITE, np.uint8)
-    joined = np.concatenate([before, gap, preview(after)], axis=0 if stacked else 1)
+    joined = np.concatenate([before, gap, shown], axis=0 if stacked else 1)
     metadata = Metadata(icc=after.metadata.icc)
     return encode_picture(
         Picture(pixels=joined, gray=after.gray, metadata=metadata, format="jpeg"), "jpeg", quality=_QUALITY
     )[0]
+
+
+def compare_existing(job: Job, options: EnhanceOptions, *, below: Path | None) -> tuple[bytes, Identity, float]:
+    """Return the comparison of a picture with the result that it has already; nothing is enhanced.
+
+    Args:
+        job: The picture and its result.
+        options: How the picture was read.
+        below: The folder of the results, if no link may be followed there.
+
+    Returns:
+        The JPEG file, the identity of the picture's file, and the size of the picture in megapixels.
+
+    Raises:
+        PictureError: One of the two cannot be read, or they do not fit together.
+    """
+    reading = replace(options, frames="first", strict=False)
+    picture = open_source(job)
+    with picture.stream:
+        before = preview(read_source(job.source, reading, stream=picture.stream))
+    result = open_source(replace(job, source=job.target, below=below))
+    with result.stream:
+        after = read_source(job.target, reading, stream=result.stream)
+    return comparison(before, after), picture.identity, after.width * after.height / 1e6
 
 
 def _reduced(samples: Samples, factor: int) -> npt.NDArray[np.uint8]:

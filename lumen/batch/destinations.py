@@ -16,6 +16,7 @@ from lumen.batch.job import Job
 from lumen.config import BatchOptions
 from lumen.errors import LockedError, PictureError, UsageError
 from lumen.files.atomic import (
+    COARSEST_NS,
     Attributes,
     leftovers_in,
     output_error,
@@ -28,7 +29,8 @@ from lumen.files.inputs import Identity, Input, Parent, facts_below, hold_folder
 from lumen.files.lock import lock_folder, lock_in
 from lumen.text import printable
 
-WAIT_S = 60.0  # in place, a folder is locked only while one file is written
+WAIT_S = 60.0  # for others that work on single files of the folder
+AGAIN_IN_PLACE = "it was enhanced in place before; to try other settings, put its original back first"
 JOURNALS = 8  # kept in memory
 
 
@@ -103,7 +105,9 @@ class OutputFolder:
     @contextmanager
     def held(self, jobs: Sequence[Job]) -> Iterator[None]:
         """Lock the folder and remove temporary files of killed runs."""
-        with lock_folder(self._folder, shard=self._options.shard):
+        # Several single pictures may be made at the same time, each as a file of its own in one folder.
+        wait_s = 0.0 if self._options.result is None else WAIT_S
+        with lock_folder(self._folder, shard=self._options.shard, wait_s=wait_s):
             for folder in {job.target.parent for job in jobs}:
                 remove_leftovers(folder, self._tag, below=self._folder)
             yield
@@ -129,11 +133,14 @@ class OutputFolder:
         if result is None:
             return None
         try:
-            if existing == "update" and result.st_mtime_ns < job.source.stat().st_mtime_ns:
-                return None
+            newer_by_ns = job.source.stat().st_mtime_ns - result.st_mtime_ns
         except OSError:  # a lost input, which reading the file reports
-            return None
-        return "the result exists" if existing == "skip" else "the result is newer than the input"
+            return None if existing == "update" else "the result exists"
+        if existing == "update":
+            return None if newer_by_ns > 0 else "the result is newer than the input"
+        if newer_by_ns > COARSEST_NS:
+            return "the result exists, but its picture has changed since; add --existing update to make it again"
+        return "the result exists"
 
     def _existing(self, job: Job) -> os.stat_result | None:
         """Return what a result is that exists already.
@@ -197,7 +204,7 @@ class InPlace:
             return None
         if state == "changed" and self._existing == "skip":
             return "it was enhanced in place and has changed since; --existing update enhances it again"
-        return "it was enhanced in place before" if state == "enhanced" else None
+        return AGAIN_IN_PLACE if state == "enhanced" else None
 
     def digest(self, stream: BinaryIO) -> str:
         """Return the digest of an original, by which the journal knows it."""

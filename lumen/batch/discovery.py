@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-import stat
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 
+from lumen.batch.passed_over import PassedOver
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
-from lumen.files.paths import is_folder, real_path, type_of
-from lumen.files.patterns import Selection, is_hidden, is_picture_name
+from lumen.files.paths import is_folder, real_path
+from lumen.files.patterns import Selection, is_hidden
+
+LOOK_S = 1.0  # for pictures that are not taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,36 +34,45 @@ class FoundPicture:
 
 
 def find_pictures(
-    inputs: Sequence[Path], listed: Sequence[Path], options: BatchOptions, unreadable: Callable[[OSError], None]
+    inputs: Sequence[Path],
+    listed: Sequence[Path],
+    options: BatchOptions,
+    unreadable: Callable[[OSError], None],
+    passed_over: PassedOver | None = None,
+    places: Mapping[Path, PurePath] | None = None,
 ) -> Iterator[FoundPicture]:
     """Yield each picture in the order of the inputs, then by name; one that is given twice is yielded twice.
 
     Within a folder, real files come before those that are only reached through links.
 
-    A folder's tree is mirrored, a single file goes directly into the output folder, and a file of a list keeps its
-    path. Hidden files, hidden folders and the output folder itself are left out of folder scans.
+    A folder's tree is mirrored, a single file goes directly into the output folder or to the place that it has there,
+    and a file of a list keeps its path. Hidden files, hidden folders and the output folder itself are left out of
+    folder scans.
 
     Args:
         inputs: Files (any name) and folders (searched for the suffixes lumen reads).
         listed: More of both, from a list of files: relative to the current folder, or absolute.
         options: Output folder, recursion and patterns.
         unreadable: Called for folders that cannot be listed.
+        passed_over: Told of what is in folders and not taken.
+        places: Folders below the output folder for single files, where they have one already.
     """
+    passed_over, places = passed_over or PassedOver(), places or {}
     output = None if options.output is None else real_path(options.output)
     selection = Selection(options.include, options.exclude)
     follow = options.follow_links and not options.in_place  # in place, files that nobody named would be replaced
     for given in inputs:
         if is_folder(given):
-            for relative in _pictures_in(given, options, selection, unreadable, follow=follow):
+            for relative in _pictures_in(given, options, selection, unreadable, passed_over, follow=follow):
                 yield FoundPicture(path=given / relative, relative=relative, below=None if follow else given)
         elif selection.takes(Path(given.name)):
-            yield FoundPicture(path=given, relative=Path(given.name))
+            yield FoundPicture(path=given, relative=Path(places.get(given, ""), given.name))
     for given in listed:
         place = place_of_listed(given)
         if output is not None and real_path(given).is_relative_to(output):
             continue  # the list of a later run may contain the results of this one
         if is_folder(given) and not selection.drops(place):
-            for relative in _pictures_in(given, options, selection, unreadable, follow=follow):
+            for relative in _pictures_in(given, options, selection, unreadable, passed_over, follow=follow):
                 below = None if follow else given
                 yield FoundPicture(path=given / relative, relative=place / relative, below=below)
         elif selection.takes(place):
@@ -94,10 +106,46 @@ def split_list(data: bytes, *, null: bool) -> list[Path]:
     return [Path(os.fsdecode(entry)) for entry in entries if entry]
 
 
+def pictures_below(folders: Iterable[Path], options: BatchOptions) -> tuple[set[str], bool]:
+    """Return which pictures `recursive` would add, as absolute paths, and whether all folders were looked at.
+
+    It ends after a moment: a folder may be the root of a large disk.
+    """
+    selection, found = Selection(options.include, options.exclude), set[str]()
+    follow = options.follow_links and not options.in_place
+    deep, nobody = replace(options, recursive=True), PassedOver()
+    started = time.monotonic()
+    for root in folders:
+        for below, names in _folders_in(root, deep, selection, lambda _: None, follow=follow):
+            if time.monotonic() - started > LOOK_S:
+                return found, False
+            for name in names if below.parts else ():
+                path = root / below / name
+                if selection.takes(below / name) and nobody.takes(path, follow=follow):
+                    found.add(os.path.normpath(path.absolute()))
+    return found, True
+
+
 def _pictures_in(
-    root: Path, options: BatchOptions, selection: Selection, unreadable: Callable[[OSError], None], *, follow: bool
+    root: Path,
+    options: BatchOptions,
+    selection: Selection,
+    unreadable: Callable[[OSError], None],
+    passed_over: PassedOver,
+    *,
+    follow: bool,
 ) -> Iterator[Path]:
     """Yield the relative paths of the pictures below a folder."""
+    for below, names in _folders_in(root, options, selection, unreadable, follow=follow):
+        for name in sorted(names):
+            if selection.takes(below / name) and passed_over.takes(root / below / name, follow=follow):
+                yield below / name
+
+
+def _folders_in(
+    root: Path, options: BatchOptions, selection: Selection, unreadable: Callable[[OSError], None], *, follow: bool
+) -> Iterator[tuple[Path, list[str]]]:
+    """Yield the folders to search, as paths below the root, with the names of their files."""
     # Each folder is read once: a link may point to its own parent. Links come last, so that none changes where the
     # result of a real file goes.
     seen = {real_path(options.output)} if options.output is not None else set()
@@ -109,10 +157,7 @@ def _pictures_in(
         seen.add(real)
         for folder, folders, names in os.walk(root / start, onerror=unreadable):
             below = Path(folder).relative_to(root)
-            for name in sorted(names):
-                path = Path(folder, name)
-                if _is_picture(path) and (follow or not path.is_symlink()) and selection.takes(below / name):
-                    yield below / name
+            yield below, names
             inside = [name for name in sorted(folders) if options.recursive and not is_hidden(name)]
             inside = [name for name in inside if not selection.drops(below / name)]
             links = [name for name in inside if Path(folder, name).is_symlink()]
@@ -127,11 +172,3 @@ def _is_first(folder: Path, seen: set[Path]) -> bool:
         return False
     seen.add(real)
     return True
-
-
-def _is_picture(path: Path) -> bool:
-    """Tell by its name whether a file is a picture; pipes and devices, which would block, are not.
-
-    A file that cannot be inspected counts as a picture: reading it then reports the failure.
-    """
-    return is_picture_name(path.name) and type_of(path) in (stat.S_IFREG, 0)

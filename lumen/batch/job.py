@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-COMPARISON_SUFFIX = ".compare.jpg"  # appended to the whole name: `a.jpg` and `a.png` each get their own
+from lumen.errors import DecodeError
+from lumen.files.inputs import Input, open_input, open_named
+from lumen.files.patterns import COMPARISON_SUFFIX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,5 +28,19 @@ class Job:
 
 
 def comparison_of(job: Job) -> Job:
-    """Return the job of the before and after picture, which lies beside the result."""
+    """Return the job of the before and after picture, which lies beside the result: `a.jpg.compare.jpg`."""
     return replace(job, target=job.target.with_name(job.target.name + COMPARISON_SUFFIX))
+
+
+def open_source(job: Job) -> Input:
+    """Open the file of a job.
+
+    Raises:
+        DecodeError: It cannot be read, or a link is on the way where none may be followed.
+    """
+    try:
+        if job.below is None:
+            return open_named(job.source)
+        return open_input(job.below, str(job.source.relative_to(job.below)))
+    except OSError as error:
+        raise DecodeError(f"cannot read the file: {error.strerror or error}") from error

@@ -6,12 +6,14 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from lumen.batch.collisions import check_inputs, check_places
-from lumen.batch.discovery import FoundPicture, find_pictures
+from lumen.batch.discovery import FoundPicture, find_pictures, pictures_below
+from lumen.batch.history import places_of
 from lumen.batch.job import Job, comparison_of
+from lumen.batch.passed_over import PassedOver
 from lumen.batch.report import Outcome
 from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
@@ -33,18 +35,21 @@ class Plan:
         failures: Inputs that cannot be tried, with the reason.
         inputs: The files and folders that were given.
         home: The folder that keeps the record of the run: the output folder, or in place the first one given.
+        passed_over: What was found in folders and not taken.
     """
 
     jobs: tuple[Job, ...]
     failures: tuple[Outcome, ...] = ()
     inputs: tuple[Path, ...] = ()
     home: Path = Path()
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
 
 def plan_jobs(inputs: Sequence[Path], options: BatchOptions, *, listed: Sequence[Path] = ()) -> Plan:
     """Find the pictures in files, folders and lists, and decide where each result goes.
 
-    A folder's tree is mirrored; a single file goes directly into the output folder; a file of a list keeps its path.
+    A folder's tree is mirrored. A single file goes directly into the output folder, or to the place that its result has
+    there already. A file of a list keeps its path.
     Hidden files and folders are left out, and so is the output folder if it lies inside an input. A picture that is
     found twice is enhanced once. Every shard checks all files and takes its share.
 
@@ -63,9 +68,10 @@ def plan_jobs(inputs: Sequence[Path], options: BatchOptions, *, listed: Sequence
     def unreadable(error: OSError) -> None:
         failures.append(_failure(Path(os.fsdecode(error.filename)), f"cannot list: {error.strerror}"))
 
+    passed_over, places = PassedOver(), _places(inputs, options)
     jobs: list[Job] = []
     mine: list[Job] = []
-    for found in _once(find_pictures(inputs, listed, options, unreadable), options):
+    for found in _once(find_pictures(inputs, listed, options, unreadable, passed_over, places), options):
         job = _job(found, options)
         own = shard_of(found.relative, options.shard[1]) == options.shard[0]
         if isinstance(job, Outcome):
@@ -73,13 +79,29 @@ def plan_jobs(inputs: Sequence[Path], options: BatchOptions, *, listed: Sequence
             continue
         jobs.append(job)
         mine += [job] if own else []
+    if not options.recursive:
+        below, passed_over.is_all = pictures_below(filter(is_folder, [*inputs, *listed]), options)
+        if below:
+            passed_over.below = len(below - {os.path.normpath(job.source.absolute()) for job in jobs})
     if not jobs and not failures:
-        raise NothingToDoError(_nothing_found([*inputs, *listed], options))
+        raise NothingToDoError(_nothing_found([*inputs, *listed], options, passed_over))
     if options.output is not None:
         beside = [comparison_of(job) for job in jobs] if options.compare else []
         check_places([*jobs, *beside], [*inputs, *listed], options.output)
     home = options.output or _home_in_place([*inputs, *listed])
-    return Plan(jobs=tuple(mine), failures=tuple(failures), inputs=(*inputs, *listed), home=home)
+    given = (*inputs, *listed)
+    return Plan(jobs=tuple(mine), failures=tuple(failures), inputs=given, home=home, passed_over=passed_over)
+
+
+def _places(inputs: Sequence[Path], options: BatchOptions) -> dict[Path, PurePath]:
+    """Return the folders below the output folder where results of the pictures that are named lie already.
+
+    So a picture of a folder that was enhanced before can be named, and its result is made again in its place.
+    """
+    if options.output is None or options.result is not None:
+        return {}
+    named = [given for given in inputs if not is_folder(given)]
+    return places_of(options.output, named) if named else {}
 
 
 def shard_of(relative: PurePath, count: int) -> int:
@@ -115,7 +137,7 @@ def _job(found: FoundPicture, options: BatchOptions) -> Job | Outcome:
         if type_of(target) and not os.access(target.parent, os.W_OK):
             return _failure(found.path, "its folder is read-only")
         return Job(source=found.path, target=target, below=found.below, relative=found.relative)
-    name = result_name(found.relative, options.suffix, options.format)
+    name = options.result or result_name(found.relative, options.suffix, options.format)
     if (size := len(os.fsencode(name))) > NAME_BYTES:
         reason = f"the result's name would have {size} bytes, expected at most {NAME_BYTES}; shorten --suffix"
         return _failure(found.path, reason)
@@ -132,8 +154,8 @@ def _home_in_place(inputs: Sequence[Path]) -> Path:
     return first if is_folder(first) else first.parent
 
 
-def _nothing_found(inputs: Sequence[Path], options: BatchOptions) -> str:
+def _nothing_found(inputs: Sequence[Path], options: BatchOptions, passed_over: PassedOver) -> str:
     where = ", ".join(printable(given) for given in inputs[:3]) + (", ..." if len(inputs) > 3 else "")
-    hint = "" if options.recursive else "; use -r to look into sub-folders"
     chosen = " that --include and --exclude let through" if options.include or options.exclude else ""
-    return f"no pictures ({' '.join(sorted(SUFFIXES))}){chosen} were found in {where or 'an empty list'}{hint}"
+    message = f"no pictures ({' '.join(sorted(SUFFIXES))}){chosen} were found in {where or 'an empty list'}"
+    return "; ".join([message, *passed_over.lines()])

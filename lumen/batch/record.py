@@ -1,7 +1,8 @@
 """The record of a run: its options and inputs, the versions and the model used, and what became of every file.
 
-It is a file of JSON lines in `.lumen/runs/` of the output folder, one per run. It is for people; lumen never reads it,
-so a record that cannot be written is a warning, never a failure.
+It is a file of JSON lines in `.lumen/runs/` of the output folder, one per run. It is for people. lumen reads it
+only to tell how a result was made and where one belongs (`lumen.batch.history`), so a record that cannot be written is
+a warning, never a failure.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class RunRecord:
                 state.inner(FOLDER, make=True) as runs,
             ):
                 _forget_old(runs)
-                self._file = runs.create(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.jsonl")
+                self._file = runs.create(f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}.jsonl")
         except OSError as error:
             self._give_up(error)
         self._write({"run": dict(asked), "started": _now(), "versions": versions()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ class Outcome:
         source: The input.
         target: Where the result is, or would be; None if it cannot have a place.
         status: `done`, `skipped` (a result existed), `failed`, or `planned` (a dry run).
-        reason: Why it was skipped or failed, one line.
+        reason: Why it was skipped or failed, or what alone was done, one line.
         seconds: Time from decoding until the result was on disk, without waiting for other files.
         megapixels: Size of the picture; 0 if unknown.
         is_damaged: Whether a part of the source was damaged, and the result shows it.
@@ -59,6 +60,7 @@ class Report:
 
     total: int
     counts: dict[Status, int] = field(default_factory=lambda: {"done": 0, "skipped": 0, "failed": 0, "planned": 0})
+    reasons: Counter[tuple[Status, str]] = field(default_factory=Counter)
     failures: list[Outcome] = field(default_factory=list)
     megapixels: float = 0.0
     seconds: float = 0.0
@@ -68,6 +70,8 @@ class Report:
         self.counts[outcome.status] += 1
         if outcome.status == "failed":
             self.failures.append(outcome)
+        elif outcome.reason:
+            self.reasons[outcome.status, outcome.reason] += 1
         if outcome.status == "done":
             self.megapixels += outcome.megapixels
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -14,20 +15,21 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lumen.batch.comparison import comparison, preview
+from lumen.batch.comparison import compare_existing, comparison, preview
 from lumen.batch.destinations import Origin, destination_of
-from lumen.batch.job import Job, comparison_of
+from lumen.batch.history import settings_of
+from lumen.batch.job import Job, comparison_of, open_source
 from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report, Status
 from lumen.batch.sidecars import copy_sidecars
+from lumen.batch.skipping import sort_out
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import (
-    DecodeError,
     OutOfMemoryError,
     OutputError,
     PictureError,
@@ -36,7 +38,8 @@ from lumen.errors import (
     reason_of,
 )
 from lumen.files.atomic import user_attributes
-from lumen.files.inputs import Identity, Input, open_input, open_named
+from lumen.files.inputs import Identity
+from lumen.files.paths import is_plain_file
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Model, Models
@@ -87,6 +90,7 @@ class Batch:
         options: BatchOptions,
         listener: BatchListener,
         rules: Sequence[PictureRule] = (),
+        model: str | None = None,
     ) -> None:
         """Prepare a run; nothing is touched yet.
 
@@ -97,6 +101,7 @@ class Batch:
             options: Where results go.
             listener: Told what happens.
             rules: For which pictures `enhance` differs.
+            model: What was asked for as model, to tell later runs that ask for another one.
 
         Raises:
             UsageError: The options would lose part of the inputs.
@@ -108,9 +113,11 @@ class Batch:
             )
         self.report = Report(total=len(plan.jobs) + len(plan.failures))
         self._plan = plan
+        self._targets = {job.target for job in plan.jobs}
         self._models = tuple(models) if isinstance(models, Sequence) else (models,)
         self._options = options
         self._listener = listener
+        self._model = model
         self._destination = destination_of(options)
         self._record: RunRecord | None = None
         self._fractions: dict[Job, float] = {}
@@ -133,7 +140,7 @@ class Batch:
         try:
             with self._destination.held(self._plan.jobs):
                 self._record = RunRecord(self._plan.home, self._request())
-                pending = self._pending()
+                pending, uncompared = self._pending()
                 if pending and not self._ending:
                     # Open the models before the first file: a missing model must not count as a failed file.
                     models = [each.for_sample("uint8") for each in self._models]
@@ -141,8 +148,11 @@ class Batch:
                         for model in models:
                             check_options(model, options)
                     self._record.model(_model_facts(models))
-                    self._listener.started(len(pending))
+                    self._listener.started(len(pending) + len(uncompared))
                     self._run_jobs(pending, helper_threads([model.device for model in models]))
+                elif uncompared:
+                    self._listener.started(len(uncompared))
+                self._add_comparisons(uncompared)
         finally:
             self.report.seconds = time.monotonic() - started
             if self._record is not None:
@@ -151,7 +161,8 @@ class Batch:
 
     def dry_run(self) -> Report:
         """Report what `run` would do; write nothing and open no model."""
-        for job in self._pending():
+        pending, uncompared = self._pending()
+        for job in [*pending, *map(comparison_of, uncompared)]:
             self._finish(self._outcome(job, "planned"))
         return self.report
 
@@ -174,20 +185,43 @@ class Batch:
     def _ending(self) -> bool:
         return self._asked_to_stop or (self._options.fail_fast and bool(self.report.failures))
 
-    def _pending(self) -> list[Job]:
-        """Report files that cannot be enhanced or need not be, and return the rest."""
+    def _pending(self) -> tuple[list[Job], dict[Job, str]]:
+        """Report files that cannot be enhanced or need not be, and return the rest: `ToDo.pending` and `uncompared`."""
         if self._options.existing == "error":
             self._destination.refuse_existing(self._plan.jobs)
         for outcome in self._plan.failures:
             self._finish(outcome)
-        pending = []
-        for job in self._plan.jobs:
-            reason = self._destination.skip_reason(job)
-            if reason is None:
-                pending.append(job)
-            else:
-                self._finish(self._outcome(job, "skipped", reason=reason))
-        return pending
+        todo = sort_out(self._plan.jobs, self._destination, self._options, self._settings)
+        for job, reason in todo.skipped.items():
+            self._finish(self._outcome(job, "skipped", reason=reason))
+        return todo.pending, todo.uncompared
+
+    def _settings(self, job: Job) -> dict[str, object]:
+        return settings_of(dataclasses.asdict(self._enhance.of(job.relative)), self._model)
+
+    def _add_comparisons(self, uncompared: Mapping[Job, str]) -> None:
+        """Write comparisons from inputs and results that exist, without enhancing anything."""
+        for job, reason in uncompared.items():
+            if self._ending:
+                return
+            try:
+                ending: Outcome | Exception = self._compare_existing(job, reason)
+            except (PictureError, MemoryError) as error:
+                warnings = (f"there is no comparison: {reason_of(error)}",)
+                ending = self._outcome(job, "skipped", reason=reason, warnings=warnings)
+            except OutputError as error:
+                ending = error
+            self._end_job(job, ending)
+            self._report_progress()
+
+    def _compare_existing(self, job: Job, reason: str) -> Outcome:
+        started = time.monotonic()
+        below = None if self._options.follow_links else self._options.output
+        data, origin, megapixels = compare_existing(job, self._enhance.of(job.relative), below=below)
+        beside = comparison_of(job)
+        self._destination.put(beside, data, Origin(identity=origin))
+        reason, seconds = f"only the comparison was made, because {reason}", time.monotonic() - started
+        return self._outcome(beside, "done", reason=reason, seconds=seconds, megapixels=megapixels)
 
     def _run_jobs(self, pending: Sequence[Job], helpers: int) -> None:
         def improve(models: Models, items: Sequence[_Item]) -> list[_Item]:
@@ -245,7 +279,7 @@ class Batch:
     def _read(self, job: Job) -> _Item:
         started = time.monotonic()
         options = self._enhance.of(job.relative)
-        opened = _open(job)
+        opened = open_source(job)
         with opened.stream as stream:
             extended = user_attributes(stream) if options.metadata == "keep" else {}
             digest = self._destination.digest(stream)
@@ -263,7 +297,7 @@ class Batch:
 
         started = time.monotonic()
         progress(0.0)
-        item.before = preview(item.picture) if self._options.compare else None
+        item.before = preview(item.picture) if self._wants_comparison(item.job) else None
         item.picture = enhance_picture(item.picture, models, item.options, progress)
         item.seconds += time.monotonic() - started
         return item
@@ -287,8 +321,15 @@ class Batch:
             warnings=warnings,
         )
 
+    def _wants_comparison(self, job: Job) -> bool:
+        """Tell whether to write a comparison: where one is there, it would show the result of an earlier run."""
+        if self._options.compare or self._options.in_place:
+            return self._options.compare
+        beside = comparison_of(job).target
+        return beside not in self._targets and is_plain_file(beside)
+
     def _compare(self, item: _Item) -> tuple[str, ...]:
-        """Write the comparison if one was requested; failing to is only a warning."""
+        """Write the comparison if there is to be one; failing to is only a warning."""
         if item.before is None:
             return ()
         try:
@@ -307,7 +348,7 @@ class Batch:
             self._destination.put(job, data, Origin(identity=identity))
 
         replaces = self._options.existing in ("overwrite", "update")
-        return tuple(copy_sidecars(item.job, _open, put, replaces=replaces))
+        return tuple(copy_sidecars(item.job, open_source, put, replaces=replaces))
 
     def _request(self) -> Mapping[str, Any]:
         inputs = self._plan.inputs
@@ -317,16 +358,9 @@ class Batch:
         }
         if self._enhance.rules:
             options["pictures"] = self._enhance.as_list()
+        # By the folder and the model, later runs know how a result was made, and from what.
+        options |= {"cwd": os.getcwd(), "model": self._model}  # noqa: PTH109  # as text
         return {"inputs": inputs[:RECORDED_INPUTS], "of_inputs": len(inputs), "files": self.report.total, **options}
-
-
-def _open(job: Job) -> Input:
-    try:
-        if job.below is None:
-            return open_named(job.source)
-        return open_input(job.below, str(job.source.relative_to(job.below)))
-    except OSError as error:
-        raise DecodeError(f"cannot read the file: {error.strerror or error}") from error
 
 
 def _size(item: _Item) -> int:

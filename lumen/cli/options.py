@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, g
 import click
 from click.core import ParameterSource
 
-from lumen.config import QUALITY_PASSES, EnhanceOptions, OnSuccess, ResultOptions, RuntimeOptions
+from lumen.cli.values import FormatChoice, parse_number
+from lumen.config import QUALITY_PASSES, EnhanceOptions, OnSuccess, OutputFormat, ResultOptions, RuntimeOptions
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,10 +29,13 @@ Decorator = Callable[[Any], Any]
 PATH = click.Path(path_type=Path)
 
 _types = cache(get_type_hints)
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]i?)?(?:b|px)?", re.IGNORECASE)
-_SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?", re.IGNORECASE)
+_PREFIXES = "kmgt"
+_UNITS = {"": 1}
+_UNITS |= {prefix: 1000**power for power, prefix in enumerate(_PREFIXES, 1)}
+_UNITS |= {f"{prefix}i": 1024**power for power, prefix in enumerate(_PREFIXES, 1)}
+_AMOUNT = re.compile(rf"(\d+(?:\.\d+)?)\s*([{_PREFIXES}]i?)?\s*(?:b|p|px)?", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SPAN = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(filter(None, _SECONDS))})?", re.IGNORECASE)
 
 
 # From fields to options and back
@@ -56,7 +60,9 @@ def field_option(
     elif default == ():
         found = {"multiple": True}
     elif get_origin(hint) is Literal:
-        found["type"] = click.Choice(get_args(hint))
+        found["type"] = click.Choice(get_args(hint), case_sensitive=False)
+    elif hint is float:
+        found |= {"type": parse_number, "metavar": "NUMBER", "default": f"{default:g}"}
     return click.option(*spellings, **(found | settings))
 
 
@@ -84,7 +90,7 @@ def given_options(ctx: click.Context) -> dict[str, str]:
 
 
 def parse_amount(text: str) -> int:
-    """Parse a positive number with an optional unit: powers of 1000 (k, M, G) or of 1024 (Ki, Mi, Gi).
+    """Parse a positive number with an optional unit: powers of 1000 (k, M, G, T) or of 1024 (Ki, Mi, Gi, Ti).
 
     >>> parse_amount("512M"), parse_amount("2GiB")
     (512000000, 2147483648)
@@ -102,7 +108,7 @@ def amount_as_typed(number: int) -> str:
     >>> amount_as_typed(512_000_000), amount_as_typed(1500)
     ('512M', '1500')
     """
-    unit = next(unit for unit in ("G", "M", "k", "") if number % _UNITS[unit.lower()] == 0)
+    unit = next(unit for unit in ("T", "G", "M", "k", "") if number % _UNITS[unit.lower()] == 0)
     return f"{number // _UNITS[unit.lower()]}{unit}"
 
 
@@ -112,7 +118,7 @@ def parse_space(text: str) -> int:
 
 
 def parse_span(text: str) -> float:
-    """Parse a length of time to seconds: `2`, `2s`, `500ms`, `1.5m` or `1h`.
+    """Parse a length of time to seconds: `2`, `2s`, `500ms`, `1.5m`, `1h` or `2d`.
 
     >>> parse_span("500ms"), parse_span("2m")
     (0.5, 120.0)
@@ -201,7 +207,11 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
         help="Refuse pictures with more pixels.",
     ),
     _enhance("--frames", help="Refuse animations and files with several pages, or take their first picture."),
-    _result("--format", help="Format of the results; same stores camera raw as TIFF and GIF as PNG."),
+    _result(
+        "--format",
+        type=FormatChoice(get_args(OutputFormat)),
+        help="Format of the results; same stores camera raw as TIFF and GIF as PNG.",
+    ),
     _result("--suffix", metavar="TEXT", help="Text added to the name of each result, before the extension."),
     _enhance("--quality", type=click.IntRange(1, 100), help="Quality of JPEG, WebP, AVIF, HEIC and JPEG XL."),
     _enhance(

@@ -24,7 +24,7 @@ _guard = threading.Lock()
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _BY_NUMBER = {os.chmod, os.utime} <= os.supports_fd
-_COARSEST_NS = 2_000_000_000  # FAT stores times in steps of two seconds
+COARSEST_NS = 2_000_000_000  # FAT stores times in steps of two seconds
 _MOST_ATTRIBUTES = 1 << 20  # bytes
 _OF_BYTES = re.compile(r"mime_type|checksum|hash|digest|md5|sha\d|shatag|crc")
 _NAME = {errno.ENAMETOOLONG, errno.EILSEQ}  # the fault of one name: other files can still be written
@@ -218,7 +218,7 @@ def _set_time(place: int | Path, modified_ns: int) -> None:
     with contextlib.suppress(OSError, OverflowError):
         os.utime(place, ns=(modified_ns, modified_ns))
         if os.stat(place).st_mtime_ns < modified_ns:  # noqa: PTH116
-            later = modified_ns + _COARSEST_NS
+            later = modified_ns + COARSEST_NS
             os.utime(place, ns=(later, later))
 
 

@@ -10,6 +10,8 @@ from pathlib import PurePath
 
 from lumen.imaging.formats import SUFFIXES
 
+COMPARISON_SUFFIX = ".compare.jpg"  # of before and after; appended to a whole name: `a.jpg` and `a.png` each get one
+
 
 class Selection:
     """The patterns of `--include` and `--exclude`.
@@ -40,11 +42,21 @@ def is_hidden(name: str) -> bool:
 def is_picture_name(name: str) -> bool:
     """Tell whether a name is that of a picture: it is not hidden and has a suffix that lumen reads, in any case.
 
+    Pictures of before and after that lumen wrote itself are none.
+
     >>> is_picture_name("IMG.JPG"), is_picture_name(".a.jpg"), is_picture_name("a.jpg.filepart")
     (True, False, False)
+    >>> is_picture_name("IMG.JPG.compare.jpg")
+    False
     """
     stem, dot, suffix = name.rpartition(".")
-    return bool(stem) and not is_hidden(name) and dot + suffix.lower() in SUFFIXES
+    is_picture = bool(stem) and dot + suffix.lower() in SUFFIXES
+    return is_picture and not is_hidden(name) and not is_comparison(name)
+
+
+def is_comparison(name: str) -> bool:
+    """Tell whether a name is that of a picture of before and after, which lumen wrote beside a result."""
+    return name.lower().endswith(COMPARISON_SUFFIX)
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

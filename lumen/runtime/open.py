@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError, ModelError, UnusableModelError
-from lumen.files.paths import is_plain_file
+from lumen.files.paths import is_plain_file, real_path
 from lumen.runtime.check import check_graph, try_graph
 from lumen.runtime.choice import ENGINES, choose_device, choose_precision
 from lumen.runtime.devices import CPU, ComputePrecision, Device
@@ -58,6 +58,12 @@ class ModelSet:
 def model_sets(options: RuntimeOptions) -> tuple[ModelSet, ...]:
     """Return one set of models per device in the options."""
     return tuple(ModelSet(replace(options, device=device)) for device in options.devices)
+
+
+def asked_model(options: RuntimeOptions) -> str:
+    """Return the model as it was asked for: its name, or the real path of its file, by which it can be compared."""
+    path = Path(options.model)
+    return str(real_path(path)) if is_plain_file(path) else options.model
 
 
 def open_model(options: RuntimeOptions | None = None, *, sample: SampleType = "uint8") -> OnnxModel:

@@ -232,7 +232,7 @@ class Service:
         watcher.write_status("stopped")
         if not self._options.oneshot:
             signs.report()
-        self._events.emit("stop", **watcher.ended)
+        self._events.emit("stop", **watcher.ended, output=str(self._options.output))
 
 
 def _take(endings: Endings, ended: Sequence[Ending]) -> None:

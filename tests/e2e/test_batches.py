@@ -91,7 +91,7 @@ def test_pictures_are_replaced_in_place_and_only_once(photos: Path, models: Path
     assert np.array_equal(pixels("in/a.png"), before * 2)
     assert (photos / "a.png").stat().st_mode & 0o777 == 0o600
     code, _, err = enhance("in/a.png", "in", "--in-place", model=models)
-    assert (code, err.splitlines()) == (0, ["3 skipped"])
+    assert (code, err.splitlines()[-1]) == (0, "3 skipped")
     assert np.array_equal(pixels("in/a.png"), before * 2)
     assert tree("in") == [".lumen/in-place.jsonl", ".lumen/lock", "a.jpg", "a.png", "b.png"]
     assert enhance("in", "--in-place", "--existing", "error", model=models)[0] == 2

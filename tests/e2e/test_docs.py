@@ -29,6 +29,7 @@ RUN = [
 ]
 # The table of a page that has a row for every option of a command.
 OPTION_TABLES = [("docs/enhance.md", "Options", "enhance"), ("docs/eval.md", "Options", "eval")]
+PICTURES = {".jpg", ".png", ".webp"}
 every_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 # What was true of former versions may stand there.
 every_page_of_today = pytest.mark.parametrize(
@@ -41,7 +42,7 @@ every_page_of_today = pytest.mark.parametrize(
 def pictures_in(folder: Path, *, below: bool) -> set[str]:
     """Return the names, up to the first dot, of the pictures in a folder where a page runs."""
     found = folder.rglob("*.*") if below else folder.glob("*.*")
-    return {path.name.partition(".")[0] for path in found if path.suffix in {".jpg", ".png", ".webp"}}
+    return {path.name.partition(".")[0] for path in found if path.suffix in PICTURES}
 
 
 def words_of(section: Section) -> list[list[str]]:
@@ -55,7 +56,8 @@ def results(section: Section, folder: Path) -> dict[str, set[str]]:
     for words in words_of(section):
         out = words[words.index("-o") + 1] if "-o" in words else "-"
         inputs = list(takewhile(lambda word: not word.startswith("-"), words[2:]))
-        if words[:2] != ["lumen", "enhance"] or out == "-" or not inputs or {"--include", "--dry-run"} & {*words}:
+        is_file = out == "-" or Path(out).suffix in PICTURES
+        if words[:2] != ["lumen", "enhance"] or is_file or not inputs or {"--include", "--dry-run"} & {*words}:
             continue
         for place in (folder / name for name in inputs):
             names = pictures_in(place, below="-r" in words) if place.is_dir() else {place.stem}

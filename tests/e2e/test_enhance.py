@@ -135,7 +135,7 @@ def test_strength_and_passes_reach_the_result(photos: Path, models: Path) -> Non
         ("--strength", "1.5", "expected --strength from 0 to 1, got 1.5"),
         ("--strength", "-0.1", "expected --strength from 0 to 1, got -0.1"),
         ("--strength", "nan", "expected --strength from 0 to 1, got nan"),
-        ("--strength", "much", "'much' is not a valid float"),
+        ("--strength", "much", "expected a number such as 0.5, 1/3, 1 1/3 or 50%, got 'much'"),
         ("--quality-passes", "3", "'3' is not one of '1', '4', '8'"),
     ],
 )
@@ -160,7 +160,12 @@ def test_limits_are_told(models: Path) -> None:
 def test_dry_run_writes_nothing_and_needs_no_model() -> None:
     code, out, err = run(command("enhance", "in", "-o", "out", "--dry-run", "-m", "nowhere.onnx"))
     assert (code, out, Path("out").exists()) == (0, "", False)
-    assert err.splitlines() == ["in/a.jpg -> out/a.jpg", "in/a.png -> out/a.png", "in/b.png -> out/b.png", "3 to do"]
+    assert err.splitlines() == [
+        "in/a.jpg -> out/a.jpg",
+        "in/a.png -> out/a.png",
+        "in/b.png -> out/b.png",
+        "3 to do; the results would be in out",
+    ]
     _, out, _ = run(command("enhance", "in", "-o", "out", "--dry-run", "--json"))
     assert [json.loads(line)["status"] for line in out.splitlines()] == ["planned"] * 3
 
@@ -200,7 +205,10 @@ def test_output_inside_the_input_is_not_fed_back(models: Path) -> None:
     line = command("enhance", "in", "-r", "-o", "in/out", model=models / "fast.onnx")
     assert run(line)[0] == 0
     code, _, err = run(line)
-    assert (code, err.splitlines()) == (0, ["3 skipped"])
+    assert (code, err.splitlines()) == (
+        0,
+        ["3 skipped: the result exists, made with the same settings", "3 skipped; the results are in in/out"],
+    )
     assert tree("in/out") == [".lumen/lock", "a.jpg", "a.png", "b.png"]
 
 

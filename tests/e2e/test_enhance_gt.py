@@ -60,6 +60,14 @@ def test_results_of_other_names_and_formats_find_their_references(
     assert 10 < last["summary"]["mean"]["output"]["psnr"] < 45, "the loss of the format counts"
 
 
+def test_one_result_of_another_name_finds_its_reference(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
+    line = ("enhance", "low/x/0.png", "-o", "better.tif", "--gt", "high/x", "-m", fake_model, "--json")
+    done = lumen_command(*line, cwd=pairs)
+    assert done.returncode == 0, done.stderr
+    assert "; the result is better.tif\n" in done.stderr
+    assert json.loads(done.stdout.splitlines()[1])["name"] == "0"
+
+
 PARTS = (slice(0, 3), slice(3, 6), slice(6, None))
 
 

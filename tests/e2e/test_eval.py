@@ -109,6 +109,7 @@ def test_faults_of_tone_are_shown_for_each_picture_and_on_average(
 
 def test_saved_results_score_the_same_as_is(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
     first = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, "--save", "kept", "--json", cwd=pairs)
+    assert first.stderr.splitlines()[-1] == "the results are in kept"
     again = lumen_command("eval", "--gt", "high", "kept", "--as-is", "--input", "low", "--json", cwd=pairs)
     assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
     scores = [[json.loads(line).get("output") for line in done.stdout.splitlines()] for done in (first, again)]

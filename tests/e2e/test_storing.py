@@ -182,10 +182,71 @@ def test_comparisons_stand_beside_the_results(photos: Path, enhance: Enhance) ->
     assert skipped.stdout.count('"skipped"') == 2
 
 
+def test_missing_comparisons_are_written_without_enhancing_again(photos: Path, enhance: Enhance) -> None:
+    for name in ("a.jpg", "b.png"):
+        put(photos, name, saved(RGB, "JPEG" if name.endswith("jpg") else "PNG"))
+    assert enhance("--compare").returncode == 0
+    made = {path.name: path.read_bytes() for path in Path("out").iterdir() if path.is_file()}
+    for path in Path("out").glob("*.compare.jpg"):
+        path.unlink()
+    assert enhance("--compare", "--dry-run").returncode == 0
+    assert results() == ["a.jpg", "b.png"]
+    done = enhance("--compare", "--model", "no-such-model")
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["status"], line["target"]) for line in told] == [
+        ("done", "out/a.jpg.compare.jpg"),
+        ("done", "out/b.png.compare.jpg"),
+    ]
+    assert all("only the comparison was made, because the result exists" in line["reason"] for line in told)
+    now = {path.name: path.read_bytes() for path in Path("out").iterdir() if path.is_file()}
+    assert now["b.png.compare.jpg"] == made["b.png.compare.jpg"], "from a lossless result, the same as in one run"
+    assert {name: now[name] for name in results() if "compare" not in name} == {
+        name: made[name] for name in ("a.jpg", "b.png")
+    }
+    again = enhance("--compare")
+    assert again.stdout.count('"skipped"') == 2
+
+
+def test_a_result_that_does_not_fit_has_no_comparison_and_is_told(photos: Path, enhance: Enhance) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        put(photos, name, saved(RGB, "JPEG"))
+    assert enhance().returncode == 0
+    put(Path("out"), "a.jpg", saved(RGB.crop((0, 0, 9, 9)), "JPEG"))
+    put(Path("out"), "b.jpg", b"no picture")
+    done = enhance("--compare")
+    assert done.returncode == 0, done.stderr
+    assert results() == ["a.jpg", "b.jpg", "c.jpg", "c.jpg.compare.jpg"]
+    warnings = {line["source"]: line["warnings"] for line in map(json.loads, done.stdout.splitlines())}
+    assert "there is no comparison: the result has another size" in warnings["in/a.jpg"][0]
+    assert "there is no comparison: " in warnings["in/b.jpg"][0]
+
+
+def test_a_comparison_that_is_there_is_made_again_with_its_result(photos: Path, enhance: Enhance) -> None:
+    put(photos, "a.jpg", saved(Image.new("RGB", (40, 30), (30, 30, 30)), "JPEG"))
+    assert enhance("--compare").returncode == 0
+    before = Path("out/a.jpg.compare.jpg").read_bytes()
+    assert enhance("--existing", "overwrite", "--ev", "1").returncode == 0
+    after = Path("out/a.jpg.compare.jpg").read_bytes()
+    assert before != after
+    Path("out/a.jpg.compare.jpg").unlink()
+    assert enhance("--existing", "overwrite").returncode == 0
+    assert results() == ["a.jpg"]
+
+
+def test_comparisons_in_folders_are_no_inputs(photos: Path, enhance: Enhance) -> None:
+    for name in ("a.jpg", "a.jpg.compare.jpg", "B.JPG.COMPARE.JPG"):
+        put(photos, name, saved(RGB, "JPEG"))
+    assert enhance().returncode == 0
+    assert results() == ["a.jpg"]
+    assert enhance(line=("enhance", "in/a.jpg.compare.jpg", "-o", "named")).returncode == 0
+    assert Path("named/a.jpg.compare.jpg").is_file()
+
+
 def test_a_comparison_never_takes_the_place_of_a_result(photos: Path, enhance: Enhance) -> None:
     for name in ("a.jpg", "a.jpg.compare.jpg"):
         put(photos, name, saved(RGB, "JPEG"))
-    done = enhance("--compare")
+    done = enhance("in/a.jpg.compare.jpg", "--compare")  # named, it is taken as any other picture
     assert done.returncode == 2
     assert "would both become out/a.jpg.compare.jpg" in done.stderr
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from lumen.batch.named_result import with_named_result
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
     PATH,
@@ -27,6 +29,9 @@ from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
 from lumen.text import printable
 
+if TYPE_CHECKING:
+    from lumen.enhance.picture_rules import PictureOptions
+
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
 BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format"}
@@ -38,7 +43,14 @@ _enhance = partial(field_option, EnhanceOptions)
 
 @click.command("enhance", cls=GroupedCommand)
 @click.argument("inputs", nargs=-1, metavar="INPUT...", type=PATH)
-@_batch("-o", "--out", "output", metavar="DIR|-", type=PATH, help="Folder for the results; - is stdout.")
+@_batch(
+    "-o",
+    "--out",
+    "output",
+    metavar="DIR|FILE|-",
+    type=PATH,
+    help="Folder for the results, or the file for the result of one picture; - is stdout.",
+)
 @_batch("--in-place", help="Replace the pictures themselves, each one once.")
 @_batch("-r", "--recursive", help="Include sub-folders; the results mirror them.")
 @_batch(
@@ -61,7 +73,10 @@ _enhance = partial(field_option, EnhanceOptions)
     "--existing",
     help="If a result exists: skip it, update it if the input is newer, overwrite it, or refuse to start.",
 )
-@_batch("--compare", help="Also write NAME.compare.jpg: before on the left, after on the right.")
+@_batch(
+    "--compare",
+    help="Also write a picture of before (left) and after (right) beside each result: a.jpg.compare.jpg for a.jpg.",
+)
 @_batch("--sidecars", help="Copy the XMP and AAE files that lie beside pictures to their results, or ignore them.")
 @picture_options
 @click.option(
@@ -104,18 +119,16 @@ def command(
     runtime, enhancing = options_of(RuntimeOptions, values), options_of(EnhanceOptions, values)
     pictures = PictureOptions(enhancing, rules_of(ctx))
     if STREAM in (*inputs, values["output"]):
-        _check_stream(ctx, inputs, values["output"])
-        from lumen.cli.pipe import enhance_to_stdout
-
-        ctx.exit(enhance_to_stdout(inputs[0], runtime, pictures.of(Path(inputs[0].name)), values["format"]))
-    batching = options_of(BatchOptions, values)
+        ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
+    batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
     if reference is not None:
         _check_scoring(batching, dry_run=dry_run)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
+    from lumen.cli.views.notes import notes_after, warn_before
     from lumen.runtime.memory import return_freed_memory
-    from lumen.runtime.open import model_sets
+    from lumen.runtime.open import asked_model, model_sets
 
     return_freed_memory()
     plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null))
@@ -123,13 +136,15 @@ def command(
         from lumen.cli.views.scores import check_reference, results_of, score_results
 
         check_reference(plan, reference)
+    warn_before(plan)
     view = BatchView(state, as_json=as_json)
-    batch = Batch(plan, model_sets(runtime), enhancing, batching, view, pictures.rules)
+    batch = Batch(plan, model_sets(runtime), enhancing, batching, view, pictures.rules, asked_model(runtime))
     with stop_on_ctrl_c(batch.stop), view:
         try:
             report = batch.dry_run() if dry_run else batch.run()
         finally:
-            view.summarize(batch.report)  # also after Ctrl-C, to say how many are left
+            # Also after Ctrl-C, to say how many are left.
+            view.summarize(batch.report, *notes_after(plan, batch.report, batching))
     if batch.stopped:
         ctx.exit(Exit.SIGINT)
     scored = Exit.OK
@@ -164,8 +179,15 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> lis
     return split_list(data, null=null)
 
 
-def _check_stream(ctx: click.Context, inputs: tuple[Path, ...], out: Path | None) -> None:
-    """Refuse what makes no sense when one picture goes to stdout."""
+def _to_stdout(
+    ctx: click.Context,
+    inputs: tuple[Path, ...],
+    values: Mapping[str, Any],
+    runtime: RuntimeOptions,
+    pictures: PictureOptions,
+) -> Exit:
+    """Enhance one picture to stdout; refuse what makes no sense then."""
+    out = values["output"]
     if len(inputs) != 1:
         raise UsageError(f"expected one picture for stdout, got {len(inputs)} inputs")
     if out not in (None, STREAM):
@@ -173,3 +195,6 @@ def _check_stream(ctx: click.Context, inputs: tuple[Path, ...], out: Path | None
     for name, option in given_options(ctx).items():
         if name in BATCH_ONLY:
             raise UsageError(f"expected no {option} with a picture for stdout")
+    from lumen.cli.pipe import enhance_to_stdout
+
+    return enhance_to_stdout(inputs[0], runtime, pictures.of(Path(inputs[0].name)), values["format"])

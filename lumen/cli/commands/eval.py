@@ -12,6 +12,7 @@ from lumen.cli.help import GroupedCommand
 from lumen.cli.options import PATH, device_option, given_options, options_of, precision_option
 from lumen.cli.settings import settings_option
 from lumen.cli.state import State, pass_state
+from lumen.cli.values import parse_number
 from lumen.config import DEFAULT_MODEL, RuntimeOptions
 from lumen.errors import UsageError
 
@@ -61,7 +62,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
 @click.option(
     "--aim",
     metavar="LEVEL",
-    type=float,
+    type=parse_number,
     help="Also score the model when it always aims at this mean level, such as 0.43; no picture gets darker.",
 )
 @click.option("--niqe", is_flag=True, help="Also compute NIQE, which needs no reference.")
@@ -75,7 +76,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
 )
 @click.option(
     "--channel",
-    type=click.Choice(["rgb", "y"]),
+    type=click.Choice(["rgb", "y"], case_sensitive=False),
     default="rgb",
     show_default=True,
     help="Compare all three channels, or only the luma.",
@@ -142,7 +143,7 @@ def command(
 
         ctx.exit(check_scores(state, check, as_json=as_json))
     _check_together(low, reference, options, given)
-    from lumen.cli.views.scores import print_scores, scoring
+    from lumen.cli.views.scores import print_places, print_scores, scoring
     from lumen.evaluation import EvalOptions, Matching, evaluate
     from lumen.evaluation.reports import check_targets, previews_for, write_reports
     from lumen.runtime.open import ModelSet
@@ -165,6 +166,7 @@ def command(
         write_reports(report, reports, previews)  # first: whoever reads stdout may have gone
     finally:
         print_scores(state, report, as_json=as_json)
+    print_places(state, reports, scored.save)
     ctx.exit(report.exit_code)
 
 

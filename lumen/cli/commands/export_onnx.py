@@ -32,7 +32,7 @@ _OF_NETWORKS = {"halo": "--halo", "align": "--align", "whole": "--whole"}
 @click.option("--scores", type=PATH, help='Measured scores to store, JSON: {"LOL eval15": {"psnr_db": 1.0}}.')
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16"]),
+    type=click.Choice(["fp32", "fp16"], case_sensitive=False),
     help="fp16 adds M.fp16.onnx, in half precision for 8-bit pictures on GPUs, to the fp32 files.",
 )
 @click.option("--halo", metavar="PX", type=int, help="NET.onnx: what a tile sees around itself; measured by default.")

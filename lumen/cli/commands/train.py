@@ -12,6 +12,7 @@ import click
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import PATH, field_option
 from lumen.cli.settings import settings_option
+from lumen.cli.values import parse_number
 from lumen.config import RuntimeOptions
 from lumen.errors import UsageError
 from lumen.files.paths import type_of
@@ -70,7 +71,11 @@ from lumen.files.paths import type_of
     "--batch", metavar="auto|N", help="Crops per iteration; auto splits the recipe's into parts that fit the memory."
 )
 @click.option("--accumulate", metavar="N", type=click.IntRange(min=1), help="Split each batch into N parts.")
-@click.option("--amp", type=click.Choice(["bf16", "fp16", "off"]), help="Mixed precision, instead of the recipe's.")
+@click.option(
+    "--amp",
+    type=click.Choice(["bf16", "fp16", "off"], case_sensitive=False),
+    help="Mixed precision, instead of the recipe's.",
+)
 @click.option("--recompute", is_flag=True, help="Keep few activations and recompute the rest: less memory, more time.")
 @click.option("--compile", is_flag=True, help="Compile the network with torch (needs a C++ compiler).")
 @click.option("--tensorboard", is_flag=True, help="Also write event files for TensorBoard.")
@@ -153,8 +158,8 @@ def _sources(values: tuple[str, ...]) -> tuple[tuple[Path, ...], tuple[float, ..
     for value in values:
         path, equals, text = value.rpartition("=")
         try:
-            weight = float(text) if equals and not type_of(Path(value)) else None
-        except ValueError:
+            weight = parse_number(text) if equals and not type_of(Path(value)) else None
+        except click.BadParameter:
             weight = None
         if weight is not None and not 0 < weight < math.inf:
             raise UsageError(f"expected DIR=WEIGHT with a weight above 0, got {value!r}")
@@ -179,11 +184,11 @@ def _split_values(text: str | None) -> list[str]:
     if text is None:
         return []
     text = text.strip()
-    with suppress(ValueError):
-        if text.endswith("%") and 0 < (percent := float(text.removesuffix("%"))) < 100:
-            return [f"validation.share={percent / 100}"]
     if text.isdecimal() and int(text):
         return ["validation.share=0.0", "validation.at_most=0.0", f"validation.pairs={int(text)}"]
+    with suppress(click.BadParameter):
+        if 0 < (share := parse_number(text)) < 1:
+            return [f"validation.share={share}"]
     raise click.BadParameter(
         f"expected a share such as 20% or a number of pairs, got {text!r}", param_hint="--val-split"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from rich.progress import TextColumn
@@ -144,11 +144,15 @@ class BatchView:
         if self._verbosity >= 0:
             self._console.print("stopping after the current file; press Ctrl-C again to stop at once", style="yellow")
 
-    def summarize(self, report: Report) -> None:
-        """Print the summary as the last line."""
+    def summarize(self, report: Report, notes: Sequence[str] = (), place: str = "") -> None:
+        """Print notes, and as the last line the summary with the place of the results."""
         self._progress.stop()
-        if self._verbosity >= 0 and not 0 < report.total == report.left:  # the error says why nothing was started
-            self._console.print(report.summary(), style="red" if report.failures else "green")
+        if self._verbosity < 0 or 0 < report.total == report.left:  # the error says why nothing was started
+            return
+        for note in notes:
+            self._console.print(note)
+        last = "; ".join(filter(None, (report.summary(), place)))
+        self._console.print(last, style="red" if report.failures else "green")
 
     def _say(self, outcome: Outcome, name: str) -> None:
         line = name if outcome.target == outcome.source else f"{name} -> {printable(outcome.target)}"

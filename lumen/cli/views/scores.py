@@ -70,6 +70,14 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
         print_line(f"  {part}{'' if part is parts[-1] else ';'}")
 
 
+def print_places(state: State, reports: Sequence[Path], save: Path | None) -> None:
+    """Say on stderr, as the last line, where reports and results lie."""
+    places = [f"the report is {printable(report)}" for report in reports]
+    places += [] if save is None else [f"the results are in {printable(save)}"]
+    if places and state.verbosity >= 0:
+        log_console(state).print("; ".join(places))
+
+
 def _print_pictures(state: State, report: EvalReport) -> None:
     """Print the worst pictures (all with -v), and the summary below."""
     there = {measure.key: measure for measure in report.measures}
@@ -175,6 +183,6 @@ def results_of(plan: Plan, report: Report, options: BatchOptions) -> list[Result
     for job in plan.jobs:
         if job.source not in failed and type_of(job.target):
             named = job.target.with_name(job.target.stem.removesuffix(options.suffix) + job.target.suffix)
-            place = named.relative_to(options.output)
+            place = job.relative if options.result else named.relative_to(options.output)
             results.append(Result(place=place, low=job.source, result=job.target))
     return results

@@ -38,14 +38,20 @@ def test_files_that_cannot_be_looked_at_are_kept_to_fail_by_name(monkeypatch: py
 
 def test_a_lost_input_is_left_to_the_reader() -> None:
     touch("out/a.jpg")
-    assert output("update").skip_reason(Job(source=Path("in/lost.jpg"), target=Path("out/a.jpg"))) is None
+    lost = Job(source=Path("in/lost.jpg"), target=Path("out/a.jpg"))
+    assert output("update").skip_reason(lost) is None
+    assert output("skip").skip_reason(lost) == "the result exists"
 
 
 @pytest.mark.parametrize(
     ("existing", "newer", "expected"),
     [
         ("skip", False, "the result exists"),
-        ("skip", True, "the result exists"),
+        (
+            "skip",
+            True,
+            "the result exists, but its picture has changed since; add --existing update to make it again",
+        ),
         ("update", False, "the result is newer than the input"),
         ("update", True, None),
         ("overwrite", False, None),

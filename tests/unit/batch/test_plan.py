@@ -48,7 +48,7 @@ def test_output_inside_the_input_is_not_fed_back() -> None:
 
 def test_nothing_found_says_what_was_looked_for() -> None:
     touch("empty/deep/a.jpg")
-    with pytest.raises(NothingToDoError, match=r"\.jpg.*in empty; use -r"):
+    with pytest.raises(NothingToDoError, match=r"\.jpg.*in empty; 1 picture in sub-folders not taken; add -r"):
         plan("empty")
 
 

@@ -87,3 +87,11 @@ def test_a_full_disk_ends_the_record_only(tmp_path: Path, caplog: pytest.LogCapt
     log.add(outcome("done"))
     log.close(Report(total=2))
     assert ["No space left" in record.message for record in caplog.records] == [True]
+
+
+def test_names_sort_by_time_also_within_a_second(tmp_path: Path) -> None:
+    for number in range(5):
+        RunRecord(tmp_path, {"number": number}).close(Report(total=0))
+    records = sorted((tmp_path / ".lumen" / "runs").iterdir())
+    firsts = [json.loads(record.read_text().splitlines()[0]) for record in records]
+    assert [first["run"]["number"] for first in firsts] == list(range(5))

@@ -32,13 +32,16 @@ from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions, WatchOpti
         ("1.5g", 1_500_000_000),
         ("64 kb", 64_000),
         ("3Mi", 3 << 20),
+        ("1T", 10**12),
+        ("2 TiB", 2 << 40),
+        ("50MP", 50_000_000),
     ],
 )
 def test_amounts(text: str, number: int) -> None:
     assert parse_amount(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "0.0001k", "M", "5T", "five"])
+@pytest.mark.parametrize("text", ["", "0", "-1", "0.0001k", "M", "5X", "five"])
 def test_amounts_that_are_none(text: str) -> None:
     with pytest.raises(click.BadParameter, match="expected a number above 0"):
         parse_amount(text)
@@ -59,13 +62,14 @@ def test_shards() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("2", 2.0), ("500ms", 0.5), ("1.5s", 1.5), ("2 m", 120.0), ("3min", 180.0), ("1H", 3600.0)]
+    ("text", "seconds"),
+    [("2", 2.0), ("500ms", 0.5), ("1.5s", 1.5), ("2 m", 120.0), ("3min", 180.0), ("1H", 3600.0), ("2d", 172_800.0)],
 )
 def test_lengths_of_time(text: str, seconds: float) -> None:
     assert parse_span(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1s", "soon", "1d", "1s2m"])
+@pytest.mark.parametrize("text", ["", "0", "-1s", "soon", "1w", "1s2m"])
 def test_what_is_no_length_of_time(text: str) -> None:
     with pytest.raises(click.BadParameter, match="expected a length of time"):
         parse_span(text)
@@ -84,7 +88,7 @@ def test_space_may_be_none() -> None:
     assert (parse_space("0"), parse_space("1GiB")) == (0, 1 << 30)
 
 
-@pytest.mark.parametrize("number", [1, 999, 1000, 1500, 512_000_000, 3_000_000_000, 1 << 30])
+@pytest.mark.parametrize("number", [1, 999, 1000, 1500, 512_000_000, 3_000_000_000, 1 << 30, 10**12])
 def test_amounts_are_shown_as_they_are_typed(number: int) -> None:
     assert parse_amount(amount_as_typed(number)) == number
 
@@ -119,6 +123,17 @@ def test_options_reach_the_fields_of_their_names() -> None:
     values = values_of("enhance", "in", "--tile", "256", "--max-memory", "2k", "--allow-8bit", "--subsampling", "420")
     found = options_of(EnhanceOptions, values, quality=7)
     assert found == EnhanceOptions(tile_px=256, max_memory_bytes=2000, allow_8bit=True, subsampling="420", quality=7)
+
+
+@pytest.mark.parametrize("command", ["enhance", "watch"])
+def test_all_options_take_all_spellings_of_their_kind(command: str) -> None:
+    line = ["--strength", "50%", "--shadows", "1 1/2", "--ev", "-1/3", "--format", "JPEG", "--metadata", "Strip"]
+    values = values_of(command, "in", *line, "--max-memory", "1T", "--max-pixels", "50MP")
+    pictures = options_of(EnhanceOptions, values)
+    assert (pictures.strength, pictures.shadows) == (0.5, 1.5)
+    assert pictures.ev == pytest.approx(-1 / 3)
+    assert (pictures.max_memory_bytes, pictures.max_pixels, pictures.metadata) == (10**12, 50_000_000, "strip")
+    assert values["format"] == "jpg"
 
 
 def test_a_field_that_is_not_there_is_no_option() -> None:

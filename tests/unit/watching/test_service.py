@@ -431,7 +431,8 @@ def test_two_pictures_of_one_result_are_a_failure_of_the_run(running: Running) -
     running.start(format="png", oneshot=True, failed_dir=running.root / "bad")
     running.thread.join(60)
     assert running.result is Exit.SOME_FAILED
-    assert running.named("stop") == [{"done": 1, "failed": 1, "unsupported": 0}]
+    out = str(running.out)
+    assert running.named("stop") == [{"done": 1, "failed": 1, "unsupported": 0, "output": out}]
     assert len(list((running.root / "bad").iterdir())) == 1
 
 

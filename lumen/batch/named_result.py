@@ -1,0 +1,48 @@
+"""`--out better.jpg` with one picture: the result is that file, instead of a file in a folder of that name."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+from lumen.config import BatchOptions
+from lumen.enhance.names import result_name
+from lumen.errors import UsageError
+from lumen.files.paths import type_of
+from lumen.imaging.formats import SUFFIXES
+from lumen.text import printable
+
+
+def with_named_result(inputs: Sequence[Path], options: BatchOptions) -> BatchOptions:
+    """Return options whose output is the folder around the result, if `--out` names a picture and one file is given.
+
+    Args:
+        inputs: All that is given.
+        options: Options with what follows `--out` as their output.
+
+    Raises:
+        UsageError: Other options ask for another name.
+    """
+    out = options.output
+    if out is None or len(inputs) != 1 or type_of(inputs[0]) == stat.S_IFDIR:
+        return options
+    if type_of(out) == stat.S_IFDIR or out.suffix.lower() not in SUFFIXES:
+        return options
+    name = PurePath(out.name)
+    if options.suffix:
+        raise UsageError(
+            f"--suffix cannot be combined with --out {printable(out)}, which is the whole name of the result"
+        )
+    if result_name(name, "", "same") != out.name:
+        raise UsageError(
+            f"expected --out with the suffix of a format that lumen writes, got {printable(out)}; use "
+            f"{printable(result_name(name, '', 'same'))}"
+        )
+    if (wanted := result_name(name, "", options.format)) != out.name:
+        raise UsageError(
+            f"expected --out {printable(wanted)} with --format {options.format}, got {printable(out)}; leave one of "
+            "the two out"
+        )
+    return replace(options, output=out.parent, result=out.name)

@@ -1,0 +1,76 @@
+"""What is in folders and not taken: pictures in sub-folders, hidden ones, links, comparisons, and other files."""
+
+from __future__ import annotations
+
+import stat
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lumen.batch.sidecars import ENDINGS
+from lumen.files.paths import type_of
+from lumen.files.patterns import is_comparison, is_hidden, is_picture_name
+from lumen.text import counted, printable
+
+SHOWN_KINDS = 3
+_SYSTEM_NAMES = {"thumbs.db", "desktop.ini"}  # of Windows, in every folder of pictures
+
+
+@dataclass(kw_only=True)
+class PassedOver:
+    """Counts what is not taken, to be told at the end of a run.
+
+    Attributes:
+        below: Pictures in sub-folders of folders that were not searched with their sub-folders.
+        is_all: Whether all sub-folders were looked at to count these.
+        hidden: Hidden files with the name of a picture.
+        links: Links to pictures, where none are followed.
+        comparisons: Pictures of before and after that lumen wrote.
+        others: Files that are no pictures by their names, by suffix; sidecars are none of them.
+    """
+
+    below: int = 0
+    is_all: bool = True
+    hidden: int = 0
+    links: int = 0
+    comparisons: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+
+    def takes(self, path: Path, *, follow: bool) -> bool:
+        """Tell by its name whether a file in a folder is a picture to take, and count it if not.
+
+        Pipes and devices, which would block, are not taken. A file that cannot be inspected is: reading it then reports
+        the failure.
+        """
+        name = path.name
+        if is_picture_name(name):
+            if follow or not path.is_symlink():
+                return type_of(path) in (stat.S_IFREG, 0)
+            self.links += 1
+        elif is_comparison(name):
+            self.comparisons += 1
+        elif is_hidden(name):
+            self.hidden += is_picture_name(name.lstrip("."))
+        elif not name.endswith(ENDINGS) and name.lower() not in _SYSTEM_NAMES:
+            self.others[path.suffix.lower()] += 1
+        return False
+
+    def lines(self) -> list[str]:
+        """Return what to tell people, with what to do about it."""
+        files = self.others.total()
+        kinds = [printable(suffix) or "no suffix" for suffix, _ in self.others.most_common()]
+        shown = ", ".join([*kinds[:SHOWN_KINDS], *["..."][: len(kinds) > SHOWN_KINDS]])
+        parts = [
+            f"{counted(files, 'file')} of other kinds ({shown})" if files else "",
+            f"{self.hidden} hidden" if self.hidden else "",
+            counted(self.links, "link") if self.links else "",
+            f"{counted(self.comparisons, 'comparison')} (*.compare.jpg)" if self.comparisons else "",
+        ]
+        told = ", ".join(filter(None, parts))
+        found = [f"passed over: {told}"] if told else []
+        if self.below:
+            more = "" if self.is_all else "more than "
+            found.append(f"{more}{counted(self.below, 'picture')} in sub-folders not taken; add -r")
+        elif not self.is_all:
+            found.append("the sub-folders were not searched; add -r")
+        return found

@@ -1,0 +1,54 @@
+"""`--out better.jpg` for one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lumen.batch.named_result import with_named_result
+from lumen.batch.plan import plan_jobs
+from lumen.config import BatchOptions, OutputFormat
+from lumen.errors import UsageError
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+def targets(out: str, *inputs: str, suffix: str = "", kind: OutputFormat = "same") -> list[str]:
+    given = [Path(name) for name in inputs]
+    options = with_named_result(given, BatchOptions(output=Path(out), suffix=suffix, format=kind))
+    return [str(job.target) for job in plan_jobs(given, options).jobs]
+
+
+@pytest.mark.parametrize("out", ["better.jpg", "there/better.JPEG", "better.png", "better.tif"])
+def test_the_result_of_one_picture_is_the_file(out: str) -> None:
+    assert targets(out, "in/a.jpg") == [out]
+
+
+def test_a_folder_of_that_name_is_a_folder() -> None:
+    Path("better.jpg").mkdir()
+    assert targets("better.jpg", "in/a.jpg") == ["better.jpg/a.jpg"]
+    assert targets("better", "in/a.jpg") == ["better/a.jpg"]
+
+
+def test_a_format_that_is_the_same_is_no_contradiction() -> None:
+    assert targets("better.jpeg", "in/a.png", kind="jpg") == ["better.jpeg"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "suffix", "kind", "out", "says"),
+    [
+        (("in",), "", "same", "better.jpg", "only the result of one picture"),
+        (("in/a.jpg", "in/B.JPG"), "", "same", "better.jpg", "only the result of one picture"),
+        (("in/a.jpg", "in/B.JPG"), "", "same", "in/notes.txt", "only the result of one picture"),
+        (("in/a.jpg",), "", "same", "in/a.jpg", "a result would overwrite the input in/a.jpg"),
+        (("in/a.jpg",), "", "same", "better.nef", "expected --out with the suffix of a format that lumen writes"),
+        (("in/a.jpg",), "", "png", "better.jpg", "expected --out better.png with --format png, got better.jpg"),
+        (("in/a.jpg",), "-x", "same", "better.jpg", "--suffix cannot be combined with --out better.jpg"),
+    ],
+)
+def test_what_would_be_another_file_is_refused(
+    inputs: tuple[str, ...], suffix: str, kind: OutputFormat, out: str, says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        targets(out, *inputs, suffix=suffix, kind=kind)

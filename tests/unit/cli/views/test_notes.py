@@ -1,0 +1,68 @@
+"""What is said around a batch."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from lumen.batch.job import Job
+from lumen.batch.plan import Plan
+from lumen.batch.report import Outcome, Report, Status
+from lumen.cli.views import notes
+from lumen.cli.views.notes import MOST_REASONS, notes_after, warn_before
+from lumen.config import BatchOptions
+
+INTO = BatchOptions(output=Path("out"))
+
+
+def ended(*outcomes: tuple[Status, str], options: BatchOptions = INTO) -> tuple[list[str], str]:
+    jobs = tuple(Job(source=Path(f"in/{n}.jpg"), target=Path(f"out/{n}.jpg")) for n in range(len(outcomes)))
+    report = Report(total=len(jobs))
+    for job, (status, reason) in zip(jobs, outcomes, strict=True):
+        report.add(Outcome(source=job.source, target=job.target, status=status, reason=reason))
+    return notes_after(Plan(jobs=jobs), report, options)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "place"),
+    [
+        (["done", "skipped", "failed"], "the results are in out"),
+        (["skipped", "skipped"], "the results are in out"),
+        (["done"], "the result is out/0.jpg"),
+        (["planned"], "the result would be out/0.jpg"),
+        (["planned", "planned"], "the results would be in out"),
+        (["failed"], ""),
+    ],
+)
+def test_the_last_line_says_where_the_results_lie(statuses: list[Status], place: str) -> None:
+    assert ended(*((status, "") for status in statuses))[1] == place
+
+
+def test_in_place_the_results_are_the_pictures() -> None:
+    assert ended(("done", ""), options=BatchOptions(in_place=True))[1] == "the pictures themselves were replaced"
+    assert ended(("skipped", "before"), options=BatchOptions(in_place=True))[1] == ""
+
+
+def test_reasons_are_told_once_each_and_those_of_failures_were_told_before() -> None:
+    told, _ = ended(("skipped", "a"), ("skipped", "b"), ("skipped", "a"), ("failed", "c"), ("done", ""))
+    assert told == ["2 skipped: a", "1 skipped: b"]
+    told, _ = ended(*(("skipped", str(n)) for n in range(MOST_REASONS + 2)))
+    assert told[MOST_REASONS:] == ["... and for 2 more reasons; -v names each file with its own"]
+
+
+def test_results_among_the_inputs_are_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from lumen.batch.history import Made
+
+    made = Made(source=Path("/in/a.jpg"), target=Path("a.jpg"), settings={})
+    for found in ({}, {Path("out/a.jpg"): made}, {Path("out/a.jpg"): made, Path("out/b.jpg"): made}):
+        monkeypatch.setattr(notes, "earlier_results", lambda _, found=found: found)
+        with caplog.at_level(logging.WARNING):
+            warn_before(Plan(jobs=()))
+    assert [record.getMessage() for record in caplog.records] == [
+        "an input is itself a result of lumen: out/a.jpg, made from /in/a.jpg; enhance that picture instead",
+        "2 inputs are themselves results of lumen, such as out/a.jpg, made from /in/a.jpg; enhance the originals",
+    ]
