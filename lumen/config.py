@@ -161,6 +161,7 @@ class BatchOptions(ResultOptions):
     Attributes:
         output: Folder for the results, which mirrors the inputs; created if missing. None with `in_place`.
         in_place: Replace every input by its result instead.
+        backup: Folder to which originals are copied before they are replaced in place; None keeps none.
         recursive: Include the sub-folders of input folders.
         follow_links: Follow links that are found in input folders; in place they never are. An input itself may be a
             link in any case.
@@ -176,6 +177,7 @@ class BatchOptions(ResultOptions):
 
     output: Path | None = None
     in_place: bool = False
+    backup: Path | None = None
     recursive: bool = False
     follow_links: bool = True
     include: tuple[str, ...] = ()
@@ -195,6 +197,8 @@ class BatchOptions(ResultOptions):
             raise UsageError(
                 "--in-place cannot be combined with --suffix or --format, because the files keep their names"
             )
+        if self.backup is not None and not self.in_place:
+            raise UsageError("expected --backup together with --in-place: without it the originals are never changed")
         if self.in_place and self.compare:
             raise UsageError(
                 "--compare cannot be combined with --in-place, because the next run would take comparisons for pictures"

@@ -7,10 +7,11 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from lumen.batch.backup import Backup
 from lumen.batch.in_place import Journal, PictureState, digest_of
 from lumen.batch.job import Job
 from lumen.config import BatchOptions
@@ -165,6 +166,7 @@ class InPlace:
     def __init__(self, options: BatchOptions) -> None:
         """Take the policy for pictures that were already enhanced in place."""
         self._existing = options.existing
+        self._backup = None if options.backup is None else Backup(options.backup)
         self._journal = lru_cache(JOURNALS)(lambda _: Journal())
 
     @contextmanager
@@ -208,23 +210,28 @@ class InPlace:
         path = job.target
         try:
             with hold_folder(path.parent, below=job.below) as folder, lock_in(folder, wait_s=WAIT_S):
-                return self._replace(folder, path.name, data, origin)
+                return self._replace(folder, job, data, origin)
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             # Of this folder alone: who may change one must not stop the run in the others.
             raise PictureError(f"the file cannot be replaced: {error.strerror}") from error
         except OSError as error:
             raise output_error(path, error) from error
 
-    def _replace(self, folder: Parent, name: str, data: bytes, origin: Origin) -> str | None:
-        journal = self._journal(folder.path)
+    def _replace(self, folder: Parent, job: Job, data: bytes, origin: Origin) -> str | None:
+        journal, name = self._journal(folder.path), job.target.name
         journal.refresh(folder)
         now = folder.open(name)
         with now.stream:
             if not _is_same(now, origin):
                 raise PictureError("the file changed while it was worked on; run again")
             attributes = Attributes.of(now.stream)
-        if self._existing != "overwrite" and journal.state_of(name, origin.digest) == "enhanced":
-            return "it was enhanced in place by another run"
+            is_enhanced = journal.state_of(name, origin.digest) == "enhanced"
+            if is_enhanced and self._existing != "overwrite":
+                return "it was enhanced in place by another run"
+            if self._backup is not None:
+                # Of a picture that is enhanced again, what it was before lumen is worth more than an earlier result.
+                is_older = partial(journal.is_original, name) if is_enhanced else lambda _: False
+                self._backup.keep(job.relative, now, origin.digest, source=folder, is_older=is_older)
         journal.note(folder, name, origin.digest, data)
         modified_ns = now.identity.mtime_ns
         write_in(folder, name, data, modified_ns=modified_ns, attributes=attributes, instead_of=now.identity)

@@ -90,6 +90,11 @@ class Journal:
             return "enhanced"
         return "new" if entry is None or digest in entry.originals else "changed"
 
+    def is_original(self, name: str, digest: str) -> bool:
+        """Tell whether a picture of this name with this content was enhanced before."""
+        entry = self._entries.get(name)
+        return entry is not None and digest in entry.originals
+
     def note(self, folder: Parent, name: str, before: str, data: bytes) -> None:
         """Record, before it happens, that a picture is replaced by `data`; `OSError` if it cannot be written."""
         after = hashlib.sha256(data).hexdigest()

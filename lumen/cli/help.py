@@ -12,7 +12,7 @@ _STORING = "--format --quality --subsampling --metadata --allow-8bit --suffix"
 _RUNNING = "--device --precision --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
-        FIRST: "--out --in-place --recursive --ev --shadows --strength --model --compare --dry-run",
+        FIRST: "--out --in-place --backup --recursive --ev --shadows --strength --model --compare --dry-run",
         FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast --settings",
         RESULTS: f"{_STORING} --sidecars --strict --gt --json",
         DEVICES: _RUNNING,

@@ -27,7 +27,7 @@ from lumen.errors import (
     PictureError,
     UnavailableError,
 )
-from lumen.files.atomic import flush_folder, make_folder, output_error, user_attributes, write_atomically
+from lumen.files.atomic import make_folder, output_error, user_attributes, write_atomically
 from lumen.files.inputs import NotPlainError, hold_folder
 from lumen.files.paths import is_folder
 from lumen.imaging.picture import Picture
@@ -361,10 +361,7 @@ def _make_durable_folder(folder: Path, output: Path) -> None:
     A link on the way is a fault of the output folder, not of the picture.
     """
     if not is_folder(output):
-        missing = [each for each in (output, *output.parents) if not is_folder(each)]
         make_folder(output)
-        for each in missing:
-            flush_folder(each.parent)
     try:
         with hold_folder(folder, below=output, make=True):
             pass

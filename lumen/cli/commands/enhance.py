@@ -40,6 +40,7 @@ _enhance = partial(field_option, EnhanceOptions)
 @click.argument("inputs", nargs=-1, metavar="INPUT...", type=PATH)
 @_batch("-o", "--out", "output", metavar="DIR|-", type=PATH, help="Folder for the results; - is stdout.")
 @_batch("--in-place", help="Replace the pictures themselves, each one once.")
+@_batch("--backup", metavar="DIR", type=PATH, help="With --in-place: copy the originals to DIR first.")
 @_batch("-r", "--recursive", help="Include sub-folders; the results mirror them.")
 @_batch(
     "--follow-links/--no-follow-links",

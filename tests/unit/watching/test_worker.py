@@ -277,7 +277,7 @@ def test_models_wait_too_while_the_writing_is_behind(shop: Shop, monkeypatch: py
 
 def test_the_names_of_folders_that_are_made_reach_the_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[Path] = []
-    monkeypatch.setattr("lumen.watching.worker.flush_folder", flushed.append)
+    monkeypatch.setattr("lumen.files.atomic.flush_folder", flushed.append)
     monkeypatch.setattr(Parent, "flush", lambda self: flushed.append(self.path))
     opened = shop.open()
     (shop.tree.root / "d").mkdir()
