@@ -13,10 +13,13 @@ from lumen.errors import UsageError
 DEFAULT_MODEL = "lumen-s"
 EV_LIMIT = 4.0
 QUALITY_PASSES = (1, 4, 8)
+DEFAULT_QUALITY = 95  # where a file has none that could be kept
 
 PrecisionChoice = Literal["auto", "fp32", "fp16"]
 Existing = Literal["skip", "update", "overwrite", "error"]
 OutputFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif", "jxl"]
+Quality = int | Literal["keep"]
+Unchanged = Literal["copy", "encode", "skip"]
 Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
 Frames = Literal["refuse", "first"]
@@ -90,9 +93,12 @@ class EnhanceOptions:
             versions of it.
         tile_px: Largest side of a window in pixels; None chooses it by free memory.
         max_memory_bytes: Working memory of one inference; None takes 0.6 of the free memory.
-        quality: Quality of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100.
-        subsampling: Chroma subsampling of JPEG, AVIF and HEIC: `444`, `420`, `keep` (that of a JPEG input), or `auto`
-            (444 from quality 90 on, but never in HEIC).
+        quality: Quality of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100; or `keep`, that of the input: the tables of a
+            JPEG, or the quality at which another file has its size. It is 95 for inputs of another format.
+        subsampling: Chroma subsampling of JPEG, AVIF and HEIC: `444`, `420`, `keep` (that of the input), or `auto`
+            (that of the input if its quality is kept; else 444 from quality 90 on, but never in HEIC).
+        unchanged: What to do with a picture whose change nobody would see: `copy` the file itself, `encode` it like
+            any other, or `skip` it, without a result.
         metadata: `keep` all, or `strip` all but what decides how a picture looks: orientation, colour profile and
             resolution.
         allow_8bit: Allow storing 16-bit pictures in 8-bit formats, which is refused otherwise.
@@ -107,8 +113,9 @@ class EnhanceOptions:
     quality_passes: int = 1
     tile_px: int | None = None
     max_memory_bytes: int | None = None
-    quality: int = 95
+    quality: Quality = "keep"
     subsampling: Subsampling = "auto"
+    unchanged: Unchanged = "copy"
     metadata: MetadataChoice = "keep"
     allow_8bit: bool = False
     frames: Frames = "refuse"
@@ -128,8 +135,9 @@ class EnhanceOptions:
             raise UsageError(f"expected --tile auto or at least 64 pixels, got {self.tile_px}")
         if self.max_memory_bytes is not None and self.max_memory_bytes < 1:
             raise UsageError(f"expected --max-memory above 0, got {self.max_memory_bytes}")
-        if not 1 <= self.quality <= 100:
-            raise UsageError(f"expected --quality from 1 to 100, got {self.quality}")
+        if self.quality != "keep" and not 1 <= self.quality <= 100:
+            raise UsageError(f"expected --quality from 1 to 100, or keep, got {self.quality}")
+        _check_choice("--unchanged", self.unchanged, Unchanged)
         _check_choice("--subsampling", self.subsampling, Subsampling)
         _check_choice("--metadata", self.metadata, MetadataChoice)
         _check_choice("--frames", self.frames, Frames)

@@ -26,6 +26,7 @@ from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.enhance.pipeline import enhance_picture
+from lumen.enhance.unchanged import content_of, is_left
 from lumen.errors import (
     DecodeError,
     OutOfMemoryError,
@@ -73,6 +74,7 @@ class _Item:
     picture: Picture
     origin: Origin
     seconds: float
+    is_left: bool = False  # nobody would see the change
     before: NDArray[np.uint8] | None = None  # a reduced copy for the comparison
 
 
@@ -264,14 +266,22 @@ class Batch:
         started = time.monotonic()
         progress(0.0)
         item.before = preview(item.picture) if self._options.compare else None
-        item.picture = enhance_picture(item.picture, models, item.options, progress)
+        picture, job = item.picture, item.job
+        item.picture = enhance_picture(picture, models, item.options, progress)
+        item.is_left = is_left(picture, item.picture, job.source, job.target, item.options)
         item.seconds += time.monotonic() - started
         return item
 
     def _write(self, item: _Item) -> Outcome:
         started = time.monotonic()
         job, picture = item.job, item.picture
-        data, warnings = encode_result(picture, job.source, job.target, item.options)
+        if item.is_left and (self._options.in_place or item.options.unchanged == "skip"):
+            return self._leave(item, started)
+        warnings: tuple[str, ...] = ()
+        data = content_of(partial(_open, job), item.origin.identity) if item.is_left else None
+        is_copied = data is not None
+        if data is None:
+            data, warnings = encode_result(picture, job.source, job.target, item.options)
         # What belongs to a result is written first: if it exists, everything does.
         warnings = (*warnings, *self._copy_sidecars(item), *self._compare(item))
         refuse_warnings(warnings, item.options)
@@ -285,6 +295,20 @@ class Batch:
             megapixels=picture.width * picture.height / 1e6,
             is_damaged=picture.damage is not None and picture.damage.in_picture,
             warnings=warnings,
+            is_unchanged=is_copied,
+        )
+
+    def _leave(self, item: _Item, started: float) -> Outcome:
+        """End a file that stays as it is, without a result of its own."""
+        self._destination.leave(item.job, item.origin)
+        is_done = item.options.unchanged == "copy"
+        return self._outcome(
+            item.job,
+            "done" if is_done else "skipped",
+            reason="" if is_done else "it is fine as it is",
+            seconds=item.seconds + time.monotonic() - started,
+            megapixels=item.picture.width * item.picture.height / 1e6,
+            is_unchanged=True,
         )
 
     def _compare(self, item: _Item) -> tuple[str, ...]:

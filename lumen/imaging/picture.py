@@ -108,7 +108,10 @@ class Picture:
         format: The file's format by its content, whatever its name.
         bits: 10 or 12 if the file held that many bits per sample (scaled to uint16 here); otherwise None.
         lossless: The file was a lossless WebP; a WebP result is lossless again.
-        chroma: Chroma subsampling of a JPEG; None for other files.
+        chroma: Chroma subsampling of a JPEG, AVIF or HEIC; None if it is another one, and for other files.
+        tables: Quantisation tables of a JPEG, one per channel or one for all, 64 values each in natural order; empty if
+            they are not for Y, Cb and Cr, or grey, and for other files.
+        quality: Quality of another lossy file, 1 to 100, if it was estimated; otherwise None.
         notes: What could not be read from the file as it was, one line each.
         damage: What is wrong with the file, apart from its metadata; None if nothing is known.
     """
@@ -122,6 +125,8 @@ class Picture:
     bits: int | None = None
     lossless: bool = False
     chroma: Chroma | None = None
+    tables: tuple[tuple[int, ...], ...] = ()
+    quality: int | None = None
     notes: tuple[str, ...] = ()
     damage: Damage | None = None
 

@@ -6,7 +6,7 @@ import sys
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,9 @@ from lumen.cli.state import State, pass_state
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
 from lumen.text import printable
+
+if TYPE_CHECKING:
+    from lumen.enhance.picture_rules import PictureOptions
 
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
@@ -111,7 +114,7 @@ def command(
         ctx.exit(enhance_to_stdout(inputs[0], runtime, pictures.of(Path(inputs[0].name)), values["format"]))
     batching = options_of(BatchOptions, values)
     if reference is not None:
-        _check_scoring(batching, dry_run=dry_run)
+        _check_scoring(batching, pictures, dry_run=dry_run)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
@@ -140,8 +143,10 @@ def command(
     ctx.exit(report.exit_code or scored)
 
 
-def _check_scoring(batching: BatchOptions, *, dry_run: bool) -> None:
+def _check_scoring(batching: BatchOptions, pictures: PictureOptions, *, dry_run: bool) -> None:
     """Refuse `--gt` where there would be nothing to score."""
+    if any(each.unchanged == "skip" for each in pictures.variants()):
+        raise UsageError("--gt cannot be combined with --unchanged skip, because results would be missing")
     if batching.in_place:
         raise UsageError("--gt cannot be combined with --in-place, because the inputs would be gone")
     if dry_run:

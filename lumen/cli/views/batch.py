@@ -158,6 +158,7 @@ class BatchView:
             self._console.print(f"skipped: {name}: {printable(outcome.reason)}")
         elif outcome.status == "done" and self._verbosity > 0:
             size = f"{outcome.megapixels:.2f} MP, {outcome.seconds:.2f} s"
+            size += ", fine as it is" if outcome.is_unchanged else ""
             self._console.print(f"[{self._throughput.files}/{self._throughput.pending}] {line} ({size})")
 
     def _plain_line(self) -> None:
