@@ -55,8 +55,8 @@ class BatchListener(Protocol):
     def started(self, pending: int) -> None:
         """Work begins on that many files."""
 
-    def progressed(self, job: Job, fraction: float) -> None:
-        """A fraction of one picture, in [0, 1], is enhanced; called repeatedly."""
+    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
+        """A fraction of one picture of that size, in [0, 1], is enhanced; called repeatedly."""
 
     def finished(self, outcome: Outcome) -> None:
         """One file is done, skipped, failed or planned."""
@@ -115,7 +115,7 @@ class Batch:
         self._listener = listener
         self._destination = destination_of(options)
         self._record: RunRecord | None = None
-        self._fractions: dict[Job, float] = {}
+        self._fractions: dict[Job, tuple[float, float]] = {}  # and megapixels
         # Plain flags: signal handlers can interrupt each other, and would deadlock on the lock inside an event.
         self._asked_to_stop = self._has_said_stopping = self._at_once = False
 
@@ -238,8 +238,8 @@ class Batch:
         self._listener.finished(outcome)
 
     def _report_progress(self) -> None:
-        for job, fraction in tuple(self._fractions.items()):
-            self._listener.progressed(job, fraction)
+        for job, progress in tuple(self._fractions.items()):
+            self._listener.progressed(job, *progress)
         if self._asked_to_stop and not self._has_said_stopping:
             self._has_said_stopping = True
             self._listener.stopping()
@@ -261,9 +261,9 @@ class Batch:
     def _improve(self, item: _Item, models: Models, check: Callable[[], None]) -> _Item:
         def progress(fraction: float) -> None:
             check()
-            self._fractions[item.job] = fraction
+            self._fractions[item.job] = fraction, megapixels
 
-        started = time.monotonic()
+        started, megapixels = time.monotonic(), item.picture.width * item.picture.height / 1e6
         progress(0.0)
         item.before = preview(item.picture) if self._options.compare else None
         picture, job = item.picture, item.job

@@ -36,13 +36,15 @@ class Ear:
         self.pending = 0
         self.outcomes: list[Outcome] = []
         self.fractions: list[float] = []
+        self.megapixels = 0.0
         self.stops = 0
 
     def started(self, pending: int) -> None:
         self.pending = pending
 
-    def progressed(self, _job: Job, fraction: float) -> None:
+    def progressed(self, _job: Job, fraction: float, megapixels: float) -> None:
         self.fractions.append(fraction)
+        self.megapixels = megapixels
 
     def finished(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
