@@ -179,7 +179,9 @@ def encode_picture(
             raise EncodeError(
                 f"cannot store {picture.width}x{picture.height} pixels as {kind}: {_line(final)}"
             ) from final
-        warnings.append(f"the metadata could not be stored ({_line(error)}) and was left out")
+        warnings.append(
+            f"the metadata could not be stored ({_line(error)}) and was left out; date and colours may be off"
+        )
     return data, tuple(warnings)
 
 
@@ -222,9 +224,13 @@ def _faults(metadata: Metadata) -> list[str]:
     """Return a note for each kind of metadata that is kept although it is malformed."""
     faults = []
     if metadata.icc and not icc.is_sound(metadata.icc):
-        faults.append("the colour profile is malformed; it is kept as it is")
+        faults.append(
+            "the colour profile is malformed; it is kept as it is, and programs that cannot read it show sRGB"
+        )
     if metadata.exif and not exif.is_sound(metadata.exif):
-        faults.append("the EXIF block is malformed; it is kept as it is where the format allows")
+        faults.append(
+            "the EXIF block is malformed; it is kept as it is where the format allows, and few programs read it"
+        )
     return faults
 
 

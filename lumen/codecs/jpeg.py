@@ -19,9 +19,9 @@ from lumen.color import icc
 from lumen.errors import UnsupportedError
 from lumen.imaging.picture import FILM, Chroma, Extra, Metadata, Pair, Picture, check_size, first_of
 
-NO_GAIN_MAP = "the gain map for HDR screens was left out"
+NO_GAIN_MAP = "the gain map was left out: only HDR screens show it"
 
-_NO_VIDEO = "the video of the motion photo was left out"
+_NO_VIDEO = "the video of the motion photo was left out: the picture itself is whole"
 
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"

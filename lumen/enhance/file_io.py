@@ -101,7 +101,9 @@ def result_kind(
         if target.suffix.lower() != source.suffix.lower() or own == named or own != picture.format:
             raise
         check_storable(picture, own, allow_8bit=options.allow_8bit)
-        return own, (f"the result is a {own} file like the input, despite its name: {error}",)
+        return own, (
+            f"the result is a {own} file like the input, despite its name, and most programs open it: {error}",
+        )
     is_lossless = own in LOSSLESS or picture.lossless
     if is_lossless and named != own and named in _LOSSY and target.suffix.lower() == source.suffix.lower():
         what = f"the input is a {picture.format} file despite its name"

@@ -317,7 +317,7 @@ def test_a_name_that_lies_about_its_format_costs_nothing(pictures: Path, odd: st
     assert np.array_equal(found.pixels, pixels * 2)
     assert odd == "deep" or (found.alpha is not None and found.alpha.max() == 7)
     (warning,) = ear.outcomes[-1].warnings
-    assert warning.startswith("the result is a png file like the input, despite its name: ")
+    assert warning.startswith("the result is a png file like the input, despite its name, and most programs open it: ")
 
 
 def test_another_run_holds_the_output(pictures: Path) -> None:

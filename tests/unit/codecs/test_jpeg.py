@@ -28,7 +28,7 @@ from tests.support.files import tiff as tiff_file
 def test_gain_maps_of_phones_are_told_and_previews_are_not() -> None:
     several = {"save_all": True, "append_images": [RGB.resize((20, 14))]}
     assert read(saved(RGB, "MPO", **several)).notes == ()
-    told = ("the gain map for HDR screens was left out",)
+    told = ("the gain map was left out: only HDR screens show it",)
     assert read(saved(RGB, "MPO", xmp=b"<x hdrgm:Version='1.0'/>", **several)).notes == told
     segment = jpeg_segment(0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4))
     assert read(saved(RGB, "JPEG", extra=segment)).notes == told
@@ -141,11 +141,13 @@ def test_the_video_of_a_motion_photo_stays_where_readers_look_for_it(said: str) 
     found = read(saved(RGB, "JPEG", xmp=xmp) + FILM)
     assert found.notes == ()
     data, told = encode_picture(found, "jpeg")
-    assert told == ("the video of the motion photo was kept as it is, as dark as before",)
+    assert told == ("the video of the motion photo was kept as it is, as dark as before; only the picture is brighter",)
     assert data.endswith(b"\xff\xd9" + FILM)
     again = read(data)
     assert (again.metadata.xmp, again.metadata.extras) == (xmp, found.metadata.extras)
-    assert encode_picture(found, "png")[1] == ("the video of the motion photo was left out: png cannot hold it",)
+    assert encode_picture(found, "png")[1] == (
+        "the video of the motion photo was left out: png cannot hold it; the picture looks the same",
+    )
     assert FILM not in encode_picture(stripped(found), "jpeg")[0]
 
 
@@ -161,7 +163,7 @@ def test_the_video_of_a_motion_photo_stays_where_readers_look_for_it(said: str) 
 )
 def test_a_video_that_is_not_where_the_xmp_says_is_told(said: str) -> None:
     data = saved(RGB, "JPEG", xmp=f"<x {said}/>".encode()) + FILM
-    assert read(data).notes == ("the video of the motion photo was left out",)
+    assert read(data).notes == ("the video of the motion photo was left out: the picture itself is whole",)
     assert read(data.replace(b'"1"', b'"0"').replace(b">1<", b">0<")).notes == ()
 
 
