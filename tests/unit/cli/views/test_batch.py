@@ -159,6 +159,6 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         view.progressed(JOB, 0.5, 2.0)
         view.summarize(Report(total=4, counts={"done": 2, "skipped": 0, "failed": 0, "planned": 0}))
     err = capsys.readouterr().err
-    for text in ("2/4 files", "[red]a.jpg", "0.40 MP/s", "8 s left", "1 failed", "failed: in/b.jpg: damaged", "2 done"):
+    for text in ("2/4 files", "[red]a.jpg", "0.40 MP/s", "6 s left", "1 failed", "failed: in/b.jpg: damaged", "2 done"):
         assert text in err
     assert "of 4 files" not in err
