@@ -2,9 +2,10 @@
 
 kill        `kill -9` at random moments of a run, and again: in the end every result is there, whole, and nothing else
             is, and no input has changed. With --in-place the pictures are replaced: each is at any moment what it was
-            or what it becomes.
-disk-full   A file system that is too small for the results: exit 6, nothing torn, and a second run with more room does
-            the rest. Needs Linux and the right to mount (`unshare`); says so where it is missing.
+            or what it becomes. With --backup each original is kept too: what is replaced stands there, whole.
+disk-full   A file system that is too small for the results, or for the originals of --backup: exit 6, nothing torn, no
+            original lost, and a second run with more room does the rest. Needs Linux and the right to mount
+            (`unshare`); says so where it is missing.
 memory      Many pictures of all sizes and kinds: the resident memory after the last against that after the 50th; the
             last 50 are the first 50 once more. With --late no picture of 16 bits is among them: the second network
             comes when memory has levelled out.
@@ -104,7 +105,8 @@ class Killing:
     def __init__(self, work: Path, args: argparse.Namespace) -> None:
         self.original, self.expected = work / "original", work / "expected"
         self.place = work / "run"
-        self.in_place: bool = args.in_place
+        self.in_place: bool = args.in_place or args.backup
+        self.kept = work / "kept" if args.backup else None
         make_folder(self.original, args.files, args.side)
         self.before = digests(self.original)
         started = time.monotonic()
@@ -112,27 +114,34 @@ class Killing:
         self.full_s = time.monotonic() - started
         self.begin()
         goal = ["--in-place"] if self.in_place else ["-o", self.place]
+        goal += ["--backup", self.kept] if self.kept else []
         self.line = lumen(self.place if self.in_place else self.original, "-r", *goal, "-m", args.model)
 
     def begin(self) -> None:
         shutil.rmtree(self.place, ignore_errors=True)
+        if self.kept:
+            shutil.rmtree(self.kept, ignore_errors=True)
         if self.in_place:
             shutil.copytree(self.original, self.place)
 
     def done(self) -> int:
         """Check that all that stands under a final name is whole, and return how many results there are."""
         results = 0
+        kept = digests(self.kept) if self.kept else {}
+        require(kept.items() <= self.before.items(), "what was kept is not what was there")
         for name, path in pictures(self.place).items():
             if self.in_place and hashlib.sha256(path.read_bytes()).hexdigest() == self.before[name]:
                 continue
             require(same_picture(path, self.expected / name), f"{name} is not what it should be")
+            require(not self.kept or name in kept, f"the original of {name} is lost")
             results += 1
         return results
 
     def finish(self) -> None:
         """Check that everything is done and nothing else is there."""
         require(self.done() == len(self.before), f"{len(self.before) - self.done()} results are missing")
-        require(not leftovers(self.place), f"left behind: {leftovers(self.place)}")
+        left = [*leftovers(self.place), *(leftovers(self.kept) if self.kept else [])]
+        require(not left, f"left behind: {left}")
         require(digests(self.original) == self.before, "an input has changed")
 
 
@@ -157,7 +166,7 @@ def kill(args: argparse.Namespace) -> Facts:
                 require(process.returncode == -signal.SIGKILL, f"exit {process.returncode}")
         subprocess.run(run.line, check=True)
         run.finish()
-    return {"kills": kills, "files": args.files, "folders completed": cycles + 1, "in place": args.in_place}
+    return {"kills": kills, "files": args.files, "folders completed": cycles + 1, "in place": run.in_place}
 
 
 def disk_full(args: argparse.Namespace) -> Facts:
@@ -173,6 +182,7 @@ def disk_full(args: argparse.Namespace) -> Facts:
         before = digests(original)
         subprocess.run(lumen(original, "-r", "-o", expected, "-m", args.model), check=True)
         size = sum(path.stat().st_size for path in pictures(expected).values())
+        facts |= fill_with_originals(args, original, expected, Path(work))
         for in_place in (False, True):
             disk = Path(work, "disk")
             disk.mkdir()
@@ -220,6 +230,32 @@ def fill(args: argparse.Namespace, original: Path, expected: Path, disk: Path, *
         require(same_picture(place / name, path), f"{name} is not what it should be")
     require(not leftovers(disk), f"left behind: {leftovers(disk)}")
     return {f"done before the disk was full{', in place' if in_place else ''}": done}
+
+
+def fill_with_originals(args: argparse.Namespace, original: Path, expected: Path, work: Path) -> Facts:
+    """Enhance in place with a disk for the originals that is too small, then with more room, and check both."""
+    place, disk = work / "pictures", work / "kept"
+    shutil.copytree(original, place)
+    disk.mkdir()
+    mount(disk, f"size={sum(path.stat().st_size for path in pictures(original).values()) // 8192 * 4096}")
+    line = lumen(place, "-r", "--in-place", "--backup", disk, "-m", args.model)
+    before, done = digests(original), 0
+    for is_full in (True, False):
+        ended = subprocess.run(line, capture_output=True, text=True, check=False)
+        require(ended.returncode == (6 if is_full else 0), f"exit {ended.returncode}: {ended.stderr}")
+        require(not is_full or "no space left" in ended.stderr.lower(), f"the reason is not told: {ended.stderr}")
+        require(not leftovers(disk), f"left behind: {leftovers(disk)}")
+        kept, now = digests(disk), digests(place)
+        require(kept.items() <= before.items(), "an original is torn")
+        changed = [name for name in before if now[name] != before[name]]
+        require(all(name in kept for name in changed), "an original is lost")
+        require(all(same_picture(place / name, expected / name) for name in changed), "a result is torn")
+        if is_full:
+            done = len(changed)
+            subprocess.run(["mount", "-o", "remount,size=1G", disk], check=True)
+    require(len(changed) == len(before), "not all were done")
+    subprocess.run(["umount", disk], check=True)
+    return {"done before the disk of the originals was full": done}
 
 
 KINDS: tuple[Callable[[np.random.Generator, int, int], tuple[Picture, str]], ...] = (
@@ -382,6 +418,7 @@ def main() -> None:
         if check is kill:
             command.add_argument("--kills", type=int, default=100)
             command.add_argument("--in-place", action="store_true")
+            command.add_argument("--backup", action="store_true", help="in place, with the originals kept elsewhere")
         if check is memory:
             command.add_argument("--late", action="store_true")
         if check is disk_full:

@@ -13,10 +13,13 @@ from lumen.errors import UsageError
 DEFAULT_MODEL = "lumen-s"
 EV_LIMIT = 4.0
 QUALITY_PASSES = (1, 4, 8)
+DEFAULT_QUALITY = 95  # where a file has none that could be kept
 
 PrecisionChoice = Literal["auto", "fp32", "fp16", "bf16"]
 Existing = Literal["skip", "update", "overwrite", "error"]
 OutputFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif", "jxl"]
+Quality = int | Literal["keep"]
+Unchanged = Literal["copy", "encode", "skip"]
 Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
 Frames = Literal["refuse", "first"]
@@ -98,9 +101,12 @@ class EnhanceOptions:
             versions of it.
         tile_px: Largest side of a window in pixels; None chooses it by free memory.
         max_memory_bytes: Working memory of one inference; None takes 0.6 of the free memory.
-        quality: Quality of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100.
-        subsampling: Chroma subsampling of JPEG, AVIF and HEIC: `444`, `420`, `keep` (that of a JPEG input), or `auto`
-            (444 from quality 90 on, but never in HEIC).
+        quality: Quality of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100; or `keep`, that of the input: the tables of a
+            JPEG, or the quality at which another file has its size. It is 95 for inputs of another format.
+        subsampling: Chroma subsampling of JPEG, AVIF and HEIC: `444`, `420`, `keep` (that of the input), or `auto`
+            (that of the input if its quality is kept; else 444 from quality 90 on, but never in HEIC).
+        unchanged: What to do with a picture whose change nobody would see: `copy` the file itself, `encode` it like
+            any other, or `skip` it, without a result.
         metadata: `keep` all, or `strip` all but what decides how a picture looks: orientation, colour profile and
             resolution.
         allow_8bit: Allow storing 16-bit pictures in 8-bit formats, which is refused otherwise.
@@ -115,8 +121,9 @@ class EnhanceOptions:
     quality_passes: int = 1
     tile_px: int | None = None
     max_memory_bytes: int | None = None
-    quality: int = 95
+    quality: Quality = "keep"
     subsampling: Subsampling = "auto"
+    unchanged: Unchanged = "copy"
     metadata: MetadataChoice = "keep"
     allow_8bit: bool = False
     frames: Frames = "refuse"
@@ -136,8 +143,9 @@ class EnhanceOptions:
             raise UsageError(f"expected --tile auto or at least 64 pixels, got {self.tile_px}")
         if self.max_memory_bytes is not None and self.max_memory_bytes < 1:
             raise UsageError(f"expected --max-memory above 0, got {self.max_memory_bytes}")
-        if not 1 <= self.quality <= 100:
-            raise UsageError(f"expected --quality from 1 to 100, got {self.quality}")
+        if self.quality != "keep" and not 1 <= self.quality <= 100:
+            raise UsageError(f"expected --quality from 1 to 100, or keep, got {self.quality}")
+        _check_choice("--unchanged", self.unchanged, Unchanged)
         _check_choice("--subsampling", self.subsampling, Subsampling)
         _check_choice("--metadata", self.metadata, MetadataChoice)
         _check_choice("--frames", self.frames, Frames)
@@ -170,6 +178,7 @@ class BatchOptions(ResultOptions):
         output: Folder for the results, which mirrors the inputs; created if missing. None with `in_place`.
         result: Name of the result in that folder, if there is one picture only; None takes that of the picture.
         in_place: Replace every input by its result instead.
+        backup: Folder to which originals are copied before they are replaced in place; None keeps none.
         recursive: Include the sub-folders of input folders.
         follow_links: Follow links that are found in input folders; in place they never are. An input itself may be a
             link in any case.
@@ -187,6 +196,7 @@ class BatchOptions(ResultOptions):
     output: Path | None = None
     result: str | None = None
     in_place: bool = False
+    backup: Path | None = None
     recursive: bool = False
     follow_links: bool = True
     include: tuple[str, ...] = ()
@@ -206,6 +216,8 @@ class BatchOptions(ResultOptions):
             raise UsageError(
                 "--in-place cannot be combined with --suffix or --format, because the files keep their names"
             )
+        if self.backup is not None and not self.in_place:
+            raise UsageError("expected --backup together with --in-place: without it the originals are never changed")
         if self.in_place and self.compare:
             raise UsageError(
                 "--compare cannot be combined with --in-place: comparisons lie beside the results in an output folder"

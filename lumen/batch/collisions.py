@@ -46,7 +46,7 @@ def _same_folder(first: Path, second: Path) -> bool:
 
 def check_places(jobs: Sequence[Job], inputs: Sequence[Path], output: Path) -> None:
     """Refuse results that would overwrite an input or each other, or that the next run would take for inputs."""
-    real_folder, identity, fold = cache(real_path), cache(_identity), _folding(output)
+    real_folder, identity, fold = cache(real_path), cache(identity_of), folding_of(output)
 
     def place_of(path: Path) -> tuple[str, str]:
         return fold(identity(path.parent)), fold(path.name)
@@ -74,7 +74,7 @@ def check_places(jobs: Sequence[Job], inputs: Sequence[Path], output: Path) -> N
         targets[place] = job.source
 
 
-def _identity(folder: Path) -> str:
+def identity_of(folder: Path) -> str:
     """Return one name for a folder however it is reached: it may be mounted twice, or be given in another case."""
     try:
         facts = folder.stat()
@@ -83,7 +83,7 @@ def _identity(folder: Path) -> str:
     return f"{facts.st_dev}:{facts.st_ino}" if facts is not None and facts.st_ino else str(real_path(folder))
 
 
-def _folding(output: Path) -> Callable[[str], str]:
+def folding_of(output: Path) -> Callable[[str], str]:
     """Return a function that makes two names equal if they mean the same file: many disks ignore case."""
     if not _ignores_case(output):
         return str

@@ -7,10 +7,11 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from lumen.batch.backup import Backup
 from lumen.batch.in_place import Journal, PictureState, digest_of
 from lumen.batch.job import Job
 from lumen.config import BatchOptions
@@ -68,6 +69,14 @@ class Destination(Protocol):
 
     def digest(self, stream: BinaryIO) -> str:
         """Return what `put` must know of the content of a file, before it is decoded."""
+
+    def leave(self, job: Job, origin: Origin) -> None:
+        """Take note that a picture is fine as it is and gets no result.
+
+        Raises:
+            PictureError: It has changed, or no note can be taken.
+            OutputError: Nothing can be written.
+        """
 
     def put(self, job: Job, data: bytes, origin: Origin) -> str | None:
         """Write a result.
@@ -158,6 +167,9 @@ class OutputFolder:
         """Return nothing: the input stays."""
         return ""
 
+    def leave(self, job: Job, origin: Origin) -> None:
+        """Do nothing: the next run looks at the picture again."""
+
     def put(self, job: Job, data: bytes, origin: Origin) -> None:
         """Write a result with the modification time of its source: photographs are sorted by it."""
         modified_ns, extended = origin.identity.mtime_ns, origin.extended
@@ -172,6 +184,7 @@ class InPlace:
     def __init__(self, options: BatchOptions) -> None:
         """Take the policy for pictures that were already enhanced in place."""
         self._existing = options.existing
+        self._backup = None if options.backup is None else Backup(options.backup)
         self._journal = lru_cache(JOURNALS)(lambda _: Journal())
 
     @contextmanager
@@ -188,7 +201,7 @@ class InPlace:
         """Refuse to start if a picture was already enhanced in place."""
         for job in jobs:
             with suppress(OSError):
-                if self._state(job) != "new":
+                if self._state(job) not in ("new", "fine"):
                     raise UsageError(
                         f"expected pictures that were never enhanced in place, got {printable(job.source)}; "
                         "use --existing skip, update or overwrite"
@@ -204,40 +217,67 @@ class InPlace:
             return None
         if state == "changed" and self._existing == "skip":
             return "it was enhanced in place and has changed since; --existing update enhances it again"
+        if state == "fine":
+            return "it was fine as it is; --existing overwrite enhances it with other settings"
         return AGAIN_IN_PLACE if state == "enhanced" else None
 
     def digest(self, stream: BinaryIO) -> str:
         """Return the digest of an original, by which the journal knows it."""
         return digest_of(stream)
 
+    def leave(self, job: Job, origin: Origin) -> None:
+        """Note that a picture is fine, so that the next run need not enhance it to see that."""
+        with self._locked(job) as folder:
+            journal, name = self._journal(folder.path), job.target.name
+            journal.refresh(folder)
+            self._look(folder, name, origin).stream.close()
+            journal.note_fine(folder, name, origin.digest)
+
     def put(self, job: Job, data: bytes, origin: Origin) -> str | None:
         """Replace a picture, unless somebody has changed it since it was read."""
+        with self._locked(job) as folder:
+            return self._replace(folder, job, data, origin)
+
+    @contextmanager
+    def _locked(self, job: Job) -> Iterator[Parent]:
+        """Hold the folder of a picture, locked."""
         path = job.target
         try:
             with hold_folder(path.parent, below=job.below) as folder, lock_in(folder, wait_s=WAIT_S):
-                return self._replace(folder, path.name, data, origin)
+                yield folder
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             # Of this folder alone: who may change one must not stop the run in the others.
             raise PictureError(f"the file cannot be replaced: {error.strerror}") from error
         except OSError as error:
             raise output_error(path, error) from error
 
-    def _replace(self, folder: Parent, name: str, data: bytes, origin: Origin) -> str | None:
-        journal = self._journal(folder.path)
+    def _replace(self, folder: Parent, job: Job, data: bytes, origin: Origin) -> str | None:
+        journal, name = self._journal(folder.path), job.target.name
         journal.refresh(folder)
-        now = folder.open(name)
+        now = self._look(folder, name, origin)
         with now.stream:
-            if not _is_same(now, origin):
-                raise PictureError("the file changed while it was worked on; run again")
             attributes = Attributes.of(now.stream)
-        if self._existing != "overwrite" and journal.state_of(name, origin.digest) == "enhanced":
-            return "it was enhanced in place by another run"
+            is_enhanced = journal.state_of(name, origin.digest) == "enhanced"
+            if is_enhanced and self._existing != "overwrite":
+                return "it was enhanced in place by another run"
+            if self._backup is not None:
+                # Of a picture that is enhanced again, what it was before lumen is worth more than an earlier result.
+                is_older = partial(journal.is_original, name) if is_enhanced else lambda _: False
+                self._backup.keep(job.relative, now, origin.digest, source=folder, is_older=is_older)
         journal.note(folder, name, origin.digest, data)
         modified_ns = now.identity.mtime_ns
         write_in(folder, name, data, modified_ns=modified_ns, attributes=attributes, instead_of=now.identity)
         with suppress(OSError):  # the fingerprint only saves time
             journal.note_fingerprint(folder, name)
         return None
+
+    def _look(self, folder: Parent, name: str, origin: Origin) -> Input:
+        """Open a picture again, and raise `PictureError` if it has changed since it was read."""
+        now = folder.open(name)
+        if not _is_same(now, origin):
+            now.stream.close()
+            raise PictureError("the file changed while it was worked on; run again")
+        return now
 
     def _state(self, job: Job) -> PictureState:
         with hold_folder(job.target.parent, below=job.below) as folder:

@@ -22,16 +22,20 @@ NAME = "in-place.jsonl"
 LINE_BYTES = 1 << 16  # longer ones are not of lumen: a name has 255 bytes
 JOURNAL_BYTES = 4 << 30
 
-PictureState = Literal["new", "enhanced", "changed"]
+PictureState = Literal["new", "fine", "enhanced", "changed"]
 Fingerprint = tuple[int, ...]
 
 
 @dataclass(kw_only=True)
 class _Entry:
-    """One picture: the digests of all originals under its name, and the fingerprint of the last result."""
+    """One picture: the digests of all originals under its name, and the fingerprint of the last result.
+
+    Of a picture that was fine as it is, it is the fingerprint of the picture itself.
+    """
 
     originals: set[str]
     fingerprint: Fingerprint | None = None
+    is_fine: bool = False
 
 
 class Journal:
@@ -45,6 +49,7 @@ class Journal:
         """Know nothing; `refresh` reads the journal."""
         self._entries: dict[str, _Entry] = {}
         self._results: set[str] = set()  # digests of all results so far
+        self._fine: set[str] = set()  # digests of pictures that were fine as they are
         self._sizes: set[int] = set()
         self._stamp: Identity | None = None
 
@@ -68,8 +73,9 @@ class Journal:
         """Return the state of a picture of the folder, after a `refresh`.
 
         Returns:
-            `new` if it was never enhanced, or is an original that was put back; `enhanced` if it is a result, under
-            this name or another; `changed` if it was enhanced and has other content now.
+            `new` if it was never enhanced, or is an original that was put back; `fine` if it was found to be fine as it
+            is; `enhanced` if it is a result, under this name or another; `changed` if it was enhanced, or was fine, and
+            has other content now.
 
         Raises:
             OSError: The picture cannot be read.
@@ -77,7 +83,7 @@ class Journal:
         entry = self._entries.get(name)
         facts = folder.facts(name)
         if entry is not None and entry.fingerprint == _fingerprint_of(facts):
-            return "enhanced"
+            return "fine" if entry.is_fine else "enhanced"
         if entry is None and facts.st_size not in self._sizes:
             return "new"  # known without reading the file
         with folder.open(name).stream as stream:
@@ -88,12 +94,25 @@ class Journal:
         entry = self._entries.get(name)
         if digest in self._results:
             return "enhanced"
+        if digest in self._fine:
+            return "fine"
         return "new" if entry is None or digest in entry.originals else "changed"
+
+    def is_original(self, name: str, digest: str) -> bool:
+        """Tell whether a picture of this name with this content was enhanced before."""
+        entry = self._entries.get(name)
+        return entry is not None and digest in entry.originals
 
     def note(self, folder: Parent, name: str, before: str, data: bytes) -> None:
         """Record, before it happens, that a picture is replaced by `data`; `OSError` if it cannot be written."""
         after = hashlib.sha256(data).hexdigest()
         self._append(folder, {"name": name, "before": before, "after": after, "size": len(data)}, durable=True)
+
+    def note_fine(self, folder: Parent, name: str, digest: str) -> None:
+        """Record that a picture is fine as it is and was left; `OSError` if that cannot be written."""
+        facts = folder.facts(name)
+        self._append(folder, {"name": name, "before": digest, "after": digest, "size": facts.st_size}, durable=False)
+        self._append(folder, {"name": name, "seal": _fingerprint_of(facts)}, durable=False)
 
     def note_fingerprint(self, folder: Parent, name: str) -> None:
         """Record size and times of a picture that was just replaced, so that the next run need not read it."""
@@ -110,7 +129,7 @@ class Journal:
             self._stamp = _stamp_of(file)
 
     def _forget(self) -> None:
-        self._entries, self._results, self._sizes, self._stamp = {}, set(), set(), None
+        self._entries, self._results, self._fine, self._sizes, self._stamp = {}, set(), set(), set(), None
 
     def _read(self, file: BinaryIO) -> None:
         if os.fstat(file.fileno()).st_size > JOURNAL_BYTES:
@@ -130,8 +149,13 @@ class Journal:
         else:
             name, before, after, size = line["name"], line["before"], line["after"], int(line["size"])
             known = self._entries.get(name, _Entry(originals=set()))
-            self._entries[name] = _Entry(originals=known.originals | {before})
-            self._results.add(after)
+            if before == after:
+                self._entries[name] = _Entry(originals=known.originals, is_fine=True)
+                self._fine.add(after)
+            else:
+                self._entries[name] = _Entry(originals=known.originals | {before})
+                self._results.add(after)
+                self._fine.discard(before)
             self._sizes.add(size)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from lumen.batch.backup import check_backup
 from lumen.batch.collisions import check_inputs, check_places
 from lumen.batch.discovery import FoundPicture, find_pictures, pictures_below
 from lumen.batch.history import places_of
@@ -88,6 +89,8 @@ def plan_jobs(inputs: Sequence[Path], options: BatchOptions, *, listed: Sequence
     if options.output is not None:
         beside = [comparison_of(job) for job in jobs] if options.compare else []
         check_places([*jobs, *beside], [*inputs, *listed], options.output)
+    if options.backup is not None:
+        check_backup(jobs, [*inputs, *listed], options.backup)
     home = options.output or _home_in_place([*inputs, *listed])
     given = (*inputs, *listed)
     return Plan(jobs=tuple(mine), failures=tuple(failures), inputs=given, home=home, passed_over=passed_over)

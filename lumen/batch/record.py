@@ -35,7 +35,7 @@ _PACKAGES = ("numpy", "pillow", "imagecodecs", "tifffile", "onnxruntime-gpu", "o
 
 
 class RunRecord:
-    """Writes one record. Skipped files are counted, not listed: a repeated run would list them all."""
+    """Writes one record. Files that have a result are counted, not listed: a repeated run would list them all."""
 
     def __init__(self, home: Path, asked: Mapping[str, Any]) -> None:
         """Begin a record.
@@ -66,7 +66,7 @@ class RunRecord:
     def add(self, outcome: Outcome) -> None:
         """Record what became of one file."""
         limit = FAILURE_BYTES if outcome.status == "failed" else RUN_BYTES
-        if outcome.status == "skipped":
+        if outcome.status == "skipped" and not outcome.is_unchanged:
             return
         if self._bytes > limit:
             self._left_out += 1
@@ -75,7 +75,12 @@ class RunRecord:
 
     def close(self, report: Report) -> None:
         """Write the counts and end the record."""
-        facts = {"seconds": round(report.seconds, 3), "left": report.left, "not_named_here": self._left_out}
+        facts = {
+            "seconds": round(report.seconds, 3),
+            "left": report.left,
+            "unchanged": report.unchanged,
+            "not_named_here": self._left_out,
+        }
         self._write({"ended": _now(), "counts": report.counts, **facts})
         if self._file is not None:
             with suppress(OSError):

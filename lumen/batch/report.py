@@ -26,6 +26,7 @@ class Outcome:
         megapixels: Size of the picture; 0 if unknown.
         is_damaged: Whether a part of the source was damaged, and the result shows it.
         warnings: What could not be kept, one line each.
+        is_unchanged: Whether the picture was fine, so that its file was copied, or in place left, or skipped.
         changes: Options of this picture that differ from those of the run.
     """
 
@@ -37,6 +38,7 @@ class Outcome:
     megapixels: float = 0.0
     is_damaged: bool = False
     warnings: tuple[str, ...] = ()
+    is_unchanged: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -50,6 +52,7 @@ class Outcome:
             "megapixels": round(self.megapixels, 3),
             "damaged": self.is_damaged,
             "warnings": list(self.warnings),
+            "unchanged": self.is_unchanged,
             **({"options": dict(self.changes)} if self.changes else {}),
         }
 
@@ -64,10 +67,12 @@ class Report:
     failures: list[Outcome] = field(default_factory=list)
     megapixels: float = 0.0
     seconds: float = 0.0
+    unchanged: int = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
         self.counts[outcome.status] += 1
+        self.unchanged += outcome.is_unchanged
         if outcome.status == "failed":
             self.failures.append(outcome)
         elif outcome.reason:
@@ -100,4 +105,7 @@ class Report:
         line = ", ".join(parts) or "nothing to do"
         if self.counts["done"]:
             line += f" in {self.seconds:.1f} s ({self.megapixels / max(self.seconds, 1e-9):.2f} megapixels/s)"
+        if self.unchanged:
+            line += f"; {self.unchanged} {'was' if self.unchanged == 1 else 'were'} fine as "
+            line += "it is" if self.unchanged == 1 else "they are"
         return line

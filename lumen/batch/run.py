@@ -29,6 +29,7 @@ from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.enhance.pipeline import enhance_picture
+from lumen.enhance.unchanged import content_of, is_left
 from lumen.errors import (
     OutOfMemoryError,
     OutputError,
@@ -57,8 +58,8 @@ class BatchListener(Protocol):
     def started(self, pending: int) -> None:
         """Work begins on that many files."""
 
-    def progressed(self, job: Job, fraction: float) -> None:
-        """A fraction of one picture, in [0, 1], is enhanced; called repeatedly."""
+    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
+        """A fraction of one picture of that size, in [0, 1], is enhanced; called repeatedly."""
 
     def finished(self, outcome: Outcome) -> None:
         """One file is done, skipped, failed or planned."""
@@ -76,6 +77,7 @@ class _Item:
     picture: Picture
     origin: Origin
     seconds: float
+    is_left: bool = False  # nobody would see the change
     before: NDArray[np.uint8] | None = None  # a reduced copy for the comparison
 
 
@@ -120,7 +122,7 @@ class Batch:
         self._model = model
         self._destination = destination_of(options)
         self._record: RunRecord | None = None
-        self._fractions: dict[Job, float] = {}
+        self._fractions: dict[Job, tuple[float, float]] = {}  # and megapixels
         # Plain flags: signal handlers can interrupt each other, and would deadlock on the lock inside an event.
         self._asked_to_stop = self._has_said_stopping = self._at_once = False
 
@@ -270,8 +272,8 @@ class Batch:
         self._listener.finished(outcome)
 
     def _report_progress(self) -> None:
-        for job, fraction in tuple(self._fractions.items()):
-            self._listener.progressed(job, fraction)
+        for job, progress in tuple(self._fractions.items()):
+            self._listener.progressed(job, *progress)
         if self._asked_to_stop and not self._has_said_stopping:
             self._has_said_stopping = True
             self._listener.stopping()
@@ -293,19 +295,27 @@ class Batch:
     def _improve(self, item: _Item, models: Models, check: Callable[[], None]) -> _Item:
         def progress(fraction: float) -> None:
             check()
-            self._fractions[item.job] = fraction
+            self._fractions[item.job] = fraction, megapixels
 
-        started = time.monotonic()
+        started, megapixels = time.monotonic(), item.picture.width * item.picture.height / 1e6
         progress(0.0)
         item.before = preview(item.picture) if self._wants_comparison(item.job) else None
-        item.picture = enhance_picture(item.picture, models, item.options, progress)
+        picture, job = item.picture, item.job
+        item.picture = enhance_picture(picture, models, item.options, progress)
+        item.is_left = is_left(picture, item.picture, job.source, job.target, item.options)
         item.seconds += time.monotonic() - started
         return item
 
     def _write(self, item: _Item) -> Outcome:
         started = time.monotonic()
         job, picture = item.job, item.picture
-        data, warnings = encode_result(picture, job.source, job.target, item.options)
+        if item.is_left and (self._options.in_place or item.options.unchanged == "skip"):
+            return self._leave(item, started)
+        warnings: tuple[str, ...] = ()
+        data = content_of(partial(open_source, job), item.origin.identity) if item.is_left else None
+        is_copied = data is not None
+        if data is None:
+            data, warnings = encode_result(picture, job.source, job.target, item.options)
         # What belongs to a result is written first: if it exists, everything does.
         warnings = (*warnings, *self._copy_sidecars(item), *self._compare(item))
         refuse_warnings(warnings, item.options)
@@ -319,6 +329,20 @@ class Batch:
             megapixels=picture.width * picture.height / 1e6,
             is_damaged=picture.damage is not None and picture.damage.in_picture,
             warnings=warnings,
+            is_unchanged=is_copied,
+        )
+
+    def _leave(self, item: _Item, started: float) -> Outcome:
+        """End a file that stays as it is, without a result of its own."""
+        self._destination.leave(item.job, item.origin)
+        is_done = item.options.unchanged == "copy"
+        return self._outcome(
+            item.job,
+            "done" if is_done else "skipped",
+            reason="" if is_done else "it is fine as it is",
+            seconds=item.seconds + time.monotonic() - started,
+            megapixels=item.picture.width * item.picture.height / 1e6,
+            is_unchanged=True,
         )
 
     def _wants_comparison(self, job: Job) -> bool:

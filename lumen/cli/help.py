@@ -8,11 +8,11 @@ FIRST, FILES, RESULTS, DEVICES = "Most used", "Files", "Results", "Devices"
 ADVANCED, EVERYWHERE = "Advanced", "Every command"
 
 # Options in the order in which they are shown; any that are missing here appear under `Advanced`.
-_STORING = "--format --quality --subsampling --metadata --allow-8bit --suffix"
+_STORING = "--format --unchanged --quality --subsampling --metadata --allow-8bit --suffix"
 _RUNNING = "--device --precision --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
-        FIRST: "--out --in-place --recursive --ev --shadows --strength --model --compare --dry-run",
+        FIRST: "--out --in-place --backup --recursive --ev --shadows --strength --model --compare --dry-run",
         FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast --settings",
         RESULTS: f"{_STORING} --sidecars --strict --gt --json",
         DEVICES: _RUNNING,

@@ -17,7 +17,15 @@ import click
 from click.core import ParameterSource
 
 from lumen.cli.values import FormatChoice, parse_number
-from lumen.config import QUALITY_PASSES, EnhanceOptions, OnSuccess, OutputFormat, ResultOptions, RuntimeOptions
+from lumen.config import (
+    QUALITY_PASSES,
+    EnhanceOptions,
+    OnSuccess,
+    OutputFormat,
+    Quality,
+    ResultOptions,
+    RuntimeOptions,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -149,6 +157,16 @@ def parse_tile(text: str) -> int | None:
     return int(text)
 
 
+def parse_quality(text: str) -> Quality:
+    """Parse a quality from 1 to 100, or `keep`."""
+    text = text.strip().lower()
+    if text == "keep":
+        return "keep"
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise click.BadParameter(f"expected a number from 1 to 100, or keep, got {text!r}")
+    return int(text)
+
+
 def parse_shard(text: str) -> tuple[int, int]:
     """Parse the two numbers of `I/N`; `BatchOptions` checks that they fit together."""
     match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", text)
@@ -213,10 +231,21 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
         help="Format of the results; same stores camera raw as TIFF and GIF as PNG.",
     ),
     _result("--suffix", metavar="TEXT", help="Text added to the name of each result, before the extension."),
-    _enhance("--quality", type=click.IntRange(1, 100), help="Quality of JPEG, WebP, AVIF, HEIC and JPEG XL."),
+    _enhance(
+        "--quality",
+        type=parse_quality,
+        metavar="keep|N",
+        help="Quality of JPEG, WebP, AVIF, HEIC and JPEG XL, 1 to 100; keep is that of the input, or 95 for other "
+        "formats.",
+    ),
     _enhance(
         "--subsampling",
-        help="Chroma subsampling of JPEG, AVIF and HEIC; auto is 444 from quality 90 on, keep that of the input JPEG.",
+        help="Chroma subsampling of JPEG, AVIF and HEIC; keep is that of the input, auto too if its quality is kept, "
+        "else 444 from quality 90 on.",
+    ),
+    _enhance(
+        "--unchanged",
+        help="Pictures whose change nobody would see: copy the file itself, encode it like others, or skip it.",
     ),
     _enhance("--metadata", help="Keep all metadata, or strip all but what decides how the picture looks."),
     _enhance("--allow-8bit", help="Allow storing 16-bit pictures in 8-bit formats."),

@@ -17,6 +17,7 @@ from lumen.config import EnhanceOptions, OutputFormat, RuntimeOptions
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.names import result_name
 from lumen.enhance.pipeline import enhance_picture
+from lumen.enhance.unchanged import is_left
 from lumen.errors import DecodeError, Exit, OutputError, PictureError, UsageError, reason_of
 from lumen.files.atomic import output_error
 from lumen.runtime.open import ModelSet
@@ -35,10 +36,12 @@ def enhance_to_stdout(
     """Enhance one picture, a file or `-` for stdin, write its file and nothing else to stdout; return the exit code.
 
     Raises:
-        UsageError: stdin or stdout is a terminal.
+        UsageError: stdin or stdout is a terminal, or there might be no picture to write.
         UnavailableError: The model or the device cannot be used.
         OutputError: stdout, or the folder for temporary files, cannot be written.
     """
+    if options.unchanged == "skip":
+        raise UsageError("--unchanged skip cannot be combined with a picture for stdout; use copy or encode")
     if sys.stdout.isatty():
         raise UsageError("expected stdout to go to a file or a program, got a terminal; write > FILE")
     if source == STDIN and sys.stdin.isatty():
@@ -48,9 +51,14 @@ def enhance_to_stdout(
         models.for_sample("uint8")  # a missing model is not the fault of the picture
         try:
             with _as_file(source, options.max_pixels) as path:
-                picture = enhance_picture(read_source(path, options), models, options)
                 target = Path(result_name(source, "", kind))
-                data, warnings = encode_result(picture, source, target, options)
+                picture = read_source(path, options, target)
+                enhanced = enhance_picture(picture, models, options)
+                warnings: tuple[str, ...] = ()
+                if is_left(picture, enhanced, source, target, options):
+                    data = path.read_bytes()
+                else:
+                    data, warnings = encode_result(enhanced, source, target, options)
         except (PictureError, MemoryError) as error:
             name = "stdin" if source == STDIN else printable(source)
             click.echo(f"failed: {name}: {printable(reason_of(error))}", err=True)

@@ -18,11 +18,12 @@ from lumen.codecs.item_damage import damage_of_items, description
 from lumen.codecs.pillow_codecs import quiet, save
 from lumen.color.icc import profile_or_coded, refuse_hdr
 from lumen.errors import UnsupportedError
-from lumen.imaging.picture import Metadata, Picture, check_size, first_of, to_16bit
+from lumen.imaging.picture import Chroma, Metadata, Picture, check_size, first_of, to_16bit
 
 SPEED = 8  # of 10; 6 takes twice the time for 2 % smaller files: see benchmarks/encoders.py
 _SMALL_PX, _SMALL_SPEED = 1 << 18, 6  # for which the slower, better setting takes no time
 _CONFIG = re.compile(rb"av1C[\x80-\xff].(.)", re.DOTALL)
+_CHROMA: dict[int, Chroma] = {0: "4:4:4", 2: "4:2:2", 3: "4:2:0"}  # halved in x, and in y
 _COLORS = re.compile(rb"colrnclx(.{4})", re.DOTALL)  # codes of primaries and transfer curve
 _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
 _DEPARTS = re.compile(r"'BMFF parsing failed' \((.+)\)$")
@@ -56,7 +57,9 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         exif=without_prefix(info.get("exif")), icc=icc, xmp=info.get("xmp"), aspect=shape_in_boxes(head)
     )
     bits_kept, damage = bits if bits > 8 else None, damage_of_items(stream)
-    return Picture.from_channels(samples, kind="avif", metadata=metadata, bits=bits_kept, notes=notes, damage=damage)
+    return Picture.from_channels(
+        samples, kind="avif", metadata=metadata, bits=bits_kept, chroma=_chroma(head), notes=notes, damage=damage
+    )
 
 
 def encode(picture: Picture, encoding: Encoding) -> bytes:
@@ -112,8 +115,19 @@ def _fault(data: bytes) -> str:
     return ""
 
 
-def _bits(head: bytes) -> int:
-    """Return the bits per sample, from the flags of the decoder's configuration."""
+def _chroma(head: bytes) -> Chroma | None:
+    """Return the chroma subsampling, from the same flags; none for a grey picture."""
+    flags = _flags(head)
+    return None if flags & 0x10 else _CHROMA.get(flags >> 2 & 3)
+
+
+def _flags(head: bytes) -> int:
+    """Return the flags of the decoder's configuration."""
     found = _CONFIG.search(head)
-    flags = found[1][0] if found else 0
+    return found[1][0] if found else 0x10
+
+
+def _bits(head: bytes) -> int:
+    """Return the bits per sample."""
+    flags = _flags(head)
     return (12 if flags & 0x20 else 10) if flags & 0x40 else 8

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lumen.codecs import exif, limits
+from lumen.codecs import exif, limits, own_quality
 from lumen.codecs.foreign import foreign_kind
 from lumen.codecs.interface import CameraRawError, Decoding, Encoding, decoder, encoder
 from lumen.color import icc
-from lumen.config import EnhanceOptions, Subsampling
+from lumen.config import DEFAULT_QUALITY, EnhanceOptions, Quality, Subsampling
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
 from lumen.files.atomic import write_atomically
 from lumen.files.inputs import open_named
@@ -95,11 +95,24 @@ def decode_picture(
     return replace(picture, notes=(*picture.notes, *_faults(picture.metadata)))
 
 
+def with_quality(picture: Picture, file_bytes: int) -> Picture:
+    """Return a picture of a lossy file with its estimated quality, if its format does not tell it.
+
+    Args:
+        picture: As it was decoded.
+        file_bytes: Length of its file.
+    """
+    try:
+        return replace(picture, quality=own_quality.estimate(picture, file_bytes))
+    except _DAMAGE:  # of an encoder, which will be told when the result is stored
+        return picture
+
+
 def write_picture(
     picture: Picture,
     path: str | os.PathLike[str],
     *,
-    quality: int = EnhanceOptions.quality,
+    quality: Quality = EnhanceOptions.quality,
     subsampling: Subsampling = EnhanceOptions.subsampling,
     allow_8bit: bool = False,
     kind: Format | None = None,
@@ -109,7 +122,8 @@ def write_picture(
     Args:
         picture: What to store.
         path: The target; an existing file is replaced.
-        quality: 1 to 100, for JPEG, WebP, AVIF and HEIC.
+        quality: 1 to 100, for JPEG, WebP, AVIF, HEIC and JPEG XL; or `keep`, that of the file of the picture if the
+            format is the same and the quality is known, else 95.
         subsampling: Chroma subsampling of JPEG, AVIF and HEIC.
         allow_8bit: Allow 16-bit pictures in 8-bit formats.
         kind: Format; by default the one of the path's suffix, or the picture's own if the suffix is unknown.
@@ -134,7 +148,7 @@ def encode_picture(
     picture: Picture,
     kind: Format,
     *,
-    quality: int = EnhanceOptions.quality,
+    quality: Quality = EnhanceOptions.quality,
     subsampling: Subsampling = EnhanceOptions.subsampling,
     allow_8bit: bool = False,
 ) -> tuple[bytes, tuple[str, ...]]:
@@ -147,7 +161,7 @@ def encode_picture(
     """
     limits.check_storable(picture, kind, allow_8bit=allow_8bit)
     fitted, warnings = limits.fitted(_in_depth(picture, kind), kind)
-    encode, encoding = encoder(kind).encode, Encoding(quality=quality, subsampling=subsampling)
+    encode, encoding = encoder(kind).encode, _encoding(picture, kind, quality, subsampling)
     try:
         data = encode(fitted, encoding)
     except _DAMAGE as error:
@@ -159,7 +173,9 @@ def encode_picture(
             raise EncodeError(
                 f"cannot store {picture.width}x{picture.height} pixels as {kind}: {_line(final)}"
             ) from final
-        warnings.append(f"the metadata could not be stored ({_line(error)}) and was left out")
+        warnings.append(
+            f"the metadata could not be stored ({_line(error)}) and was left out; date and colours may be off"
+        )
     return data, tuple(warnings)
 
 
@@ -202,10 +218,21 @@ def _faults(metadata: Metadata) -> list[str]:
     """Return a note for each kind of metadata that is kept although it is malformed."""
     faults = []
     if metadata.icc and not icc.is_sound(metadata.icc):
-        faults.append("the colour profile is malformed; it is kept as it is")
+        faults.append(
+            "the colour profile is malformed; it is kept as it is, and programs that cannot read it show sRGB"
+        )
     if metadata.exif and not exif.is_sound(metadata.exif):
-        faults.append("the EXIF block is malformed; it is kept as it is where the format allows")
+        faults.append(
+            "the EXIF block is malformed; it is kept as it is where the format allows, and few programs read it"
+        )
     return faults
+
+
+def _encoding(picture: Picture, kind: Format, quality: Quality, subsampling: Subsampling) -> Encoding:
+    """Return how to encode a picture; its file tells the quality to keep only for its own format."""
+    own = quality == "keep" and kind == picture.format and (picture.tables or picture.quality)
+    number = quality if quality != "keep" else picture.quality if own else None
+    return Encoding(quality=number or DEFAULT_QUALITY, subsampling=subsampling, is_own=bool(own))
 
 
 def _in_depth(picture: Picture, kind: Format) -> Picture:

@@ -72,7 +72,10 @@ def _decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     exif = upright(without_prefix(info.get("exif")))
     metadata = Metadata(exif=exif, icc=icc, xmp=info.get("xmp"), aspect=_aspect(stream))
     bits_kept, damage = bits if bits > 8 else None, damage_of_items(stream)
-    return Picture.from_channels(samples, kind="heif", metadata=metadata, bits=bits_kept, notes=notes, damage=damage)
+    chroma = next((name for name, number in _CHROMA.items() if number == info.get("chroma")), None)
+    return Picture.from_channels(
+        samples, kind="heif", metadata=metadata, bits=bits_kept, chroma=chroma, notes=notes, damage=damage
+    )
 
 
 def _coding(stream: BinaryIO) -> str:

@@ -37,10 +37,12 @@ class Encoding:
     Attributes:
         quality: 1 to 100, for lossy formats.
         subsampling: Chroma subsampling, for formats that offer it.
+        is_own: The quality is that of the picture's file; `auto` means the subsampling of the file, too.
     """
 
     quality: int
     subsampling: Subsampling
+    is_own: bool = False
 
     def chroma(self, picture: Picture, *, full: bool = True) -> Chroma:
         """Return the chroma subsampling for a picture; `full`: `auto` means full colour resolution at high quality."""
@@ -48,7 +50,7 @@ class Encoding:
             return "4:4:4"
         if self.subsampling == "420":
             return "4:2:0"
-        if self.subsampling == "keep" and picture.chroma is not None:
+        if (self.subsampling == "keep" or self.is_own) and picture.chroma is not None:
             return picture.chroma
         return "4:4:4" if full and self.quality >= _FULL_CHROMA_QUALITY else "4:2:0"
 

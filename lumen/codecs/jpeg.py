@@ -19,9 +19,9 @@ from lumen.color import icc
 from lumen.errors import UnsupportedError
 from lumen.imaging.picture import FILM, Chroma, Extra, Metadata, Pair, Picture, check_size, first_of
 
-NO_GAIN_MAP = "the gain map for HDR screens was left out"
+NO_GAIN_MAP = "the gain map was left out: only HDR screens show it"
 
-_NO_VIDEO = "the video of the motion photo was left out"
+_NO_VIDEO = "the video of the motion photo was left out: the picture itself is whole"
 
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
@@ -79,9 +79,11 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         if image.mode == "CMYK":
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
             metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
-        chroma = _SAMPLINGS.get(JpegImagePlugin.get_sampling(image))
+        chroma, tables = _SAMPLINGS.get(JpegImagePlugin.get_sampling(image)), _tables(image)
         damage = damage_of(data) if len(data) < _SEARCHED else _TOO_LARGE
-    return Picture.from_channels(samples, kind="jpeg", metadata=metadata, chroma=chroma, notes=notes, damage=damage)
+    return Picture.from_channels(
+        samples, kind="jpeg", metadata=metadata, chroma=chroma, tables=tables, notes=notes, damage=damage
+    )
 
 
 def encode(picture: Picture, encoding: Encoding) -> bytes:
@@ -92,10 +94,12 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
     resources = metadata.iptc or b""
     room = _SEGMENT_BYTES - len(_PHOTOSHOP)
     parts += [_segment(0xED, _PHOTOSHOP + resources[at : at + room]) for at in range(0, len(resources), room)]
+    is_own = encoding.is_own and bool(picture.tables)
     data = save(
         picture,
         "JPEG",
-        quality=encoding.quality,
+        quality=None if is_own else encoding.quality,
+        qtables=picture.tables[: 1 if picture.gray else None] if is_own else None,
         subsampling=encoding.chroma(picture),
         extra=b"".join(parts),
         comment=metadata.comment,
@@ -171,6 +175,18 @@ class _JpegFile(JpegImagePlugin.JpegImageFile):
 
     def _read_dpi_from_exif(self) -> None:
         pass
+
+
+def _tables(image: _JpegFile) -> tuple[tuple[int, ...], ...]:
+    """Return the quantisation tables of the channels; none for colours that are not stored as Y, Cb and Cr."""
+    is_rgb = image.info.get("adobe_transform") == 0 or [layer[0] for layer in image.layer] == [*b"RGB"]
+    if image.mode not in ("L", "RGB") or (image.mode == "RGB" and is_rgb):
+        return ()
+    found = [image.quantization.get(layer[3]) for layer in image.layer]
+    if not all(found):
+        return ()
+    tables = tuple(tuple(table) for table in found if table)
+    return tables[:2] if tables[1:] == tables[1:2] * 2 else tables  # Cb and Cr share theirs in nearly all files
 
 
 def _aspect(image: _JpegFile) -> Pair | None:

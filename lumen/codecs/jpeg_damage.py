@@ -69,7 +69,10 @@ def damage_of(data: bytes) -> Damage | None:
 
 def unchecked(reason: str) -> Damage:
     """Return that nobody knows whether a picture is damaged, and why."""
-    return Damage(reason=f"the picture cannot be checked for damage: {reason}", in_picture=False)
+    return Damage(
+        reason=f"the picture cannot be checked for damage: {reason}; look at the result before you delete the input",
+        in_picture=False,
+    )
 
 
 def segments(data: bytes) -> Iterator[tuple[int, int, int]]:

@@ -22,6 +22,16 @@ _LABELS: Final[dict[MetadataKind, str]] = {
     "iptc": "IPTC",
     "comment": "comment",
 }
+_MATTERS: Final[dict[MetadataKind, str]] = {
+    "exif": "only date, place and camera are missing",
+    "icc": "the colours may look different",
+    "xmp": "only ratings, keywords and edits are missing",
+    "dpi": "only the size in print changes",
+    "aspect": "the picture may look stretched",
+    "iptc": "only captions and keywords are missing",
+    "comment": "the picture looks the same",
+}
+_LOOKS_SAME: Final = "; the picture looks the same"
 _COLOR_CHUNKS = {b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI"}
 _SRGB_GAMMA = struct.pack(">I", 45455)
 _SRGB_CHROMATICITIES = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
@@ -76,23 +86,28 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
         metadata = _with_resolution(metadata)
     lost = {name: reason for name in _LABELS if (reason := _why_lost(name, replace(picture, metadata=metadata), codec))}
     gone = [name for name in lost if getattr(metadata, name) is not None]
-    warnings = [f"the {_LABELS[name]} was left out: {lost[name]}" for name in gone]
+    warnings = [f"the {_LABELS[name]} was left out: {lost[name]}; {_MATTERS[name]}" for name in gone]
     foreign = [extra for extra in metadata.extras if extra.format != kind]
-    missed = dict.fromkeys(extra.label for extra in foreign if not _is_needless(extra, picture))
-    warnings += [f"the {label} was left out: {kind} cannot hold it" for label in missed]
+    missed = {extra.label: extra.kind in _COLOR_CHUNKS for extra in foreign if not _is_needless(extra, picture)}
+    warnings += [
+        f"the {label} was left out: {kind} cannot hold it" + (f"; {_MATTERS['icc']}" if is_color else _LOOKS_SAME)
+        for label, is_color in missed.items()
+    ]
     if picture.extra_channel is not None and not codec.extra_channel:
-        warnings.append(f"the extra channel was left out: {kind} cannot hold it")
+        warnings.append(f"the extra channel was left out: {kind} cannot hold it{_LOOKS_SAME}")
         picture = replace(picture, extra_channel=None)
     extras = tuple(extra for extra in metadata.extras if extra.format == kind)
     if any(extra.kind == FILM for extra in extras):
-        warnings.append("the video of the motion photo was kept as it is, as dark as before")
+        warnings.append(
+            "the video of the motion photo was kept as it is, as dark as before; only the picture is brighter"
+        )
     kept = replace(metadata, extras=extras, **dict.fromkeys(gone))
     turn = exif.orientation(metadata.exif)
     if "exif" in gone and "exif" not in codec.metadata:
         return replace(picture, metadata=kept).turned(turn), warnings
     malformed = codec.exif_by_tag and kept.exif and not exif.is_sound(kept.exif)
     if malformed:
-        warnings.append("the EXIF block is malformed and was left out")
+        warnings.append(f"the EXIF block is malformed and was left out; {_MATTERS['exif']}")
     if malformed or "exif" in gone:
         kept = replace(kept, exif=exif.orientation_only(turn))
     return replace(picture, metadata=kept), warnings

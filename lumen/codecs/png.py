@@ -113,11 +113,11 @@ def _read_header(stream: BinaryIO) -> _Header:
         raise ValueError("no IHDR chunk")
     profile = _inflate(found[b"iCCP"].partition(b"\0")[2][1:]) if b"iCCP" in found else None
     if b"iCCP" in found and not profile:
-        notes.append("the colour profile was left out: it is damaged")
+        notes.append("the colour profile was left out: it is damaged; other programs show the input as sRGB, too")
     for code in (extra.data for extra in extras if extra.kind == b"cICP"):
         refuse_hdr(code[1] if len(code) == 4 else 2)
     if room < 0:
-        notes.append("some texts were left out: together they are too long")
+        notes.append("some texts were left out: together they are too long; the picture looks the same")
     dpi, aspect = _resolution(found.get(b"pHYs", b""))
     metadata = Metadata(
         exif=without_prefix(found.get(b"eXIf")),

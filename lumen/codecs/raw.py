@@ -47,7 +47,7 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         raise ValueError(
             f"LibRaw reports {reason.decode('utf-8', 'replace') if isinstance(reason, bytes) else reason}"
         ) from error
-    notes = () if block else ("no EXIF was found in the camera raw data",)
+    notes = () if block else ("no EXIF was found in the camera raw data: date and camera are missing",)
     metadata = Metadata(exif=block, icc=srgb_profile())
     return Picture.from_channels(np.asarray(pixels, np.uint16), kind="raw", metadata=metadata, notes=notes)
 

@@ -105,7 +105,10 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
         bits = int(page.bitspersample) if page.bitspersample in (10, 12) else None
         damage = _damage(page)
         if _LAYERS in page.tags:
-            notes = (*notes, "the Photoshop layers were left out; the flattened picture was used")
+            notes = (
+                *notes,
+                "the Photoshop layers were left out; the flattened picture was used, and editing them needs the input",
+            )
         extras, left_out = tiff_tags.read(stream, page)
         dpi, aspect = _resolution(page)
         metadata, notes = replace(metadata, dpi=dpi, aspect=aspect, extras=extras), (*notes, *left_out)
@@ -184,9 +187,9 @@ def _metadata(stream: BinaryIO) -> tuple[Metadata, tuple[str, ...]]:
         except ValueError:
             # The profile decides the colours, and must not be lost with a malformed EXIF directory.
             found = exif.read_directory(stream, wanted, lenient=True)
-            faults = ("a part of the metadata was left out: it is malformed",)
+            faults = ("a part of the metadata was left out: it is malformed; date or camera may be missing",)
     except ValueError:
-        return Metadata(), ("the metadata was left out: it is malformed",)
+        return Metadata(), ("the metadata was left out: it is malformed; date and camera are missing",)
     stream.seek(0)
     order = exif.byte_order(stream.read(2))
     tags = exif.picture_tags(found)

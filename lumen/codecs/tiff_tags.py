@@ -43,14 +43,16 @@ def read(stream: BinaryIO, page: tifffile.TiffPage) -> tuple[tuple[Extra, ...], 
     notes = list[str]()
     if _TRANSFER in found and not _fits(found[_TRANSFER], page):
         del found[_TRANSFER]
-        notes.append("the transfer function was left out: it is for samples as they were stored in the file")
+        notes.append(
+            "the transfer function was left out: it is for samples as they were stored in the file; few programs use it"
+        )
     codes = {int(tag.code) for tag in page.tags}
     if codes & _POINTING:
-        notes.append("the microscope data were left out: they point into their file")
+        notes.append("the microscope data were left out: they point into their file, which measurements need")
     unknown = sorted(code for code in codes - _NEEDLESS - _POINTING - set(_CARRIED) if code >= _FIRST_PRIVATE)
     if unknown:
         numbers = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
-        notes.append(f"private tags were left out: {numbers}")
+        notes.append(f"private tags were left out: {numbers}; only the program that wrote them reads them")
     extras = (
         Extra(
             format="tiff",

@@ -74,7 +74,8 @@ def coded_profile(primaries: int, transfer: int) -> tuple[bytes | None, tuple[st
         return None, ()
     known = _PRIMARIES.get(1 if primaries == _UNSPECIFIED else primaries)
     if known is None or transfer not in (*_LIKE_SRGB, *_POWERS):
-        return None, (f"the colours are treated as sRGB: their code {primaries}/{transfer} has no profile",)
+        code = f"{primaries}/{transfer}"
+        return None, (f"the colours are treated as sRGB: their code {code} has no profile; they may look different",)
     if primaries == 12 and transfer in _LIKE_SRGB:
         return p3_profile(), ()
     return matrix_profile(known, f"colour code {primaries}/{transfer}", _POWERS.get(transfer)), ()
@@ -175,7 +176,10 @@ def rgb_of_cmyk(samples: NDArray[Any], profile: bytes | None) -> tuple[NDArray[A
         The same type [H, W, 3], or [H, W, 4] with the same opacity, and a note on the conversion.
     """
     inks, opacity = samples[..., :4], samples[..., 4:]
-    pixels, note = None, "the picture was converted from CMYK to RGB with its colour profile"
+    pixels, note = (
+        None,
+        "the picture was converted from CMYK to RGB with its colour profile; it looks the same on screens",
+    )
     if color_space(profile) == "CMYK" and profile:
         with suppress(RuntimeError, ValueError):
             pixels = _matched(inks, profile, "cmyk")

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from lumen.codecs.codec import decode_picture, encode_picture, read_picture
+from lumen.codecs.codec import decode_picture, encode_picture, read_picture, with_quality
 from lumen.codecs.limits import check_storable, stripped
+from lumen.codecs.pillow_codecs import size_of
 from lumen.config import EnhanceOptions
 from lumen.errors import EncodeError, PictureError
 from lumen.imaging.formats import Format, format_of, stored_as
 from lumen.imaging.picture import Picture
 
-_LOSSLESS: Final[frozenset[Format]] = frozenset({"png", "tiff", "bmp"})
+LOSSLESS: Final[frozenset[Format]] = frozenset({"png", "tiff", "bmp"})
 _LOSSY: Final[frozenset[Format]] = frozenset({"jpeg", "webp", "avif", "heif"})
 
 
@@ -39,8 +40,10 @@ def read_source(
         named = format_of(source)
         picture = decode_picture(stream, max_pixels=options.max_pixels, first_frame=first_frame, named=named)
     if target is not None:
-        _result_kind(picture, source, target, options)
+        kind, _ = result_kind(picture, source, target, options)
     refuse_warnings(picture.warnings, options)
+    if target is not None and kind == picture.format and options.quality == "keep":
+        return with_quality(picture, source.stat().st_size if stream is None else size_of(stream))
     return picture
 
 
@@ -60,7 +63,7 @@ def encode_result(
         EncodeError: The format cannot hold the picture.
         PictureError: There are warnings, and the options are strict.
     """
-    kind, why = _result_kind(picture, source, target, options)
+    kind, why = result_kind(picture, source, target, options)
     if options.metadata == "strip":
         picture = stripped(picture)
     data, warnings = encode_picture(
@@ -81,10 +84,14 @@ def refuse_warnings(warnings: Sequence[str], options: EnhanceOptions) -> None:
         raise PictureError(f"{'; '.join(warnings)} (a warning, which --strict refuses)")
 
 
-def _result_kind(
+def result_kind(
     picture: Picture, source: Path, target: Path, options: EnhanceOptions
 ) -> tuple[Format, tuple[str, ...]]:
-    """Return the format of a result, and a warning if it differs from the target's suffix."""
+    """Return the format of a result, and a warning if it differs from the target's suffix.
+
+    Raises:
+        EncodeError: The format cannot hold the picture.
+    """
     named, own = format_of(target), stored_as(picture.format)
     if named is None:
         named = own
@@ -94,8 +101,10 @@ def _result_kind(
         if target.suffix.lower() != source.suffix.lower() or own == named or own != picture.format:
             raise
         check_storable(picture, own, allow_8bit=options.allow_8bit)
-        return own, (f"the result is a {own} file like the input, despite its name: {error}",)
-    is_lossless = own in _LOSSLESS or picture.lossless
+        return own, (
+            f"the result is a {own} file like the input, despite its name, and most programs open it: {error}",
+        )
+    is_lossless = own in LOSSLESS or picture.lossless
     if is_lossless and named != own and named in _LOSSY and target.suffix.lower() == source.suffix.lower():
         what = f"the input is a {picture.format} file despite its name"
         return named, (f"{what}; the result is a lossy {named}, as the name says: rename it, or use --format png",)

@@ -32,7 +32,11 @@ def model_for(picture: Picture, models: Models) -> tuple[Model, Tone | None]:
         except UnusableModelError:
             raise
         except ModelError as error:
-            log.warning("treating the picture's colours as sRGB, because the 16-bit model is missing: %s", error)
+            log.warning(
+                "treating the picture's colours as sRGB, so its brightness may be off, because the 16-bit model is "
+                "missing: %s",
+                error,
+            )
     return models.for_sample(picture.sample), None
 
 

@@ -20,6 +20,7 @@ from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.model_choice import model_for
 from lumen.enhance.progress import PictureProgress, ignore_progress
 from lumen.enhance.tiles import enhance_pixels
+from lumen.enhance.unchanged import is_left
 from lumen.errors import UsageError
 from lumen.files.atomic import user_attributes, write_atomically
 from lumen.imaging.picture import Picture
@@ -37,6 +38,7 @@ class FileResult:
         height: Rows.
         seconds: Time from before decoding until the result was on disk.
         warnings: Metadata that could not be kept, one line each.
+        is_unchanged: The picture was fine: the target is a copy of the source, or with `skip` was not written.
     """
 
     source: Path
@@ -45,6 +47,7 @@ class FileResult:
     height: int
     seconds: float
     warnings: tuple[str, ...] = ()
+    is_unchanged: bool = False
 
 
 def enhance_picture(
@@ -94,8 +97,15 @@ def enhance_file(
     picture = read_source(source, options, target)
     with source.open("rb") as stream:
         extended = user_attributes(stream) if options.metadata == "keep" else {}
-    data, warnings = encode_result(enhance_picture(picture, models, options), source, target, options)
-    write_atomically(target, data, modified_ns=modified_ns, extended=extended)
+    enhanced = enhance_picture(picture, models, options)
+    is_unchanged = is_left(picture, enhanced, source, target, options)
+    warnings: tuple[str, ...] = ()
+    if is_unchanged:
+        data = source.read_bytes()
+    else:
+        data, warnings = encode_result(enhanced, source, target, options)
+    if not (is_unchanged and options.unchanged == "skip"):
+        write_atomically(target, data, modified_ns=modified_ns, extended=extended)
     return FileResult(
         source=source,
         target=target,
@@ -103,4 +113,5 @@ def enhance_file(
         height=picture.height,
         seconds=time.monotonic() - started,
         warnings=warnings,
+        is_unchanged=is_unchanged,
     )

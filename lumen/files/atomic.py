@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from lumen.errors import DiskFullError, LumenError, OutputError, PictureError
 from lumen.files.inputs import Identity, NotPlainError, Parent, hold_folder
+from lumen.files.paths import is_folder
 
 TEMP_SUFFIX = ".lumen-tmp"
 GUARD_S = 1.0
@@ -119,6 +120,7 @@ def write_in(
     extended: Mapping[str, bytes] | None = None,
     attributes: Attributes | None = None,
     instead_of: Identity | None = None,
+    is_new: bool = False,
 ) -> None:
     """Write a file as `write_atomically` does, in a folder that is held open.
 
@@ -131,9 +133,10 @@ def write_in(
         extended: As for `write_atomically`.
         attributes: What the file takes over, as far as the system lets it; without them its mode follows the umask.
         instead_of: The file that may be replaced, with the content that it has now.
+        is_new: Nothing may be replaced.
 
     Raises:
-        OSError: The file cannot be written.
+        OSError: The file cannot be written, or `FileExistsError` if `is_new` and the name is taken.
         PictureError: Another file, or other content, is there instead of `instead_of`.
     """
     # The name does not contain the final one, which may already be as long as the file system allows.
@@ -145,7 +148,10 @@ def write_in(
         _write_through(folder, temporary, data, attributes, modified_ns, extended or {})
         if instead_of is not None and not Identity.of(folder.facts(name)).has_content_of(instead_of):
             raise PictureError("the file changed while it was worked on; run again")
-        folder.rename(temporary, name)
+        if is_new:
+            _name_new(folder, temporary, name)
+        else:
+            folder.rename(temporary, name)
     except BaseException:
         with contextlib.suppress(OSError):
             folder.unlink(temporary)
@@ -153,6 +159,21 @@ def write_in(
     finally:
         _unfinished.discard(path)
     folder.flush()
+
+
+def _name_new(folder: Parent, temporary: str, name: str) -> None:
+    """Give a temporary file its final name, and raise `FileExistsError` if that is taken."""
+    try:
+        folder.link(temporary, name)  # unlike a rename, it replaces nothing
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without hard links
+        with contextlib.suppress(FileNotFoundError):
+            folder.facts(name)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None
+        folder.rename(temporary, name)
+    else:
+        folder.unlink(temporary)
 
 
 def remove_leftovers(folder: Path, tag: str = "", *, below: Path | None = None) -> None:
@@ -249,16 +270,19 @@ def flush_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its missing parents.
+    """Make a folder and its missing parents, with durable names.
 
     Raises:
         OutputError: It cannot be made.
     """
+    missing = [each for each in (folder, *folder.parents) if not is_folder(each)]
     try:
         with hold_folder(folder, make=True):
             pass
     except OSError as error:
         raise own_error(folder, error) from error
+    for each in missing:
+        flush_folder(each.parent)
 
 
 def own_error(path: Path, error: OSError) -> OutputError:

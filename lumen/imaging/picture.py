@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lumen.config import EnhanceOptions, Subsampling
+from lumen.config import EnhanceOptions, Quality, Subsampling
 from lumen.errors import DecodeError, UnsupportedError, UsageError
 from lumen.imaging.formats import CODECS, Format, format_of
 from lumen.imaging.strips import strips
@@ -113,7 +113,10 @@ class Picture:
         format: The file's format by its content, whatever its name.
         bits: 10 or 12 if the file held that many bits per sample (scaled to uint16 here); otherwise None.
         lossless: The file was a lossless WebP; a WebP result is lossless again.
-        chroma: Chroma subsampling of a JPEG; None for other files.
+        chroma: Chroma subsampling of a JPEG, AVIF or HEIC; None if it is another one, and for other files.
+        tables: Quantisation tables of a JPEG, one per channel or one for all, 64 values each in natural order; empty if
+            they are not for Y, Cb and Cr, or grey, and for other files.
+        quality: Quality of another lossy file, 1 to 100, if it was estimated; otherwise None.
         notes: What could not be read from the file as it was, one line each.
         damage: What is wrong with the file, apart from its metadata; None if nothing is known.
     """
@@ -127,6 +130,8 @@ class Picture:
     bits: int | None = None
     lossless: bool = False
     chroma: Chroma | None = None
+    tables: tuple[tuple[int, ...], ...] = ()
+    quality: int | None = None
     notes: tuple[str, ...] = ()
     damage: Damage | None = None
 
@@ -202,7 +207,7 @@ class Picture:
         self,
         path: str | os.PathLike[str],
         *,
-        quality: int = EnhanceOptions.quality,
+        quality: Quality = EnhanceOptions.quality,
         subsampling: Subsampling = EnhanceOptions.subsampling,
         allow_8bit: bool = False,
     ) -> None:
@@ -212,7 +217,7 @@ class Picture:
 
         Args:
             path: The file; one that exists is replaced. Its folder must exist.
-            quality: 1 to 100, for JPEG, WebP, AVIF, HEIC and JPEG XL.
+            quality: 1 to 100, for JPEG, WebP, AVIF, HEIC and JPEG XL; `keep` is that of the file it was read from.
             subsampling: Chroma subsampling of JPEG, AVIF and HEIC: `444`, `420`, `keep` or `auto`.
             allow_8bit: Allow 16-bit pictures in 8-bit formats, which is refused otherwise.
 

@@ -113,7 +113,8 @@ class Endings:
         facts = {"seconds": round(work.seconds, 3), "waited_s": round(waited, 3), "megapixels": work.megapixels}
         together = {"together": work.together} if work.together > 1 else {}
         differing = {"options": work.changes} if work.changes else {}
-        self._emit("done", path=settled.relative, **facts, **together, **differing)
+        unchanged = {"unchanged": work.options.unchanged} if work.is_left else {}
+        self._emit("done", path=settled.relative, **facts, **together, **unchanged, **differing)
         for warning in work.warnings:
             self._emit("note", "warning", path=settled.relative, message=warning)
 

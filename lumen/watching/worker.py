@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Literal
 
@@ -18,6 +19,7 @@ from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.frames import are_alike, enhance_frames, frames_per_run
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.enhance.pipeline import enhance_picture
+from lumen.enhance.unchanged import content_of, is_left
 from lumen.errors import (
     ContractError,
     LumenError,
@@ -27,8 +29,8 @@ from lumen.errors import (
     PictureError,
     UnavailableError,
 )
-from lumen.files.atomic import flush_folder, make_folder, output_error, user_attributes, write_atomically
-from lumen.files.inputs import NotPlainError, hold_folder
+from lumen.files.atomic import make_folder, output_error, user_attributes, write_atomically
+from lumen.files.inputs import Identity, NotPlainError, hold_folder
 from lumen.files.paths import is_folder
 from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
@@ -74,8 +76,10 @@ class Work:
         stage: Its stage, or the one it ended in.
         picture: The picture, from decoding to encoding.
         data: The encoded result, until it is on the disk.
+        identity: Of the input, when it was opened.
         digest: Of the content of the input.
-        is_to_keep: Whether its input must be left alone, because it may be damaged.
+        is_to_keep: Whether its input must be left alone, because it may be damaged or has no result.
+        is_left: Whether it was fine as it is, so that its file is copied or skipped.
         seconds: Spent on it so far, without waiting.
         megapixels: Size of the picture.
         together: How many pictures shared its run of the model.
@@ -93,8 +97,10 @@ class Work:
     stage: Literal["read", "model", "write"] = "read"
     picture: Picture | None = None
     data: bytes | None = None
+    identity: Identity | None = None
     digest: bytes = b""
     is_to_keep: bool = False
+    is_left: bool = False
     seconds: float = 0.0
     megapixels: float = 0.0
     together: int = 1
@@ -259,7 +265,7 @@ class Worker:
             # What is read is this one file, whatever takes its name or the place of its folder meanwhile.
             opened = self._tree.open_file(settled.relative)
             with opened.stream as stream:
-                work.stream = stream
+                work.stream, work.identity = stream, opened.identity
                 is_same = self._tree.version(os.fstat(stream.fileno())) == settled.version
                 if is_same:
                     work.digest = content_digest(stream)
@@ -300,7 +306,8 @@ class Worker:
                 pictures = [work.picture for work in works if work.picture is not None]
                 enhanced = enhance_frames(pictures, models, works[0].options)
                 for work, picture in zip(works, enhanced, strict=True):
-                    work.picture, work.together = picture, len(works)
+                    _take(work, picture)
+                    work.together = len(works)
                     work.seconds += (time.monotonic() - started) / len(works)
                 return list(works)
         return [self._improve_one(work, models) for work in works]
@@ -310,7 +317,7 @@ class Worker:
         try:
             self._step()
             if work.picture is not None:
-                work.picture = enhance_picture(work.picture, models, work.options, self._step)
+                _take(work, enhance_picture(work.picture, models, work.options, self._step))
         except Exception as error:  # noqa: BLE001
             return self._attributed(error, work, models)
         work.seconds += time.monotonic() - started
@@ -349,14 +356,27 @@ class Worker:
         started = time.monotonic()
         work.stage = "write"
         self._steps += 1
+        if work.is_left and work.options.unchanged == "skip":
+            work.picture, work.is_to_keep = None, True
+            return
+        if work.data is None and work.is_left and work.identity is not None:
+            work.data = content_of(partial(self._tree.open_file, work.settled.relative), work.identity)
+            work.is_left = work.data is not None
         if work.data is None and work.picture is not None:
             work.data, work.warnings = encode_result(work.picture, work.settled.path, work.target, work.options)
-            work.picture = None
+        work.picture = None
         _make_durable_folder(work.target.parent, self._output)
         modified_ns, data = work.settled.version.mtime_ns, work.data or b""
         write_atomically(work.target, data, modified_ns=modified_ns, extended=work.extended, below=self._output)
         work.data = None
         work.seconds += time.monotonic() - started
+
+
+def _take(work: Work, enhanced: Picture) -> None:
+    """Take the result of a picture, and note whether anybody would see a change."""
+    if work.picture is not None:
+        work.is_left = is_left(work.picture, enhanced, work.settled.path, work.target, work.options)
+    work.picture = enhanced
 
 
 def _lost(error: Exception) -> LostModelsError:
@@ -375,10 +395,7 @@ def _make_durable_folder(folder: Path, output: Path) -> None:
     A link on the way is a fault of the output folder, not of the picture.
     """
     if not is_folder(output):
-        missing = [each for each in (output, *output.parents) if not is_folder(each)]
         make_folder(output)
-        for each in missing:
-            flush_folder(each.parent)
     try:
         with hold_folder(folder, below=output, make=True):
             pass

@@ -130,9 +130,8 @@ def faults(*arguments: object) -> dict[str, Any]:
     return facts
 
 
-@pytest.mark.parametrize("in_place", [False, True])
-def test_killed_again_and_again_the_folder_is_done_in_the_end(models: Path, in_place: bool) -> None:
-    options = ["--in-place"] if in_place else []
+@pytest.mark.parametrize("options", [(), ("--backup",)])
+def test_killed_again_and_again_the_folder_is_done_in_the_end(models: Path, options: tuple[str, ...]) -> None:
     facts = faults("kill", "--files", 6, "--side", 200, "--kills", 3, "--model", models / "slow.onnx", *options)
     assert facts["kills"] == 3
     assert facts["folders completed"] >= 1
@@ -143,6 +142,7 @@ def test_a_full_disk_is_exit_6_and_a_second_run_does_the_rest(models: Path) -> N
     if "skipped" in facts:
         pytest.skip(facts["skipped"])
     assert facts["done before the disk was full"] < 6
+    assert facts["done before the disk of the originals was full"] < 6
 
 
 def test_memory_does_not_grow_with_the_number_of_pictures(models: Path) -> None:

@@ -18,6 +18,7 @@ from PIL.JpegImagePlugin import get_sampling
 
 from lumen.cli.main import main
 from lumen.codecs.codec import read_picture
+from tests.support.commands import ENVIRONMENT, command
 from tests.support.crafted import jpeg_segment, png_chunk
 from tests.support.files import RGB, XMP, deep_png, exif, icc, needs_attributes, put, ramp, saved, tags
 
@@ -153,13 +154,35 @@ def test_stripped_results_tell_nothing_and_look_the_same(photos: Path, enhance: 
 def test_quality_and_colour_resolution_of_a_jpeg(photos: Path, enhance: Enhance) -> None:
     put(photos, "a.jpg", saved(RGB, "JPEG", subsampling="4:2:2"))
     sizes, layouts = [], []
-    for options in ((), ("--subsampling", "420"), ("--subsampling", "keep"), ("--quality", "40")):
+    best = ("--quality", "95")
+    for options in (best, (*best, "--subsampling", "420"), (*best, "--subsampling", "keep"), ("--quality", "40"), ()):
         assert enhance("--existing", "overwrite", *options).returncode == 0
         sizes.append(Path("out/a.jpg").stat().st_size)
         with Image.open("out/a.jpg") as image:
             layouts.append(get_sampling(image))
-    assert layouts == [0, 2, 1, 2]
-    assert sizes[0] > sizes[2] > sizes[1] > sizes[3]
+    assert layouts == [0, 2, 1, 2, 1]
+    assert sizes[0] > sizes[2] > sizes[1] > sizes[4] > sizes[3]
+
+
+def test_a_black_picture_that_nobody_sees_change_goes_through_as_it_is(photos: Path, enhance: Enhance) -> None:
+    black = put(photos, "a.jpg", saved(Image.new("RGB", (60, 40), (2, 2, 2)), "JPEG", quality=50)).read_bytes()
+    done = enhance()
+    assert json.loads(done.stdout)["unchanged"] is True
+    assert Path("out/a.jpg").read_bytes() == black
+    skipped = enhance("--unchanged", "skip", "--gt", "in")
+    assert skipped.returncode == 2
+    assert "--unchanged skip" in skipped.stderr
+
+
+@pytest.mark.parametrize(("options", "code", "is_same"), [((), 0, True), (("--unchanged", "skip"), 2, False)])
+def test_what_is_fine_reaches_stdout_as_it_is(
+    photos: Path, fake_model: Path, options: tuple[str, ...], code: int, is_same: bool
+) -> None:
+    black = put(photos, "a.jpg", saved(Image.new("RGB", (60, 40), (2, 2, 2)), "JPEG", quality=50)).read_bytes()
+    line = command("enhance", "in/a.jpg", "-o", "-", *options, model=fake_model)
+    done = subprocess.run(line, capture_output=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == code
+    assert (done.stdout == black) is is_same
 
 
 def test_comparisons_stand_beside_the_results(photos: Path, enhance: Enhance) -> None:

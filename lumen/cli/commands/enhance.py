@@ -52,6 +52,7 @@ _enhance = partial(field_option, EnhanceOptions)
     help="Folder for the results, or the file for the result of one picture; - is stdout.",
 )
 @_batch("--in-place", help="Replace the pictures themselves, each one once.")
+@_batch("--backup", metavar="DIR", type=PATH, help="With --in-place: copy the originals to DIR first.")
 @_batch("-r", "--recursive", help="Include sub-folders; the results mirror them.")
 @_batch(
     "--follow-links/--no-follow-links",
@@ -122,7 +123,7 @@ def command(
         ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
     batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
     if reference is not None:
-        _check_scoring(batching, dry_run=dry_run)
+        _check_scoring(batching, pictures, dry_run=dry_run)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
@@ -154,8 +155,10 @@ def command(
     ctx.exit(report.exit_code or scored)
 
 
-def _check_scoring(batching: BatchOptions, *, dry_run: bool) -> None:
+def _check_scoring(batching: BatchOptions, pictures: PictureOptions, *, dry_run: bool) -> None:
     """Refuse `--gt` where there would be nothing to score."""
+    if any(each.unchanged == "skip" for each in pictures.variants()):
+        raise UsageError("--gt cannot be combined with --unchanged skip, because results would be missing")
     if batching.in_place:
         raise UsageError("--gt cannot be combined with --in-place, because the inputs would be gone")
     if dry_run:

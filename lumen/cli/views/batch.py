@@ -14,73 +14,13 @@ from lumen.batch.job import Job
 from lumen.batch.report import Outcome, Report
 from lumen.cli.state import State
 from lumen.cli.views.console import log_console, print_json, progress_bar
-from lumen.text import printable, span
+from lumen.cli.views.throughput import Throughput
+from lumen.text import printable
 
 PLAIN_EVERY_S = 30.0
 PLAIN_STEPS = 10  # a line at each tenth of a fast run,
 PLAIN_APART_S = 1.0  # but not more often than this
 NAME_WIDTH = 32
-
-
-class Throughput:
-    """How much of a run is done, how fast it is, and how long the rest will take; the clock returns seconds."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self.start(0)
-
-    def start(self, pending: int) -> None:
-        """Start counting for a run of `pending` files."""
-        self.pending, self.files, self.failed, self.megapixels = pending, 0, 0, 0.0
-        self._parts: dict[str, float] = {}
-        self._started = self._clock()
-
-    def progress(self, name: str, fraction: float) -> None:
-        """Note how much of a file is done, in [0, 1]."""
-        self._parts[name] = fraction
-
-    def finish(self, outcome: Outcome) -> None:
-        """Note the outcome of a file."""
-        self._parts.pop(str(outcome.source), None)
-        if outcome.status in ("done", "failed"):
-            self.files += 1
-            self.failed += outcome.status == "failed"
-            self.megapixels += outcome.megapixels
-
-    @property
-    def done(self) -> float:
-        """Files done, including the parts of those in work."""
-        return self.files + sum(self._parts.values())
-
-    @property
-    def share(self) -> float:
-        """Share of the work that is done, in [0, 1]."""
-        return min(1.0, self.done / self.pending) if self.pending else 1.0
-
-    @property
-    def seconds(self) -> float:
-        """Time since the start."""
-        return self._clock() - self._started
-
-    @property
-    def speed(self) -> str:
-        """Megapixels per second, or nothing before the first picture is done."""
-        return f"{self.megapixels / self.seconds:.2f} MP/s" if self.megapixels and self.seconds else ""
-
-    @property
-    def left(self) -> str:
-        """How long the rest will take, or nothing before any work is done."""
-        return f"{span(self.seconds / self.share * (1 - self.share))} left" if 0 < self.share < 1 else ""
-
-    @property
-    def failures(self) -> str:
-        """How many files failed, or nothing if none did."""
-        return f"{self.failed} failed" if self.failed else ""
-
-    def line(self) -> str:
-        """Return all of it on one line."""
-        count = f"{self.files} of {self.pending} files ({self.share:.0%})"
-        return ", ".join(filter(None, (count, self.speed, self.left, self.failures)))
 
 
 class BatchView:
@@ -95,6 +35,7 @@ class BatchView:
         self._progress = progress_bar(
             state,
             TextColumn("{task.fields[run].files}/{task.fields[run].pending} files"),
+            TextColumn("{task.fields[run].percent}"),
             TextColumn("{task.fields[run].speed}"),
             TextColumn("{task.fields[run].left}"),
             TextColumn("{task.fields[run].failures}", style="red"),
@@ -111,16 +52,16 @@ class BatchView:
     def started(self, pending: int) -> None:
         """Draw the bar."""
         self._throughput.start(pending)  # without files that failed before the work started
-        self._progress.reset(self._task, total=pending, visible=True)
+        self._progress.reset(self._task, total=1, visible=True)
         self._progress.start()
 
-    def progressed(self, job: Job, fraction: float) -> None:
+    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
         """Move the bar as part of a file is done."""
-        self._throughput.progress(str(job.source), fraction)
+        self._throughput.progress(str(job.source), fraction, megapixels)
         if self._live:
             name = Text(printable(job.source.name))
             name.truncate(NAME_WIDTH, overflow="ellipsis")
-            self._progress.update(self._task, description=name.plain, completed=self._throughput.done)
+            self._progress.update(self._task, description=name.plain, completed=self._throughput.share)
         self._plain_line()
 
     def finished(self, outcome: Outcome) -> None:
@@ -128,7 +69,7 @@ class BatchView:
         if self._json:
             print_json(outcome.as_dict())
         self._throughput.finish(outcome)
-        self._progress.update(self._task, completed=self._throughput.done)
+        self._progress.update(self._task, completed=self._throughput.share)
         name = printable(outcome.source)
         if outcome.status == "failed":
             self._console.print(f"failed: {name}: {printable(outcome.reason)}", style="red")
@@ -162,6 +103,7 @@ class BatchView:
             self._console.print(f"skipped: {name}: {printable(outcome.reason)}")
         elif outcome.status == "done" and self._verbosity > 0:
             size = f"{outcome.megapixels:.2f} MP, {outcome.seconds:.2f} s"
+            size += ", fine as it is" if outcome.is_unchanged else ""
             self._console.print(f"[{self._throughput.files}/{self._throughput.pending}] {line} ({size})")
 
     def _plain_line(self) -> None:

@@ -106,6 +106,33 @@ def test_an_original_of_the_same_size_and_time_is_new(folder: Path) -> None:
     assert state(path) == "new"
 
 
+def note_fine(path: Path) -> None:
+    journal = Journal()
+    with hold_folder(path.parent) as held:
+        journal.note_fine(held, path.name, digest(path))
+
+
+def test_what_was_fine_is_known_also_under_another_name_and_new_again_after_a_replacement(folder: Path) -> None:
+    path = folder / "a.jpg"
+    original = path.read_bytes()
+    note_fine(path)
+    assert state(path) == "fine"
+    os.utime(path, (1, 1))
+    (folder / "renamed.jpg").write_bytes(original)
+    assert [state(folder / name) for name in ("a.jpg", "renamed.jpg")] == ["fine", "fine"]
+    enhance(path, b"result")  # with other settings
+    assert state(path) == "enhanced"
+    path.write_bytes(original)
+    assert state(path) == "new"
+
+
+def test_a_result_that_is_fine_stays_a_result(folder: Path) -> None:
+    enhance(folder / "a.jpg", b"result")
+    note_fine(folder / "a.jpg")
+    os.utime(folder / "a.jpg", (1, 1))
+    assert state(folder / "a.jpg") == "enhanced"
+
+
 def test_the_first_original_is_known_after_every_round(folder: Path) -> None:
     path = folder / "a.jpg"
     original = path.read_bytes()

@@ -54,6 +54,7 @@ def test_outcomes_are_json_even_with_names_that_are_no_utf8() -> None:
         "megapixels": 0.0,
         "damaged": False,
         "warnings": [],
+        "unchanged": False,
     }
 
 

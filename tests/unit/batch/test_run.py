@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -35,13 +36,15 @@ class Ear:
         self.pending = 0
         self.outcomes: list[Outcome] = []
         self.fractions: list[float] = []
+        self.megapixels = 0.0
         self.stops = 0
 
     def started(self, pending: int) -> None:
         self.pending = pending
 
-    def progressed(self, _job: Job, fraction: float) -> None:
+    def progressed(self, _job: Job, fraction: float, megapixels: float) -> None:
         self.fractions.append(fraction)
+        self.megapixels = megapixels
 
     def finished(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
@@ -332,7 +335,7 @@ def test_a_path_that_gets_too_long_fails_alone(pictures: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("odd", ["alpha", "deep"])
 def test_a_name_that_lies_about_its_format_costs_nothing(pictures: Path, odd: str) -> None:
-    pixels = np.full((20, 30, 3), 50, np.uint16 if odd == "deep" else np.uint8)
+    pixels = np.full((20, 30, 3), 5000 if odd == "deep" else 50, np.uint16 if odd == "deep" else np.uint8)
     alpha = None if odd == "deep" else np.full((20, 30), 7, np.uint8)
     write_picture(Picture(pixels=pixels, alpha=alpha, format="png"), pictures / "z.jpg", kind="png")
     ear = Ear()
@@ -342,7 +345,7 @@ def test_a_name_that_lies_about_its_format_costs_nothing(pictures: Path, odd: st
     assert np.array_equal(found.pixels, pixels * 2)
     assert odd == "deep" or (found.alpha is not None and found.alpha.max() == 7)
     (warning,) = ear.outcomes[-1].warnings
-    assert warning.startswith("the result is a png file like the input, despite its name: ")
+    assert warning.startswith("the result is a png file like the input, despite its name, and most programs open it: ")
 
 
 def test_another_run_holds_the_output(pictures: Path) -> None:
@@ -418,6 +421,86 @@ def test_an_empty_share_is_no_failure(pictures: Path) -> None:
     shares = [make(pictures, Ear(), shard=(index, 50)).run() for index in range(1, 51)]
     assert sum(share.counts["done"] for share in shares) == 5
     assert {share.exit_code for share in shares} == {Exit.OK}
+
+
+def with_fine(folder: Path) -> None:
+    """Add a bright JPEG, which the fake model of gain 1.05 changes by 5 levels, and one it changes by 9."""
+    for name, level in (("fine.jpg", 100), ("light.jpg", 180)):
+        write_picture(Picture(pixels=np.full((20, 30, 3), level, np.uint8), format="jpeg"), folder / name, quality=60)
+
+
+FINE = {f"{name}.png": 1 for name in "abcde"} | {"fine.jpg": 1, "light.jpg": 0}  # whose change nobody sees
+
+
+def run_fine(folder: Path, output: Path | None, enhance: EnhanceOptions, **options: Any) -> tuple[Batch, Ear]:
+    ear = Ear()
+    batching = BatchOptions(output=output, in_place=output is None, **options)
+    batch = Batch(plan_jobs([folder], batching), FakeModels(gain=1.05), enhance, batching, ear)
+    batch.run()
+    return batch, ear
+
+
+def test_what_is_fine_is_copied_bit_for_bit_with_its_time_and_counted(pictures: Path, tmp_path: Path) -> None:
+    with_fine(pictures)
+    os.utime(pictures / "fine.jpg", (5, 5))
+    batch, ear = run_fine(pictures, tmp_path / "out", EnhanceOptions())
+    assert {each.source.name: int(each.is_unchanged) for each in ear.outcomes} == FINE
+    for name, is_fine in FINE.items():
+        same = (tmp_path / "out" / name).read_bytes() == (pictures / name).read_bytes()
+        assert same is bool(is_fine), name
+    assert (tmp_path / "out" / "fine.jpg").stat().st_mtime == 5
+    assert batch.report.counts["done"] == 7
+    assert batch.report.summary().endswith("; 6 were fine as they are")
+    (record,) = (tmp_path / "out" / ".lumen" / "runs").iterdir()
+    *_, light, end = map(json.loads, record.read_text().splitlines())
+    assert (light["unchanged"], end["unchanged"]) == (False, 6)
+
+
+@pytest.mark.parametrize("is_in_place", [False, True])
+def test_what_is_fine_can_be_skipped(pictures: Path, tmp_path: Path, is_in_place: bool) -> None:
+    with_fine(pictures)
+    before = {path.name: path.read_bytes() for path in pictures.iterdir()}
+    output = None if is_in_place else tmp_path / "out"
+    batch, ear = run_fine(pictures, output, EnhanceOptions(unchanged="skip"))
+    assert batch.report.counts == {"done": 1, "skipped": 6, "failed": 0, "planned": 0}
+    assert {each.reason for each in ear.outcomes if each.is_unchanged} == {"it is fine as it is"}
+    if output is not None:
+        assert [path.name for path in output.glob("[!.]*")] == ["light.jpg"]
+    changed = [name for name, data in before.items() if (pictures / name).read_bytes() != data]
+    assert changed == (["light.jpg"] if is_in_place else [])
+    home = output or pictures
+    told = [line for path in (home / ".lumen" / "runs").iterdir() for line in path.read_text().splitlines()]
+    assert sum('"unchanged": true' in line for line in told) == 6
+
+
+def test_in_place_what_is_fine_is_not_written_and_looked_at_once(pictures: Path) -> None:
+    with_fine(pictures)
+    facts = (pictures / "fine.jpg").stat()
+    batch, ear = run_fine(pictures, None, EnhanceOptions())
+    assert batch.report.counts["done"] == 7
+    assert sum(each.is_unchanged for each in ear.outcomes) == 6
+    assert (pictures / "fine.jpg").stat() == facts
+    again, ear = run_fine(pictures, None, EnhanceOptions())
+    assert again.report.counts["skipped"] == 7
+    assert "it was fine as it is" in next(each.reason for each in ear.outcomes if each.source.name == "fine.jpg")
+    brighter, _ = run_fine(pictures, None, EnhanceOptions(ev=1), existing="overwrite")
+    assert (brighter.report.counts["done"], brighter.report.unchanged) == (7, 1), "only of the darkest nobody sees it"
+
+
+def test_who_wants_every_picture_encoded_gets_that(pictures: Path, tmp_path: Path) -> None:
+    with_fine(pictures)
+    batch, _ = run_fine(pictures, tmp_path / "out", EnhanceOptions(unchanged="encode"))
+    assert batch.report.unchanged == 0
+    assert (tmp_path / "out" / "fine.jpg").read_bytes() != (pictures / "fine.jpg").read_bytes()
+
+
+def test_a_fine_picture_that_changes_before_it_is_copied_is_encoded(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "content_of", lambda *_: None)
+    batch, _ = run_fine(pictures, tmp_path / "out", EnhanceOptions())
+    assert (batch.report.counts["done"], batch.report.unchanged) == (5, 0)
+    assert read_picture(tmp_path / "out" / "e.png").pixels.max() in (52, 53)
 
 
 def in_place(folder: Path, **options: Any) -> tuple[Batch, Ear]:

@@ -37,7 +37,7 @@ def test_a_format_without_exif_gets_turned_pixels(orientation: int, tmp_path: Pa
     warnings = write_picture(picture(4, exif=exif(orientation)), tmp_path / "a.png")
     assert warnings == ()
     warnings = write_picture(picture(exif=exif(orientation), dpi=(300, 100)), tmp_path / "a.bmp")
-    assert warnings == ("the EXIF was left out: bmp cannot hold it",)
+    assert warnings == ("the EXIF was left out: bmp cannot hold it; only date, place and camera are missing",)
     with Image.open(tmp_path / "a.png") as image:
         shown = np.asarray(ImageOps.exif_transpose(image))
     back = read_picture(tmp_path / "a.bmp")
@@ -77,8 +77,8 @@ def test_metadata_too_long_for_a_jpeg_is_a_warning_and_the_orientation_stays(tmp
     made = picture(exif=exif(6, padding=70_000), xmp=b"x" * 70_000, icc=icc(), format="jpeg")
     warnings = write_picture(made, tmp_path / "a.jpg")
     assert warnings == (
-        "the EXIF was left out: it is too long for jpeg",
-        "the XMP was left out: it is too long for jpeg",
+        "the EXIF was left out: it is too long for jpeg; only date, place and camera are missing",
+        "the XMP was left out: it is too long for jpeg; only ratings, keywords and edits are missing",
     )
     found = read_picture(tmp_path / "a.jpg").metadata
     assert (tags(found.exif)["orientation"], found.icc, found.xmp) == (6, icc(), None)
@@ -109,25 +109,27 @@ def test_metadata_an_encoder_refuses_is_left_out_with_a_warning(
 
     monkeypatch.setattr(Image.Image, "save", refuse)
     (warning,) = write_picture(picture(exif=exif(6), icc=b"odd"), tmp_path / "a.jpg")
-    assert warning == "the metadata could not be stored (bad profile) and was left out"
+    assert warning == "the metadata could not be stored (bad profile) and was left out; date and colours may be off"
     assert tags(read_picture(tmp_path / "a.jpg").metadata.exif)["orientation"] == 6
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
 def test_a_malformed_block_still_says_how_a_picture_is_displayed(orientation: int, tmp_path: Path) -> None:
     warnings = write_picture(picture(exif=exif(orientation)[:60]), tmp_path / "a.tif")
-    assert warnings == ("the EXIF block is malformed and was left out",)
+    assert warnings == ("the EXIF block is malformed and was left out; only date, place and camera are missing",)
     assert tags(read_picture(tmp_path / "a.tif").metadata.exif)["orientation"] == orientation
 
 
 def test_faults_of_metadata_are_told_and_cost_nothing() -> None:
     found = read(saved(RGB, "JPEG", icc_profile=b"rubbish" * 40, exif=b"Exif\0\0" + exif()[:60]))
     assert found.notes == (
-        "the colour profile is malformed; it is kept as it is",
-        "the EXIF block is malformed; it is kept as it is where the format allows",
+        "the colour profile is malformed; it is kept as it is, and programs that cannot read it show sRGB",
+        "the EXIF block is malformed; it is kept as it is where the format allows, and few programs read it",
     )
     data, warnings = encode_picture(found, "jpeg")
     assert warnings == ()
     assert read(data).metadata == found.metadata
     _, warnings = encode_picture(replace(found, metadata=Metadata(exif=exif()[:60])), "avif")
-    assert warnings == ("the metadata could not be stored (the EXIF block is malformed) and was left out",)
+    assert warnings == (
+        "the metadata could not be stored (the EXIF block is malformed) and was left out; date and colours may be off",
+    )

@@ -75,7 +75,7 @@ def test_a_shape_without_a_unit_is_kept_in_each_format_that_can_tell_it(source: 
 @pytest.mark.parametrize("kind", ["webp", "avif", "bmp"])
 def test_a_format_that_cannot_tell_it_gives_a_warning(kind: Format) -> None:
     assert encode_picture(read(jpeg(0, 1, 2)), kind)[1] == (
-        f"the aspect of the pixels was left out: {kind} cannot hold it",
+        f"the aspect of the pixels was left out: {kind} cannot hold it; the picture may look stretched",
     )
     assert encode_picture(read(jpeg(0, 1, 1)), kind)[1] == ()
 
@@ -97,8 +97,8 @@ def test_exif_may_be_the_only_place_that_tells_it() -> None:
     assert told(encode_picture(found, "jpeg")[0]) == ("none", 2)
     assert encode_picture(found, "webp")[1] == ()  # the block tells it there
     assert encode_picture(found, "bmp")[1] == (
-        "the EXIF was left out: bmp cannot hold it",
-        "the aspect of the pixels was left out: bmp cannot hold it",
+        "the EXIF was left out: bmp cannot hold it; only date, place and camera are missing",
+        "the aspect of the pixels was left out: bmp cannot hold it; the picture may look stretched",
     )
     block[0x0128], block[0x0112] = 2, 6  # a resolution of another shape
     both = read(patched(saved(RGB, "JPEG", exif=block.tobytes()), 13, struct.pack(">BHH", 0, 3, 1)))
@@ -130,7 +130,7 @@ def test_gif_avif_and_heic_tell_it_by_the_width_of_a_pixel() -> None:
     assert read(with_shape(saved(RGB, "AVIF"), 2, 1)).metadata.aspect == (1, 2)
     assert read(with_shape(saved(RGB, "AVIF"), 1, 1)).metadata.aspect is None
     avif = encode_picture(read(with_shape(saved(RGB, "AVIF"), 2, 1)), "avif")
-    assert avif[1] == ("the aspect of the pixels was left out: avif cannot hold it",)
+    assert avif[1] == ("the aspect of the pixels was left out: avif cannot hold it; the picture may look stretched",)
 
 
 @needs_heif

@@ -133,7 +133,7 @@ def test_damaged_blocks_raise_nothing_else() -> None:
             continue
 
 
-MALFORMED = "the EXIF block is malformed; it is kept as it is where the format allows"
+MALFORMED = "the EXIF block is malformed; it is kept as it is where the format allows, and few programs read it"
 
 
 def levels_of_directories(levels: int, width: int) -> bytes:

@@ -39,7 +39,7 @@ def test_every_comment_of_a_gif_is_kept_wherever_it_stands() -> None:
     with Image.open(BytesIO(data)) as image:
         assert image.info["Comment"] == "first " + "x" * 300 + "\nbehind the picture"
     _, warnings = encode_picture(found, "webp")
-    assert warnings == ("the comment was left out: webp cannot hold it",)
+    assert warnings == ("the comment was left out: webp cannot hold it; the picture looks the same",)
 
 
 def test_xmp_and_profile_of_a_gif_go_into_its_result() -> None:

@@ -75,6 +75,8 @@ def test_what_a_new_format_cannot_hold_is_told(tmp_path: Path) -> None:
         write_picture(picture(4), tmp_path / "a.toy")
     with pytest.raises(EncodeError, match="expected 8-bit pixels for toy"):
         write_picture(picture(dtype=np.uint16), tmp_path / "a.toy")
-    assert write_picture(picture(xmp=b"<x/>"), tmp_path / "a.toy") == ("the XMP was left out: toy cannot hold it",)
+    assert write_picture(picture(xmp=b"<x/>"), tmp_path / "a.toy") == (
+        "the XMP was left out: toy cannot hold it; only ratings, keywords and edits are missing",
+    )
     with pytest.raises(DecodeError, match="the toy file is damaged or truncated"):
         decode_picture(BytesIO(b"TOY\x09\x09"))

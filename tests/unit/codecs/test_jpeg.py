@@ -11,7 +11,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, IptcImagePlugin
+from PIL import Image, IptcImagePlugin, JpegImagePlugin
 
 from lumen.codecs import jpeg
 from lumen.codecs.codec import encode_picture
@@ -28,7 +28,7 @@ from tests.support.files import tiff as tiff_file
 def test_gain_maps_of_phones_are_told_and_previews_are_not() -> None:
     several = {"save_all": True, "append_images": [RGB.resize((20, 14))]}
     assert read(saved(RGB, "MPO", **several)).notes == ()
-    told = ("the gain map for HDR screens was left out",)
+    told = ("the gain map was left out: only HDR screens show it",)
     assert read(saved(RGB, "MPO", xmp=b"<x hdrgm:Version='1.0'/>", **several)).notes == told
     segment = jpeg_segment(0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4))
     assert read(saved(RGB, "JPEG", extra=segment)).notes == told
@@ -53,6 +53,47 @@ def test_how_finely_a_jpeg_stores_colours(quality: int, subsampling: Subsampling
     data, _ = encode_picture(found, "jpeg", quality=quality, subsampling=subsampling)
     with Image.open(BytesIO(data)) as image:
         assert get_sampling(image) == expected
+
+
+def tables_of(data: bytes) -> list[list[int]]:
+    """Return the quantisation table of each channel."""
+    with Image.open(BytesIO(data)) as image:
+        assert isinstance(image, JpegImagePlugin.JpegImageFile)
+        return [list(image.quantization[layer[3]]) for layer in image.layer]
+
+
+ODD = [[index + 1 for index in range(64)], [65 - index for index in range(64)], [9] * 64]
+
+
+@pytest.mark.parametrize("source", ["40", "97", "progressive", "gray", "three tables", "16-bit tables"])
+@pytest.mark.parametrize("stored", ["4:4:4", "4:2:2", "4:2:0"])
+def test_a_jpeg_keeps_its_own_tables_and_colour_resolution(source: str, stored: str) -> None:
+    known: dict[str, dict[str, Any]] = {
+        "progressive": {"quality": 70, "progressive": True},
+        "gray": {"quality": 55},
+        "three tables": {"qtables": ODD},
+        "16-bit tables": {"qtables": [[300] * 64, [400] * 64]},
+    }
+    options = known.get(source) or {"quality": int(source)}
+    image = RGB.convert("L") if source == "gray" else RGB
+    before = saved(image, "JPEG", subsampling=stored, **options)
+    data, _ = encode_picture(read(before), "jpeg")
+    assert tables_of(data) == tables_of(before)
+    assert read(data).chroma == read(before).chroma
+    assert len(data) < 1.3 * len(before)
+    other, _ = encode_picture(read(before), "jpeg", quality=90)
+    assert tables_of(other) == tables_of(saved(image, "JPEG", quality=90))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK", "another format"])
+def test_tables_of_other_channels_are_not_kept(mode: str) -> None:
+    if mode == "another format":
+        before = saved(RGB, "PNG")
+    else:
+        image = RGB.convert(mode)
+        before = saved(image, "JPEG", quality=40, **({"keep_rgb": True} if mode == "RGB" else {}))
+    data, _ = encode_picture(read(before), "jpeg")
+    assert tables_of(data) == tables_of(saved(RGB, "JPEG", quality=95))
 
 
 def test_iptc_and_long_xmp_stay_in_a_jpeg_without_dark_previews() -> None:
@@ -100,11 +141,13 @@ def test_the_video_of_a_motion_photo_stays_where_readers_look_for_it(said: str) 
     found = read(saved(RGB, "JPEG", xmp=xmp) + FILM)
     assert found.notes == ()
     data, told = encode_picture(found, "jpeg")
-    assert told == ("the video of the motion photo was kept as it is, as dark as before",)
+    assert told == ("the video of the motion photo was kept as it is, as dark as before; only the picture is brighter",)
     assert data.endswith(b"\xff\xd9" + FILM)
     again = read(data)
     assert (again.metadata.xmp, again.metadata.extras) == (xmp, found.metadata.extras)
-    assert encode_picture(found, "png")[1] == ("the video of the motion photo was left out: png cannot hold it",)
+    assert encode_picture(found, "png")[1] == (
+        "the video of the motion photo was left out: png cannot hold it; the picture looks the same",
+    )
     assert FILM not in encode_picture(stripped(found), "jpeg")[0]
 
 
@@ -120,7 +163,7 @@ def test_the_video_of_a_motion_photo_stays_where_readers_look_for_it(said: str) 
 )
 def test_a_video_that_is_not_where_the_xmp_says_is_told(said: str) -> None:
     data = saved(RGB, "JPEG", xmp=f"<x {said}/>".encode()) + FILM
-    assert read(data).notes == ("the video of the motion photo was left out",)
+    assert read(data).notes == ("the video of the motion photo was left out: the picture itself is whole",)
     assert read(data.replace(b'"1"', b'"0"').replace(b">1<", b">0<")).notes == ()
 
 

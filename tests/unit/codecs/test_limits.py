@@ -25,8 +25,8 @@ def test_grey_profiles_do_not_go_into_webp(tmp_path: Path) -> None:
     profile = icc()[:16] + b"GRAY" + icc()[20:]
     warnings = write_picture(picture(1, icc=profile, dpi=(72, 72)), tmp_path / "a.webp")
     assert warnings == (
-        "the ICC profile was left out: webp cannot store greyscale",
-        "the resolution was left out: webp cannot hold it",
+        "the ICC profile was left out: webp cannot store greyscale; the colours may look different",
+        "the resolution was left out: webp cannot hold it; only the size in print changes",
     )
 
 
@@ -55,15 +55,15 @@ def test_a_side_that_is_too_long_is_told_before_any_work() -> None:
 def test_what_another_format_cannot_hold_is_told() -> None:
     _, warnings = encode_picture(read(with_chunks(*CHUNKS)), "jpeg")
     assert warnings == (
-        "the colour description was left out: jpeg cannot hold it",
-        "the text was left out: jpeg cannot hold it",
+        "the colour description was left out: jpeg cannot hold it; the colours may look different",
+        "the text was left out: jpeg cannot hold it; the picture looks the same",
     )
     plain = ((b"gAMA", struct.pack(">I", 45455)), (b"sRGB", b"\0"), CHUNKS[1])
     assert encode_picture(read(with_chunks(*plain)), "jpeg")[1] == ()
     jpeg = saved(RGB, "JPEG", comment="dark", extra=jpeg_segment(0xED, b"Photoshop 3.0\0" + RESOURCES))
     assert encode_picture(read(jpeg), "webp")[1] == (
-        "the IPTC was left out: webp cannot hold it",
-        "the comment was left out: webp cannot hold it",
+        "the IPTC was left out: webp cannot hold it; only captions and keywords are missing",
+        "the comment was left out: webp cannot hold it; the picture looks the same",
     )
 
 
@@ -101,7 +101,10 @@ def test_a_resolution_that_the_exif_does_not_say_is_missed() -> None:
     for block, told in ((exif(1), 1), (with_resolution(300.0, 2), 0), (with_resolution(300.0, 3), 0), (None, 1)):
         made = picture(exif=block, dpi=(300.0, 600.0))
         for kind in ("webp", "avif"):
-            assert encode_picture(made, kind)[1] == (f"the resolution was left out: {kind} cannot hold it",) * told
+            assert (
+                encode_picture(made, kind)[1]
+                == (f"the resolution was left out: {kind} cannot hold it; only the size in print changes",) * told
+            )
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "tiff", "bmp"])

@@ -66,7 +66,9 @@ def test_colours_by_code_of_a_png_go_into_other_formats(code: bytes, profile: by
 def test_a_code_that_has_no_profile_is_told() -> None:
     plain = saved(RGB, "PNG")
     found = read(plain[:33] + png_chunk(b"cICP", b"\x0b\x0d\0\1") + plain[33:])
-    assert encode_picture(found, "jpeg")[1] == ("the colour description was left out: jpeg cannot hold it",)
+    assert encode_picture(found, "jpeg")[1] == (
+        "the colour description was left out: jpeg cannot hold it; the colours may look different",
+    )
     assert tone_of(found.metadata, np.uint8) is None
 
 
@@ -78,7 +80,7 @@ def test_chunks_without_number_are_left_out_and_told(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(png, "_MAX_EXTRAS", 5000)  # even an empty one is counted
     found = read(data)
     assert len(found.metadata.extras) < 20
-    assert found.notes == ("some texts were left out: together they are too long",)
+    assert found.notes == ("some texts were left out: together they are too long; the picture looks the same",)
 
 
 def test_sides_that_libpng_refuses_are_told_as_what_they_are() -> None:

@@ -38,7 +38,7 @@ def test_a_malformed_tag_of_a_tiff_costs_itself_alone(fault: str) -> None:
     found = read(data)
     assert found.metadata.icc == icc()
     np.testing.assert_array_equal(found.pixels, ramp(dtype=np.uint16))
-    assert found.notes == ("a part of the metadata was left out: it is malformed",)
+    assert found.notes == ("a part of the metadata was left out: it is malformed; date or camera may be missing",)
     assert read(tiff(ramp(), iccprofile=icc())).notes == ()
 
 
@@ -61,7 +61,9 @@ def test_a_tiff_stays_where_it_is_on_earth_and_keeps_its_names() -> None:
 def test_the_layers_of_a_tiff_are_told() -> None:
     layers = b"Adobe Photoshop Document Data Block\0" + bytes(4000)
     found = read(tiff(ramp(), extratags=[(37724, 7, len(layers), layers, True)]))
-    assert found.notes == ("the Photoshop layers were left out; the flattened picture was used",)
+    assert found.notes == (
+        "the Photoshop layers were left out; the flattened picture was used, and editing them needs the input",
+    )
     assert layers not in encode_picture(found, "tiff")[0]
 
 
@@ -143,7 +145,7 @@ def test_a_channel_that_is_not_said_to_be_opacity_is_carried_along(
         np.testing.assert_array_equal(page.asarray()[..., -1], samples[..., -1])
     np.testing.assert_array_equal(found.turned(6).extra_channel, np.rot90(samples[..., -1], -1))
     _, told = encode_picture(replace(found, metadata=Metadata()), "jpeg", allow_8bit=True)
-    assert told == ("the extra channel was left out: jpeg cannot hold it",)
+    assert told == ("the extra channel was left out: jpeg cannot hold it; the picture looks the same",)
     assert read(tiff(samples[..., -2:], photometric="minisblack", extrasamples=["unassalpha"])).alpha is not None
 
 

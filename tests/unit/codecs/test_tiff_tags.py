@@ -64,8 +64,8 @@ def test_other_formats_keep_the_exif_and_tell_what_they_cannot_hold() -> None:
     found = read(tiff(ramp(), extratags=[*PLACE, *MICROSCOPE, curve(ramp()), (271, 2, 0, "Maker", True)]))
     data, told = encode_picture(found, "jpeg")
     assert set(told) == {
-        "the transfer function was left out: jpeg cannot hold it",
-        "the microscope data was left out: jpeg cannot hold it",
+        "the transfer function was left out: jpeg cannot hold it; the picture looks the same",
+        "the microscope data was left out: jpeg cannot hold it; the picture looks the same",
     }
     assert tags(read(data).metadata.exif)["maker"] == "Maker"
     assert stripped(found).metadata.extras == ()
@@ -75,13 +75,15 @@ def test_tags_that_point_into_the_file_are_told_and_so_are_unknown_ones() -> Non
     given = [(33560, 4, 1, 8, True), (65001, 2, 0, "private", True), (65002, 3, 1, 5, True)]
     found = read(tiff(ramp(), extratags=given))
     assert found.notes == (
-        "the microscope data were left out: they point into their file",
-        "private tags were left out: 65001, 65002",
+        "the microscope data were left out: they point into their file, which measurements need",
+        "private tags were left out: 65001, 65002; only the program that wrote them reads them",
     )
 
 
 def test_a_transfer_function_for_other_levels_is_told() -> None:
-    told = ("the transfer function was left out: it is for samples as they were stored in the file",)
+    told = (
+        "the transfer function was left out: it is for samples as they were stored in the file; few programs use it",
+    )
     levels = (301, 3, 16, tuple(range(0, 65536, 4096)), True)
     assert read(tiff(ramp(), extratags=[levels])).notes == told
     assert read(tiff(ramp(channels=1), photometric="miniswhite", extratags=[curve(ramp())])).notes == told

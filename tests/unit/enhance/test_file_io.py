@@ -24,7 +24,7 @@ def test_only_a_format_that_the_name_hid_is_kept(tmp_path: Path) -> None:
     with pytest.raises(EncodeError, match="8-bit pixels for jpeg"):
         enhance_file(deep, tmp_path / "asked.jpg", FakeModels())
     deep.rename(tmp_path / "lies.jpg")
-    (warning,) = enhance_file(tmp_path / "lies.jpg", tmp_path / "out.jpg", FakeModels()).warnings
+    (warning,) = enhance_file(tmp_path / "lies.jpg", tmp_path / "out.jpg", FakeModels(gain=2.0)).warnings
     assert "png file" in warning
     assert read_picture(tmp_path / "out.jpg").sample == "uint16"
 

@@ -334,7 +334,7 @@ def test_a_backlog_of_frames_shares_runs_of_the_model(running: Running) -> None:
         time.sleep(0.2)
 
     for index in range(12):
-        running.picture(f"{index}.png", index)
+        running.picture(f"{index}.png", 10 * index)
     running.start(fault=slow)
     running.wait_for("done", 12)
     assert running.end() is Exit.OK
@@ -342,7 +342,7 @@ def test_a_backlog_of_frames_shares_runs_of_the_model(running: Running) -> None:
     assert sum(sizes) == 12
     for index in range(12):
         with Image.open(running.out / f"{index}.png") as image:
-            assert np.asarray(image)[0, 0, 0] == 2 * index
+            assert np.asarray(image)[0, 0, 0] == 20 * index
 
 
 def test_results_can_be_stored_otherwise_and_never_overwrite_each_other(running: Running) -> None:

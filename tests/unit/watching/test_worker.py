@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lumen.config import EnhanceOptions
+from lumen.config import EnhanceOptions, Unchanged
 from lumen.enhance.file_io import read_source
 from lumen.enhance.picture_rules import PictureOptions
 from lumen.errors import DecodeError, ModelError, NotFiniteError, OutputError
@@ -114,14 +114,39 @@ def test_a_file_becomes_its_result_in_folders_that_are_made(shop: Shop) -> None:
 def test_a_backlog_of_equal_frames_shares_runs(shop: Shop) -> None:
     gate = threading.Event()
     shop.open(fault=lambda _tiles: gate.wait(30))
-    works = [shop.picture(f"{index}.png", index) for index in range(6)]
+    works = [shop.picture(f"{index}.png", 10 * index) for index in range(6)]
     works.append(shop.picture("other.png", 9, (61, 40)))
     shop.begin(*works)
     gate.set()
     assert set(shop.run().values()) == {None}
     assert sorted(shape[0] for shape in shop.models.for_sample("uint8").shapes) == [1, 1, 5]
-    assert [level(shop.out / f"{index}.png") for index in range(6)] == [0, 2, 4, 6, 8, 10]
+    assert [level(shop.out / f"{index}.png") for index in range(6)] == [0, 20, 40, 60, 80, 100]
     assert sorted(work.together for work in works) == [1, 1, 5, 5, 5, 5, 5]
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("unchanged", ["copy", "skip", "encode"])
+def test_frames_that_are_fine_are_copied_or_skipped(shop: Shop, together: bool, unchanged: Unchanged) -> None:
+    gate = threading.Event()
+    opened = shop.open(fault=lambda _tiles: gate.wait(30))
+    opened._options = PictureOptions(EnhanceOptions(unchanged=unchanged))
+    works = [shop.picture(name, level) for name, level in {"first.png": 2, "a.png": 2, "dark.png": 50}.items()]
+    if together:
+        shop.begin(*works)
+        gate.set()
+    else:
+        gate.set()
+        for work in works:
+            opened.begin(work)
+    assert set(shop.run().values()) == {None}
+    assert [work.is_left for work in works] == [unchanged != "encode", unchanged != "encode", False]
+    assert [work.is_to_keep for work in works] == [unchanged == "skip", unchanged == "skip", False]
+    assert level(shop.out / "dark.png") == 100
+    if unchanged == "skip":
+        assert [path.name for path in shop.out.iterdir()] == ["dark.png"]
+    else:
+        same = (shop.out / "a.png").read_bytes() == (shop.tree.root / "a.png").read_bytes()
+        assert same is (unchanged == "copy")
 
 
 def test_one_bad_frame_does_not_fail_those_beside_it(shop: Shop) -> None:
@@ -277,7 +302,7 @@ def test_models_wait_too_while_the_writing_is_behind(shop: Shop, monkeypatch: py
 
 def test_the_names_of_folders_that_are_made_reach_the_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[Path] = []
-    monkeypatch.setattr("lumen.watching.worker.flush_folder", flushed.append)
+    monkeypatch.setattr("lumen.files.atomic.flush_folder", flushed.append)
     monkeypatch.setattr(Parent, "flush", lambda self: flushed.append(self.path))
     opened = shop.open()
     (shop.tree.root / "d").mkdir()

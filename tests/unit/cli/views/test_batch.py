@@ -11,20 +11,11 @@ from rich.console import Console
 from lumen.batch.job import Job
 from lumen.batch.report import Outcome, Report, Status
 from lumen.cli.state import State
-from lumen.cli.views.batch import BatchView, Throughput
+from lumen.cli.views.batch import BatchView
 from lumen.cli.views.console import LogHandler, start_logging
+from tests.support.fakes import Clock
 
 JOB = Job(source=Path("in/[red]a.jpg"), target=Path("out/[red]a.jpg"))
-
-
-class Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def outcome(status: Status, reason: str = "", *warnings: str, name: str = "[red]a.jpg", **facts: Path) -> Outcome:
@@ -41,7 +32,7 @@ def show(state: State, *outcomes: Outcome, as_json: bool = False) -> None:
     with BatchView(state, as_json=as_json, clock=Clock()) as view:
         view.started(len(outcomes))
         for each in outcomes:
-            view.progressed(JOB, 0.5)
+            view.progressed(JOB, 0.5, 2.0)
             view.finished(each)
             report.add(each)
         view.summarize(report)
@@ -70,15 +61,15 @@ def lines(capsys: pytest.CaptureFixture[str], files: int, seconds: float, work: 
         for index in range(files):
             for part in range(1, 11):
                 clock.now += seconds / 10
-                view.progressed(JOB, part / 10)
+                view.progressed(JOB, part / 10, 2.0)
             view.finished(work(index))
     return capsys.readouterr().err.splitlines()
 
 
 def test_a_fast_run_has_a_line_for_every_tenth(capsys: pytest.CaptureFixture[str]) -> None:
     said = lines(capsys, 1000, 0.02, lambda _: outcome("done"))
-    assert [line.split(" ")[4] for line in said] == [f"({share}%)," for share in range(10, 100, 10)]
-    assert said[3] == "399 of 1000 files (40%), 99.75 MP/s, 12 s left"
+    assert [line.split(" ")[4] for line in said] == [f"({share}%" for share in range(10, 100, 10)]
+    assert said[3] == "399 of 1000 files (40% of the pixels), 99.75 MP/s, 12 s left"
 
 
 def test_a_run_that_is_over_at_once_has_none(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,13 +79,15 @@ def test_a_run_that_is_over_at_once_has_none(capsys: pytest.CaptureFixture[str])
 def test_a_slow_run_has_a_line_every_thirty_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     said = lines(capsys, 30, 300.0, lambda _: outcome("done"))
     assert len(said) == pytest.approx(30 * 300 / 30, abs=12)
-    assert said[0] == "0 of 30 files (0%), 2 h 30 min left"
+    assert said[0] == "0 of 30 files (0% of the pixels), 2 h 30 min left"
     assert said[100].endswith("0.01 MP/s, 1 h 40 min left")
 
 
 def test_one_slow_picture_is_heard_of_too(capsys: pytest.CaptureFixture[str]) -> None:
     said = lines(capsys, 1, 100.0, lambda _: outcome("done"))
-    assert [line.split(",")[0] for line in said] == [f"0 of 1 files ({share}%)" for share in range(10, 100, 10)]
+    assert [line.split(",")[0] for line in said] == [
+        f"0 of 1 files ({share}% of the pixels)" for share in range(10, 100, 10)
+    ]
 
 
 def test_every_failure_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,21 +156,9 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         clock.now += 10
         view.finished(outcome("done"))
         view.finished(outcome("failed", "damaged", name="b.jpg"))
-        view.progressed(JOB, 0.5)
+        view.progressed(JOB, 0.5, 2.0)
         view.summarize(Report(total=4, counts={"done": 2, "skipped": 0, "failed": 0, "planned": 0}))
     err = capsys.readouterr().err
     for text in ("2/4 files", "[red]a.jpg", "0.40 MP/s", "6 s left", "1 failed", "failed: in/b.jpg: damaged", "2 done"):
         assert text in err
     assert "of 4 files" not in err
-
-
-def test_throughput_counts_parts_of_several_files() -> None:
-    clock = Clock()
-    throughput = Throughput(clock)
-    throughput.start(10)
-    clock.now += 20
-    throughput.progress("a", 0.5)
-    throughput.progress("b", 0.5)
-    assert (throughput.share, throughput.left, throughput.speed) == (0.1, "3 min left", "")
-    throughput.finish(outcome("done"))
-    assert throughput.share == pytest.approx(0.2)

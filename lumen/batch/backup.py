@@ -1,0 +1,135 @@
+"""The originals of pictures that are replaced in place, in a folder that mirrors the inputs: `--backup DIR`.
+
+An original is whole and on the disk there before its picture is replaced, and nothing in the folder is overwritten.
+It is a copy, never a second link to the picture: whoever writes into that file later would change the original too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+from lumen.batch.collisions import folding_of, identity_of
+from lumen.batch.in_place import digest_of
+from lumen.batch.job import Job
+from lumen.errors import PictureError, UsageError
+from lumen.files.atomic import Attributes, make_folder, output_error, remove_leftovers_in, write_in
+from lumen.files.inputs import Input, Parent, hold_folder
+from lumen.files.paths import is_folder, real_path, type_of
+from lumen.imaging.formats import SUFFIXES
+from lumen.text import printable
+
+
+class Backup:
+    """A folder of originals. Who uses it has locked the folder of the picture."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder; it is made when the first original goes there."""
+        self._folder = folder
+        self._cleaned: set[tuple[Path, str]] = set()
+
+    def keep(
+        self, relative: Path, original: Input, digest: str, source: Parent, is_older: Callable[[str], bool]
+    ) -> None:
+        """Copy a picture that is about to be replaced, byte for byte, with its time, owner, mode and attributes.
+
+        Args:
+            relative: Its path below the input folder, and below the folder of originals.
+            original: The picture, opened.
+            digest: Of its content, as `lumen.batch.in_place.digest_of` returns it.
+            source: Its folder, locked.
+            is_older: Tells by the digest of a file whether it is an older original of this picture, which stays.
+
+        Raises:
+            PictureError: Another file has the place of the original, or the picture has changed.
+            OutputError: The original cannot be written.
+        """
+        place = self._folder / relative
+        try:
+            if not is_folder(self._folder):
+                make_folder(self._folder)
+            with hold_folder(place.parent, below=self._folder, make=True) as folder:
+                tag = _tag(source)
+                if (folder.path, tag) not in self._cleaned:
+                    self._cleaned.add((folder.path, tag))
+                    remove_leftovers_in(folder, tag)
+                try:
+                    there = folder.open(place.name)
+                except FileNotFoundError:
+                    _copy(original, digest, folder, place.name, tag)
+                else:
+                    with there.stream:
+                        _check(there, place, original, digest, is_older)
+        except FileExistsError:  # it appeared just now
+            raise _taken(place) from None
+        except OSError as error:
+            raise output_error(place, error) from error
+
+
+def check_backup(jobs: Sequence[Job], inputs: Sequence[Path], backup: Path) -> None:
+    """Refuse a folder of originals that is no folder, lies among the inputs or around them, or has too few places.
+
+    Raises:
+        UsageError: As the message says.
+    """
+    if type_of(backup) not in (stat.S_IFDIR, 0):
+        raise UsageError(f"expected a folder after --backup, got the file {printable(backup)}")
+    if not type_of(backup) and backup.suffix.lower() in SUFFIXES:
+        raise UsageError(f"expected a folder after --backup, got {printable(backup)}, which names a picture")
+    identity, fold = cache(identity_of), folding_of(backup)
+
+    def lies_in(inner: Path, outer: Path) -> bool:
+        real = real_path(inner)
+        return identity(real_path(outer)) in map(identity, (real, *real.parents))
+
+    for given in inputs:
+        if is_folder(given) and lies_in(backup, given):
+            raise UsageError(
+                f"the backup folder {printable(backup)} would lie in the input folder {printable(given)}, where later "
+                "runs would take the originals for pictures; choose another --backup"
+            )
+    for folder in {job.target.parent for job in jobs}:
+        if lies_in(folder, backup):
+            raise UsageError(
+                f"the pictures in {printable(folder)} lie in the backup folder {printable(backup)}; choose another "
+                "--backup"
+            )
+    places: dict[str, Path] = {}
+    for job in jobs:
+        place = fold(str(job.relative))
+        if place in places:
+            raise UsageError(
+                f"the originals of {printable(places[place])} and {printable(job.source)} would both become "
+                f"{printable(backup / job.relative)}; enhance them in two runs, each with a --backup of its own"
+            )
+        places[place] = job.source
+
+
+def _check(there: Input, place: Path, original: Input, digest: str, is_older: Callable[[str], bool]) -> None:
+    """Raise `PictureError` unless the file that has the place of an original may stay there as such."""
+    if there.identity.is_file(original.identity):
+        raise PictureError(f"{str(place)!r} is the picture itself, not a copy of it; choose another --backup")
+    found = digest_of(there.stream)
+    if found != digest and not is_older(found):
+        raise _taken(place)
+
+
+def _copy(original: Input, digest: str, folder: Parent, name: str, tag: str) -> None:
+    original.stream.seek(0)
+    data = original.stream.read()
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise PictureError("the file changed while it was worked on; run again")
+    attributes, modified_ns = Attributes.of(original.stream), original.identity.mtime_ns
+    write_in(folder, name, data, tag=tag, modified_ns=modified_ns, attributes=attributes, is_new=True)
+
+
+def _tag(source: Parent) -> str:
+    """Return what distinguishes the temporary files of one folder of pictures, which only one run at a time makes."""
+    return "-" + hashlib.sha256(identity_of(source.path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _taken(place: Path) -> PictureError:
+    return PictureError(f"{str(place)!r} is another file than the original, and stays; choose another --backup")

@@ -1,0 +1,125 @@
+"""How much of a run is done, and how long the rest will take.
+
+Pixels are counted, not files: a panorama takes as long as a hundred small pictures. The sizes of files that were not
+opened yet are taken to be like those that were.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from lumen.batch.report import Outcome
+from lumen.text import span
+
+SPEED_S: Final = 60.0  # the speed is that of about the last minute
+LEFT_S: Final = 20.0  # in which the time left comes near what is newly known
+BURST_S, LONGEST_S = 0.1, 1.0
+
+
+class Throughput:
+    """How much of a run is done, how fast it is, and how long the rest will take; the clock returns seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.start(0)
+
+    def start(self, pending: int) -> None:
+        """Start counting for a run of `pending` files."""
+        self.pending, self.files, self.failed, self.megapixels = pending, 0, 0, 0.0
+        self._parts: dict[str, tuple[float, float]] = {}
+        self._share = 0.0
+        self._started = self._clock()
+        self._base = self._last = _Look(at=self._started)
+        self._burst_at = self._started
+
+    def progress(self, name: str, fraction: float, megapixels: float) -> None:
+        """Note how much of a file of that size is done, in [0, 1]."""
+        self._parts[name] = fraction, megapixels
+        self._look()
+
+    def finish(self, outcome: Outcome) -> None:
+        """Note the outcome of a file."""
+        _, megapixels = self._parts.pop(str(outcome.source), (0.0, 0.0))
+        if outcome.status != "planned" and (outcome.status != "skipped" or outcome.is_unchanged):
+            self.files += 1
+            self.failed += outcome.status == "failed"
+            self.megapixels += outcome.megapixels or megapixels
+            self._look()
+
+    @property
+    def share(self) -> float:
+        """Share of the pixels that are done, in [0, 1]; it never falls."""
+        return self._share if self.pending else 1.0
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return self._clock() - self._started
+
+    @property
+    def speed(self) -> str:
+        """Megapixels per second, or nothing before the first picture is done."""
+        return f"{self.megapixels / self.seconds:.2f} MP/s" if self.megapixels and self.seconds else ""
+
+    @property
+    def left(self) -> str:
+        """How long the rest will take, or nothing before any work is done, and after all is."""
+        look = self._last
+        if look.left_s is None or not 0 < self.share < 1:
+            return ""
+        return f"{span(max(0.0, look.left_s - (self._clock() - look.at)))} left"
+
+    @property
+    def failures(self) -> str:
+        """How many files failed, or nothing if none did."""
+        return f"{self.failed} failed" if self.failed else ""
+
+    @property
+    def percent(self) -> str:
+        """The share in words."""
+        return f"{self.share:.0%} of the pixels"
+
+    def line(self) -> str:
+        """Return all of it on one line."""
+        count = f"{self.files} of {self.pending} files ({self.percent})"
+        return ", ".join(filter(None, (count, self.speed, self.left, self.failures)))
+
+    def _look(self) -> None:
+        """Take what was done into the share, the speed and the time left."""
+        now, last = self._clock(), self._last
+        # The parts of several files come one after the other, in no time: they are one look.
+        if now - last.at > BURST_S or now - self._burst_at > LONGEST_S:
+            self._base, self._burst_at = last, now
+        done = self.megapixels + sum(fraction * size for fraction, size in self._parts.values())
+        sizes = self.megapixels + sum(size for _, size in self._parts.values())
+        known = self.files + len(self._parts)
+        total = sizes * max(1.0, self.pending / known) if known else 0.0
+        share = done / total if total else self.files / max(1, self.pending)
+        self._share = min(1.0, max(self._share, share))
+        self._last = self._base.followed(now, done, max(0.0, total - done))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What was known at one time: megapixels done, those of about the last minute, their seconds, and the time left."""
+
+    at: float
+    done: float = 0.0
+    recent: float = 0.0
+    recent_s: float = 0.0
+    left_s: float | None = None
+
+    def followed(self, at: float, done: float, rest: float) -> _Look:
+        """Return what is known later, with that many megapixels done and left."""
+        passed = at - self.at
+        fade = math.exp(-passed / SPEED_S)
+        recent, recent_s = self.recent * fade + max(0.0, done - self.done), self.recent_s * fade + passed
+        left_s = rest * recent_s / recent if recent and recent_s else None
+        if left_s is not None and self.left_s is not None:  # it counts down, and bends to what is known now
+            counted = max(0.0, self.left_s - passed)
+            left_s = counted + (left_s - counted) * -math.expm1(-passed / LEFT_S)
+        return _Look(at=at, done=done, recent=recent, recent_s=recent_s, left_s=left_s)

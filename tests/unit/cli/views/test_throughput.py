@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from lumen.batch.report import Outcome, Status
+from lumen.cli.views.throughput import Throughput
+from tests.support.fakes import Clock
+
+TICK_S = 0.2
+
+
+def outcome(name: str, megapixels: float, status: Status = "done") -> Outcome:
+    return Outcome(source=Path(name), target=None, status=status, megapixels=megapixels)
+
+
+def left_s(run: Throughput) -> float | None:
+    return run._last.left_s
+
+
+def run_of(sizes: list[float], *, mp_per_s: float = 1.0, writing_s: float = 0.0) -> list[tuple[float, float, float]]:
+    """Return the time, the share and the time left in seconds, at each tick of a run that does pictures one by one."""
+    clock = Clock()
+    run, seen = Throughput(clock), list[tuple[float, float, float]]()
+    run.start(len(sizes))
+    for index, size in enumerate(sizes):
+        steps = round(size / mp_per_s / TICK_S)
+        for step in range(1, steps + 1):
+            clock.now += TICK_S
+            run.progress(str(index), int(step / steps * 4) / 4, size)  # in four windows
+            seen.append((run.seconds, run.share, left_s(run) or -1.0))
+        clock.now += writing_s
+        run.finish(outcome(str(index), size))
+        seen.append((run.seconds, run.share, left_s(run) or -1.0))
+    return seen
+
+
+def test_parts_of_several_files_count_by_their_pixels() -> None:
+    clock = Clock()
+    run = Throughput(clock)
+    run.start(10)
+    clock.now += 20
+    run.progress("a", 0.5, 2.0)
+    run.progress("b", 0.5, 2.0)
+    assert (run.share, run.left, run.speed) == (0.1, "3 min left", "")
+    run.finish(outcome("a", 2.0))
+    assert run.share == pytest.approx(0.15)
+    assert run.line() == "1 of 10 files (15% of the pixels), 0.10 MP/s, 2 min left"
+
+
+def test_a_large_picture_is_more_of_the_work_than_a_small_one() -> None:
+    clock = Clock()
+    run = Throughput(clock)
+    run.start(2)
+    clock.now += 1
+    run.progress("large", 0.0, 99.0)
+    run.progress("small", 0.0, 1.0)
+    run.finish(outcome("small", 1.0))
+    assert run.share == pytest.approx(0.01)
+
+
+def test_the_share_never_falls_and_ends_at_one() -> None:
+    seen = run_of([1, 1, 30, 1, 12, 1])
+    shares = [share for _, share, _ in seen]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+@pytest.mark.parametrize("sizes", [[4.0] * 40, [1.0, 8.0] * 20, [12.0, 2.0, 0.4, 24.0, 2.0, 12.0, 6.0, 1.0] * 5])
+@pytest.mark.parametrize("writing_s", [0.0, 0.5])
+def test_the_time_left_does_not_jump_and_becomes_right(sizes: list[float], writing_s: float) -> None:
+    seen = [each for each in run_of(sizes, writing_s=writing_s) if each[2] >= 0]
+    for (before, _, was), (now, _, left) in pairwise(seen):
+        counted = was - (now - before)
+        assert abs(left - counted) <= 0.06 * max(was, 20), f"{was:.0f} s became {left:.0f} s at {now:.1f} s"
+    end = seen[-1][0]
+    for now, _, left in seen[len(seen) // 3 :]:
+        assert left == pytest.approx(end - now, rel=0.35, abs=12)
+
+
+def test_a_disk_that_gets_slow_shows_after_a_while() -> None:
+    seen = run_of([4.0] * 20) + [(now + 80, share, left) for now, share, left in run_of([4.0] * 20, mp_per_s=0.25)]
+    assert seen[-2][2] < 60
+
+
+def test_between_two_looks_the_time_left_counts_down() -> None:
+    clock = Clock()
+    run = Throughput(clock)
+    run.start(2)
+    clock.now += 10
+    run.progress("a", 0.5, 2.0)
+    assert run.left == "30 s left"
+    clock.now += 7
+    assert run.left == "23 s left"
+    clock.now += 100
+    assert run.left == "0 s left"
+
+
+def test_runs_of_which_no_size_is_known_count_files() -> None:
+    run = Throughput(Clock())
+    assert run.share == 1, "nothing to do"
+    run.start(2)
+    run.finish(outcome("a", 0.0, "failed"))
+    assert (run.share, run.left, run.failures) == (0.5, "", "1 failed")
