@@ -18,7 +18,7 @@ from lumen.codecs.item_damage import damage_of_items, description
 from lumen.codecs.pillow_codecs import quiet, save
 from lumen.color.icc import profile_or_coded, refuse_hdr
 from lumen.errors import UnsupportedError
-from lumen.imaging.picture import Metadata, Picture, check_size, first_of, to_16bit
+from lumen.imaging.picture import Metadata, Picture, Samples, check_size, first_of, to_16bit
 
 SPEED = 8  # of 10; 6 takes twice the time for 2 % smaller files: see benchmarks/encoders.py
 _SMALL_PX, _SMALL_SPEED = 1 << 18, 6  # for which the slower, better setting takes no time
@@ -28,6 +28,7 @@ _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
 _DEPARTS = re.compile(r"'BMFF parsing failed' \((.+)\)$")
 _TOO_SHORT = re.compile(r"truncated|failed to|too small|too short|overflow|exceed", re.IGNORECASE)
 _MOST_PIXELS = 1 << 28  # of libavif
+_MOST_DEEP_PIXELS = 1 << 26  # of all frames of a deep animation
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
@@ -49,7 +50,7 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
             samples = np.asarray(image)
         else:
             stream.seek(0)
-            samples = to_16bit(imagecodecs.avif_decode(stream.read(), index=0), bits)
+            samples = to_16bit(_first(stream.read(), image), bits)
     icc, faults = profile_or_coded(info.get("icc_profile"), primaries, transfer)
     notes = (*notes, *faults)
     metadata = Metadata(
@@ -88,14 +89,30 @@ def _check_claimed_size(head: bytes, max_pixels: int) -> None:
             )
 
 
+def _first(data: bytes, image: AvifImagePlugin.AvifImageFile) -> Samples:
+    """Return the first frame at full depth: asked for one frame of several, imagecodecs writes beyond its memory."""
+    pixels = image.n_frames * image.width * image.height
+    if image.n_frames > 1 and pixels > _MOST_DEEP_PIXELS:
+        raise UnsupportedError(
+            f"expected an animation of {_MOST_DEEP_PIXELS / 1e6:.0f} megapixels in all its frames, or of 8 bits, got "
+            f"{pixels / 1e6:.0f}; save its first frame as PNG"
+        )
+    samples: Samples = imagecodecs.avif_decode(data)
+    first: Samples = samples[0] if image.n_frames > 1 else samples
+    if first.shape[:2] != (image.height, image.width):
+        raise ValueError("its frames cannot be told apart")
+    return first
+
+
 def _opened(stream: BinaryIO) -> AvifImagePlugin.AvifImageFile:
     """Open a file without Pillow's warnings about malformed EXIF blocks; lumen reports those itself."""
     with quiet():
         try:
             return AvifImagePlugin.AvifImageFile(stream)
         except SyntaxError:
+            is_animated = b"trak" in description(stream)
             stream.seek(0)
-            if reason := _fault(stream.read()):
+            if not is_animated and (reason := _fault(stream.read())):
                 raise UnsupportedError(
                     f"expected an AVIF by its standard, got one that libavif refuses ({reason}); save it as PNG"
                 ) from None
@@ -105,7 +122,7 @@ def _opened(stream: BinaryIO) -> AvifImagePlugin.AvifImageFile:
 def _fault(data: bytes) -> str:
     """Return in what a complete file departs from the standard, by libavif; Pillow does not pass it on."""
     try:
-        imagecodecs.avif_decode(data, index=0)
+        imagecodecs.avif_decode(data)
     except imagecodecs.AvifError as error:
         found = _DEPARTS.search(" ".join(str(error).split()))
         return found[1] if found and not _TOO_SHORT.search(found[1]) else ""
