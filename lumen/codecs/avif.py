@@ -15,6 +15,7 @@ from lumen.codecs.density import shape_in_boxes
 from lumen.codecs.exif import is_sound, without_prefix
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.item_damage import damage_of_items, description
+from lumen.codecs.motion import LEFT_OUT, film_in_box, films, is_said
 from lumen.codecs.pillow_codecs import quiet, save
 from lumen.color.icc import profile_or_coded, refuse_hdr
 from lumen.errors import UnsupportedError
@@ -53,9 +54,10 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
             samples = to_16bit(_first(stream.read(), image), bits)
     icc, faults = profile_or_coded(info.get("icc_profile"), primaries, transfer)
     notes = (*notes, *faults)
-    metadata = Metadata(
-        exif=without_prefix(info.get("exif")), icc=icc, xmp=info.get("xmp"), aspect=shape_in_boxes(head)
-    )
+    block, xmp, film = without_prefix(info.get("exif")), info.get("xmp"), film_in_box(stream, "avif")
+    if not film and is_said(xmp or b""):
+        notes = (*notes, LEFT_OUT)
+    metadata = Metadata(exif=block, icc=icc, xmp=xmp, aspect=shape_in_boxes(head), extras=film)
     bits_kept, damage = bits if bits > 8 else None, damage_of_items(stream)
     return Picture.from_channels(samples, kind="avif", metadata=metadata, bits=bits_kept, notes=notes, damage=damage)
 
@@ -67,8 +69,10 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
     chroma = None if picture.gray else encoding.chroma(picture)
     speed = SPEED if picture.width * picture.height > _SMALL_PX else _SMALL_SPEED
     if picture.sample == "uint16":
-        return encode_deep(picture, quality=encoding.quality, speed=speed, chroma=chroma)
-    return save(picture, "AVIF", quality=encoding.quality, speed=speed, subsampling=chroma)
+        data = encode_deep(picture, quality=encoding.quality, speed=speed, chroma=chroma)
+    else:
+        data = save(picture, "AVIF", quality=encoding.quality, speed=speed, subsampling=chroma)
+    return data + films(picture.metadata.extras, "avif")
 
 
 def why_not_writable() -> str:

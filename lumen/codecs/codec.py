@@ -49,6 +49,7 @@ _FOREIGN = (
     (4, b"jP  \r\n", "JPEG 2000; save it as PNG"),
     (0, b"\xff\x4f\xff\x51", "JPEG 2000; save it as PNG"),
     (0, b"v/1\x01", "OpenEXR; save it as a 16-bit TIFF"),
+    (4, b"ftypmif3", "HEIF of the kind with a short header; save it as PNG"),
     (0, b"%PDF", "PDF; save its picture as PNG"),
     (4, b"ftypisom", "a video; save a frame as PNG"),
     (4, b"ftypmp4", "a video; save a frame as PNG"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import BinaryIO
 
 from PIL import JpegImagePlugin
 
-from lumen.codecs import density, exif, iptc
+from lumen.codecs import density, exif, iptc, motion
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.jpeg_damage import END, FRAMES, NO_END, SCAN, damage_of, segments, unchecked
 from lumen.codecs.pillow_codecs import load, metadata_of, save, size_of
@@ -21,16 +20,8 @@ from lumen.imaging.picture import FILM, Chroma, Extra, Metadata, Pair, Picture, 
 
 NO_GAIN_MAP = "the gain map for HDR screens was left out"
 
-_NO_VIDEO = "the video of the motion photo was left out"
-
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
-_VIDEO = re.compile(rb"""(MotionPhoto|MicroVideo)(=["']|>)1""")
-# How many bytes at the end of the file are the video: in the older way of saying it, and in that of the container.
-_OFFSET = re.compile(rb"""MicroVideoOffset(?:=["']|>)(\d{1,10})""")
-_ITEM = re.compile(rb"<[\w:]*Item\s[^<>]*>")  # one scan: files may repeat any part of a tag a million times
-_MOTION = re.compile(rb"""Semantic=["']MotionPhoto["']""")
-_LENGTH = re.compile(rb"""Length=["'](\d{1,10})["']""")
 _GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 _PICTURES = 0xB002  # tag that lists the pictures of a multi-picture file
 _FULL_PICTURES = range(0x020001, 0x020004)  # kinds: part of a panorama, stereo pair, other angle
@@ -68,7 +59,8 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
                 raise
             return replace(decode(BytesIO(data + END), decoding), damage=NO_END)
         applied: Sequence[tuple[str, bytes]] = image.applist
-        film = _film(data, applied)
+        described = b"".join(content for name, content in applied if name == "APP1")
+        film = motion.film_at_end(data, described) if len(data) < _SEARCHED else ()
         metadata = replace(
             metadata_of(image),
             aspect=_aspect(image),
@@ -102,7 +94,7 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
     )
     if data[_JFIF - 7 : _JFIF - 2] == b"JFIF\0":
         data = data[:_JFIF] + struct.pack(">BHH", *_density(metadata)) + data[_JFIF + 5 :]
-    return b"".join([data, *(extra.data for extra in own if extra.kind == FILM)])
+    return data + motion.films(own, "jpeg")
 
 
 def _check_kind(data: bytes) -> None:
@@ -213,20 +205,6 @@ def _long_xmp(segments: Sequence[tuple[str, bytes]]) -> tuple[Extra, ...]:
     )
 
 
-def _film(data: bytes, segments: Sequence[tuple[str, bytes]]) -> tuple[Extra, ...]:
-    """Return the video of a motion photo, which ends the file, if the XMP says how long it is.
-
-    Readers count that length from the end of the file, so the same bytes at the end of the result are found there.
-    """
-    described = b"".join(data for name, data in segments if name == "APP1")
-    item = next((each[0] for each in _ITEM.finditer(described) if _MOTION.search(each[0])), None)
-    found = _LENGTH.search(item) if item else _OFFSET.search(described)
-    size = int(found[1]) if found else 0
-    if not _VIDEO.search(described) or not 8 < size < len(data) < _SEARCHED or data[4 - size : 8 - size] != b"ftyp":
-        return ()
-    return (Extra(format="jpeg", kind=FILM, data=data[-size:], label="video of the motion photo"),)
-
-
 def _segment(marker: int, data: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
@@ -250,5 +228,5 @@ def _notes_of_segments(segments: Sequence[tuple[str, bytes]], *, has_film: bool)
     """Return a note for a gain map for HDR screens, and one for a video that cannot be carried."""
     described = [data for name, data in segments if name in ("APP1", "APP2")]
     brighter = any(b"hdrgm:" in data or data.startswith(_GAIN_MAP) for data in described)
-    moving = not has_film and any(_VIDEO.search(data) for data in described)
-    return (*((NO_GAIN_MAP,) if brighter else ()), *((_NO_VIDEO,) if moving else ()))
+    moving = not has_film and any(motion.is_said(data) for data in described)
+    return (*((NO_GAIN_MAP,) if brighter else ()), *((motion.LEFT_OUT,) if moving else ()))
