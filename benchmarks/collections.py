@@ -110,8 +110,11 @@ class File:
     @property
     def aspect(self) -> float:
         """Pixels per length, horizontal by vertical, of the file as stored."""
-        for x, y in (("JFIF:XResolution", "JFIF:YResolution"), ("PNG-pHYs:PixelsPerUnitX", "PNG-pHYs:PixelsPerUnitY"),
-                     ("IFD0:XResolution", "IFD0:YResolution")):
+        for x, y in (
+            ("JFIF:XResolution", "JFIF:YResolution"),
+            ("PNG-pHYs:PixelsPerUnitX", "PNG-pHYs:PixelsPerUnitY"),
+            ("IFD0:XResolution", "IFD0:YResolution"),
+        ):
             pair = self.tags.get(x), self.tags.get(y)
             if all(isinstance(value, int | float) and value > 0 for value in pair):
                 return float(Fraction(pair[0]) / Fraction(pair[1]))
@@ -193,7 +196,11 @@ def deviations(before: File, after: File) -> dict[str, str]:
     """Return in what a result departs from its input, by kind."""
     found = {kind: (getattr(before, kind), getattr(after, kind)) for kind in KINDS if kind != "pixels"}
     same_family = before.path.suffix.lower() == after.path.suffix.lower()
-    wanted = before.depth if same_family and before.depth in (10, 12) and after.path.suffix in LOSSY else 8 * (1 + (before.depth > 8))
+    wanted = (
+        before.depth
+        if same_family and before.depth in (10, 12) and after.path.suffix in LOSSY
+        else 8 * (1 + (before.depth > 8))
+    )
     away = {kind: f"{old} -> {new}" for kind, (old, new) in found.items() if old != new}
     if after.depth == wanted:
         away.pop("depth", None)
@@ -202,7 +209,9 @@ def deviations(before: File, after: File) -> dict[str, str]:
         lost = sorted(name for name in old if new.get(name) != old[name])
         away.pop(kind, None)
         if lost:
-            away[kind] = ", ".join(f"{name} {str(old[name])[:40]!r} -> {str(new.get(name))[:40]!r}" for name in lost[:6])
+            away[kind] = ", ".join(
+                f"{name} {str(old[name])[:40]!r} -> {str(new.get(name))[:40]!r}" for name in lost[:6]
+            )
     if abs(found["aspect"][0] / found["aspect"][1] - 1) < 0.005:
         away.pop("aspect", None)
     if (apart := distance(before, after)) is not None:
@@ -255,8 +264,10 @@ def main() -> None:
                     told = bool(row["warnings"])
                     counts[f"{kind} {'told' if told else 'silent'}"] += 1
                     lines.append(f"  {'told' if told else 'SILENT'} {kind} {source.name}: {text} {row['warnings']}")
-                if old.pixels is None: lines.append(f"  NOTREAD {source.name}")
-                if new.pixels is None: lines.append(f"  RESULTNOTREAD {target.name}")
+                if old.pixels is None:
+                    lines.append(f"  NOTREAD {source.name}")
+                if new.pixels is None:
+                    lines.append(f"  RESULTNOTREAD {target.name}")
             print(folder.name, len(pairs), dict(counts), flush=True)
             if args.list:
                 print(*lines, sep="\n", flush=True)

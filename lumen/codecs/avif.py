@@ -26,7 +26,9 @@ _SMALL_PX, _SMALL_SPEED = 1 << 18, 6  # for which the slower, better setting tak
 _CONFIG = re.compile(rb"av1C[\x80-\xff].(.)", re.DOTALL)
 _COLORS = re.compile(rb"colrnclx(.{4})", re.DOTALL)  # codes of primaries and transfer curve
 _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
-_DEPARTS = re.compile(r"'BMFF parsing failed' \((.+)\)$")
+_SAID = re.compile(r"returned '([^']+)'(?: \((.+)\))?$")
+_MALFORMED = "BMFF parsing failed"
+_DEPARTURES = ("Not implemented", "Invalid image grid", "Invalid tone mapped image item")
 _TOO_SHORT = re.compile(r"truncated|failed to|too small|too short|overflow|exceed", re.IGNORECASE)
 _MOST_PIXELS = 1 << 28  # of libavif
 _MOST_DEEP_PIXELS = 1 << 26  # of all frames of a deep animation
@@ -113,7 +115,7 @@ def _opened(stream: BinaryIO) -> AvifImagePlugin.AvifImageFile:
     with quiet():
         try:
             return AvifImagePlugin.AvifImageFile(stream)
-        except SyntaxError:
+        except (SyntaxError, RuntimeError):
             is_animated = b"trak" in description(stream)
             stream.seek(0)
             if not is_animated and (reason := _fault(stream.read())):
@@ -126,11 +128,13 @@ def _opened(stream: BinaryIO) -> AvifImagePlugin.AvifImageFile:
 def _fault(data: bytes) -> str:
     """Return in what a complete file departs from the standard, by libavif; Pillow does not pass it on."""
     try:
-        imagecodecs.avif_decode(data)
+        imagecodecs.avif_decode(data)  # less strict than Pillow
     except imagecodecs.AvifError as error:
-        found = _DEPARTS.search(" ".join(str(error).split()))
-        return found[1] if found and not _TOO_SHORT.search(found[1]) else ""
-    return ""
+        found = _SAID.search(" ".join(str(error).split()))
+        kind, detail = found.groups() if found else ("", None)
+        departs = kind == _MALFORMED and detail and not _TOO_SHORT.search(detail)
+        return detail or kind if departs or kind in _DEPARTURES else ""
+    return "only its strict check does"
 
 
 def _bits(head: bytes) -> int:

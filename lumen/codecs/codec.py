@@ -223,4 +223,6 @@ def _in_depth(picture: Picture, kind: Format) -> Picture:
 
 
 def _line(error: BaseException) -> str:
+    if isinstance(error, struct.error):  # speaks of buffers and formats
+        return "a part of it is too short"
     return " ".join(str(error).split()) or type(error).__name__

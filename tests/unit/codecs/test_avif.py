@@ -177,6 +177,10 @@ def test_what_libavif_refuses_is_named_with_its_reason_and_not_called_damaged() 
         ):
             read(odd)
     assert read(data.replace(b"pixi", b"free")).pixels.shape == (37, 53, 3)  # older writers leave it out
+    clear = saved(Image.fromarray(ramp(channels=4)), "AVIF")
+    assert clear.count(b"\0\2\4\1\5\x86\7") == 1  # the properties of the opacity, of which the first is its size
+    with pytest.raises(UnsupportedError, match=r"libavif refuses \(only its strict check does\)"):
+        read(clear.replace(b"\0\2\4\1\5\x86\7", b"\0\2\4\0\5\x86\7"))
     with pytest.raises(DecodeError, match="damaged or truncated"):
         read(data[:-30])
 
