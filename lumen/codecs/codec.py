@@ -43,6 +43,12 @@ _DAMAGE = (
     Image.DecompressionBombError,  # a GIF frame larger than its picture; picture sizes are checked here
 )
 
+_MEANINGS: dict[type[BaseException], str] = {
+    struct.error: "a part of it is too short",
+    IndexError: "a part of it is missing",
+    Image.DecompressionBombError: "a frame in it is larger than its picture",
+}
+
 # Known formats that are not read, so that the message can help: (offset, first bytes, what it is and what to do).
 _FOREIGN = (
     (0, b"8BPS", "Photoshop; save it as a 16-bit TIFF"),
@@ -223,6 +229,6 @@ def _in_depth(picture: Picture, kind: Format) -> Picture:
 
 
 def _line(error: BaseException) -> str:
-    if isinstance(error, struct.error):  # speaks of buffers and formats
-        return "a part of it is too short"
-    return " ".join(str(error).split()) or type(error).__name__
+    """Return what an error says, or means where it speaks of the innards of a decoder."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return next((meant for kind, meant in _MEANINGS.items() if isinstance(error, kind)), said)
