@@ -93,7 +93,7 @@ class File:
 def _by_pillow(path: Path) -> Any:
     with Image.open(path) as image:
         image.load()
-        if image.mode.startswith(("I", "F")) or (image.format == "TIFF" and image.tag_v2.get(284) == 2):
+        if image.mode.startswith(("I", "F")) or getattr(image, "tag_v2", {}).get(284) == 2:
             raise ValueError("more than 8 bits a sample, or separate planes, which Pillow gets wrong")
         shown = ImageOps.exif_transpose(image)
         return shown.convert("RGBA" if image.has_transparency_data else "RGB")
@@ -114,7 +114,18 @@ def enhanced(folder: Path, work: Path) -> list[dict[str, Any]]:
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     for number, path in enumerate(found):
         shutil.copyfile(path, inputs / f"{number:05d}-{path.name}")  # no two results share a name
-    command = [sys.executable, "-m", "lumen", "enhance", inputs, "-o", work / "out", "--json", "--device", "cpu"]
+    command = [
+        sys.executable,
+        "-m",
+        "lumen",
+        "enhance",
+        str(inputs),
+        "-o",
+        str(work / "out"),
+        "--json",
+        "--device",
+        "cpu",
+    ]
     run = subprocess.run(
         [*command, "--strength", "0", "--frames", "first"], capture_output=True, text=True, check=False
     )
@@ -128,7 +139,7 @@ def enhanced(folder: Path, work: Path) -> list[dict[str, Any]]:
 
 def tags_below(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the tags of each file in a folder, by its path."""
-    command = ["exiftool", "-json", "-n", "-G1", "-q", "-q", "-ext", "*", folder]
+    command = ["exiftool", "-json", "-n", "-G1", "-q", "-q", "-ext", "*", str(folder)]
     output = subprocess.run(command, capture_output=True, check=False).stdout.decode("utf-8", "replace")
     return {found["SourceFile"]: found for found in json.loads(output or "[]")}
 
