@@ -68,6 +68,11 @@ SEEDS = (
     "avif-rgba.avif",
     "avif-exif.avif",
     "avif-deep.avif",
+    "avif-motion.avif",
+    "three-frames-deep.avif",
+    "three-frames-gif.gif",
+    "three-frames-webp.webp",
+    "three-pages.tif",
     "heif-exif.heic",
     "heif-deep.hif",
     "jxl-exif.jxl",
@@ -91,9 +96,10 @@ class Finding:
 
 def seeds() -> dict[str, bytes]:
     """Return the sound files that mutants are made of; those of packages that are not installed are left out."""
-    from tests.support.corpus import sound_files
+    from tests.support.corpus import broken_files, sound_files
 
-    return {file.name: file.data for file in sound_files() if file.name in SEEDS}
+    files = [*sound_files(), *broken_files()]  # the latter only for having several pictures
+    return {file.name: file.data for file in files if file.name in SEEDS}
 
 
 def mutant(sound: dict[str, bytes], seed: int, number: int) -> tuple[str, bytes]:

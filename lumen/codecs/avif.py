@@ -15,10 +15,11 @@ from lumen.codecs.density import shape_in_boxes
 from lumen.codecs.exif import is_sound, without_prefix
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.item_damage import damage_of_items, description
+from lumen.codecs.motion import LEFT_OUT, film_in_box, films, is_said
 from lumen.codecs.pillow_codecs import quiet, save
 from lumen.color.icc import profile_or_coded, refuse_hdr
 from lumen.errors import UnsupportedError
-from lumen.imaging.picture import Chroma, Metadata, Picture, check_size, first_of, to_16bit
+from lumen.imaging.picture import Chroma, Metadata, Picture, Samples, check_size, first_of, to_16bit
 
 SPEED = 8  # of 10; 6 takes twice the time for 2 % smaller files: see benchmarks/encoders.py
 _SMALL_PX, _SMALL_SPEED = 1 << 18, 6  # for which the slower, better setting takes no time
@@ -26,9 +27,12 @@ _CONFIG = re.compile(rb"av1C[\x80-\xff].(.)", re.DOTALL)
 _CHROMA: dict[int, Chroma] = {0: "4:4:4", 2: "4:2:2", 3: "4:2:0"}  # halved in x, and in y
 _COLORS = re.compile(rb"colrnclx(.{4})", re.DOTALL)  # codes of primaries and transfer curve
 _SIZE = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
-_DEPARTS = re.compile(r"'BMFF parsing failed' \((.+)\)$")
+_SAID = re.compile(r"returned '([^']+)'(?: \((.+)\))?$")
+_MALFORMED = "BMFF parsing failed"
+_DEPARTURES = ("Not implemented", "Invalid image grid", "Invalid tone mapped image item")
 _TOO_SHORT = re.compile(r"truncated|failed to|too small|too short|overflow|exceed", re.IGNORECASE)
 _MOST_PIXELS = 1 << 28  # of libavif
+_MOST_DEEP_PIXELS = 1 << 26  # of all frames of a deep animation
 
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
@@ -50,12 +54,13 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
             samples = np.asarray(image)
         else:
             stream.seek(0)
-            samples = to_16bit(imagecodecs.avif_decode(stream.read(), index=0), bits)
+            samples = to_16bit(_first(stream.read(), image), bits)
     icc, faults = profile_or_coded(info.get("icc_profile"), primaries, transfer)
     notes = (*notes, *faults)
-    metadata = Metadata(
-        exif=without_prefix(info.get("exif")), icc=icc, xmp=info.get("xmp"), aspect=shape_in_boxes(head)
-    )
+    block, xmp, film = without_prefix(info.get("exif")), info.get("xmp"), film_in_box(stream, "avif")
+    if not film and is_said(xmp or b""):
+        notes = (*notes, LEFT_OUT)
+    metadata = Metadata(exif=block, icc=icc, xmp=xmp, aspect=shape_in_boxes(head), extras=film)
     bits_kept, damage = bits if bits > 8 else None, damage_of_items(stream)
     return Picture.from_channels(
         samples, kind="avif", metadata=metadata, bits=bits_kept, chroma=_chroma(head), notes=notes, damage=damage
@@ -69,8 +74,10 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
     chroma = None if picture.gray else encoding.chroma(picture)
     speed = SPEED if picture.width * picture.height > _SMALL_PX else _SMALL_SPEED
     if picture.sample == "uint16":
-        return encode_deep(picture, quality=encoding.quality, speed=speed, chroma=chroma)
-    return save(picture, "AVIF", quality=encoding.quality, speed=speed, subsampling=chroma)
+        data = encode_deep(picture, quality=encoding.quality, speed=speed, chroma=chroma)
+    else:
+        data = save(picture, "AVIF", quality=encoding.quality, speed=speed, subsampling=chroma)
+    return data + films(picture.metadata.extras, "avif")
 
 
 def why_not_writable() -> str:
@@ -91,14 +98,30 @@ def _check_claimed_size(head: bytes, max_pixels: int) -> None:
             )
 
 
+def _first(data: bytes, image: AvifImagePlugin.AvifImageFile) -> Samples:
+    """Return the first frame at full depth: asked for one frame of several, imagecodecs writes beyond its memory."""
+    pixels = image.n_frames * image.width * image.height
+    if image.n_frames > 1 and pixels > _MOST_DEEP_PIXELS:
+        raise UnsupportedError(
+            f"expected an animation of {_MOST_DEEP_PIXELS / 1e6:.0f} megapixels in all its frames, or of 8 bits, got "
+            f"{pixels / 1e6:.0f}; save its first frame as PNG"
+        )
+    samples: Samples = imagecodecs.avif_decode(data)
+    first: Samples = samples[0] if image.n_frames > 1 else samples
+    if first.shape[:2] != (image.height, image.width):
+        raise ValueError("its frames cannot be told apart")
+    return first
+
+
 def _opened(stream: BinaryIO) -> AvifImagePlugin.AvifImageFile:
     """Open a file without Pillow's warnings about malformed EXIF blocks; lumen reports those itself."""
     with quiet():
         try:
             return AvifImagePlugin.AvifImageFile(stream)
-        except SyntaxError:
+        except (SyntaxError, RuntimeError):
+            is_animated = b"trak" in description(stream)
             stream.seek(0)
-            if reason := _fault(stream.read()):
+            if not is_animated and (reason := _fault(stream.read())):
                 raise UnsupportedError(
                     f"expected an AVIF by its standard, got one that libavif refuses ({reason}); save it as PNG"
                 ) from None
@@ -108,11 +131,13 @@ def _opened(stream: BinaryIO) -> AvifImagePlugin.AvifImageFile:
 def _fault(data: bytes) -> str:
     """Return in what a complete file departs from the standard, by libavif; Pillow does not pass it on."""
     try:
-        imagecodecs.avif_decode(data, index=0)
+        imagecodecs.avif_decode(data)  # less strict than Pillow
     except imagecodecs.AvifError as error:
-        found = _DEPARTS.search(" ".join(str(error).split()))
-        return found[1] if found and not _TOO_SHORT.search(found[1]) else ""
-    return ""
+        found = _SAID.search(" ".join(str(error).split()))
+        kind, detail = found.groups() if found else ("", None)
+        departs = kind == _MALFORMED and detail and not _TOO_SHORT.search(detail)
+        return detail or kind if departs or kind in _DEPARTURES else ""
+    return "only its strict check does"
 
 
 def _chroma(head: bytes) -> Chroma | None:

@@ -45,6 +45,12 @@ _DAMAGE = (
     Image.DecompressionBombError,  # a GIF frame larger than its picture; picture sizes are checked here
 )
 
+_MEANINGS: dict[type[BaseException], str] = {
+    struct.error: "a part of it is too short",
+    IndexError: "a part of it is missing",
+    Image.DecompressionBombError: "a frame in it is larger than its picture",
+}
+
 
 def read_picture(
     path: str | os.PathLike[str], *, max_pixels: int = EnhanceOptions.max_pixels, first_frame: bool = False
@@ -243,4 +249,6 @@ def _in_depth(picture: Picture, kind: Format) -> Picture:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """Return what an error says, or means where it speaks of the innards of a decoder."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return next((meant for kind, meant in _MEANINGS.items() if isinstance(error, kind)), said)

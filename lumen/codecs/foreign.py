@@ -19,6 +19,7 @@ _KNOWN = (
     (0, b"\xff\x4f\xff\x51", "JPEG 2000; save it as PNG"),
     (0, b"v/1\x01", "OpenEXR; save it as a 16-bit TIFF"),
     (0, b"\0\0\1\0", "a Windows icon; save it as PNG"),
+    (4, b"ftypmif3", "HEIF of the kind with a short header; save it as PNG"),
     (0, b"%PDF", "PDF; save its picture as PNG"),
     (0, b"PK\3\4", "a ZIP archive; unpack it"),
     (0, b"PK\5\6", "a ZIP archive; it is empty"),

@@ -13,6 +13,7 @@ from lumen.codecs.exif import upright, without_prefix
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.item_damage import damage_of_items, description
 from lumen.codecs.jpeg import NO_GAIN_MAP
+from lumen.codecs.motion import LEFT_OUT, film_in_box, films, is_said
 from lumen.codecs.pillow_codecs import metadata_arguments
 from lumen.color.icc import profile_or_coded, refuse_hdr
 from lumen.errors import UnsupportedError
@@ -25,6 +26,8 @@ _THIN_PX, _LONG_PX, _SLIVER_TILE_PX = 32, 4096, 256  # x265 refuses long picture
 _MOST_TILES = 900  # decoders refuse files of 1000 items
 _ITEMS = re.compile(rb"infe(?:\x02.{7}|\x03.{9})(.{4})", re.DOTALL)
 _CODINGS = {
+    b"hev1": "HEVC of the kind hev1",  # its parameters are among the pixels
+    b"lhv1": "layered HEVC",
     b"av01": "AV1",
     b"avc1": "AVC (H.264)",
     b"vvc1": "VVC (H.266)",
@@ -69,8 +72,10 @@ def _decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     notes = (*notes, *faults)
     if any("gainmap" in str(kind) for kind in info.get("aux") or ()):
         notes = (*notes, NO_GAIN_MAP)
-    exif = upright(without_prefix(info.get("exif")))
-    metadata = Metadata(exif=exif, icc=icc, xmp=info.get("xmp"), aspect=_aspect(stream))
+    exif, xmp, film = upright(without_prefix(info.get("exif"))), info.get("xmp"), film_in_box(stream, "heif")
+    if not film and is_said(xmp or b""):
+        notes = (*notes, LEFT_OUT)
+    metadata = Metadata(exif=exif, icc=icc, xmp=xmp, aspect=_aspect(stream), extras=film)
     bits_kept, damage = bits if bits > 8 else None, damage_of_items(stream)
     chroma = next((name for name, number in _CHROMA.items() if number == info.get("chroma")), None)
     return Picture.from_channels(
@@ -116,7 +121,7 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
         enc_params={"preset": PRESET},
         **metadata_arguments(picture.metadata),
     )
-    return file.getvalue()
+    return file.getvalue() + films(picture.metadata.extras, "heif")
 
 
 def tile_px(width: int, height: int) -> int:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from io import BytesIO
 from typing import BinaryIO
 
 from PIL import JpegImagePlugin
 
-from lumen.codecs import density, exif, iptc
+from lumen.codecs import density, exif, iptc, motion
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.jpeg_damage import END, FRAMES, NO_END, SCAN, damage_of, segments, unchecked
 from lumen.codecs.pillow_codecs import load, metadata_of, save, size_of
@@ -21,17 +20,19 @@ from lumen.imaging.picture import FILM, Chroma, Extra, Metadata, Pair, Picture, 
 
 NO_GAIN_MAP = "the gain map was left out: only HDR screens show it"
 
-_NO_VIDEO = "the video of the motion photo was left out: the picture itself is whole"
-
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _LONG_XMP = b"http://ns.adobe.com/xmp/extension/\0"
-_VIDEO = re.compile(rb"""(MotionPhoto|MicroVideo)(=["']|>)1""")
-# How many bytes at the end of the file are the video: in the older way of saying it, and in that of the container.
-_OFFSET = re.compile(rb"""MicroVideoOffset(?:=["']|>)(\d{1,10})""")
-_ITEM = re.compile(rb"<[\w:]*Item\s[^<>]*>")  # one scan: files may repeat any part of a tag a million times
-_MOTION = re.compile(rb"""Semantic=["']MotionPhoto["']""")
-_LENGTH = re.compile(rb"""Length=["'](\d{1,10})["']""")
 _GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
+_PROFILE = b"ICC_PROFILE\0"
+_STORAGE = ("APP0", "APP11", "APP14")  # JFIF with its preview, boxes, and how colours are stored
+# Segments that are handled elsewhere, or belong to the old pixels: previews, further pictures, how the file was made.
+_KNOWN = (
+    *(b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", _PROFILE, _PHOTOSHOP, b"MPF\0", b"FPXR\0", b"Ducky"),
+    _GAIN_MAP,
+)
+# What programs write behind the picture, with IPTC fields and more, by marks at its end.
+_TRAILERS = {b"\xa1\xb2\xc3\xd4": "FotoStation", b"AXS!": "AFCP", b"AXS*": "AFCP", b"cbipcbbl": "Photo Mechanic"}
+_TRAILER_BYTES = 12
 _PICTURES = 0xB002  # tag that lists the pictures of a multi-picture file
 _FULL_PICTURES = range(0x020001, 0x020004)  # kinds: part of a panorama, stereo pair, other angle
 _SEGMENT_BYTES = 65_533
@@ -68,14 +69,23 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
                 raise
             return replace(decode(BytesIO(data + END), decoding), damage=NO_END)
         applied: Sequence[tuple[str, bytes]] = image.applist
-        film = _film(data, applied)
+        described = b"".join(content for name, content in applied if name == "APP1")
+        film = motion.film_at_end(data, described) if len(data) < _SEARCHED else ()
         metadata = replace(
             metadata_of(image),
             aspect=_aspect(image),
             iptc=_resources(applied),
-            extras=(*_long_xmp(applied), *film),
+            comment=b"\n".join(content for name, content in applied if name == "COM") or None,
+            extras=(*_carried(applied), *film),
         )
         notes = (*notes, *_notes_of_pictures(image), *_notes_of_segments(applied, has_film=bool(film)))
+        if metadata.icc is None and any(content.startswith(_PROFILE) for _, content in applied):
+            notes = (*notes, "the colour profile was left out: its parts do not belong together; colours may be off")
+        if program := next((name for mark, name in _TRAILERS.items() if mark in data[-_TRAILER_BYTES:]), ""):
+            notes = (
+                *notes,
+                f"the data of {program} behind the picture were left out: captions that stand only there are missing",
+            )
         if image.mode == "CMYK":
             samples, note = icc.rgb_of_cmyk(samples, metadata.icc)
             metadata, notes = replace(metadata, icc=icc.srgb_profile()), (*notes, note)
@@ -90,7 +100,7 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
     """Return an 8-bit picture as a JPEG file, with its Photoshop resources and long XMP as extra segments."""
     metadata = picture.metadata
     own = [extra for extra in metadata.extras if extra.format == "jpeg"]
-    parts = [_segment(0xE1, extra.data) for extra in own if extra.kind != FILM]
+    parts = [_segment(_APP0 + int(extra.kind[3:]), extra.data) for extra in own if extra.kind != FILM]
     resources = metadata.iptc or b""
     room = _SEGMENT_BYTES - len(_PHOTOSHOP)
     parts += [_segment(0xED, _PHOTOSHOP + resources[at : at + room]) for at in range(0, len(resources), room)]
@@ -106,7 +116,7 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
     )
     if data[_JFIF - 7 : _JFIF - 2] == b"JFIF\0":
         data = data[:_JFIF] + struct.pack(">BHH", *_density(metadata)) + data[_JFIF + 5 :]
-    return b"".join([data, *(extra.data for extra in own if extra.kind == FILM)])
+    return data + motion.films(own, "jpeg")
 
 
 def _check_kind(data: bytes) -> None:
@@ -220,27 +230,13 @@ def _resources(segments: Sequence[tuple[str, bytes]]) -> bytes | None:
     return iptc.cleaned(b"".join(part.removeprefix(_PHOTOSHOP) for part in parts))
 
 
-def _long_xmp(segments: Sequence[tuple[str, bytes]]) -> tuple[Extra, ...]:
-    """Return the segments of extended XMP, which does not fit into the first segment."""
-    return tuple(
-        Extra(format="jpeg", kind=b"APP1", data=data, label="part of the XMP")
-        for name, data in segments
-        if name == "APP1" and data.startswith(_LONG_XMP)
-    )
-
-
-def _film(data: bytes, segments: Sequence[tuple[str, bytes]]) -> tuple[Extra, ...]:
-    """Return the video of a motion photo, which ends the file, if the XMP says how long it is.
-
-    Readers count that length from the end of the file, so the same bytes at the end of the result are found there.
-    """
-    described = b"".join(data for name, data in segments if name == "APP1")
-    item = next((each[0] for each in _ITEM.finditer(described) if _MOTION.search(each[0])), None)
-    found = _LENGTH.search(item) if item else _OFFSET.search(described)
-    size = int(found[1]) if found else 0
-    if not _VIDEO.search(described) or not 8 < size < len(data) < _SEARCHED or data[4 - size : 8 - size] != b"ftyp":
-        return ()
-    return (Extra(format="jpeg", kind=FILM, data=data[-size:], label="video of the motion photo"),)
+def _carried(segments: Sequence[tuple[str, bytes]]) -> Iterator[Extra]:
+    """Yield the segments that are carried as they are: XMP that is too long for one, and what programs add."""
+    for name, data in segments:
+        if data.startswith(_LONG_XMP):
+            yield Extra(format="jpeg", kind=name.encode(), data=data, label="part of the XMP")
+        elif name.startswith("APP") and name not in _STORAGE and not data.startswith(_KNOWN):
+            yield Extra(format="jpeg", kind=name.encode(), data=data, label="data of programs")
 
 
 def _segment(marker: int, data: bytes) -> bytes:
@@ -263,8 +259,13 @@ def _notes_of_pictures(image: _JpegFile) -> tuple[str, ...]:
 
 
 def _notes_of_segments(segments: Sequence[tuple[str, bytes]], *, has_film: bool) -> tuple[str, ...]:
-    """Return a note for a gain map for HDR screens, and one for a video that cannot be carried."""
+    """Return notes about a gain map for HDR screens, a video that cannot be carried, and JUMBF boxes."""
     described = [data for name, data in segments if name in ("APP1", "APP2")]
     brighter = any(b"hdrgm:" in data or data.startswith(_GAIN_MAP) for data in described)
-    moving = not has_film and any(_VIDEO.search(data) for data in described)
-    return (*((NO_GAIN_MAP,) if brighter else ()), *((_NO_VIDEO,) if moving else ()))
+    moving = not has_film and any(motion.is_said(data) for data in described)
+    boxes = any(name == "APP11" for name, _ in segments)
+    return (
+        *((NO_GAIN_MAP,) if brighter else ()),
+        *((motion.LEFT_OUT,) if moving else ()),
+        *(("the content credentials, or other boxes, were left out: they are of the old pixels",) if boxes else ()),
+    )

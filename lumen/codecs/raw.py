@@ -37,7 +37,9 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
                 use_camera_wb=True,
                 no_auto_bright=True,
             )
-            block = _exif(stream) or _exif_of_preview(file)
+            block, xmp = _described(stream)
+            if not block or exif.EXIF_IFD not in exif.parse_block(block):  # exposure and lens may stand in the preview
+                block = _exif_of_preview(file) or block
     except rawpy.LibRawFileUnsupportedError as error:
         raise UnsupportedError(
             "expected camera raw data that LibRaw supports, got another kind; export it as a 16-bit TIFF"
@@ -48,23 +50,25 @@ def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
             f"LibRaw reports {reason.decode('utf-8', 'replace') if isinstance(reason, bytes) else reason}"
         ) from error
     notes = () if block else ("no EXIF was found in the camera raw data: date and camera are missing",)
-    metadata = Metadata(exif=block, icc=srgb_profile())
+    metadata = Metadata(exif=block, icc=srgb_profile(), xmp=xmp)
     return Picture.from_channels(np.asarray(pixels, np.uint16), kind="raw", metadata=metadata, notes=notes)
 
 
-def _exif(stream: BinaryIO) -> bytes | None:
-    """Return the tags of raw files with the structure of TIFF files, as most have."""
+def _described(stream: BinaryIO) -> tuple[bytes | None, bytes | None]:
+    """Return the tags and the XMP of raw files with the structure of TIFF files, as most have."""
     try:
         stream.seek(0)
         order = exif.byte_order(stream.read(2))
-        tags = exif.picture_tags(exif.read_directory(stream, exif.DESCRIPTIVE))
+        found = exif.read_directory(stream, exif.DESCRIPTIVE | {exif.XMP})
     except (ValueError, EOFError):
-        return None
+        return None, None
+    tags, xmp = exif.picture_tags(found), found.get(exif.XMP)
     below = tags.get(exif.EXIF_IFD)
     if below is not None and isinstance(below.value, dict):
         below.value.pop(_MAKER_NOTE, None)
     tags.pop(exif.ORIENTATION, None)
-    return exif.build_block(tags, order) if tags else None
+    packet = xmp.value if xmp is not None and isinstance(xmp.value, bytes) else None
+    return exif.build_block(tags, order) if tags else None, packet or None
 
 
 def _exif_of_preview(file: object) -> bytes | None:

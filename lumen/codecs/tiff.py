@@ -215,7 +215,10 @@ def _plainly() -> Iterator[None]:
 
 def _page(file: tifffile.TiffFile, *, first: bool) -> tuple[tifffile.TiffPage, tuple[str, ...]]:
     with _plainly():
-        page = file.pages.first
+        try:
+            page = file.pages.first
+        except IndexError as error:
+            raise tifffile.TiffFileError("no picture in it") from error
         # One by one, up to a limit: the directories of a damaged file may form an endless chain.
         others = [p.keyframe if p.keyframe is p else p.aspage() for p in islice(file.pages, 1, _MOST_PAGES)]
         pages = 1 + sum(not int(each.subfiletype) & (_REDUCED | _MASK) for each in others)
@@ -272,7 +275,10 @@ def _check_whole(page: tifffile.TiffPage, size: int) -> None:
 
     Some decoders would fill the gaps with black, or look for every tile that a damaged size implies.
     """
-    missing = any(at + count > size for at, count in zip(page.dataoffsets, page.databytecounts, strict=True))
+    needed = page.size * int(page.bitspersample) // 8
+    # Some writers claim too many bytes for samples that are not packed.
+    most = needed if page.compression == COMPRESSION.NONE and page.bitspersample in (8, 16) else size
+    missing = any(at + min(count, most) > size for at, count in zip(page.dataoffsets, page.databytecounts, strict=True))
     if missing or not any(page.databytecounts):
         raise ValueError("the file ends before its picture does")
     if math.prod(page.chunked) > len(page.dataoffsets):
@@ -284,7 +290,6 @@ def _check_whole(page: tifffile.TiffPage, size: int) -> None:
     elif page.compression in _JPEGS:
         _check_streams(page)
     ratio = _RATIOS[page.compression]
-    needed = page.size * int(page.bitspersample) // 8
     if ratio is not None and needed > ratio * sum(page.databytecounts):
         raise ValueError(too_short(page.imagewidth, page.imagelength))
 
@@ -327,7 +332,7 @@ def _channels(page: tifffile.TiffPage) -> Samples:
         samples = np.moveaxis(samples, 0, -1)
     bits = int(page.bitspersample)
     if page.photometric == _PALETTE:
-        return _looked_up(samples, page.colormap)
+        return _looked_up(samples, page)
     samples = samples.astype(np.uint16 if bits > 8 else np.uint8, copy=False)
     if bits < 8:
         samples = np.rint(np.linspace(0, 255, 2**bits)).astype(np.uint8)[samples]
@@ -342,18 +347,29 @@ def _channels(page: tifffile.TiffPage) -> Samples:
 
 
 def _split(samples: Samples, page: tifffile.TiffPage) -> tuple[Samples, Samples | None]:
-    """Return the colours with their opacity, and a channel of which the file does not say what it is, or None."""
-    if page.samplesperpixel == _colors(page) or page.extrasamples[:1] in _OPACITIES:
+    """Return the colours with their opacity, and a channel of which the file does not say what it is, or None.
+
+    Writers that give RGB a fourth channel without a word, such as Panotools, mean opacity, and readers take it so.
+    """
+    silent = page.photometric == _RGB and not page.extrasamples
+    if page.samplesperpixel == _colors(page) or page.extrasamples[:1] in _OPACITIES or silent:
         return samples, None
     return samples[..., :-1], np.ascontiguousarray(samples[..., -1])
 
 
-def _looked_up(indices: npt.NDArray[Any], colormap: npt.NDArray[np.uint16] | None) -> Samples:
-    if colormap is None or indices.ndim != 2:
-        raise UnsupportedError("expected a palette TIFF of one channel with its palette; convert it to RGB")
+def _looked_up(samples: npt.NDArray[Any], page: tifffile.TiffPage) -> Samples:
+    """Return the colours of a palette, with a further channel if there is one."""
+    colormap: npt.NDArray[np.uint16] | None = page.colormap
+    if colormap is None:
+        raise UnsupportedError("expected a palette TIFF with its palette, got one without; convert it to RGB")
     # By the standard the palette is 16-bit; some writers store 8-bit values.
     levels = colormap >> 8 if colormap.max() > 255 else colormap
-    return levels.T.astype(np.uint8)[indices.astype(np.intp, copy=False)]
+    indices = samples if samples.ndim == 2 else samples[..., 0]
+    colors = levels.T.astype(np.uint8)[indices.astype(np.intp, copy=False)]
+    if samples.ndim == 2:
+        return colors
+    top = 2 ** int(page.bitspersample) - 1
+    return np.dstack([colors, np.rint(samples[..., 1].astype(np.float32) * (255 / top)).astype(np.uint8)])
 
 
 def _resolution(page: tifffile.TiffPage) -> tuple[Pair | None, Pair | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def enhance_pixels(
                 if tile.x1 == width:
                     rows_done = tile.y1
         except OutOfMemoryError:
-            if not _shrink(model, max(plan.window_h, plan.window_w)):
+            if not _shrink(model, math.isqrt(plan.window_h * plan.window_w)):
                 raise
     return result
 

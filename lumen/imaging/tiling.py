@@ -84,7 +84,8 @@ def plan_tiles(height: int, width: int, *, align: int, halo_px: int, edge_px: in
         align: Phase of the network in pixels, at least 1.
         halo_px: Radius after which the network no longer sees a window's side; a multiple of `align`.
         edge_px: Reflection around the picture; a multiple of `align`.
-        max_window_px: Largest allowed side of a window; rounded down to a multiple of `align`.
+        max_window_px: Largest allowed side of a window; rounded down to a multiple of `align`. Where one window spans
+            the picture's short side, the other side may be longer, as long as the area stays within that of a square.
 
     Raises:
         ValueError: A size or a value of the network is invalid.
@@ -99,6 +100,10 @@ def plan_tiles(height: int, width: int, *, align: int, halo_px: int, edge_px: in
         )
     rows = _Axis.plan(height, align, halo_px, edge_px, max_window_px)
     cols = _Axis.plan(width, align, halo_px, edge_px, max_window_px)
+    if rows.is_whole:
+        cols = _Axis.plan(width, align, halo_px, edge_px, max(max_window_px, max_window_px**2 // rows.window))
+    elif cols.is_whole:
+        rows = _Axis.plan(height, align, halo_px, edge_px, max(max_window_px, max_window_px**2 // cols.window))
     return TilePlan(
         height=height,
         width=width,
@@ -173,6 +178,11 @@ class _Axis:
     padded: int
     window: int
     pieces: tuple[tuple[int, int, int], ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether one window spans the axis."""
+        return self.window == self.padded
 
     @classmethod
     def plan(cls, size: int, align: int, halo: int, edge: int, limit: int) -> _Axis:

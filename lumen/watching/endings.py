@@ -20,13 +20,14 @@ from lumen.errors import (
     reason_of,
 )
 from lumen.stages import LeftError
+from lumen.watching.attribution import LostModelsError
 from lumen.watching.context import WatchContext
 from lumen.watching.ledger.ledger import FileOutcome, FinalStatus
 from lumen.watching.ledger.schema import DamagedLedgerError
 from lumen.watching.output import HeldOutput
 from lumen.watching.retire import Retirement, is_to_retire
 from lumen.watching.watcher import Watcher
-from lumen.watching.worker import ChangedError, Ending, KnownError, LostModelsError, Work, Worker
+from lumen.watching.worker import ChangedError, Ending, KnownError, Work, Worker
 
 log = logging.getLogger(__name__)
 

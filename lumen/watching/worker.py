@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Literal
 
-import numpy as np
-
 from lumen.config import EnhanceOptions, WatchOptions
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.frames import are_alike, enhance_frames, frames_per_run
@@ -21,13 +19,9 @@ from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.enhance.pipeline import enhance_picture
 from lumen.enhance.unchanged import content_of, is_left
 from lumen.errors import (
-    ContractError,
     LumenError,
-    ModelError,
-    NotFiniteError,
     OutputError,
     PictureError,
-    UnavailableError,
 )
 from lumen.files.atomic import make_folder, output_error, user_attributes, write_atomically
 from lumen.files.inputs import Identity, NotPlainError, hold_folder
@@ -35,8 +29,8 @@ from lumen.files.paths import is_folder
 from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
 from lumen.runtime.runs import terminate_runs
-from lumen.spec import SampleType
 from lumen.stages import LeftError, Stages, Steps
+from lumen.watching.attribution import attributed
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled, content_digest
 
@@ -44,7 +38,6 @@ AHEAD = 16  # decoded pictures, if they are small
 AHEAD_BYTES = 64 << 20  # when more is decoded, no other file is started
 BEHIND = 24  # pictures that are being written
 BEHIND_BYTES = 256 << 20
-PROBE_PX = 64
 LONGEST_TURN_S = 5.0  # counted between two turns: the process may have stood still, and the decoder with it
 
 
@@ -58,10 +51,6 @@ class HangingError(PictureError):
 
 class KnownError(Exception):
     """A file has the content of a version that is finished already."""
-
-
-class LostModelsError(Exception):
-    """The models fail with every picture; `__cause__` says why."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -319,7 +308,11 @@ class Worker:
             if work.picture is not None:
                 _take(work, enhance_picture(work.picture, models, work.options, self._step))
         except Exception as error:  # noqa: BLE001
-            return self._attributed(error, work, models)
+            try:
+                self._stages.check()
+            except LeftError as left:  # an interrupted model fails
+                return left
+            return attributed(error, work.picture, models, work.options)
         work.seconds += time.monotonic() - started
         return work
 
@@ -327,30 +320,6 @@ class Worker:
         """Note that a part of a picture is done; raises `LeftError` if the rest is not wanted any more."""
         self._steps += 1
         self._stages.check()
-
-    def _attributed(self, error: Exception, work: Work, models: Models) -> Exception:
-        """Return the error itself if it is that of the picture, `LostModelsError` if the models cannot be used."""
-        try:
-            self._stages.check()
-        except LeftError as left:  # an interrupted model fails
-            return left
-        if isinstance(error, ContractError):
-            return _lost(error)
-        if isinstance(error, NotFiniteError) and work.picture is not None:
-            return error if self._works(models, work.picture.sample, work.options) else _lost(error)
-        if isinstance(error, UnavailableError):
-            return error if self._works(models, "uint8", work.options) else _lost(error)
-        return error
-
-    def _works(self, models: Models, sample: SampleType, options: EnhanceOptions) -> bool:
-        """Tell whether the models work with a picture that nobody sent: small, grey and dark."""
-        level = np.iinfo(sample).max // 6
-        picture = Picture(pixels=np.full((PROBE_PX, PROBE_PX, 3), level, sample), format="png")
-        try:
-            enhance_picture(picture, models, options)
-        except Exception:  # noqa: BLE001
-            return False
-        return True
 
     def _write(self, work: Work) -> None:
         started = time.monotonic()
@@ -377,12 +346,6 @@ def _take(work: Work, enhanced: Picture) -> None:
     if work.picture is not None:
         work.is_left = is_left(work.picture, enhanced, work.settled.path, work.target, work.options)
     work.picture = enhanced
-
-
-def _lost(error: Exception) -> LostModelsError:
-    lost = LostModelsError()
-    lost.__cause__ = error if isinstance(error, UnavailableError) else ModelError(str(error))
-    return lost
 
 
 def _nbytes(works: Sequence[Work]) -> int:

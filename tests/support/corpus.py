@@ -331,6 +331,9 @@ def _avif() -> Iterator[Sound]:
     ten = np.asarray(ramp(64, 96, dtype=np.uint16) >> 6, np.uint16)
     data = bytes(imagecodecs.avif_encode(ten, level=95, bitspersample=10, pixelformat="444"))
     yield Sound(name="avif-deep.avif", data=data, exact=False, bits=10)
+    film = b"\0\0\0\x18ftypmp42" + bytes(500)
+    motion = saved(RGB, "AVIF", xmp=XMP) + struct.pack(">I4s", len(film) + 8, b"mpvd") + film
+    yield Sound(name="avif-motion.avif", data=motion, exact=False, warning="video of the motion photo was kept")
 
 
 def _bmp_and_gif() -> Iterator[Sound]:
@@ -484,6 +487,7 @@ def _other_contents() -> Iterator[Broken]:
         ("zeros.jpg", b"\0" * 4096, unknown),
         ("paper.jpg", b"%PDF-1.7\n", "got PDF"),
         ("film.heic", b"\0\0\0\x18ftypisom" + b"\0" * 80, "got a video"),
+        ("short.heic", b"\0\0\0\x10ftypmif3heic" + b"\0" * 60, "got HEIF of the kind with a short header"),
         ("layers.tif", b"8BPS\0\1" + b"\0" * 60, "got Photoshop"),
         ("wavelets.jpg", b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0" * 60, "got JPEG 2000"),
         (
@@ -523,6 +527,9 @@ def _several_pictures() -> Iterator[Broken]:
     for kind, suffix in (("GIF", "gif"), ("PNG", "png"), ("WEBP", "webp"), ("AVIF", "avif")):
         reason = "an animation of 3 frames; take the first with --frames first"
         yield Broken(name=f"three-frames-{suffix}.{suffix}", data=saved(RGB, kind, **frames), reason=reason)
+    deep = np.stack([ramp(64, 96, dtype=np.uint16) >> 6] * 3)
+    data = bytes(imagecodecs.avif_encode(deep, level=90, bitspersample=10))
+    yield Broken(name="three-frames-deep.avif", data=data, reason="an animation of 3 frames")
     yield Broken(name="three-pages.tif", data=saved(RGB, "TIFF", **frames), reason="a TIFF of 3 pages")
 
 

@@ -38,7 +38,7 @@ def heic(samples: Array, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def dng(height: int = 64, width: int = 96, orientation: int = 1) -> bytes:
+def dng(height: int = 64, width: int = 96, orientation: int = 1, xmp: bytes = b"") -> bytes:
     """Return a small camera raw file: a Bayer pattern with what a converter must know."""
     y, x = np.mgrid[:height, :width]
     samples = ((x * 30 + y * 20) % 4000 + 200).astype(np.uint16)
@@ -58,6 +58,8 @@ def dng(height: int = 64, width: int = 96, orientation: int = 1) -> bytes:
         (50728, 5, 3, (1, 1, 1, 1, 1, 1), True),  # neutral
         (50778, 3, 1, 21, True),  # D65
     ]
+    if xmp:
+        extratags.append((700, 1, len(xmp), xmp, True))
     return tiff(samples, photometric=32803, extratags=extratags, software=False)
 
 

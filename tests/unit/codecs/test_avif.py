@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from lumen.codecs.codec import encode_picture, read_picture, write_picture
+from lumen.codecs.codec import decode_picture, encode_picture, read_picture, write_picture
 from lumen.color import icc
 from lumen.color.icc import HDR_TRANSFERS, p3_profile
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
@@ -179,5 +179,23 @@ def test_what_libavif_refuses_is_named_with_its_reason_and_not_called_damaged() 
         ):
             read(odd)
     assert read(data.replace(b"pixi", b"free")).pixels.shape == (37, 53, 3)  # older writers leave it out
+    clear = saved(Image.fromarray(ramp(channels=4)), "AVIF")
+    assert clear.count(b"\0\2\4\1\5\x86\7") == 1  # the properties of the opacity, of which the first is its size
+    with pytest.raises(UnsupportedError, match=r"libavif refuses \(only its strict check does\)"):
+        read(clear.replace(b"\0\2\4\1\5\x86\7", b"\0\2\4\0\5\x86\7"))
     with pytest.raises(DecodeError, match="damaged or truncated"):
         read(data[:-30])
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_the_first_frame_of_a_deep_animation_is_read_in_full(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = np.stack([np.full((64, 48, channels), level, np.uint16) for level in (1000, 200, 30)])
+    data = bytes(imagecodecs.avif_encode(frames, level=100, bitspersample=10))
+    for _ in range(5):  # a library that writes beyond its memory may survive once
+        found = decode_picture(BytesIO(data), first_frame=True)
+    assert (found.width, found.height, found.bits) == (48, 64, 10)
+    assert np.abs((found.pixels >> 6).astype(int) - 1000).max() <= 1
+    assert found.notes == ("only the first picture of an animation of 3 frames was used",)
+    monkeypatch.setattr("lumen.codecs.avif._MOST_DEEP_PIXELS", 48 * 64 * 3 - 1)
+    with pytest.raises(UnsupportedError, match="in all its frames"):
+        decode_picture(BytesIO(data), first_frame=True)

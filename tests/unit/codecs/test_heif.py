@@ -143,7 +143,11 @@ def test_tiles_of_a_heic_cover_it_with_little_padding() -> None:
 
 @needs_heif
 @pytest.mark.parametrize(
-    ("kind", "name"), [(b"av01", "AV1"), (b"avc1", "AVC"), (b"vvc1", "VVC"), (b"j2k1", "JPEG 2000"), (b"evc1", "EVC")]
+    ("kind", "name"),
+    [
+        *((b"av01", "AV1"), (b"avc1", "AVC"), (b"vvc1", "VVC"), (b"j2k1", "JPEG 2000"), (b"evc1", "EVC")),
+        *((b"hev1", "HEVC of the kind hev1"), (b"lhv1", "layered HEVC")),
+    ],
 )
 def test_other_codings_are_named_and_not_called_damaged(kind: bytes, name: str) -> None:
     data = heic(ramp(64, 96))

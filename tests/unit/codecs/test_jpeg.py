@@ -21,7 +21,7 @@ from lumen.errors import DecodeError, UnsupportedError
 from tests.support.codecs import read
 from tests.support.corpus import LONG_XMP, PREVIEW, RESOURCES
 from tests.support.crafted import jpeg_segment
-from tests.support.files import RGB, picture, ramp, saved
+from tests.support.files import RGB, icc, picture, ramp, saved
 from tests.support.files import tiff as tiff_file
 
 
@@ -263,3 +263,59 @@ def test_a_depth_that_there_is_not_is_damage() -> None:
 def test_lossless_files_of_8_bits_are_read(channels: int) -> None:
     found = read(bytes(imagecodecs.jpeg8_encode(ramp(64, 64, channels), lossless=True)))
     np.testing.assert_array_equal(found.to_channels(), ramp(64, 64, channels))
+
+
+def test_data_of_programs_are_carried_and_those_of_the_old_pixels_are_not() -> None:
+    kept = [
+        (1, b"FLIR\0\1thermal"),
+        (5, b"RMETA\0"),
+        (6, b"GoPro\0"),
+        (10, b"UNICODE\0c"),
+        (15, b"Q"),
+        (13, b"Adobe_CM"),
+    ]
+    lost = [(2, b"MPF\0"), (2, b"FPXR\0"), (12, b"Ducky\0"), (0, b"JFXX\0\x10")]
+    parts = b"".join(jpeg_segment(0xE0 + number, data) for number, data in (*kept, *lost))
+    found = read(saved(RGB, "JPEG", extra=parts))
+    assert found.notes == ()
+    data, told = encode_picture(found, "jpeg")
+    assert told == ()
+    with Image.open(BytesIO(data)) as image:
+        written = [(name, content) for name, content in image.applist if name != "APP0"]  # type: ignore[attr-defined]
+    assert written == [(f"APP{number}", content) for number, content in kept]
+    assert encode_picture(found, "png")[1] == (
+        "the data of programs was left out: png cannot hold it; the picture looks the same",
+    )
+    assert b"GoPro" not in encode_picture(stripped(found), "jpeg")[0]
+    signed = read(saved(RGB, "JPEG", extra=jpeg_segment(0xEB, b"JP\0\1c2pa")))
+    assert signed.notes == ("the content credentials, or other boxes, were left out: they are of the old pixels",)
+
+
+@pytest.mark.parametrize(
+    ("end", "program"),
+    [
+        (b"\xa1\xb2\xc3\xd4", "FotoStation"),
+        (b"AXS!" + bytes(8), "AFCP"),
+        (b"AXS*" + bytes(8), "AFCP"),
+        (b"cbipcbbl", "Photo Mechanic"),
+    ],
+)
+def test_data_behind_the_picture_are_told(end: bytes, program: str) -> None:
+    found = read(saved(RGB, "JPEG") + b"fields" + end)
+    assert found.notes == (
+        f"the data of {program} behind the picture were left out: captions that stand only there are missing",
+    )
+    assert found.damage is None
+
+
+def test_all_comments_are_kept() -> None:
+    found = read(saved(RGB, "JPEG", extra=jpeg_segment(0xFE, b"one") + jpeg_segment(0xFE, b"two")))
+    assert found.metadata.comment == b"one\ntwo"
+    assert read(encode_picture(found, "jpeg")[0]).metadata.comment == b"one\ntwo"
+
+
+def test_a_profile_whose_parts_are_not_all_there_is_told() -> None:
+    lost = jpeg_segment(0xE2, b"ICC_PROFILE\0\2\2" + icc())
+    assert read(saved(RGB, "JPEG", extra=lost)).notes == (
+        "the colour profile was left out: its parts do not belong together; colours may be off",
+    )

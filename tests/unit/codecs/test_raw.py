@@ -14,7 +14,8 @@ from lumen.color.icc import srgb_profile
 from lumen.errors import EncodeError, UnsupportedError
 from tests.support.codecs import needs_raw, nothing_installed, read
 from tests.support.crafted import dng
-from tests.support.files import put, tags
+from tests.support.files import XMP, put, tags
+from tests.support.files import exif as exif_block
 
 
 @needs_raw
@@ -52,3 +53,17 @@ def test_raw_files_of_canons_first_kind_are_known(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UnsupportedError, match="camera raw data needs rawpy"):
         read(b"II\x1a\0\0\0HEAPCCDR" + bytes(100))
+
+
+@needs_raw
+def test_raw_keeps_its_xmp_and_takes_the_exposure_from_the_preview_if_it_stands_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = dng()
+    found = read(dng(xmp=XMP))
+    assert found.metadata.xmp == XMP
+    preview = exif_block(1)
+    monkeypatch.setattr("lumen.codecs.raw._exif_of_preview", lambda _: preview)
+    assert read(plain).metadata.exif == preview
+    monkeypatch.setattr("lumen.codecs.raw._exif_of_preview", lambda _: None)
+    assert read(plain).metadata.exif == found.metadata.exif

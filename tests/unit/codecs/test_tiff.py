@@ -123,8 +123,10 @@ def test_tiff_files_packed_as_files_of_their_own_are_refused_by_name(packing: st
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize(("channels", "photometric"), [(2, "minisblack"), (4, "rgb"), (5, "separated")])
-@pytest.mark.parametrize("said", [True, False])
+@pytest.mark.parametrize(
+    ("channels", "photometric", "said"),
+    [(2, "minisblack", True), (4, "rgb", True), (5, "separated", True), (2, "minisblack", False)],
+)
 def test_a_channel_that_is_not_said_to_be_opacity_is_carried_along(
     dtype: Any, channels: int, photometric: str, said: bool
 ) -> None:
@@ -233,3 +235,46 @@ def test_many_numbers_on_a_further_page_are_called_so_too(tag: int) -> None:
     link = at + 2 + 12 * struct.unpack_from("<H", first, at)[0]
     with pytest.raises(DecodeError, match="damaged or truncated: a directory in it is malformed"):
         read(patched(first, link, struct.pack("<I", len(first) + len(values))) + values + page)
+
+
+def test_a_fourth_channel_of_rgb_without_a_word_is_opacity() -> None:
+    samples = ramp(channels=4)
+    data = bytearray(tiff(samples, extrasamples=["unassalpha"]))
+    (at,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, at)
+    tags = [data[at + 2 + 12 * number : at + 14 + 12 * number] for number in range(count)]
+    kept = [tag for tag in tags if struct.unpack_from("<H", tag)[0] != 338]
+    assert len(kept) == count - 1
+    data[at : at + 2 + 12 * count] = struct.pack("<H", count - 1) + b"".join(kept) + bytes(12)
+    found = read(bytes(data))
+    assert found.alpha is not None
+    np.testing.assert_array_equal(found.alpha, samples[..., 3])
+    assert found.extra_channel is None
+
+
+@pytest.mark.parametrize(("told", "opaque"), [("unassalpha", False), ("unspecified", True)])
+def test_a_palette_with_a_further_channel_is_read(told: str, opaque: bool) -> None:
+    samples, colormap = ramp(channels=2), np.arange(3 * 256, dtype=np.uint16).reshape(3, 256) * 85
+    palette = (320, 3, colormap.size, tuple(map(int, colormap.ravel())), True)
+    data = bytearray(tiff(samples, planarconfig="contig", extrasamples=[told], extratags=[palette]))
+    struct.pack_into("<H", data, data.index(struct.pack("<HHI", 262, 3, 1)) + 8, 3)
+    found = read(bytes(data))
+    np.testing.assert_array_equal(found.pixels, (colormap >> 8).T[samples[..., 0]])
+    assert (found.alpha is None, found.extra_channel is not None) == (opaque, opaque)
+    plane = found.extra_channel if opaque else found.alpha
+    np.testing.assert_array_equal(plane, samples[..., 1])
+
+
+def test_too_large_a_number_of_bytes_does_not_make_plain_samples_truncated() -> None:
+    data = bytearray(tiff(ramp(), rowsperstrip=len(ramp())))
+    at = data.index(struct.pack("<HHI", 279, 4, 1))
+    struct.pack_into("<I", data, at + 8, 1 << 25)
+    np.testing.assert_array_equal(read(bytes(data)).pixels, ramp())
+    (start,) = struct.unpack_from("<I", data, data.index(struct.pack("<HHI", 273, 4, 1)) + 8)
+    with pytest.raises(DecodeError, match="ends before its picture does"):
+        read(bytes(data[: start + ramp().nbytes - 1]))
+
+
+def test_a_file_without_a_directory_is_told() -> None:
+    with pytest.raises(DecodeError, match="no picture in it"):
+        read(b"II*\0\0\0\0\0" + bytes(8))

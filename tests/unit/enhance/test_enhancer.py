@@ -229,7 +229,7 @@ def test_many_are_mapped_in_order_when_they_are_asked_for(doubling: Enhancer, tm
 
 def test_a_picture_that_fails_does_not_stop_the_others(doubling: Enhancer, tmp_path: Path) -> None:
     dark = np.full((4, 6, 3), 7, np.uint8)
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno picture")
     found = list(doubling.map([dark, str(tmp_path / "broken.png"), dark.astype(int), dark], strength=0.5))
     assert [each.error is None for each in found] == [True, False, False, True]
     assert isinstance(found[1].error, DecodeError)

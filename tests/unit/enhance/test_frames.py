@@ -51,7 +51,7 @@ def test_as_many_fit_as_fill_one_window() -> None:
     assert frames_per_run(frame(0, 480, 480), models, options) == 1
     assert frames_per_run(frame(0, 240, 240), models, options) == 4  # 256 with the reflected border
     assert frames_per_run(frame(0, 16, 16), models, options) == MOST_FRAMES
-    assert frames_per_run(frame(0, 600, 100), models, options) == 1  # more than one window
+    assert frames_per_run(frame(0, 600, 500), models, options) == 1  # more than one window
     assert frames_per_run(frame(0, 16, 16), FakeModels(whole=True), EnhanceOptions()) == 1  # windows have no limit
 
 

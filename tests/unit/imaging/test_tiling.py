@@ -105,9 +105,9 @@ def test_windows_are_aligned_inside_and_keep_their_halo(plan: TilePlan) -> None:
 @given(st.integers(1, 5000), st.integers(1, 4), st.integers(0, 4), st.integers(1, 1500))
 def test_windows_are_as_few_and_then_as_small_as_can_be(size: int, align: int, halos: int, extra: int) -> None:
     halo, limit = halos * align, 2 * halos * align + align + extra
-    # Without a reflected border no core is empty, so every planned window is a tile.
-    plan = plan_tiles(size, 1, align=align, halo_px=halo, edge_px=0, max_window_px=limit)
-    count, largest = len(plan.tiles), limit // align * align
+    # Without a reflected border no core is empty, so every planned window is a tile. Two columns leave no side longer.
+    plan = plan_tiles(size, limit + align, align=align, halo_px=halo, edge_px=0, max_window_px=limit)
+    count, largest = len({tile.y for tile in plan.tiles}), limit // align * align
 
     def covered(n: int, window: int) -> int:
         return n * window - (n - 1) * 2 * halo
@@ -204,9 +204,22 @@ def test_a_picture_that_fits_is_one_window() -> None:
 
 
 def test_one_pixel_more_makes_two_windows_of_nearly_half() -> None:
-    plan = plan_tiles(400, 601, align=8, halo_px=64, edge_px=64, max_window_px=728)
-    assert len(plan.tiles) == 2
-    assert plan.window_w == 432  # (736 + 128) / 2, not 728 and a remainder
+    plan = plan_tiles(601, 601, align=8, halo_px=64, edge_px=64, max_window_px=728)
+    assert len(plan.tiles) == 4
+    assert plan.window_h == plan.window_w == 432  # (736 + 128) / 2, not 728 and a remainder
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_windows_of_slivers_are_as_long_as_their_area_allows(turned: bool) -> None:
+    known = {"align": 8, "halo_px": 48, "edge_px": 16}
+    sides = (20_000, 1) if turned else (1, 20_000)
+    whole = plan_tiles(*sides, max_window_px=1024, **known)
+    assert len(whole.tiles) == 1
+    assert sorted((whole.window_h, whole.window_w)) == [40, 20_032]
+    cut_up = plan_tiles(*sides, max_window_px=256, **known)
+    assert len(cut_up.tiles) > 1
+    assert cut_up.window_h * cut_up.window_w <= 256**2
+    assert len(cut_up.tiles) * cut_up.window_h * cut_up.window_w < 1.1 * 40 * 20_032  # halos add next to nothing
 
 
 def test_a_single_pixel_fills_any_window() -> None:
