@@ -66,8 +66,8 @@ def rough_rules() -> Iterator[Rule]:
 def derived_rules(sides: Sequence[Collection[str]]) -> Iterator[Rule]:
     """Yield rules that leave out what the names of a side have before and after the names of another.
 
-    >>> [rule.pattern for rule in derived_rules([["cat", "dog"], ["cat_v2", "dog_v2"], ["my-cat", "my-dog"]])]
-    ['^(?:my-)?(.+?)(?:_v2)?$']
+    >>> next(derived_rules([["cat", "dog"], ["cat_v2", "dog_v2"], ["my-cat", "my-dog"]])).pattern
+    '^(?:my-)?(.+?)(?:_v2)?$'
     """
     folded = [sorted(name.casefold() for name in side if len(name) <= _LONGEST) for side in sides]
     for plain in map(set, folded):
