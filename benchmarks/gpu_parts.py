@@ -23,7 +23,7 @@ from benchmarks.engines import window_of
 from lumen.codecs.codec import read_picture
 from lumen.config import PrecisionChoice, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
-from lumen.errors import LumenError
+from lumen.errors import DeviceError, LumenError
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.metrics.fidelity import psnr
 from lumen.runtime.check import tiny_inputs
@@ -102,10 +102,11 @@ class Setting:
 
 def open_native(setting: Setting, precision: str, *, first: str = "", facts: Row | None = None, **session: Any) -> Any:
     """Return an `onnxruntime.InferenceSession` as lumen makes it, with another first provider or other facts."""
+    find_device(setting.device)  # raises why it is not there
     ort = load_onnxruntime()
     options = ort.SessionOptions()
     options.enable_mem_pattern = False
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what is refused is raised as well
     for name, value in session.items():
         setattr(options, name, value)
     providers: list[Any] = [CPU_PROVIDER]
@@ -173,7 +174,10 @@ def megapixels(feeds: Mapping[str, Any]) -> float:
 
 def providers(setting: Setting) -> Iterator[Row]:
     """Which nodes ran where, by the profile of a run, not by what was asked for."""
-    opened = open_model(RuntimeOptions(model=setting.model, device=setting.device))
+    try:
+        opened = open_model(RuntimeOptions(model=setting.model, device=setting.device))
+    except DeviceError as error:
+        raise WrongError(str(error)) from error  # this part is the proof that there is one
     yield {"precision": opened.precision, "where": f"lumen opens it on {opened.device.described()}"}
     for precision in setting.precisions():
         with tempfile.TemporaryDirectory() as folder:
@@ -406,7 +410,7 @@ PARTS: Mapping[str, Callable[[Setting], Iterator[Row]]] = {
 
 def explain(error: Exception) -> tuple[str, str]:
     """Return the status of a part that ended with an exception, and why."""
-    if isinstance(error, SkippedError):
+    if isinstance(error, SkippedError | DeviceError):
         return "skipped", str(error)
     known = isinstance(error, WrongError | LumenError)
     return "failed", str(error) if known else f"{type(error).__name__}: {first_line(error)}"

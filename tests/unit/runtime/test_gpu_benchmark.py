@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.gpu import Outcome, Worker, main, run_parts, table
 from benchmarks.gpu_parts import PARTS, Setting, SkippedError, WrongError, exactness, explain, speed
-from lumen.errors import ModelError
+from lumen.errors import DeviceError, ModelError
+from lumen.runtime.devices import cuda_device_count
 from tests.support.fakes import write_fake_onnx
 from tests.support.scores import noise, save
 
@@ -41,6 +42,18 @@ def test_every_part_runs_or_says_why_not(model: Path, capsys: pytest.CaptureFixt
     assert {row["precision"] for row in profiled} == {"fp32", "fp16"}
     assert all(row["ms"] > 0 for name in ("tiles", "batches", "io_binding", "copies") for row in parts[name]["rows"])
     assert len(parts["tiles"]["rows"]) == len(parts["batches"]["rows"]) == 2 * 2
+
+
+@pytest.mark.skipif(cuda_device_count() > 0, reason="there is one")
+def test_without_a_gpu_only_the_proof_fails(model: Path) -> None:
+    setting = Setting(device="cuda:0", model=str(model), photos=model.parent / "photos")
+    ended = {}
+    for name, part in PARTS.items():
+        with pytest.raises((SkippedError, WrongError, DeviceError)) as raised:
+            list(part(setting))
+        ended[name] = explain(raised.value)
+    assert [name for name, (status, _) in ended.items() if status == "failed"] == ["providers"]
+    assert all(why.startswith("cuda:0 cannot be used: ") for _, why in ended.values())
 
 
 def test_results_that_differ_are_wrong(model: Path) -> None:
