@@ -6,10 +6,11 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.gpu import Outcome, Worker, main, run_parts, table
-from benchmarks.gpu_parts import PARTS, Setting, SkippedError, WrongError, exactness, explain, speed
+from benchmarks.gpu_parts import PARTS, Setting, SkippedError, WrongError, check_same, exactness, explain, speed
 from lumen.errors import DeviceError, ModelError
 from lumen.runtime.devices import cuda_device_count
 from tests.support.fakes import write_fake_onnx
@@ -90,6 +91,11 @@ def test_failures_are_told_apart_and_shown() -> None:
 
     def short_of_memory() -> None:
         raise MemoryError("out of memory\nmore")
+
+    expected = np.full((1, 2, 2, 3), 255, np.uint8)
+    check_same(expected, expected - np.uint8(1))
+    with pytest.raises(WrongError, match="254 levels apart"):
+        check_same(expected, np.ones_like(expected))
 
     row = speed({"side": 8}, {}, short_of_memory, 1)
     assert row == {"side": 8, "ms": None, "MP/s": None, "note": "out of memory"}
