@@ -118,14 +118,17 @@ def measure(
     for turn in range(rounds):
         for which, folder in folders.items():
             for name in [name for name in commands if name not in failed]:
-                print(f"round {turn + 1} of {rounds}: {name}, {which}", file=sys.stderr, flush=True)
                 out = scratch / name / which
                 shutil.rmtree(out, ignore_errors=True)
                 try:
-                    costs[name][which].append(run(commands[name], folder, out))
+                    cost = run(commands[name], folder, out)
                 except PeerError as error:
                     failed[name] = str(error)
                     print(f"{name} failed: {error}", file=sys.stderr, flush=True)
+                    continue
+                costs[name][which].append(cost)
+                spent = f"{cost.cpu_s:.1f} CPU s, {cost.wall_s:.1f} s, {cost.peak_mib:.0f} MiB"
+                print(f"round {turn + 1} of {rounds}: {name}, {which}: {spent}", file=sys.stderr, flush=True)
     return costs, failed
 
 
