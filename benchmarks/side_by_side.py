@@ -230,6 +230,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         if missing:
             parser.error(f"expected a reference of the same name for each picture in {args.gt}, none for {missing[0]}")
         args.references = [known[path.stem] for path in args.chosen]
+    if not hasattr(os, "sched_setaffinity"):
+        parser.error("expected Linux, which keeps all on the same cores")
     if args.rounds < 1 or args.cores < 1:
         parser.error("expected --rounds and --cores of at least 1")
     if args.keep is not None and args.keep.exists():
