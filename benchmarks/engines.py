@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +18,9 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.machine import processor
 from lumen.codecs.codec import read_picture
 from lumen.config import DEFAULT_MODEL, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
@@ -104,17 +107,6 @@ def compare(options: dict[str, RuntimeOptions], photos: Path, references: Path) 
             "reference_db": statistics.fmean(scores) if scores else float("nan"),
         }
     return rows
-
-
-def processor() -> str:
-    """Return the processor's name, with what it has for bf16."""
-    name, flags = platform.processor() or platform.machine(), set[str]()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        facts = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
-        facts = {key.strip(): value.strip() for key, value in facts.items()}
-        name, flags = facts.get("model name", name), set(facts.get("flags", "").split())
-    return ", ".join([name, *sorted(flags & {"avx512_bf16", "amx_bf16", "avx_vnni", "avx512f"})])
 
 
 def main() -> None:
