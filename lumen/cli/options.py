@@ -69,7 +69,7 @@ def field_option(
         found = {"multiple": True}
     elif get_origin(hint) is Literal:
         found["type"] = click.Choice(get_args(hint), case_sensitive=False)
-    elif hint is float:
+    elif hint is float and show is None:
         found |= {"type": parse_number, "metavar": "NUMBER", "default": f"{default:g}"}
     return click.option(*spellings, **(found | settings))
 
