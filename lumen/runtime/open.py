@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from lumen.config import RuntimeOptions
-from lumen.errors import DeviceError, ModelError, UnusableModelError
+from lumen.errors import DeviceError, LumenError, ModelError, UnusableModelError
 from lumen.files.paths import is_plain_file, real_path
 from lumen.runtime.check import check_graph, try_graph
 from lumen.runtime.choice import ENGINES, choose_device, choose_precision
@@ -35,6 +36,18 @@ class ModelSet:
         self.options.require_one_device()
         self._opened: dict[SampleType, OnnxModel] = {}
         self._lock = threading.Lock()
+
+    def open_ahead(self) -> None:
+        """Begin to open the 8-bit model on another thread, while the caller has other things to do.
+
+        `for_sample` waits for it. An error is raised there, not here.
+        """
+
+        def open_quietly() -> None:
+            with suppress(LumenError):
+                self.for_sample("uint8")
+
+        threading.Thread(target=open_quietly, name="open").start()
 
     def for_sample(self, sample: SampleType) -> OnnxModel:
         """Return the model for a sample type.

@@ -124,14 +124,18 @@ def command(
     batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
     if reference is not None:
         _check_scoring(batching, pictures, dry_run=dry_run)
-    from lumen.batch.plan import plan_jobs
-    from lumen.batch.run import Batch
-    from lumen.cli.views.batch import BatchView
-    from lumen.cli.views.notes import notes_after, warn_before
     from lumen.runtime.memory import return_freed_memory
     from lumen.runtime.open import asked_model, model_sets
 
     return_freed_memory()
+    models = model_sets(runtime)
+    if len(inputs) == 1 and inputs[0].is_file() and not dry_run:
+        models[0].open_ahead()  # for one picture, opening the model takes as long as the imports below
+    from lumen.batch.plan import plan_jobs
+    from lumen.batch.run import Batch
+    from lumen.cli.views.batch import BatchView
+    from lumen.cli.views.notes import notes_after, warn_before
+
     plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null))
     if reference is not None:
         from lumen.cli.views.scores import check_reference, results_of, score_results
@@ -139,7 +143,7 @@ def command(
         check_reference(plan, reference)
     warn_before(plan)
     view = BatchView(state, as_json=as_json)
-    batch = Batch(plan, model_sets(runtime), enhancing, batching, view, pictures.rules, asked_model(runtime))
+    batch = Batch(plan, models, enhancing, batching, view, pictures.rules, asked_model(runtime))
     with stop_on_ctrl_c(batch.stop), view:
         try:
             report = batch.dry_run() if dry_run else batch.run()
