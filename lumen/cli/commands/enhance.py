@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from lumen.text import printable
 
 if TYPE_CHECKING:
     from lumen.enhance.picture_rules import PictureOptions
+    from lumen.runtime.open import ModelSet
 
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
@@ -124,13 +125,9 @@ def command(
     batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
     if reference is not None:
         _check_scoring(batching, pictures, dry_run=dry_run)
-    from lumen.runtime.memory import return_freed_memory
-    from lumen.runtime.open import asked_model, model_sets
+    from lumen.runtime.open import asked_model
 
-    return_freed_memory()
-    models = model_sets(runtime)
-    if len(inputs) == 1 and inputs[0].is_file() and not dry_run:
-        models[0].open_ahead()  # for one picture, opening the model takes as long as the imports below
+    models = _model_sets(runtime, () if dry_run else inputs)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
@@ -157,6 +154,18 @@ def command(
         results = results_of(plan, report, batching)
         scored = score_results(state, results, reference, pictures.reading(), as_json=as_json)
     ctx.exit(report.exit_code or scored)
+
+
+def _model_sets(runtime: RuntimeOptions, inputs: Sequence[Path]) -> Sequence[ModelSet]:
+    """Return the models; for one picture they are opened at once, which takes as long as the imports that follow."""
+    from lumen.runtime.memory import return_freed_memory
+    from lumen.runtime.open import model_sets
+
+    return_freed_memory()
+    models = model_sets(runtime)
+    if len(inputs) == 1 and inputs[0].is_file():
+        models[0].open_ahead()
+    return models
 
 
 def _check_scoring(batching: BatchOptions, pictures: PictureOptions, *, dry_run: bool) -> None:
