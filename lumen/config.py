@@ -46,7 +46,7 @@ class RuntimeOptions:
         model: Name of a bundled model, or path of an ONNX file made by `lumen export-onnx`.
         device: `auto`, `cpu`, `cuda`, `cuda:N`, or `cuda:N,M,...` for several GPUs that share the pictures; `openvino`
             or `openvino:CPU|GPU|GPU.N|NPU`.
-        threads: CPU threads of one inference; 0 lets onnxruntime choose.
+        threads: CPU threads that models may use together; 0 takes the cores that the process may use.
         precision: `fp32`, or for 8-bit pictures a shorter one (deeper ones always run in fp32). `fp16` uses the
             half-precision file beside the model, or OpenVINO on hardware that computes it; `bf16` uses OpenVINO on
             hardware that computes it. `auto` takes what the device is fastest in, fp16 on an NVIDIA GPU only if the
@@ -67,7 +67,7 @@ class RuntimeOptions:
         if len(set(self.devices)) < len(self.devices):
             raise UsageError(f"expected each device once in --device, got {self.device!r}")
         if self.threads < 0:
-            raise UsageError(f"expected threads of at least 0, got {self.threads}")
+            raise UsageError(f"expected --threads of at least 0, got {self.threads}")
         _check_choice("--precision", self.precision, PrecisionChoice)
 
     @property

@@ -17,11 +17,11 @@ from lumen.errors import LumenError
 from lumen.extras import Package
 from lumen.imaging.formats import CODECS, Codec
 from lumen.runtime.choice import find_device
+from lumen.runtime.cores import usable_cores
 from lumen.runtime.devices import (
     cuda_device_count,
     missing_cuda_library,
     onnxruntime_distributions,
-    usable_cores,
     why_no_cuda,
 )
 from lumen.runtime.memory import free_ram_bytes

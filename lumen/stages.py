@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 TICK_S = 0.2  # after which `drive` yields None
-AHEAD_BYTES = 256 << 20  # when more is in memory, nothing further is read
+AHEAD_BYTES = 256 << 20  # for each worker: when more is in memory, nothing further is read
 
 J = TypeVar("J")
 I = TypeVar("I")  # noqa: E741
@@ -256,7 +256,7 @@ def few_inside(stages: Stages[Any, I, Any, Any], size: Callable[[I], int]) -> bo
     ahead = len(stages.reading) + len(stages.ready)
     if ahead >= max(stages.workers, stages.helpers) or stages.inside >= stages.workers + 2 * stages.helpers:
         return False
-    return sum(map(size, [*stages.ready, *stages.working, *stages.writing])) <= AHEAD_BYTES
+    return sum(map(size, [*stages.ready, *stages.working, *stages.writing])) <= AHEAD_BYTES * stages.workers
 
 
 def drive(

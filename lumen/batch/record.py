@@ -108,7 +108,9 @@ class RunRecord:
 
 def versions() -> dict[str, str]:
     """Return the versions of lumen, Python, the system, and the packages that affect results."""
-    found = {"lumen": __version__, "python": platform.python_version(), "system": platform.platform()}
+    # `platform.platform` starts a process to name the processor, and reads the interpreter's file.
+    system = "-".join((platform.system(), platform.release(), platform.machine()))
+    found = {"lumen": __version__, "python": platform.python_version(), "system": system}
     for package in _PACKAGES:
         with suppress(PackageNotFoundError):
             found[package] = version(package)

@@ -22,6 +22,7 @@ from lumen.batch.job import Job, comparison_of, open_source
 from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report, Status
+from lumen.batch.sharing import share_cores
 from lumen.batch.sidecars import copy_sidecars
 from lumen.batch.skipping import sort_out
 from lumen.config import BatchOptions, EnhanceOptions
@@ -146,12 +147,14 @@ class Batch:
                 if pending and not self._ending:
                     # Open the models before the first file: a missing model must not count as a failed file.
                     models = [each.for_sample("uint8") for each in self._models]
-                    for options in {self._enhance.of(job.relative) for job in pending}:
+                    variants = {self._enhance.of(job.relative) for job in pending}
+                    for options in variants:
                         for model in models:
                             check_options(model, options)
                     self._record.model(_model_facts(models))
                     self._listener.started(len(pending) + len(uncompared))
-                    self._run_jobs(pending, helper_threads([model.device for model in models]))
+                    workers = share_cores(self._models, len(pending), variants)
+                    self._run_jobs(pending, workers, helper_threads([model.device for model in models]))
                 elif uncompared:
                     self._listener.started(len(uncompared))
                 self._add_comparisons(uncompared)
@@ -225,12 +228,12 @@ class Batch:
         reason, seconds = f"only the comparison was made, because {reason}", time.monotonic() - started
         return self._outcome(beside, "done", reason=reason, seconds=seconds, megapixels=megapixels)
 
-    def _run_jobs(self, pending: Sequence[Job], helpers: int) -> None:
+    def _run_jobs(self, pending: Sequence[Job], workers: Sequence[Models], helpers: int) -> None:
         def improve(models: Models, items: Sequence[_Item]) -> list[_Item]:
             return [self._improve(item, models, stages.check) for item in items]
 
         steps = Steps(read=self._read, work=improve, write=self._write)
-        stages = Stages(steps, self._models, helpers=helpers, interrupt=terminate_runs)
+        stages = Stages(steps, workers, helpers=helpers, interrupt=terminate_runs)
         has_room = partial(few_inside, stages, _size)
         try:
             for ended in drive(stages, pending, has_room, short_of_memory=(MemoryError, OutOfMemoryError)):

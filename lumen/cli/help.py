@@ -9,7 +9,7 @@ ADVANCED, EVERYWHERE = "Advanced", "Every command"
 
 # Options in the order in which they are shown; any that are missing here appear under `Advanced`.
 _STORING = "--format --unchanged --quality --subsampling --metadata --allow-8bit --suffix"
-_RUNNING = "--device --precision --max-memory --tile"
+_RUNNING = "--device --precision --threads --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
         FIRST: "--out --in-place --backup --recursive --ev --shadows --strength --model --compare --dry-run",
@@ -30,7 +30,7 @@ GROUPS: dict[str, dict[str, str]] = {
         FIRST: "--gt --model --as-is --results --report",
         FILES: "--input --pair --gt-per-folder --settings",
         RESULTS: "--baseline --gt-mean --match-brightness --aim --niqe --lpips --save --json",
-        DEVICES: "--device --precision",
+        DEVICES: "--device --precision --threads",
         ADVANCED: "--channel --border --data-range --niqe-model --check",
     },
     "train": {

@@ -204,6 +204,13 @@ precision_option = _runtime(
     "an NVIDIA GPU or the CPU needs the half-precision file of the model.",
 )
 
+threads_option = _runtime(
+    "--threads",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="CPU threads that the models use together; 0 takes the cores that the process may use.",
+)
+
 _PICTURE_OPTIONS: tuple[Decorator, ...] = (
     _enhance("--ev", help="Brighter (+) or darker (-) than the automatic choice, in stops."),
     _enhance(
@@ -256,6 +263,7 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
         help="Where the model runs; several GPUs share the pictures.",
     ),
     precision_option,
+    threads_option,
     _enhance(
         "--max-memory",
         "max_memory_bytes",

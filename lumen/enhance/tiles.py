@@ -91,6 +91,7 @@ def _shrink(model: Model, failed_px: int) -> bool:
         return False
     smaller = max(least, int(failed_px * SHRINK))
     model.release()
-    model.window_limit_px = smaller
+    limit = model.window_limit_px  # another picture may have met it first
+    model.window_limit_px = smaller if limit is None else min(smaller, limit)
     log.warning("not enough memory for windows of %d px; continuing with at most %d px", failed_px, smaller)
     return True

@@ -32,6 +32,7 @@ class EvalOptions:
         niqe: Also compute NIQE, which takes about as long as everything else together.
         niqe_model: File with a NIQE model; None for the bundled one.
         lpips: Files that together hold the weights of LPIPS; empty leaves out LPIPS.
+        threads: Pictures that are scored at a time; 0 takes the cores that the process may use.
         save: Folder for the results of the models, as PNG; None saves nothing.
 
     Paths may be given as strings.
@@ -48,6 +49,7 @@ class EvalOptions:
     niqe: bool = False
     niqe_model: Path | None = None
     lpips: tuple[Path, ...] = ()
+    threads: int = 0
     save: Path | None = None
 
     def __post_init__(self) -> None:
@@ -71,6 +73,8 @@ class EvalOptions:
             raise UsageError(f"expected each baseline once, got {','.join(self.baselines)}")
         if self.channel not in get_args(Channel):
             raise UsageError(f"expected --channel rgb or y, got {self.channel!r}")
+        if self.threads < 0:
+            raise UsageError(f"expected --threads of at least 0, got {self.threads}")
         if self.border_px < 0:
             raise UsageError(f"expected --border of at least 0 pixels, got {self.border_px}")
         if self.data_range not in DATA_RANGES:

@@ -27,7 +27,7 @@ from lumen.evaluation.scoring import Scorer
 from lumen.files.atomic import write_atomically
 from lumen.imaging.picture import Picture, Samples, to_8bit
 from lumen.metrics.fidelity import gt_mean
-from lumen.runtime.devices import usable_cores
+from lumen.runtime.cores import usable_cores
 from lumen.runtime.protocols import Models
 from lumen.runtime.runs import terminate_runs
 from lumen.stages import Stages, Steps, drive, in_order
@@ -93,7 +93,8 @@ def score_pairs(
         previews=previews,
         progress=lambda _: stages.check(),
     )
-    helpers, largest_px = usable_cores(), MAX_WAITING_PX  # one at a time, until one has told how large they are
+    helpers = scorer.options.threads or usable_cores()
+    largest_px = MAX_WAITING_PX  # one at a time, until one has told how large they are
 
     def fits(count: int) -> bool:
         # Two more than there are threads, so that none is idle; fewer while pictures are large.

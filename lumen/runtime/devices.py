@@ -7,7 +7,6 @@ what was compiled in; the providers of a session show the truth, and the loader'
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Literal
 
+from lumen.runtime.cores import usable_cores
 from lumen.runtime.memory import RAM_SHARE, VRAM_SHARE, free_ram_bytes
 
 ComputePrecision = Literal["fp32", "fp16", "bf16"]
@@ -129,15 +129,10 @@ def device_index(device: str) -> int:
     return int(device.partition(":")[2] or 0)
 
 
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def helper_threads(devices: Sequence[Device]) -> int:
     """Return the number of reading threads, and of writing threads, beside models on `devices`.
 
     When the CPU runs the model, there is no time to spare for more.
     """
     beside = sum(device.kind != "cpu" for device in devices)
-    return max(1, min(HELPERS_PER_GPU * beside, (os.cpu_count() or 1) // 4))
+    return max(1, min(HELPERS_PER_GPU * beside, usable_cores() // 4))

@@ -9,6 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from lumen.runtime.control_groups import lines_of, own_groups
+
 RAM_SHARE = 0.6
 VRAM_SHARE = 0.7
 CPU_WINDOW_PX = 1024  # larger windows save little halo, and cost memory and cache misses
@@ -23,9 +25,12 @@ _MALLOPT = {
     "MALLOC_TRIM_THRESHOLD_": (-1, 128 << 10),
     "MALLOC_ARENA_MAX": (-8, 2),
 }
-_CGROUPS = Path("/proc/self/cgroup")
 _MEMINFO = Path("/proc/meminfo")
-_MOUNT = Path("/sys/fs/cgroup")
+# By the version of control groups: limit, usage, and in `memory.stat` what can be reclaimed.
+_FILES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
+}
 
 
 def free_ram_bytes() -> int:
@@ -80,7 +85,7 @@ def _has_glibc() -> bool:
 
 
 def _system_free_bytes() -> int:
-    for line in _lines(_MEMINFO):
+    for line in lines_of(_MEMINFO):
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     try:
@@ -90,36 +95,15 @@ def _system_free_bytes() -> int:
 
 
 def _cgroup_free_bytes() -> list[int]:
-    """Return the free memory of each control group from ours up to the root, versions 1 and 2."""
-    free = []
-    for line in _lines(_CGROUPS):
-        _, controllers, own = line.split(":", 2)
-        if controllers == "":
-            root, names = _MOUNT, ("memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            root, names = _MOUNT / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        else:
-            continue
-        # In a container the path is the host's and may not exist; the container's own group is mounted at the root.
-        folder = Path(own.strip()).relative_to("/")
-        for group in (root / folder, *(root / parent for parent in folder.parents)):
-            left = _group_free_bytes(group, *names)
-            if left is not None:
-                free.append(left)
-    return free
+    """Return the free memory of each control group with a limit."""
+    found = (_group_free_bytes(group, *_FILES[version]) for version, group in own_groups("memory"))
+    return [left for left in found if left is not None]
 
 
 def _group_free_bytes(group: Path, limit: str, usage: str, reclaimable: str) -> int | None:
     """Return limit - usage + reclaimable page cache; None for a group without a limit."""
-    limits, used = _lines(group / limit), _lines(group / usage)
+    limits, used = lines_of(group / limit), lines_of(group / usage)
     if not limits or not used or not limits[0].strip().isdigit():  # version 2 says "max"
         return None
-    cache = [int(line.split()[1]) for line in _lines(group / "memory.stat") if line.startswith(reclaimable + " ")]
+    cache = [int(line.split()[1]) for line in lines_of(group / "memory.stat") if line.startswith(reclaimable + " ")]
     return int(limits[0]) - int(used[0]) + sum(cache)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []

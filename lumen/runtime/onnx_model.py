@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
@@ -21,16 +22,18 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+KEPT_TONES = 16  # two for each picture in flight: transposed passes have one of their own
 WHOLE = np.array([[0, 0, 1, 1]], np.float32)  # the box of a tile that is the whole picture
 
 
 class OnnxModel:
-    """A model that is ready to run on one device, in one thread at a time.
+    """A model that is ready to run on one device; safe to share between threads.
 
     Attributes:
         spec: Spec of the model, from the file's metadata.
         device: Where the session really runs, not what was requested.
         precision: What is computed in.
+        threads: CPU threads of one run, which several runs may share instead; 1 where they cannot.
         window_limit_px: Largest window side after memory was short; None if it never was.
     """
 
@@ -42,6 +45,7 @@ class OnnxModel:
         session: Session | None = None,
         *,
         precision: ComputePrecision | None = None,
+        threads: int = 1,
         guarded: bool = False,
         in_full: Callable[[], OnnxModel] | None = None,
     ) -> None:
@@ -53,12 +57,14 @@ class OnnxModel:
             connect: Makes a session.
             session: The first session, if there is one already.
             precision: What the sessions compute in; None is that of the file.
+            threads: See above.
             guarded: Whether the graph has the output `finite`.
             in_full: Opens the same model in fp32, for tiles that half precision cannot hold.
         """
         self.spec = spec
         self.device = device
         self.precision: ComputePrecision = precision or spec.precision
+        self.threads = threads
         self.window_limit_px: int | None = None
         self._connect = connect
         self._session = session
@@ -66,6 +72,7 @@ class OnnxModel:
         self._in_full = in_full
         self._full: OnnxModel | None = None
         self._untrimmed = False
+        self._opening = threading.Lock()
         self._last_tones: list[tuple[tuple[Floats, ...], Floats]] = []
 
     @cached_property
@@ -160,20 +167,22 @@ class OnnxModel:
         return np.asarray(self._run(("tone",), {**tiny_inputs(self.spec, len(thumbnails)), **asked})[0])
 
     def _tones_of(self, *asked: Floats) -> Floats:
-        """Return the tones of pictures; the last ones are cached, because the tiles of a picture come in a row."""
+        """Return the tones of pictures; the last ones are cached for the tiles of a picture."""
         for known, tones in self._last_tones:
             if all(map(np.array_equal, known, asked)):
                 return tones
         tones = self.tone(*asked)
-        self._last_tones = [(asked, tones), *self._last_tones[:1]]  # two: transposed passes have one of their own
+        self._last_tones = [(asked, tones), *self._last_tones[: KEPT_TONES - 1]]
         return tones
 
     def _run(self, outputs: Sequence[str], feeds: Mapping[str, Any]) -> Sequence[Any]:
         tiles = feeds["tiles"]
-        if self._session is None:
-            self._session = self._open(self._connect, tiles)
+        with self._opening:
+            if self._session is None:
+                self._session = self._open(self._connect, tiles)
+            session = self._session  # another thread may release it
         try:
-            values = self._session.run(outputs, feeds)
+            values = session.run(outputs, feeds)
         except EngineError as error:
             if error.is_out_of_memory:
                 raise OutOfMemoryError(_no_memory(tiles, self.device)) from error
@@ -195,10 +204,12 @@ class OnnxModel:
                 f"model {self.spec.name!r} ({self.precision}) gave NaN or infinity for a window of "
                 f"{width}x{height} pixels; {hint}"
             )
-        if self._full is None:
-            log.warning("half precision overflows in parts of the pictures; those are computed in fp32")
-            self._full = self._open(self._in_full, tiles)
-        return self._full.run(tiles, thumbnails, ev, boxes=boxes, shadows=shadows)
+        with self._opening:
+            if self._full is None:
+                log.warning("half precision overflows in parts of the pictures; those are computed in fp32")
+                self._full = self._open(self._in_full, tiles)
+            full = self._full
+        return full.run(tiles, thumbnails, ev, boxes=boxes, shadows=shadows)
 
     def _open(self, connect: Callable[[], T], tiles: Pixels) -> T:
         """Connect, and raise `OutOfMemoryError` if memory is too short for that already."""

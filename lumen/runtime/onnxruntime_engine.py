@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from lumen.errors import DeviceError, UnavailableError, UnusableModelError
+from lumen.runtime.cores import usable_cores
 from lumen.runtime.devices import (
     CPU,
     ComputePrecision,
     Device,
     cuda_device_count,
     device_index,
-    usable_cores,
     why_no_cuda,
 )
 from lumen.runtime.engine import EngineError, Value
@@ -140,9 +139,8 @@ def _session_options(ort: Any, threads: int) -> Any:
     options.enable_mem_pattern = False  # halves the working memory at no cost in time
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning wastes shared cores
     options.inter_op_num_threads = 1
-    usable = usable_cores()
-    # By default onnxruntime counts all cores of the machine, even those this process may not use.
-    options.intra_op_num_threads = threads or (usable if usable < (os.cpu_count() or 1) else 0)
+    # By default onnxruntime takes all cores of the machine, even those this process may not use, and binds to them.
+    options.intra_op_num_threads = threads or usable_cores()
     return options
 
 

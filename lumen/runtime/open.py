@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from lumen.config import RuntimeOptions
-from lumen.errors import DeviceError, ModelError, UnusableModelError
+from lumen.errors import DeviceError, LumenError, ModelError, UnusableModelError
 from lumen.files.paths import is_plain_file, real_path
 from lumen.runtime.check import check_graph, try_graph
 from lumen.runtime.choice import ENGINES, choose_device, choose_precision
+from lumen.runtime.cores import usable_cores
 from lumen.runtime.devices import CPU, ComputePrecision, Device
 from lumen.runtime.engine import Session
 from lumen.runtime.model_files import find_model, full_of, half_of, is_half
@@ -36,6 +38,18 @@ class ModelSet:
         self._opened: dict[SampleType, OnnxModel] = {}
         self._lock = threading.Lock()
 
+    def open_ahead(self) -> None:
+        """Begin to open the 8-bit model on another thread, while the caller has other things to do.
+
+        `for_sample` waits for it. An error is raised there, not here.
+        """
+
+        def open_quietly() -> None:
+            with suppress(LumenError):
+                self.for_sample("uint8")
+
+        threading.Thread(target=open_quietly, name="open").start()
+
     def for_sample(self, sample: SampleType) -> OnnxModel:
         """Return the model for a sample type.
 
@@ -53,6 +67,17 @@ class ModelSet:
                 if other != sample:
                     model.trim()  # otherwise both would keep memory
             return self._opened[sample]
+
+    def split(self, runs: int) -> ModelSet:
+        """Return the same models for that many runs at once, each with its part of the CPU threads.
+
+        What this set has opened is released.
+        """
+        device, threads = self.options.device, max(1, (self.options.threads or usable_cores()) // runs)
+        for model in self._opened.values():
+            device = model.device.name  # so that a fallback is reported once
+            model.release()
+        return ModelSet(replace(self.options, device=device, threads=threads))
 
 
 def model_sets(options: RuntimeOptions) -> tuple[ModelSet, ...]:
@@ -161,7 +186,10 @@ def _open_file(path: Path, device: Device, precision: ComputePrecision, threads:
         where = device if "fp32" in device.precisions else CPU
         in_full = partial(_open_in_full, full_of(path), where, threads, spec)
     guarded = "finite" in session.outputs
-    return OnnxModel(spec, device, connect, session, precision=precision, guarded=guarded, in_full=in_full)
+    shared = (threads or usable_cores()) if device == CPU else 1  # the others run one after the other
+    return OnnxModel(
+        spec, device, connect, session, precision=precision, threads=shared, guarded=guarded, in_full=in_full
+    )
 
 
 def _open_in_full(path: Path, device: Device, threads: int, half: ModelSpec) -> OnnxModel:

@@ -25,7 +25,8 @@ import numpy as np
 
 from lumen.errors import DeviceError, MissingExtraError, UnusableModelError
 from lumen.extras import Package
-from lumen.runtime.devices import ComputePrecision, Device, usable_cores
+from lumen.runtime.cores import usable_cores
+from lumen.runtime.devices import ComputePrecision, Device
 from lumen.runtime.engine import EngineError, Size, Value
 from lumen.runtime.openvino_nan import keep_nan
 from lumen.runtime.runs import run_cancellable

@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 
 class Model(Protocol):
-    """A model that is ready to run, in one thread at a time."""
+    """A model that is ready to run; safe to share between threads."""
 
     @property
     def spec(self) -> ModelSpec:
@@ -28,6 +28,10 @@ class Model(Protocol):
     @property
     def precision(self) -> ComputePrecision:
         """What it computes in."""
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of one run, which several runs may share instead; 1 where they cannot."""
 
     @property
     def budget_bytes(self) -> int:
@@ -66,3 +70,6 @@ class Models(Protocol):
 
     def for_sample(self, sample: SampleType) -> Model:
         """Return the model for a sample type, opened on first use; thread-safe."""
+
+    def split(self, runs: int) -> Models:
+        """Return the same models for that many runs at once, each with its part of the CPU threads."""

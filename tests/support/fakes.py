@@ -78,6 +78,7 @@ class FakeModel:
         self.device = CPU
         self.precision: ComputePrecision = "fp32"
         self.budget_bytes = 1 << 30
+        self.threads = 1
         self.window_limit_px: int | None = None
         self.gain = gain
         self.radius = radius
@@ -128,6 +129,10 @@ class FakeModels:
             if sample not in self.opened:
                 self.opened[sample] = FakeModel(sample, **self._arguments)
             return self.opened[sample]
+
+    def split(self, _runs: int) -> FakeModels:
+        """Return itself: the fakes have no threads."""
+        return self
 
 
 def write_fake_onnx(

@@ -222,6 +222,11 @@ def test_enhance_never_loads_torch(folders: tuple[Path, Path], fake_model: Path,
     assert "torch" not in loaded
 
 
+def test_a_dry_run_opens_no_model(folders: tuple[Path, Path], fake_model: Path, tmp_path: Path) -> None:
+    line = ("enhance", folders[0] / "a.png", "-o", tmp_path / "out", "--model", fake_model)
+    assert "onnxruntime" not in loaded_by(*line, "--dry-run")
+
+
 def test_eval_never_loads_torch(folders: tuple[Path, Path], fake_model: Path) -> None:
     loaded = loaded_by("eval", "--gt", folders[1], folders[0], "--model", fake_model, "--device", "cpu")
     assert "onnxruntime" in loaded

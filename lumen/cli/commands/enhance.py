@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from lumen.text import printable
 
 if TYPE_CHECKING:
     from lumen.enhance.picture_rules import PictureOptions
+    from lumen.runtime.open import ModelSet
 
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
@@ -124,14 +125,14 @@ def command(
     batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
     if reference is not None:
         _check_scoring(batching, pictures, dry_run=dry_run)
+    from lumen.runtime.open import asked_model
+
+    models = _model_sets(runtime, () if dry_run else inputs)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
     from lumen.cli.views.notes import notes_after, warn_before
-    from lumen.runtime.memory import return_freed_memory
-    from lumen.runtime.open import asked_model, model_sets
 
-    return_freed_memory()
     plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null))
     if reference is not None:
         from lumen.cli.views.scores import check_reference, results_of, score_results
@@ -139,7 +140,7 @@ def command(
         check_reference(plan, reference)
     warn_before(plan)
     view = BatchView(state, as_json=as_json)
-    batch = Batch(plan, model_sets(runtime), enhancing, batching, view, pictures.rules, asked_model(runtime))
+    batch = Batch(plan, models, enhancing, batching, view, pictures.rules, asked_model(runtime))
     with stop_on_ctrl_c(batch.stop), view:
         try:
             report = batch.dry_run() if dry_run else batch.run()
@@ -153,6 +154,18 @@ def command(
         results = results_of(plan, report, batching)
         scored = score_results(state, results, reference, pictures.reading(), as_json=as_json)
     ctx.exit(report.exit_code or scored)
+
+
+def _model_sets(runtime: RuntimeOptions, inputs: Sequence[Path]) -> Sequence[ModelSet]:
+    """Return the models; for one picture they are opened at once, which takes as long as the imports that follow."""
+    from lumen.runtime.memory import return_freed_memory
+    from lumen.runtime.open import model_sets
+
+    return_freed_memory()
+    models = model_sets(runtime)
+    if len(inputs) == 1 and inputs[0].is_file():
+        models[0].open_ahead()
+    return models
 
 
 def _check_scoring(batching: BatchOptions, pictures: PictureOptions, *, dry_run: bool) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def test_a_record_says_what_was_asked_and_what_came(tmp_path: Path) -> None:
     first, model, *files, last = lines(tmp_path)
     assert first["run"] == {"inputs": ["in"]}
     assert first["versions"]["lumen"] == __version__
+    assert first["versions"]["system"].startswith(platform.system())
     assert model == {"model": {"name": "fake"}}
     assert [file["status"] for file in files] == ["done", "failed"]  # what is skipped is counted
     assert (last["counts"]["skipped"], last["left"], last["seconds"]) == (1, 1, 2.5)

@@ -50,7 +50,7 @@ def test_the_loader_names_the_missing_library(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_is_beside_the_cpu_gets_helpers_and_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 32)
+    monkeypatch.setattr(devices, "usable_cores", lambda: 32)
     monkeypatch.setattr(devices, "free_ram_bytes", lambda: 1000)
     gpu = Device(name="cuda:0", engine="onnxruntime", kind="gpu", shares_memory=False, own_bytes=lambda: 2000)
     built_in = Device(name="openvino:GPU", engine="openvino", kind="gpu")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lumen.runtime import memory
+from lumen.runtime import control_groups, memory
 
 GIB = 1 << 30
 
@@ -20,8 +20,8 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable: {8 * GIB // 1024} kB\n")
     (tmp_path / "cgroup").write_text("")
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_CGROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(memory, "_MOUNT", tmp_path / "sys")
+    monkeypatch.setattr(control_groups, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(control_groups, "MOUNT", tmp_path / "sys")
     return tmp_path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,35 @@ def test_the_set_opens_each_twin_once(path: Path) -> None:
     models = ModelSet(cpu(path))
     assert models.for_sample("uint16").spec.sample == "uint16"
     assert models.for_sample("uint8") is models.for_sample("uint8")
+
+
+def test_a_model_that_is_opened_ahead_is_opened_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def spy(*args: Any, **named: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return open_model(*args, **named)
+
+    monkeypatch.setattr(open_module, "open_model", spy)
+    models = ModelSet(cpu(path))
+    models.open_ahead()
+    _join("open")
+    assert models.for_sample("uint8").spec.sample == "uint8"
+    assert threads == ["open"]
+
+
+def test_an_error_of_opening_ahead_is_raised_when_the_model_is_needed(tmp_path: Path) -> None:
+    models = ModelSet(cpu(tmp_path / "missing.onnx"))
+    models.open_ahead()
+    _join("open")
+    with pytest.raises(ModelError, match="there is no model"):
+        models.for_sample("uint8")
+
+
+def _join(name: str) -> None:
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join()
 
 
 class Watched:
