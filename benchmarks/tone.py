@@ -140,17 +140,13 @@ def compare(tally: Tally, column: Column, low: Pixels, high: Pixels) -> None:
 
 
 def brackets(columns: Sequence[Column], root: Path, limit: int | None) -> Iterator[Row]:
-    """The validation scenes of bracketed exposures: results, and whether the frames of a scene agree."""
+    """The validation scenes of bracketed exposures."""
     tallies: list[Tally] = [defaultdict(list) for _ in columns]
     for scene in validation_scenes(root)[:limit]:
         frames = [(read(low), read(high)) for low, high in frame_files(root, scene)]
         for column, tally in zip(columns, tallies, strict=True):
             for low, high in frames:
                 compare(tally, column, low, high)
-            if len(frames) > 1:
-                aims = np.log2([column.level(low) for low, _ in sorted(frames, key=lambda frame: frame[0].mean())])
-                tally["spread"].append(float(np.ptp(aims)))
-                tally["darker"].append(float(np.max(np.maximum.accumulate(aims) - aims)))
     yield from rows(
         tallies,
         [
@@ -162,6 +158,25 @@ def brackets(columns: Sequence[Column], root: Path, limit: int | None) -> Iterat
             ("brackets, error of brightness, stops", 2, "stops", fmean),
             ("brackets, chroma ratio", 2, "chroma", fmean),
             ("brackets, newly clipped, %", 1, "newly_clipped", percent),
+        ],
+    )
+
+
+def aims(columns: Sequence[Column], root: Path, limit: int | None) -> Iterator[Row]:
+    """Whether the frames of a scene, which differ in exposure alone, are aimed at the same brightness."""
+    tallies: list[Tally] = [defaultdict(list) for _ in columns]
+    for scene in validation_scenes(root)[:limit]:
+        frames = sorted((read(low) for low, _ in frame_files(root, scene)), key=np.mean)
+        if len(frames) < 2:
+            continue
+        for column, tally in zip(columns, tallies, strict=True):
+            stops = np.log2([column.level(frame) for frame in frames])
+            tally["spread"].append(float(np.ptp(stops)))
+            tally["darker"].append(float(np.max(np.maximum.accumulate(stops) - stops)))
+    yield from rows(
+        tallies,
+        [
+            ("brackets, scenes of several frames", 0, "spread", len),
             ("brackets, largest less smallest aim of a scene, stops", 2, "spread", fmean),
             ("brackets, brighter frame aimed darker, most, stops", 2, "darker", max),
         ],
@@ -307,7 +322,9 @@ def grey(columns: Sequence[Column]) -> Iterator[Row]:
 def sections(columns: Sequence[Column], args: argparse.Namespace) -> Iterator[Row | str]:
     """Yield all rows, or a line for what is skipped."""
     if args.brackets:
-        yield from brackets(columns, args.brackets, args.limit)
+        if not args.fast:
+            yield from brackets(columns, args.brackets, args.limit)
+        yield from aims(columns, args.brackets, args.limit)
         yield from backlit(columns, args.brackets, args.limit)
     else:
         yield "skipped without --brackets: bracketed exposures, back-lit scenes"
@@ -329,6 +346,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", action="append", help="a name or an .onnx file; repeat to compare, the former first")
     parser.add_argument("--aim", type=float, metavar="LEVEL", help="the first model also with this constant aim")
     parser.add_argument("--brackets", type=Path, metavar="DIR")
+    parser.add_argument("--fast", action="store_true", help="of the brackets only aims and back-lit scenes")
     parser.add_argument("--lol", type=Path, metavar="DIR")
     parser.add_argument(
         "--lol-names", type=Path, metavar="FILE", help="names of the pairs to use, a line each, or JSON"

@@ -104,7 +104,7 @@ class Measure:
     def text(self, score: Score | None) -> str:
         """Return the number as it is printed; a dash if the score lacks it."""
         value = None if score is None else score.values.get(self.key)
-        return "–" if value is None or math.isnan(value) else f"{value:.{self.digits}f}"
+        return "–" if value is None or math.isnan(value) else f"{value:z.{self.digits}f}"
 
 
 def _niqe(subject: Subject) -> float | None:

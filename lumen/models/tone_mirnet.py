@@ -52,6 +52,12 @@ class UnshufflingConv2d(nn.Conv2d):
         kernel = self.weight.view(wide, channels, 2, 2, 3, 3).permute(0, 1, 4, 2, 5, 3)
         return F.conv2d(x, kernel.reshape(wide, channels, 6, 6), self.bias, stride=2, padding=2)
 
+    @staticmethod
+    def weight_of(kernel: Tensor) -> Tensor:
+        """Return the weight float [C', C, 3, 3] whose kernel is float [C', C / 4, 6, 6], as exported files hold it."""
+        wide, channels = kernel.shape[:2]
+        return kernel.view(wide, channels, 3, 2, 3, 2).permute(0, 1, 3, 5, 2, 4).reshape(wide, 4 * channels, 3, 3)
+
 
 class ToneMIRNet(ContextMIRNet):
     """The network of the recipe `lumen-tone`: a `ContextMIRNet` whose curve has a predicted shape and keeps colours.

@@ -60,7 +60,7 @@ def _row(
         parts.append(f'<line class="box" x1="{at(first)}" x2="{at(third)}" y1="{middle}" y2="{middle}"/>')
     for index, (name, value) in enumerate(dots):
         shift = ((index * _GOLDEN) % 1 - 0.5) * _SPREAD_PX
-        told = f"{_text(name)}: {value:.{digits}f}"
+        told = f"{_text(name)}: {value:z.{digits}f}"
         parts.append(f'<circle cx="{at(value)}" cy="{middle + shift:.1f}" r="3"><title>{told}</title></circle>')
     if dots:
         center = at(median(value for _, value in dots))

@@ -66,6 +66,7 @@ class Trainer:
             options.run, network=state.ema, examples=split.val_pairs, tensorboard=options.tensorboard
         )
         self._stopped = 0
+        self._begun_from = ""  # where the first weights are from, if they are trained ones
 
     def resume(self, path: Path) -> None:
         """Resume from a checkpoint; raises what `TrainState.resume` raises."""
@@ -82,12 +83,11 @@ class Trainer:
         The source is as in `read_start`; raises what `TrainState.begin_from` raises.
         """
         start = self.state.begin_from(source)
-        if start.held_out_joined and self.split.val_pairs:
-            log.warning(
-                "%s was trained on the held-out pictures: their scores will be too high; use validated.pt", source
-            )
+        self._begun_from = start.name
         if seen := start.trained_on(self.split.val_pairs):
-            log.warning("%s was trained on held-out pictures: %s", source, name_some(seen))
+            log.warning(
+                "%s was trained on held-out pictures, whose scores will be too high: %s", source, name_some(seen)
+            )
 
     def fit(self) -> int:
         """Train to the end of the recipe, or until a signal.
@@ -101,6 +101,8 @@ class Trainer:
         self._report_begin()
         self._prepare()
         with closing(self.records), stop_requests() as stop:
+            if self._begun_from and self.split.val_pairs:
+                self._validate()  # what the weights are worth as they are: only what is better is best
             while not self._take_steps(stop):
                 self._go_back()
             if not self._stopped:

@@ -90,17 +90,20 @@ def load_split(recipe: Recipe, options: TrainOptions) -> Split:
     """Read the pictures of all folders, and hold some of them out.
 
     Raises:
-        DataError: A folder or a picture cannot be read, the sizes of a pair differ, or nothing would be left to train
-            on. The message names all bad pairs and pictures of all folders; `skip_bad` goes on without them.
+        DataError: A folder or a picture cannot be read, the sizes of a pair differ, a picture is smaller than a crop,
+            or nothing would be left to train on. The message names all bad pairs and pictures of all folders;
+            `skip_bad` goes on without them.
     """
     bad: list[str] = []
 
     def pairs(folder: Path, source: int = 0) -> list[Example]:
         data = recipe.data
-        return load_pairs(folder, data.exclude, data.exposures, data.longest_px, source=source, bad=bad)
+        return load_pairs(
+            folder, data.exclude, data.exposures, data.longest_px, crop_px=data.crop_px, source=source, bad=bad
+        )
 
     trained = [pair for source, folder in enumerate(options.data) for pair in pairs(folder, source)]
-    photos = load_photos(options.photos, recipe.data.longest_px, bad)
+    photos = load_photos(options.photos, recipe.data.longest_px, bad, crop_px=recipe.data.crop_px)
     held_out = pairs(options.val) if options.val else None
     if not options.skip_bad:
         refuse_bad(bad)

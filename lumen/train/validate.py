@@ -87,6 +87,9 @@ def overall_score(metrics: Mapping[str, float]) -> float:
 
     It is the PSNR at the reference's brightness, plus a tenth of the PSNR of well-lit photographs, which should come
     out unchanged. For networks that predict no brightness it is the plain PSNR instead of the first.
+
+    Where brightness is predicted, plain PSNR is no part of it: it depends most on the head, which is fitted after the
+    best state is chosen, or not trained at all. What bounds a curve is the same in all states of a training.
     """
     pairs, photos = _chosen_by(metrics)
     return metrics.get(pairs, 0.0) + 0.1 * min(MOST_OF_PHOTOS_DB, metrics.get(photos, 0.0))

@@ -21,6 +21,7 @@ TINY = {
 }
 SMALL = {
     "context-mirnet": "{widths=[8,16], blocks=1, code=8, thumbnail_px=32}",
+    "tone-mirnet": "{widths=[8,16], blocks=1, code=8, thumbnail_px=32}",
     "residual": "{groups=1, blocks=1, width=8}",
     "mirnet-keras": "{groups=1, blocks=1, width=8}",
 }
@@ -33,7 +34,11 @@ def shortened(words: Sequence[str]) -> list[str]:
         if option in words:
             words[words.index(option) + 1] = value
     from lumen.train.recipe.recipe import load_recipe
+    from lumen.train.records.run_data import FINE_RECIPE
 
+    if "--init" in words:  # weights of another size would not fit
+        place = words.index("--init")
+        words[place : place + 2] = ["--recipe", FINE_RECIPE]
     recipe = load_recipe(words[words.index("--recipe") + 1] if "--recipe" in words else "lumen-s")
     changes = {"network.hyperparameters": SMALL[recipe.network.architecture], **TINY}
     if recipe.brightness.iterations:

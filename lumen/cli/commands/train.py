@@ -39,7 +39,10 @@ from lumen.files.paths import type_of
 )
 @click.option("-o", "--out", "run", type=PATH, required=True, help="Folder of the run.")
 @click.option(
-    "--recipe", metavar="NAME|FILE", help="Bundled recipe or TOML file.  [default: lumen-s, or that of a resumed run]"
+    "--recipe",
+    metavar="NAME|FILE",
+    help="Bundled recipe or TOML file.  [default: lumen-s; with --init lumen-fine, with the network of the model; or "
+    "that of a resumed run]",
 )
 @click.option("--iterations", metavar="N", type=click.IntRange(min=1), help="Steps, instead of the recipe's.")
 @click.option(
@@ -83,7 +86,9 @@ from lumen.files.paths import type_of
     "--check/--no-check", "check_pairs", default=None, help="Look for misaligned pairs first; --no-check skips this."
 )
 @click.option(
-    "--skip-bad", is_flag=True, help="Go on without pairs that cannot be read or differ in size; all are named."
+    "--skip-bad",
+    is_flag=True,
+    help="Go on without pairs that cannot be read, differ in size or are smaller than a crop; all are named.",
 )
 @settings_option
 @click.pass_context
@@ -139,7 +144,7 @@ def command(
     changes = [*overrides, *_length_values(iterations, epochs), *_split_values(val_split)]
     changes += [*_batch_values(batch, accumulate), *([f"optimizer.amp={amp}"] if amp else [])]
     folder = resumed_folder(run, resume)
-    values = recipe_for(recipe, folder, changes)
+    values = recipe_for(recipe, folder, changes, given["init"])
     if folder is not None:
         options = with_data_of(folder, options, validated=val_split is None)
     with training_view(run, resume_command(ctx, run)) as show:

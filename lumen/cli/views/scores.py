@@ -95,7 +95,7 @@ def _print_pictures(state: State, report: EvalReport) -> None:
         return [measure.text(score_of(column)) for column in report.columns for measure in measures]
 
     rows = [
-        [printable(picture.name), *cells(picture.score), *(f"{picture.evs[column]:+.2f}" for column in evs)]
+        [printable(picture.name), *cells(picture.score), *(f"{picture.evs[column]:+z.2f}" for column in evs)]
         for picture in shown
     ]
     for statistic in STATISTICS:

@@ -29,7 +29,7 @@ class Batches(Dataset[TrainingBatch]):
         joined: Draws from all pictures, after the held-out ones have joined.
 
     Raises:
-        DataError: There is nothing to draw from, or a picture is smaller than a crop.
+        DataError: There is nothing to draw from.
         UsageError: The processes cannot share a batch evenly.
     """
 

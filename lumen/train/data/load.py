@@ -26,6 +26,8 @@ _NOT_FOR_PILLOW = (OSError, ValueError, SyntaxError, LookupError, TypeError, str
 
 Pixels = NDArray[np.uint8]
 
+CROP_STEP = 8  # px; networks take crops that are multiples of it
+
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
@@ -107,6 +109,7 @@ def load_pairs(
     exposures: Exposures = "lowest",
     longest_px: int = 0,
     *,
+    crop_px: int = 0,
     source: int = 0,
     bad: list[str] | None = None,
 ) -> list[Example]:
@@ -119,9 +122,10 @@ def load_pairs(
         exclude: Names of pairs to leave out.
         exposures: Which pictures of an exposure sequence to take: the `lowest` (darkest) or `all`.
         longest_px: Larger pictures are reduced until no side is longer; 0 keeps all sizes.
+        crop_px: Side of the crops that will be cut, which must fit.
         source: Index of the folder among those of a training.
-        bad: Receives what is wrong with each pair that is left out: pictures that cannot be decoded, sizes that differ.
-            By default such pairs are refused.
+        bad: Receives what is wrong with each pair that is left out: pictures that cannot be decoded, sizes that differ
+            or are smaller than a crop. By default such pairs are refused.
 
     Raises:
         DataError: The folder has no known layout, or there are bad pairs; the message names all of them.
@@ -143,6 +147,8 @@ def load_pairs(
         elif a.shape != b.shape:
             sizes = f"{a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}"
             found_bad.append(f"pair {pair.name}: expected equal sizes, got {sizes}")
+        elif min(a.shape[:2]) < crop_px:
+            found_bad.append(f"pair {pair.name}: {_too_small(pair.low, a, crop_px)}")
         else:
             example = Example(
                 name=pair.name,
@@ -183,21 +189,37 @@ def _level(path: Path) -> float:
         return float(decode_all([path])[0].mean())
 
 
-def load_photos(folders: Sequence[Path], longest_px: int = 0, bad: list[str] | None = None) -> list[Example]:
+def _too_small(path: Path, pixels: Pixels, crop_px: int) -> str:
+    """Return what is wrong with a picture in which no crop fits, and which crops would."""
+    height, width = pixels.shape[:2]
+    fit = min(height, width) // CROP_STEP * CROP_STEP
+    remedy = f", or --set data.crop_px={fit}" if fit else ""
+    return f"{path}: expected both sides to be at least data.crop_px={crop_px}, got {width}x{height}{remedy}"
+
+
+def load_photos(
+    folders: Sequence[Path], longest_px: int = 0, bad: list[str] | None = None, *, crop_px: int = 0
+) -> list[Example]:
     """Read well-lit photographs; each is its own reference, and its source is the index of its folder.
 
+    The arguments are those of `load_pairs`.
+
     Raises:
-        DataError: As `load_pairs`, which also describes `bad`.
+        DataError: As `load_pairs`.
     """
     files = [(path, index) for index, folder in enumerate(folders) for path in picture_files(folder).values()]
     decoded = _decoded([path for path, _ in files], longest_px)
-    found_bad = [str(each) for each in decoded if isinstance(each, DataError)]
+    found_bad: list[str] = []
+    examples = []
+    for (path, index), pixels in zip(files, decoded, strict=True):
+        if isinstance(pixels, DataError):
+            found_bad.append(str(pixels))
+        elif min(pixels.shape[:2]) < crop_px:
+            found_bad.append(_too_small(path, pixels, crop_px))
+        else:
+            examples.append(Example(name=path.stem, low=pixels, high=pixels, source=index))
     _tell_bad(found_bad, bad)
-    return [
-        Example(name=path.stem, low=pixels, high=pixels, source=index)
-        for (path, index), pixels in zip(files, decoded, strict=True)
-        if not isinstance(pixels, DataError)
-    ]
+    return examples
 
 
 def name_some(names: Sequence[str], most: int = 12) -> str:

@@ -96,11 +96,11 @@ class Augmentation:
 class Sampler:
     """Draws training samples, with thumbnails of a given side, or of 0 for networks that read none.
 
-    `weights` say how often the sources of pairs and those of photographs are drawn from; without them all pictures are
-    drawn alike.
+    No picture may be smaller than a crop. `weights` say how often the sources of pairs and those of photographs are
+    drawn from; without them all pictures are drawn alike.
 
     Raises:
-        DataError: There is nothing to draw from, or a picture is smaller than a crop.
+        DataError: There is nothing to draw from.
     """
 
     def __init__(
@@ -128,9 +128,6 @@ class Sampler:
         real = chances(pairs, weights[0], by_scene=config.by_scene)
         made = chances(photos, weights[1])
         self.chances = (real, made, made, None)
-        for example in (*pairs, *photos):
-            if min(example.low.shape[:2]) < config.crop_px:
-                raise DataError(f"{example.name}: expected both sides to be at least data.crop_px={config.crop_px}")
 
     def draw(self, iteration: int, place: int) -> Sample:
         """Return the sample at a place in the batch of an iteration."""

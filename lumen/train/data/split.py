@@ -16,6 +16,8 @@ from lumen.train.data.load import Example
 from lumen.train.recipe.recipe import Recipe
 from lumen.train.recipe.sections import ValidationConfig
 
+MOST_NAMES = 10_000  # as they become part of exported files
+
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
@@ -29,9 +31,10 @@ class Split:
     all_photos: Sequence[Example]
 
     def facts(self) -> dict[str, Any]:
-        """Return counts, and the names held out, for checkpoints."""
+        """Return counts and names for checkpoints; of the pairs trained on the first `MOST_NAMES`."""
         return {
             "train_pairs": len(self.train_pairs),
+            "trained_pairs": [example.name for example in self.train_pairs[:MOST_NAMES]],
             "train_photos": len(self.train_photos),
             "val_pairs": [example.name for example in self.val_pairs],
             "val_photos": [example.name for example in self.val_photos],

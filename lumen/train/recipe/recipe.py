@@ -107,8 +107,10 @@ def bundled_recipes() -> dict[str, Traversable]:
     return {file.name.removesuffix(".toml"): file for file in files}
 
 
-def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
+def load_recipe(name_or_path: str, overrides: Iterable[str] = (), network: NetworkConfig | None = None) -> Recipe:
     """Read a bundled or own recipe and apply `key=value` overrides, values in TOML syntax.
+
+    `network` stands instead of that of the recipe, before the overrides.
 
     Raises:
         UsageError: No such recipe, malformed TOML, an unknown key or a wrong value.
@@ -123,6 +125,8 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
         raise UsageError(f"recipe {name_or_path!r} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, which are no TOMLDecodeError
         raise UsageError(f"recipe {name_or_path!r} is not TOML: {error}") from error
+    if network is not None:
+        values["network"] = msgspec.to_builtins(network)
     for override in overrides:
         _apply_override(values, override)
     values.setdefault("name", source.name.removesuffix(".toml"))

@@ -14,9 +14,11 @@ from lumen.files.atomic import write_atomically
 from lumen.files.paths import is_folder, is_plain_file, type_of
 from lumen.train.options import TrainOptions
 from lumen.train.recipe.recipe import Recipe, load_recipe
+from lumen.train.start import read_start
 
 FILE, RECIPE = "data.json", "recipe.toml"
 DEFAULT_RECIPE = "lumen-s"
+FINE_RECIPE = "lumen-fine"  # of trainings that begin from weights
 
 
 class RunData(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,16 +89,22 @@ def with_data_of(folder: Path, options: TrainOptions, *, validated: bool = True)
     )
 
 
-def recipe_for(name: str | None, folder: Path | None, changes: Iterable[str]) -> Recipe:
+def recipe_for(name: str | None, folder: Path | None, changes: Iterable[str], init: str | None = None) -> Recipe:
     """Return the recipe of a training, with changes: the named one, that of the run in `folder`, or the default.
+
+    By default a training that begins from the weights of a model, `init`, tunes the network of that model.
 
     Raises:
         UsageError: As `load_recipe`.
+        ModelError: As `read_start`.
     """
-    own = None if folder is None else folder / RECIPE
-    if name is not None or own is None or not is_plain_file(own):
-        return load_recipe(name or DEFAULT_RECIPE, changes)
-    return load_recipe(str(own), changes)
+    if name is not None:
+        return load_recipe(name, changes)
+    if folder is not None and is_plain_file(folder / RECIPE):
+        return load_recipe(str(folder / RECIPE), changes)
+    if init is not None:
+        return load_recipe(FINE_RECIPE, changes, read_start(init).network)
+    return load_recipe(DEFAULT_RECIPE, changes)
 
 
 def _absolute(path: Path) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import tone, tone_frames
-from benchmarks.tone import Column, backlit, brackets, interval, main
+from benchmarks.tone import Column, aims, backlit, interval, main
 from lumen.config import RuntimeOptions
 from lumen.runtime.open import ModelSet
 from tests.support.fakes import write_fake_onnx
@@ -52,7 +52,7 @@ def test_every_figure_has_a_row_and_every_model_a_column(data: Path, capsys: pyt
     assert {len(values) for values in rows.values()} == {3}
     nothing = [what for what, values in rows.items() if values == [None] * 3]
     assert all(what.startswith(("back-lit", "grey, 16 bit")) for what in nothing)
-    assert len(rows) == 10 + 4 + 3 + 3 + 4 + 3 + 3 + 5 + 3
+    assert len(rows) == 11 + 4 + 3 + 3 + 4 + 3 + 3 + 5 + 3
     assert rows["LOL, error of the aim, rms, stops"][2] == pytest.approx(0, abs=0.05), "twice as bright is right"
     assert rows["LOL, error of the aim, rms, stops"][0] == pytest.approx(1, abs=0.05)
     assert rows["brackets, largest less smallest aim of a scene, stops"] == [
@@ -62,6 +62,12 @@ def test_every_figure_has_a_row_and_every_model_a_column(data: Path, capsys: pyt
     assert rows["flat grey 10, mean level"][2] == pytest.approx(20, abs=1), "the model averages over its edges"
     assert rows["black, largest sample"] == [0, 0, 0]
     assert rows["grey, 8 bit, largest difference of channels, of 255"] == [0, 0, 0]
+
+
+def test_aims_and_backlit_scenes_alone_are_fast(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([f"--model={write_fake_onnx(data / 'x.onnx')}", f"--brackets={data / 'brackets'}", "--fast", "--json"])
+    rows = [what for what in json.loads(capsys.readouterr().out)["rows"] if what.startswith(("brackets", "back-lit"))]
+    assert len(rows) == 3 + 4
 
 
 def test_what_is_missing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +82,7 @@ def test_what_is_missing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_a_brighter_frame_that_is_aimed_darker_is_seen(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Column, "level", lambda _, pixels: 0.2 if pixels.max() > 60 else 0.4)
     column = Column(title="x", models=ModelSet(RuntimeOptions(model=str(write_fake_onnx(data / "x.onnx")))))
-    found = {row.what: row.values for row in brackets([column], data / "brackets", None)}
+    found = {row.what: row.values for row in aims([column], data / "brackets", None)}
     (most,) = found["brackets, brighter frame aimed darker, most, stops"]
     assert most == pytest.approx(1)
 

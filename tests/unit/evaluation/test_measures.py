@@ -55,6 +55,7 @@ def test_a_number_is_printed_with_its_digits_and_a_dash_where_there_is_none() ->
     score = Score({"psnr": 20.126, "ssim": math.nan})
     assert (psnr.text(score), ssim.text(score), psnr.text(Score({})), psnr.text(None)) == ("20.13", "–", "–", "–")
     assert psnr.text(Score({"psnr": math.inf})) == "inf"
+    assert psnr.text(Score({"psnr": -0.004})) == "0.00"
 
 
 @pytest.mark.parametrize("name", ["mse", "statistics"])

@@ -19,6 +19,7 @@ from lumen.runtime.onnx_model import OnnxModel
 from lumen.runtime.open import open_model
 from lumen.runtime.protocols import Floats
 from lumen.train.checkpoint import Checkpoint, save_checkpoint
+from lumen.train.start import read_start
 from lumen_export.export import export_checkpoint
 from lumen_export.verify import compare
 from tests.support.networks import SMALL_CONTEXT
@@ -57,6 +58,14 @@ def model(path: Path) -> OnnxModel:
 
 def picture() -> np.ndarray:
     return darker(scene(1, 152, 200), 0.2)
+
+
+def test_a_training_begins_from_all_weights_of_the_file(
+    network: ToneMIRNet, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = read_start(str(path)).filled(network)
+    assert weights.keys() == network.state_dict().keys() and not caplog.records
+    assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
 
 
 def test_the_file_equals_the_network(network: ToneMIRNet, path: Path) -> None:

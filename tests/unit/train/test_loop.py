@@ -8,6 +8,7 @@ import os
 import re
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lumen.train.checkpoint import Checkpoint, load_checkpoint
 from lumen.train.loop import Trainer
 from lumen.train.recipe.recipe import Recipe
 from lumen.train.stepper import StepResult
-from tests.support.training import SMALL_RESIDUAL, csv_rows, make_trainer, tiny_recipe
+from tests.support.training import SMALL_RESIDUAL, csv_rows, make_pairs, make_trainer, tiny_recipe
 
 pytestmark = pytest.mark.usefixtures("no_drawings")
 
@@ -276,4 +277,32 @@ def test_beginning_from_weights_that_saw_the_held_out_pictures_is_told(
     make_trainer(recipe, tmp_path / "second").begin_from(tmp_path / "first" / "validated.pt")
     assert not caplog.records
     make_trainer(recipe, tmp_path / "third").begin_from(tmp_path / "first" / "best.pt")
-    assert "was trained on the held-out pictures" in caplog.text
+    assert re.search(r"was trained on held-out pictures, whose .*: \d, \d$", caplog.text, re.MULTILINE)
+    caplog.clear()
+    every_pair = make_trainer(tiny_recipe(validation={"pairs": 5, "at_most": 0.0}), tmp_path / "fourth")
+    every_pair.begin_from(tmp_path / "first" / "validated.pt")
+    assert "trained on held-out pictures" in caplog.text  # others than then
+
+
+def test_pictures_of_other_names_than_those_trained_on_are_not_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer = make_trainer(tiny_recipe(validation={"until": 0.5}), tmp_path / "first")
+    trainer.fit()
+    others = replace(trainer.split, val_pairs=[replace(pair, name=f"camera {pair.name}") for pair in make_pairs(2)])
+    trainer.split = others
+    trainer.begin_from(tmp_path / "first" / "best.pt")
+    assert not caplog.records
+
+
+def test_weights_as_they_are_come_first_and_stay_best_where_training_harms(tmp_path: Path) -> None:
+    make_trainer(tiny_recipe(brightness={"iterations": 0}), tmp_path / "first").fit()
+    harmful = tiny_recipe(brightness={"iterations": 0}, optimizer={"rate": 1.0, "warmup": 0, "iterations": 3})
+    second = make_trainer(harmful, tmp_path / "second")
+    second.begin_from(tmp_path / "first" / "best.pt")
+    second.fit()
+    scored = [row["iteration"] for row in csv_rows(tmp_path / "second" / "metrics.csv") if row["psnr"]]
+    assert scored == ["0", "3"]
+    first, best = (load_checkpoint(tmp_path / run / "best.pt") for run in ("first", "second"))
+    assert best.iteration == 0
+    assert all(torch.equal(best.ema[name], value) for name, value in first.ema.items())

@@ -65,8 +65,10 @@ def test_what_a_file_lacks_starts_fresh_and_is_named(tmp_path: Path, caplog: pyt
     assert "lacks local, shape: trained from the start" in caplog.text
 
 
-def test_the_bundled_model_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_bundled_model_is_named_and_lacks_nothing(caplog: pytest.LogCaptureFixture) -> None:
     start = read_start("lumen-s")
+    network = build_network(start.network.architecture, **start.network.hyperparameters)
+    network.load_state_dict(start.filled(network))
     assert not start.held_out_joined and start.data["train_pairs"] > 0
     held_out = Example(name=start.data["val_pairs"][0], low=scene(0), high=scene(0))
     assert start.trained_on([held_out]) == []

@@ -83,6 +83,20 @@ def test_all_bad_photographs_are_named_at_once(tmp_path: Path) -> None:
     assert len(bad) == 2
 
 
+def test_pictures_smaller_than_a_crop_are_all_named_with_what_would_fit(tmp_path: Path) -> None:
+    base = write_pairs(tmp_path, 3) / "our485"
+    for side in ("low", "high"):
+        Image.fromarray(scene(9, 150, 200)).save(base / side / "1.png")
+    with pytest.raises(DataError, match="2 bad in all") as raised:
+        load_pairs(tmp_path, crop_px=128)
+    told = "expected both sides to be at least data.crop_px=128, got 64x48, or --set data.crop_px=48"
+    assert all(f"pair {name}: {base / 'low' / name}.png: {told}" in str(raised.value) for name in "02")
+    bad: list[str] = []
+    assert [pair.name for pair in load_pairs(tmp_path, bad=bad, crop_px=128)] == ["1"]
+    assert [photo.name for photo in load_photos([base / "high"], bad=bad, crop_px=128)] == ["1"]
+    assert len(bad) == 4 and len(load_pairs(tmp_path, crop_px=48)) == 3
+
+
 def test_unreadable_exposures_of_a_sequence_are_all_named(tmp_path: Path) -> None:
     for path, level in (("1/a", 0), ("1/b", 1), ("1/c", 2), ("Label/1", 3)):
         (tmp_path / path).parent.mkdir(exist_ok=True)

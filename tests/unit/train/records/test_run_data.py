@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from lumen.errors import UsageError
+from lumen.errors import ModelError, UsageError
 from lumen.train.options import TrainOptions
 from lumen.train.recipe.recipe import load_recipe
 from lumen.train.records.run_data import recipe_for, resumed_folder, with_data_of, write_data
+from tests.support.training import make_trainer, tiny_recipe
 
 
 @pytest.fixture
@@ -72,3 +74,15 @@ def test_a_resumed_run_keeps_its_recipe(tmp_path: Path) -> None:
         "residual", ["seed=7", "optimizer.rate=1e-3"]
     )
     assert recipe_for("mirnet", tmp_path, []) == load_recipe("mirnet")
+
+
+def test_a_training_from_weights_tunes_their_network(tmp_path: Path) -> None:
+    small = tiny_recipe(brightness={"iterations": 0})
+    make_trainer(small, tmp_path / "run").save("best.pt", with_optimizer=False)
+    fine = load_recipe("lumen-fine", ["seed=3"])
+    for folder in (None, tmp_path):
+        found = recipe_for(None, folder, ["seed=3"], str(tmp_path / "run"))
+        assert found == structs.replace(fine, network=small.network)
+    assert recipe_for("residual", None, [], "lumen-s") == load_recipe("residual")
+    with pytest.raises(ModelError):
+        recipe_for(None, None, [], str(tmp_path / "missing.pt"))
