@@ -127,7 +127,10 @@ def enhanced(folder: Path, work: Path) -> list[dict[str, Any]]:
         "cpu",
     ]
     run = subprocess.run(
-        [*command, "--strength", "0", "--frames", "first"], capture_output=True, text=True, check=False
+        [*command, "--strength", "0", "--unchanged", "encode", "--frames", "first"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     rows = [json.loads(line) for line in run.stdout.splitlines()]
     if run.returncode not in (0, 3, 4) or len(rows) != len(found):

@@ -73,7 +73,7 @@ def test_tiles_equal_the_whole_picture(model: OnnxModel) -> None:
     differing = samples = 0
     least = 2 * model.spec.halo_px + model.spec.align
     several = 0
-    for case in range(200):
+    for case in range(210):
         sides = rng.integers(1, 401, 2) if case % 2 else np.exp(rng.uniform(0, np.log(400), 2))
         height, width = (int(side) for side in sides)
         pixels = dark_picture(rng, height, width)

@@ -80,7 +80,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, identity: Path, lumen_comma
     for file in files:
         (folder / "in" / file.name).write_bytes(file.data)
         os.utime(folder / "in" / file.name, (TAKEN, TAKEN))
-    done = lumen_command("-q", "enhance", "in", "-o", "out", "--json", "--model", identity, cwd=folder)
+    done = lumen_command(
+        "-q", "enhance", "in", "-o", "out", "--json", "--unchanged", "encode", "--model", identity, cwd=folder
+    )
     outcomes = {Path(each["source"]).name: each for each in map(json.loads, done.stdout.splitlines())}
     return Corpus(folder, done.returncode, outcomes, sound, broken, done.stderr)
 
@@ -341,7 +343,7 @@ def gradients(tmp_path_factory: pytest.TempPathFactory, identity: Path, lumen_co
         chunk = png_chunk(b"iCCP", b"x\0\0" + zlib.compress(profile)) if profile else b""
         (folder / "in" / f"{name}.png").write_bytes(plain[:33] + chunk + plain[33:])
         (folder / "in" / f"{name}.tiff").write_bytes(tiff(pixels, iccprofile=profile))
-    done = lumen_command("enhance", "in", "-o", "out", "--model", identity, cwd=folder)
+    done = lumen_command("enhance", "in", "-o", "out", "--unchanged", "encode", "--model", identity, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 
