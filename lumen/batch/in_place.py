@@ -48,7 +48,7 @@ class Journal:
     def __init__(self) -> None:
         """Know nothing; `refresh` reads the journal."""
         self._entries: dict[str, _Entry] = {}
-        self._results: set[str] = set()  # digests of all results so far
+        self._made_from: dict[str, tuple[str, str]] = {}  # of each result so far: name and digest before it
         self._fine: set[str] = set()  # digests of pictures that were fine as they are
         self._sizes: set[int] = set()
         self._stamp: Identity | None = None
@@ -92,16 +92,24 @@ class Journal:
     def state_of(self, name: str, digest: str) -> PictureState:
         """Return the state, as `state` does, for a name and the digest of its content."""
         entry = self._entries.get(name)
-        if digest in self._results:
+        if digest in self._made_from:
             return "enhanced"
         if digest in self._fine:
             return "fine"
         return "new" if entry is None or digest in entry.originals else "changed"
 
-    def is_original(self, name: str, digest: str) -> bool:
-        """Tell whether a picture of this name with this content was enhanced before."""
-        entry = self._entries.get(name)
-        return entry is not None and digest in entry.originals
+    def original_of(self, result: str) -> tuple[str, str]:
+        """Return the name and the digest of the original from which a result was made, in however many rounds.
+
+        Args:
+            result: The digest of a file that is `enhanced`.
+        """
+        name, digest = self._made_from[result]
+        seen = {result}
+        while digest in self._made_from and digest not in seen:
+            seen.add(digest)
+            name, digest = self._made_from[digest]
+        return name, digest
 
     def note(self, folder: Parent, name: str, before: str, data: bytes) -> None:
         """Record, before it happens, that a picture is replaced by `data`; `OSError` if it cannot be written."""
@@ -129,7 +137,7 @@ class Journal:
             self._stamp = _stamp_of(file)
 
     def _forget(self) -> None:
-        self._entries, self._results, self._fine, self._sizes, self._stamp = {}, set(), set(), set(), None
+        self._entries, self._made_from, self._fine, self._sizes, self._stamp = {}, {}, set(), set(), None
 
     def _read(self, file: BinaryIO) -> None:
         if os.fstat(file.fileno()).st_size > JOURNAL_BYTES:
@@ -154,7 +162,7 @@ class Journal:
                 self._fine.add(after)
             else:
                 self._entries[name] = _Entry(originals=known.originals | {before})
-                self._results.add(after)
+                self._made_from.setdefault(after, (name, before))
                 self._fine.discard(before)
             self._sizes.add(size)
 

@@ -73,6 +73,72 @@ def test_the_oldest_original_stays_when_pictures_are_enhanced_again() -> None:
     assert contents("kept") == before
 
 
+def kept_files() -> list[str]:
+    return sorted(str(path) for path in Path("kept").rglob("*") if path.is_file())
+
+
+def level(name: str) -> int:
+    return int(read_picture(Path(name)).pixels.flat[0])
+
+
+@pytest.mark.usefixtures("place")
+def test_a_result_that_is_named_is_made_again_from_its_original() -> None:
+    before = contents("in")
+    run()
+    for gain in (1.5, 3.0, 1.0):  # with the last one, the original itself would be fine
+        assert run("in/sub/b.png", gain=gain, existing="overwrite").statuses() == {"b.png": "done"}
+        assert level("in/sub/b.png") == 40 * gain
+    assert kept_files() == ["kept/a.png", "kept/sub/b.png"]
+    assert contents("kept") == before
+
+
+@pytest.mark.usefixtures("place")
+def test_the_original_of_a_result_is_found_wherever_its_picture_was_named() -> None:
+    run("in/sub/b.png")
+    assert kept_files() == ["kept/b.png"]
+    Path("in/sub/b.png").rename("in/sub/c.png")
+    assert run("in/sub", gain=3.0, existing="overwrite").statuses() == {"c.png": "done"}
+    assert (level("in/sub/c.png"), kept_files()) == (120, ["kept/b.png"])
+    Path("kept/in/sub").mkdir(parents=True)
+    Path("kept/b.png").rename("kept/in/sub/b.png")
+    assert run("in", gain=4.0, existing="overwrite").statuses() == {"a.png": "done", "c.png": "done"}
+    assert (level("in/sub/c.png"), kept_files()) == (160, ["kept/a.png", "kept/in/sub/b.png"])
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("there", ["nothing", "another", "link"])
+def test_a_result_without_its_original_is_neither_kept_nor_replaced(there: str) -> None:
+    run("in/a.png", backup="first")
+    Path("kept").mkdir()
+    if there == "another":
+        Path("kept/a.png").write_bytes(b"of somebody")
+    elif there == "link":
+        Path("kept/a.png").symlink_to(Path("first/a.png").absolute())
+    before, files = contents("in"), kept_files()
+    listener = run("in/a.png", existing="overwrite")
+    assert listener.statuses() == {"a.png": "failed"}
+    assert "its original is not in kept" in reason(listener, "a.png")
+    assert (contents("in"), kept_files()) == (before, files)
+
+
+@pytest.mark.usefixtures("place")
+def test_an_original_that_is_named_joins_those_of_its_neighbours() -> None:
+    run()
+    for name in ("in/new.png", "in/sub/new.png"):
+        write_picture(Picture(pixels=np.full((20, 30, 3), 9, np.uint8), format="png"), Path(name))
+        assert run(name).statuses() == {"new.png": "done"}
+    assert kept_files() == ["kept/a.png", "kept/new.png", "kept/sub/b.png", "kept/sub/new.png"]
+
+
+@pytest.mark.usefixtures("place")
+def test_what_is_skipped_says_where_its_original_is() -> None:
+    run()
+    assert {each.reason for each in run().outcomes} == {
+        "enhanced in place before; --existing overwrite starts again from originals in kept"
+    }
+    assert "put back" in reason(run(backup="other"), "a.png")
+
+
 @pytest.mark.usefixtures("place")
 def test_an_original_that_is_put_back_is_enhanced_again() -> None:
     before = contents("in")

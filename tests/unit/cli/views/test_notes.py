@@ -41,7 +41,10 @@ def test_the_last_line_says_where_the_results_lie(statuses: list[Status], place:
 
 
 def test_in_place_the_results_are_the_pictures() -> None:
-    assert ended(("done", ""), options=BatchOptions(in_place=True))[1] == "the pictures themselves were replaced"
+    replaced = "the pictures themselves were replaced"
+    assert ended(("done", ""), options=BatchOptions(in_place=True))[1] == f"{replaced} without a backup"
+    kept = BatchOptions(in_place=True, backup=Path("kept"))
+    assert ended(("done", ""), options=kept)[1] == f"{replaced}; the originals are in kept"
     assert ended(("skipped", "before"), options=BatchOptions(in_place=True))[1] == ""
 
 
