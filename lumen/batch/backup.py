@@ -82,6 +82,8 @@ class Backup:
             name: The name that it had then.
             digest: Of the original.
         """
+        if not name or PurePath(name).name != name:  # the journal is not of lumen
+            return None
         for place in _places_of(job, name):
             with suppress(OSError, ValueError):
                 found = open_input(self._folder, str(place))

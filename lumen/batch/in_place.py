@@ -48,7 +48,7 @@ class Journal:
     def __init__(self) -> None:
         """Know nothing; `refresh` reads the journal."""
         self._entries: dict[str, _Entry] = {}
-        self._made_from: dict[str, tuple[str, str]] = {}  # of each result so far: name and digest before it
+        self._originals: dict[str, tuple[str, str]] = {}  # of each result so far: name and digest
         self._fine: set[str] = set()  # digests of pictures that were fine as they are
         self._sizes: set[int] = set()
         self._stamp: Identity | None = None
@@ -92,7 +92,7 @@ class Journal:
     def state_of(self, name: str, digest: str) -> PictureState:
         """Return the state, as `state` does, for a name and the digest of its content."""
         entry = self._entries.get(name)
-        if digest in self._made_from:
+        if digest in self._originals:
             return "enhanced"
         if digest in self._fine:
             return "fine"
@@ -104,12 +104,7 @@ class Journal:
         Args:
             result: The digest of a file that is `enhanced`.
         """
-        name, digest = self._made_from[result]
-        seen = {result}
-        while digest in self._made_from and digest not in seen:
-            seen.add(digest)
-            name, digest = self._made_from[digest]
-        return name, digest
+        return self._originals[result]
 
     def note(self, folder: Parent, name: str, before: str, data: bytes) -> None:
         """Record, before it happens, that a picture is replaced by `data`; `OSError` if it cannot be written."""
@@ -137,7 +132,7 @@ class Journal:
             self._stamp = _stamp_of(file)
 
     def _forget(self) -> None:
-        self._entries, self._made_from, self._fine, self._sizes, self._stamp = {}, {}, set(), set(), None
+        self._entries, self._originals, self._fine, self._sizes, self._stamp = {}, {}, set(), set(), None
 
     def _read(self, file: BinaryIO) -> None:
         if os.fstat(file.fileno()).st_size > JOURNAL_BYTES:
@@ -155,14 +150,15 @@ class Journal:
         if "seal" in line:
             self._entries[line["name"]].fingerprint = tuple(map(int, line["seal"]))
         else:
-            name, before, after, size = line["name"], line["before"], line["after"], int(line["size"])
+            name, before, after, size = str(line["name"]), line["before"], line["after"], int(line["size"])
             known = self._entries.get(name, _Entry(originals=set()))
             if before == after:
                 self._entries[name] = _Entry(originals=known.originals, is_fine=True)
                 self._fine.add(after)
             else:
                 self._entries[name] = _Entry(originals=known.originals | {before})
-                self._made_from.setdefault(after, (name, before))
+                # Of a result that was enhanced again, it is the original of that one.
+                self._originals.setdefault(after, self._originals.get(before, (name, before)))
                 self._fine.discard(before)
             self._sizes.add(size)
 

@@ -34,8 +34,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(*inputs: str, gain: float = 2.0, backup: str = "kept", **options: Any) -> Quiet:
-    listener = Quiet()
+def run(*inputs: str, gain: float = 2.0, backup: str = "kept", listener: Quiet | None = None, **options: Any) -> Quiet:
+    listener = listener or Quiet()
     batching = BatchOptions(in_place=True, backup=Path(backup), recursive=True, **options)
     plan = plan_jobs([Path(name) for name in inputs or ("in",)], batching)
     Batch(plan, FakeModels(gain=gain), EnhanceOptions(), batching, listener).run()
@@ -122,6 +122,17 @@ def test_a_result_without_its_original_is_neither_kept_nor_replaced(there: str) 
 
 
 @pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("name", ['"../first/a.png"', '""', '"."', '".."', "3", '"\\u0000"'])
+def test_no_journal_leads_out_of_the_backup(name: str) -> None:
+    run("in/a.png", backup="first")
+    Path("kept").mkdir()
+    journal = Path("in/.lumen/in-place.jsonl")
+    journal.write_text(journal.read_text().replace('"a.png"', name))
+    listener = run("in/a.png", existing="overwrite")
+    assert "its original is not in kept" in reason(listener, "a.png")
+
+
+@pytest.mark.usefixtures("place")
 def test_an_original_that_is_named_joins_those_of_its_neighbours() -> None:
     run()
     for name in ("in/new.png", "in/sub/new.png"):
@@ -202,11 +213,12 @@ def test_without_a_backup_nothing_is_replaced(
             raise OSError(number, os.strerror(number))
         return create(self, name, mode)
 
-    before = contents("in")
+    before, listener = contents("in"), Quiet()
     with monkeypatch.context() as patched:
         patched.setattr(Parent, "create", full)
         with pytest.raises(expected, match="kept"):
-            run()
+            run(listener=listener)
+    assert {(each.status, each.stops_run) for each in listener.outcomes} == {("failed", True)}
     assert contents("in") == before
     assert run().statuses() == {"a.png": "done", "b.png": "done"}
     assert contents("kept") == before
