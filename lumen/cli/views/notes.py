@@ -42,9 +42,11 @@ def _place(plan: Plan, report: Report, options: BatchOptions) -> str:
     if options.output is None:
         if not report.counts["done"]:
             return ""
+        is_one = report.counts["done"] == 1
+        replaced = "the picture itself was replaced" if is_one else "the pictures themselves were replaced"
         if options.backup is None:
-            return "the pictures themselves were replaced without a backup"
-        return f"the pictures themselves were replaced; the originals are in {printable(options.backup)}"
+            return f"{replaced} without a backup"
+        return f"{replaced}; the {'original is' if is_one else 'originals are'} in {printable(options.backup)}"
     is_there = report.counts["done"] or report.counts["skipped"]
     if not is_there and not report.counts["planned"]:
         return ""
