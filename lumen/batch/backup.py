@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from lumen.batch.collisions import folding_of, identity_of
+from lumen.batch.history import is_place
 from lumen.batch.in_place import digest_of
 from lumen.batch.job import Job
 from lumen.errors import PictureError, UsageError
 from lumen.files.atomic import Attributes, make_folder, output_error, remove_leftovers_in, write_in
-from lumen.files.inputs import Input, Parent, hold_folder
+from lumen.files.inputs import Input, Parent, facts_below, hold_folder, open_input
 from lumen.files.paths import is_folder, real_path, type_of
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
@@ -31,9 +33,7 @@ class Backup:
         self._folder = folder
         self._cleaned: set[tuple[Path, str]] = set()
 
-    def keep(
-        self, relative: Path, original: Input, digest: str, source: Parent, is_older: Callable[[str], bool]
-    ) -> None:
+    def keep(self, relative: Path, original: Input, digest: str, source: Parent) -> None:
         """Copy a picture that is about to be replaced, byte for byte, with its time, owner, mode and attributes.
 
         Args:
@@ -41,7 +41,6 @@ class Backup:
             original: The picture, opened.
             digest: Of its content, as `lumen.batch.in_place.digest_of` returns it.
             source: Its folder, locked.
-            is_older: Tells by the digest of a file whether it is an older original of this picture, which stays.
 
         Raises:
             PictureError: Another file has the place of the original, or the picture has changed.
@@ -62,11 +61,64 @@ class Backup:
                     _copy(original, digest, folder, place.name, tag)
                 else:
                     with there.stream:
-                        _check(there, place, original, digest, is_older)
+                        _check(there, place, original, digest)
         except FileExistsError:  # it appeared just now
             raise _taken(place) from None
         except OSError as error:
             raise output_error(place, error) from error
+
+    def has(self, job: Job) -> bool:
+        """Tell whether a file has a place of the original of a picture, without reading it."""
+        for place in _places_of(job, job.target.name):
+            with suppress(OSError, ValueError):
+                return stat.S_ISREG(facts_below(self._folder, str(place)).st_mode)
+        return False
+
+    def find(self, job: Job, name: str, digest: str) -> Input | None:
+        """Open the original of a picture that was replaced; None if it is at none of its places.
+
+        Args:
+            job: The picture.
+            name: The name that it had then.
+            digest: Of the original.
+        """
+        if not name or PurePath(name).name != name:  # the journal is not of lumen
+            return None
+        for place in _places_of(job, name):
+            with suppress(OSError, ValueError):
+                found = open_input(self._folder, str(place))
+                with suppress(OSError):
+                    if digest_of(found.stream) == digest:
+                        found.stream.seek(0)
+                        return found
+                found.stream.close()
+        return None
+
+    def __str__(self) -> str:
+        """Return the path of the folder."""
+        return printable(self._folder)
+
+
+def backup_place(backup: Path, picture: Path) -> PurePath:
+    """Return the folder below the folder of originals to which a picture goes that is named by itself.
+
+    It is the longest end of the path of its folder that is there, so that it joins the originals of its neighbours.
+    """
+    places = [place.parent for place in _ends_of(picture)]
+    return next((place for place in reversed(places) if place.parts and is_place(backup, place)), PurePath())
+
+
+def _places_of(job: Job, name: str) -> Iterator[PurePath]:
+    """Yield where the original of a picture may lie: it may have been enhanced by itself, or with folders above it."""
+    yield job.relative
+    yield job.relative.with_name(name)
+    yield from (place.with_name(name) for place in _ends_of(job.target))
+
+
+def _ends_of(picture: Path) -> list[PurePath]:
+    """Return the ends of the absolute path of a picture, from its name alone to the whole below the root."""
+    parts = (*real_path(picture.parent).parts[1:], picture.name)
+    return [PurePath(*parts[start:]) for start in reversed(range(len(parts)))]
 
 
 def check_backup(jobs: Sequence[Job], inputs: Sequence[Path], backup: Path) -> None:
@@ -108,12 +160,11 @@ def check_backup(jobs: Sequence[Job], inputs: Sequence[Path], backup: Path) -> N
         places[place] = job.source
 
 
-def _check(there: Input, place: Path, original: Input, digest: str, is_older: Callable[[str], bool]) -> None:
+def _check(there: Input, place: Path, original: Input, digest: str) -> None:
     """Raise `PictureError` unless the file that has the place of an original may stay there as such."""
     if there.identity.is_file(original.identity):
         raise PictureError(f"{str(place)!r} is the picture itself, not a copy of it; choose another --backup")
-    found = digest_of(there.stream)
-    if found != digest and not is_older(found):
+    if digest_of(there.stream) != digest:
         raise _taken(place)
 
 

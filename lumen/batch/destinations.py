@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -31,7 +31,9 @@ from lumen.files.lock import lock_folder, lock_in
 from lumen.text import printable
 
 WAIT_S = 60.0  # for others that work on single files of the folder
-AGAIN_IN_PLACE = "it was enhanced in place before; to try other settings, put its original back first"
+# Of one picture or of many, since equal reasons are counted.
+ENHANCED = "enhanced in place before; originals that are put back can be enhanced with other settings"
+CHANGED = "changed since they were enhanced in place; --existing update enhances what is there now"
 JOURNALS = 8  # kept in memory
 
 
@@ -43,11 +45,13 @@ class Origin:
         identity: What it was when it was opened.
         digest: `Destination.digest` of its content.
         extended: Extended attributes that a result in another folder gets.
+        is_result: Whether it is itself a result, and the picture was read from its original instead.
     """
 
     identity: Identity
     digest: str = ""
     extended: Mapping[str, bytes] = field(default_factory=dict)
+    is_result: bool = False
 
 
 class Destination(Protocol):
@@ -69,6 +73,13 @@ class Destination(Protocol):
 
     def digest(self, stream: BinaryIO) -> str:
         """Return what `put` must know of the content of a file, before it is decoded."""
+
+    def original(self, job: Job, digest: str) -> Input | None:
+        """Open the file to read instead of a picture that is itself a result; None if there is none.
+
+        Raises:
+            PictureError: There must be one, and it is lost.
+        """
 
     def leave(self, job: Job, origin: Origin) -> None:
         """Take note that a picture is fine as it is and gets no result.
@@ -167,6 +178,9 @@ class OutputFolder:
         """Return nothing: the input stays."""
         return ""
 
+    def original(self, _job: Job, _digest: str) -> None:
+        """Return nothing: results lie elsewhere."""
+
     def leave(self, job: Job, origin: Origin) -> None:
         """Do nothing: the next run looks at the picture again."""
 
@@ -216,14 +230,35 @@ class InPlace:
         except OSError:  # reading the file, or replacing it, reports why
             return None
         if state == "changed" and self._existing == "skip":
-            return "it was enhanced in place and has changed since; --existing update enhances it again"
+            return CHANGED
         if state == "fine":
-            return "it was fine as it is; --existing overwrite enhances it with other settings"
-        return AGAIN_IN_PLACE if state == "enhanced" else None
+            return "fine without enhancement before; --existing overwrite tries other settings"
+        if state != "enhanced":
+            return None
+        if self._backup is not None and self._backup.has(job):
+            return f"enhanced in place before; --existing overwrite starts again from originals in {self._backup}"
+        return ENHANCED
 
     def digest(self, stream: BinaryIO) -> str:
         """Return the digest of an original, by which the journal knows it."""
         return digest_of(stream)
+
+    def original(self, job: Job, digest: str) -> Input | None:
+        """Open the original of a picture that was enhanced before, if there is a folder of originals."""
+        if self._backup is None:
+            return None
+        with self._locked(job) as folder:
+            journal = self._journal(folder.path)
+            journal.refresh(folder)
+            if journal.state_of(job.target.name, digest) != "enhanced":
+                return None
+            found = self._backup.find(job, *journal.original_of(digest))
+        if found is None:
+            raise PictureError(
+                f"it was enhanced in place before, and its original is not in {self._backup}; give the folder that has "
+                "it as --backup, or put the original back first"
+            )
+        return found
 
     def leave(self, job: Job, origin: Origin) -> None:
         """Note that a picture is fine, so that the next run need not enhance it to see that."""
@@ -260,10 +295,8 @@ class InPlace:
             is_enhanced = journal.state_of(name, origin.digest) == "enhanced"
             if is_enhanced and self._existing != "overwrite":
                 return "it was enhanced in place by another run"
-            if self._backup is not None:
-                # Of a picture that is enhanced again, what it was before lumen is worth more than an earlier result.
-                is_older = partial(journal.is_original, name) if is_enhanced else lambda _: False
-                self._backup.keep(job.relative, now, origin.digest, source=folder, is_older=is_older)
+            if self._backup is not None and not origin.is_result:
+                self._backup.keep(job.relative, now, origin.digest, source=folder)
         journal.note(folder, name, origin.digest, data)
         modified_ns = now.identity.mtime_ns
         write_in(folder, name, data, modified_ns=modified_ns, attributes=attributes, instead_of=now.identity)

@@ -81,7 +81,7 @@ def places_of(output: Path, sources: Collection[Path]) -> dict[Path, PurePath]:
     names = {source.name for source in sources}
     for made in _made(output, lambda _, source: os.path.basename(source) in names):  # noqa: PTH119  # of many strings
         source = wanted.pop(_place(made.source), None)
-        if source is not None and _is_place(output, made.target.parent):
+        if source is not None and is_place(output, made.target.parent):
             found[source] = made.target.parent
         if not wanted:
             break
@@ -97,6 +97,17 @@ def earlier_results(sources: Iterable[Path]) -> dict[Path, Made]:
         if (home := home_of(folder)) is not None:
             homes.setdefault(home, {})[str((folder / source.name).relative_to(home))] = source
     return {found[target]: made for home, found in homes.items() for target, made in results_made(home, found).items()}
+
+
+def is_place(output: Path, folder: PurePath) -> bool:
+    """Tell whether a folder is there below the output folder, with no link on the way, and not hidden."""
+    if any(part == os.pardir or part.startswith(".") for part in folder.parts) or folder.is_absolute():
+        return False
+    try:
+        with hold_folder(output / folder, below=output):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def _place(path: Path) -> Path:
@@ -138,17 +149,6 @@ def _below(path: str, folder: str) -> str:
     """Return a path relative to a folder, both as they were given; this is called for every line."""
     prefix = folder.rstrip(os.sep) + os.sep
     return path[len(prefix) :] if path.startswith(prefix) else os.path.relpath(path, folder)
-
-
-def _is_place(output: Path, folder: PurePath) -> bool:
-    """Tell whether a folder is there below the output folder, with no link on the way, and not hidden."""
-    if any(part == os.pardir or part.startswith(".") for part in folder.parts) or folder.is_absolute():
-        return False
-    try:
-        with hold_folder(output / folder, below=output):
-            return True
-    except (OSError, ValueError):
-        return False
 
 
 def _typed(value: object) -> str:

@@ -48,7 +48,7 @@ class Journal:
     def __init__(self) -> None:
         """Know nothing; `refresh` reads the journal."""
         self._entries: dict[str, _Entry] = {}
-        self._results: set[str] = set()  # digests of all results so far
+        self._originals: dict[str, tuple[str, str]] = {}  # of each result so far: name and digest
         self._fine: set[str] = set()  # digests of pictures that were fine as they are
         self._sizes: set[int] = set()
         self._stamp: Identity | None = None
@@ -92,16 +92,19 @@ class Journal:
     def state_of(self, name: str, digest: str) -> PictureState:
         """Return the state, as `state` does, for a name and the digest of its content."""
         entry = self._entries.get(name)
-        if digest in self._results:
+        if digest in self._originals:
             return "enhanced"
         if digest in self._fine:
             return "fine"
         return "new" if entry is None or digest in entry.originals else "changed"
 
-    def is_original(self, name: str, digest: str) -> bool:
-        """Tell whether a picture of this name with this content was enhanced before."""
-        entry = self._entries.get(name)
-        return entry is not None and digest in entry.originals
+    def original_of(self, result: str) -> tuple[str, str]:
+        """Return the name and the digest of the original from which a result was made, in however many rounds.
+
+        Args:
+            result: The digest of a file that is `enhanced`.
+        """
+        return self._originals[result]
 
     def note(self, folder: Parent, name: str, before: str, data: bytes) -> None:
         """Record, before it happens, that a picture is replaced by `data`; `OSError` if it cannot be written."""
@@ -129,7 +132,7 @@ class Journal:
             self._stamp = _stamp_of(file)
 
     def _forget(self) -> None:
-        self._entries, self._results, self._fine, self._sizes, self._stamp = {}, set(), set(), set(), None
+        self._entries, self._originals, self._fine, self._sizes, self._stamp = {}, {}, set(), set(), None
 
     def _read(self, file: BinaryIO) -> None:
         if os.fstat(file.fileno()).st_size > JOURNAL_BYTES:
@@ -147,14 +150,15 @@ class Journal:
         if "seal" in line:
             self._entries[line["name"]].fingerprint = tuple(map(int, line["seal"]))
         else:
-            name, before, after, size = line["name"], line["before"], line["after"], int(line["size"])
+            name, before, after, size = str(line["name"]), line["before"], line["after"], int(line["size"])
             known = self._entries.get(name, _Entry(originals=set()))
             if before == after:
                 self._entries[name] = _Entry(originals=known.originals, is_fine=True)
                 self._fine.add(after)
             else:
                 self._entries[name] = _Entry(originals=known.originals | {before})
-                self._results.add(after)
+                # Of a result that was enhanced again, it is the original of that one.
+                self._originals.setdefault(after, self._originals.get(before, (name, before)))
                 self._fine.discard(before)
             self._sizes.add(size)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from lumen.batch.backup import check_backup
+from lumen.batch.backup import backup_place, check_backup
 from lumen.batch.collisions import check_inputs, check_places
 from lumen.batch.discovery import FoundPicture, find_pictures, pictures_below
 from lumen.batch.history import places_of
@@ -99,8 +99,11 @@ def plan_jobs(inputs: Sequence[Path], options: BatchOptions, *, listed: Sequence
 def _places(inputs: Sequence[Path], options: BatchOptions) -> dict[Path, PurePath]:
     """Return the folders below the output folder where results of the pictures that are named lie already.
 
-    So a picture of a folder that was enhanced before can be named, and its result is made again in its place.
+    So a picture of a folder that was enhanced before can be named, and its result is made again in its place. In place
+    they are those below the folder of originals, where the originals of their neighbours lie.
     """
+    if options.backup is not None:
+        return {given: backup_place(options.backup, given) for given in inputs if not is_folder(given)}
     if options.output is None or options.result is not None:
         return {}
     named = [given for given in inputs if not is_folder(given)]

@@ -2,7 +2,7 @@
 
 It is a file of JSON lines in `.lumen/runs/` of the output folder, one per run. It is for people. lumen reads it
 only to tell how a result was made and where one belongs (`lumen.batch.history`), so a record that cannot be written is
-a warning, never a failure.
+a warning, never a failure; and nothing at all if the run made no result, because then an error says why.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class RunRecord:
         self._file: BinaryIO | None = None
         self._bytes = 0
         self._left_out = 0
+        self._lost = ""  # why there is no record
         try:
             with (
                 hold_folder(home, make=True) as folder,
@@ -86,6 +87,8 @@ class RunRecord:
             with suppress(OSError):
                 self._file.close()
             self._file = None
+        if self._lost and report.counts["done"]:
+            log.warning("the record of this run cannot be written: %s", self._lost)
 
     def _write(self, line: Mapping[str, Any]) -> None:
         if self._file is None:
@@ -99,7 +102,7 @@ class RunRecord:
         self._bytes += len(data)
 
     def _give_up(self, error: OSError) -> None:
-        log.warning("the record of this run cannot be written: %s", error.strerror or error)
+        self._lost = error.strerror or str(error)
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()

@@ -27,6 +27,7 @@ class Outcome:
         is_damaged: Whether a part of the source was damaged, and the result shows it.
         warnings: What could not be kept, one line each.
         is_unchanged: Whether the picture was fine, so that its file was copied, or in place left, or skipped.
+        stops_run: Whether it failed by the error that ends the run, which is shown then.
         changes: Options of this picture that differ from those of the run.
     """
 
@@ -39,6 +40,7 @@ class Outcome:
     is_damaged: bool = False
     warnings: tuple[str, ...] = ()
     is_unchanged: bool = False
+    stops_run: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

@@ -260,7 +260,8 @@ class Batch:
         if isinstance(ending, UnusableModelError):
             raise ending
         log.debug("%s failed", job.source, exc_info=ending)
-        self._finish(self._outcome(job, "failed", reason=reason_of(ending)))
+        stops_run = isinstance(ending, OutputError)
+        self._finish(self._outcome(job, "failed", reason=reason_of(ending), stops_run=stops_run))
         if isinstance(ending, OutputError):
             raise ending
 
@@ -282,14 +283,15 @@ class Batch:
             self._listener.stopping()
 
     def _read(self, job: Job) -> _Item:
-        started = time.monotonic()
-        options = self._enhance.of(job.relative)
+        started, options = time.monotonic(), self._enhance.of(job.relative)
         opened = open_source(job)
         with opened.stream as stream:
             extended = user_attributes(stream) if options.metadata == "keep" else {}
             digest = self._destination.digest(stream)
-            origin = Origin(identity=opened.identity, digest=digest, extended=extended)
-            picture = read_source(job.source, options, job.target, stream=stream)
+            original = self._destination.original(job, digest)
+            origin = Origin(identity=opened.identity, digest=digest, extended=extended, is_result=original is not None)
+            with stream if original is None else original.stream as pixels:
+                picture = read_source(job.source, options, job.target, stream=pixels)
         if self._options.in_place:
             picture.refuse_damaged()  # what is left of the original may be all that there is
         seconds = time.monotonic() - started
@@ -305,7 +307,8 @@ class Batch:
         item.before = preview(item.picture) if self._wants_comparison(item.job) else None
         picture, job = item.picture, item.job
         item.picture = enhance_picture(picture, models, item.options, progress)
-        item.is_left = is_left(picture, item.picture, job.source, job.target, item.options)
+        if not item.origin.is_result:  # which is never left as it is, even where its original would be
+            item.is_left = is_left(picture, item.picture, job.source, job.target, item.options)
         item.seconds += time.monotonic() - started
         return item
 

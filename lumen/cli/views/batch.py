@@ -72,7 +72,8 @@ class BatchView:
         self._progress.update(self._task, completed=self._throughput.share)
         name = printable(outcome.source)
         if outcome.status == "failed":
-            self._console.print(f"failed: {name}: {printable(outcome.reason)}", style="red")
+            if not outcome.stops_run:  # or the last line says it
+                self._console.print(f"failed: {name}: {printable(outcome.reason)}", style="red")
         elif self._verbosity >= 0:
             self._say(outcome, name)
         for warning in outcome.warnings:

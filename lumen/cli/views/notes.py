@@ -40,7 +40,13 @@ def notes_after(plan: Plan, report: Report, options: BatchOptions) -> tuple[list
 def _place(plan: Plan, report: Report, options: BatchOptions) -> str:
     """Return where the results lie, or would; nothing if there are none."""
     if options.output is None:
-        return "the pictures themselves were replaced" if report.counts["done"] else ""
+        if not report.counts["done"]:
+            return ""
+        is_one = report.counts["done"] == 1
+        replaced = "the picture itself was replaced" if is_one else "the pictures themselves were replaced"
+        if options.backup is None:
+            return f"{replaced} without a backup"
+        return f"{replaced}; the {'original is' if is_one else 'originals are'} in {printable(options.backup)}"
     is_there = report.counts["done"] or report.counts["skipped"]
     if not is_there and not report.counts["planned"]:
         return ""

@@ -34,8 +34,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(*inputs: str, gain: float = 2.0, backup: str = "kept", **options: Any) -> Quiet:
-    listener = Quiet()
+def run(*inputs: str, gain: float = 2.0, backup: str = "kept", listener: Quiet | None = None, **options: Any) -> Quiet:
+    listener = listener or Quiet()
     batching = BatchOptions(in_place=True, backup=Path(backup), recursive=True, **options)
     plan = plan_jobs([Path(name) for name in inputs or ("in",)], batching)
     Batch(plan, FakeModels(gain=gain), EnhanceOptions(), batching, listener).run()
@@ -71,6 +71,83 @@ def test_the_oldest_original_stays_when_pictures_are_enhanced_again() -> None:
     run()
     assert run(existing="overwrite").statuses() == {"a.png": "done", "b.png": "done"}
     assert contents("kept") == before
+
+
+def kept_files() -> list[str]:
+    return sorted(str(path) for path in Path("kept").rglob("*") if path.is_file())
+
+
+def level(name: str) -> int:
+    return int(read_picture(Path(name)).pixels.flat[0])
+
+
+@pytest.mark.usefixtures("place")
+def test_a_result_that_is_named_is_made_again_from_its_original() -> None:
+    before = contents("in")
+    run()
+    for gain in (1.5, 3.0, 1.0):  # with the last one, the original itself would be fine
+        assert run("in/sub/b.png", gain=gain, existing="overwrite").statuses() == {"b.png": "done"}
+        assert level("in/sub/b.png") == 40 * gain
+    assert kept_files() == ["kept/a.png", "kept/sub/b.png"]
+    assert contents("kept") == before
+
+
+@pytest.mark.usefixtures("place")
+def test_the_original_of_a_result_is_found_wherever_its_picture_was_named() -> None:
+    run("in/sub/b.png")
+    assert kept_files() == ["kept/b.png"]
+    Path("in/sub/b.png").rename("in/sub/c.png")
+    assert run("in/sub", gain=3.0, existing="overwrite").statuses() == {"c.png": "done"}
+    assert (level("in/sub/c.png"), kept_files()) == (120, ["kept/b.png"])
+    Path("kept/in/sub").mkdir(parents=True)
+    Path("kept/b.png").rename("kept/in/sub/b.png")
+    assert run("in", gain=4.0, existing="overwrite").statuses() == {"a.png": "done", "c.png": "done"}
+    assert (level("in/sub/c.png"), kept_files()) == (160, ["kept/a.png", "kept/in/sub/b.png"])
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("there", ["nothing", "another", "link"])
+def test_a_result_without_its_original_is_neither_kept_nor_replaced(there: str) -> None:
+    run("in/a.png", backup="first")
+    Path("kept").mkdir()
+    if there == "another":
+        Path("kept/a.png").write_bytes(b"of somebody")
+    elif there == "link":
+        Path("kept/a.png").symlink_to(Path("first/a.png").absolute())
+    before, files = contents("in"), kept_files()
+    listener = run("in/a.png", existing="overwrite")
+    assert listener.statuses() == {"a.png": "failed"}
+    assert "its original is not in kept" in reason(listener, "a.png")
+    assert (contents("in"), kept_files()) == (before, files)
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("name", ['"../first/a.png"', '""', '"."', '".."', "3", '"\\u0000"'])
+def test_no_journal_leads_out_of_the_backup(name: str) -> None:
+    run("in/a.png", backup="first")
+    Path("kept").mkdir()
+    journal = Path("in/.lumen/in-place.jsonl")
+    journal.write_text(journal.read_text().replace('"a.png"', name))
+    listener = run("in/a.png", existing="overwrite")
+    assert "its original is not in kept" in reason(listener, "a.png")
+
+
+@pytest.mark.usefixtures("place")
+def test_an_original_that_is_named_joins_those_of_its_neighbours() -> None:
+    run()
+    for name in ("in/new.png", "in/sub/new.png"):
+        write_picture(Picture(pixels=np.full((20, 30, 3), 9, np.uint8), format="png"), Path(name))
+        assert run(name).statuses() == {"new.png": "done"}
+    assert kept_files() == ["kept/a.png", "kept/new.png", "kept/sub/b.png", "kept/sub/new.png"]
+
+
+@pytest.mark.usefixtures("place")
+def test_what_is_skipped_says_where_its_original_is() -> None:
+    run()
+    assert {each.reason for each in run().outcomes} == {
+        "enhanced in place before; --existing overwrite starts again from originals in kept"
+    }
+    assert "put back" in reason(run(backup="other"), "a.png")
 
 
 @pytest.mark.usefixtures("place")
@@ -136,11 +213,12 @@ def test_without_a_backup_nothing_is_replaced(
             raise OSError(number, os.strerror(number))
         return create(self, name, mode)
 
-    before = contents("in")
+    before, listener = contents("in"), Quiet()
     with monkeypatch.context() as patched:
         patched.setattr(Parent, "create", full)
         with pytest.raises(expected, match="kept"):
-            run()
+            run(listener=listener)
+    assert {(each.status, each.stops_run) for each in listener.outcomes} == {("failed", True)}
     assert contents("in") == before
     assert run().statuses() == {"a.png": "done", "b.png": "done"}
     assert contents("kept") == before

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tracemalloc
@@ -140,6 +141,20 @@ def test_the_first_original_is_known_after_every_round(folder: Path) -> None:
     enhance(path, b"second")
     path.write_bytes(original)
     assert state(path) == "new"
+
+
+def test_the_original_of_a_result_is_that_of_the_first_round(folder: Path) -> None:
+    path = folder / "a.jpg"
+    original, content = digest(path), path.read_bytes()
+    for result in (b"first", b"second", content):  # with the last settings nothing changed
+        enhance(path, result)
+    other = path.rename(folder / "c.jpg")
+    enhance(other, b"third")
+    journal = Journal()
+    with hold_folder(folder) as held:
+        journal.refresh(held)
+    for result in (b"first", b"second", content, b"third"):
+        assert journal.original_of(hashlib.sha256(result).hexdigest()) == ("a.jpg", original)
 
 
 def test_every_result_there_ever_was_is_known(folder: Path) -> None:

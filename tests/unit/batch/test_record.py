@@ -71,12 +71,25 @@ def test_old_records_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert (folder / "mine.txt").exists()
 
 
+def made(count: int) -> Report:
+    return Report(total=count, counts={"done": count, "skipped": 0, "failed": 0, "planned": 0})
+
+
+def test_without_results_nobody_misses_the_record(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / ".lumen").touch()
+    with caplog.at_level(logging.WARNING):
+        log = RunRecord(tmp_path, {})
+        log.add(outcome("failed"))
+        log.close(Report(total=1, counts={"done": 0, "skipped": 0, "failed": 1, "planned": 0}))
+    assert not caplog.records
+
+
 def test_a_record_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / ".lumen").touch()
     with caplog.at_level(logging.WARNING):
         log = RunRecord(tmp_path, {})
         log.add(outcome("done"))
-        log.close(Report(total=1))
+        log.close(made(1))
     assert ["cannot be written" in record.message for record in caplog.records] == [True]
 
 
@@ -87,7 +100,7 @@ def test_a_full_disk_ends_the_record_only(tmp_path: Path, caplog: pytest.LogCapt
     log._file = Path("/dev/full").open("wb")  # noqa: SIM115
     log.add(outcome("done"))
     log.add(outcome("done"))
-    log.close(Report(total=2))
+    log.close(made(2))
     assert ["No space left" in record.message for record in caplog.records] == [True]
 
 

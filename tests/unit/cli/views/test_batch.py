@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,11 @@ def show(state: State, *outcomes: Outcome, as_json: bool = False) -> None:
             view.finished(each)
             report.add(each)
         view.summarize(report)
+
+
+def test_the_error_that_ends_the_run_is_left_to_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
+    show(State(), replace(outcome("failed", "the disk is full"), stops_run=True))
+    assert capsys.readouterr().err == "1 failed\n"
 
 
 ALL = (outcome("done", "", "no XMP"), outcome("skipped", "the result exists"), outcome("failed", "damaged"))

@@ -41,7 +41,12 @@ def test_the_last_line_says_where_the_results_lie(statuses: list[Status], place:
 
 
 def test_in_place_the_results_are_the_pictures() -> None:
-    assert ended(("done", ""), options=BatchOptions(in_place=True))[1] == "the pictures themselves were replaced"
+    placed, kept = BatchOptions(in_place=True), BatchOptions(in_place=True, backup=Path("kept"))
+    one, two = "the picture itself was replaced", "the pictures themselves were replaced"
+    assert ended(("done", ""), options=placed)[1] == f"{one} without a backup"
+    assert ended(("done", ""), ("done", ""), options=placed)[1] == f"{two} without a backup"
+    assert ended(("done", ""), options=kept)[1] == f"{one}; the original is in kept"
+    assert ended(("done", ""), ("done", ""), options=kept)[1] == f"{two}; the originals are in kept"
     assert ended(("skipped", "before"), options=BatchOptions(in_place=True))[1] == ""
 
 
