@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -28,8 +29,13 @@ def brightness_head(network: Network) -> BrightnessHead | None:
     return head if isinstance(head, BrightnessHead) else None
 
 
-def thumbnail_bank(sampler: Sampler, config: BrightnessConfig) -> tuple[Tensor, Tensor]:
-    """Draw thumbnails float32 [samples, 3, t, t] in [0, 1], and the level [samples] to aim at for each."""
+def thumbnail_bank(
+    sampler: Sampler, config: BrightnessConfig, step: Callable[[], None] = lambda: None
+) -> tuple[Tensor, Tensor]:
+    """Draw thumbnails float32 [samples, 3, t, t] in [0, 1], and the level [samples] to aim at for each.
+
+    `step` is called for each of them.
+    """
     shares = replace(
         sampler.config,
         pairs=config.pairs,
@@ -48,7 +54,10 @@ def thumbnail_bank(sampler: Sampler, config: BrightnessConfig) -> tuple[Tensor, 
         weights=sampler.weights,
     )
     blanks = round(config.samples * config.blank)
-    drawn = [source.whole(BANK_ITERATION, place) for place in range(config.samples - blanks)]
+    drawn = []
+    for place in range(config.samples - blanks):
+        step()
+        drawn.append(source.whole(BANK_ITERATION, place))
     thumbnails = [whole.thumbnail for whole in drawn]
     levels = [
         whole.brightness ** (1 - config.usual) * BrightnessHead.USUAL_LEVEL**config.usual
@@ -57,22 +66,26 @@ def thumbnail_bank(sampler: Sampler, config: BrightnessConfig) -> tuple[Tensor, 
         for whole in drawn
     ]
     for place in range(blanks):
+        step()
         thumbnail = area_thumbnail(blank(source.rng(BANK_ITERATION + 1, place)), sampler.thumbnail_px)
         thumbnails.append(thumbnail)
         levels.append(float(thumbnail.mean()))  # nothing to see: they stay as they are
     return torch.from_numpy(np.stack(thumbnails)).permute(0, 3, 1, 2), torch.tensor(levels)
 
 
-def fit_brightness(head: BrightnessHead, sampler: Sampler, config: BrightnessConfig, seed: int) -> None:
+def fit_brightness(
+    head: BrightnessHead, sampler: Sampler, config: BrightnessConfig, seed: int, step: Callable[[], None] = lambda: None
+) -> None:
     """Fit a head in place.
 
     The loss is the Huber distance between predicted and true log gain, so that the head learns to leave pictures alone
     where most pictures like them are already well lit.
 
-    The head may be on any device, and is left in evaluation mode.
+    The head may be on any device, and is left in evaluation mode. `step` is called `config.samples + config.iterations`
+    times; what it raises ends the fit.
     """
     device = head.out.weight.device
-    thumbnails, wanted = thumbnail_bank(sampler, config)
+    thumbnails, wanted = thumbnail_bank(sampler, config, step)
     with torch.no_grad():
         features = torch.cat([head.features(part.to(device)) for part in torch.split(thumbnails, 256)])
         head.centre.copy_(features.mean(dim=0))
@@ -83,6 +96,7 @@ def fit_brightness(head: BrightnessHead, sampler: Sampler, config: BrightnessCon
     head.requires_grad_(True).train()
     optimizer = torch.optim.AdamW(head.parameters(), weight_decay=config.weight_decay)
     for iteration in range(config.iterations):
+        step()
         rate = config.rate * (1 + math.cos(math.pi * iteration / config.iterations)) / 2
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, (iteration + 1) / WARMUP)

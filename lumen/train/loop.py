@@ -30,7 +30,12 @@ from lumen.train.validate import overall_score, score_words, validate
 
 log = logging.getLogger(__name__)
 
+SAID_EVERY_S = 10.0  # how far the fit of the brightness has come
 RETURNS = 3  # how often a training that broke down goes back to its last checkpoint, each time at half the rate
+
+
+class StoppedError(Exception):
+    """A signal came while the brightness head was fitted at the end."""
 
 
 class Trainer:
@@ -106,7 +111,10 @@ class Trainer:
             while not self._take_steps(stop):
                 self._go_back()
             if not self._stopped:
-                self._finish()
+                try:
+                    self._finish(stop)
+                except StoppedError:  # last.pt holds the last step, from which a later run finishes
+                    self._stopped = stop()
             self._report_end()
             return stop() or self._stopped
 
@@ -238,8 +246,8 @@ class Trainer:
         alone = World(device=self.world.device)
         self._record(validate(self.state.ema, self.split.val_pairs, self.split.val_photos, alone), best=True)
 
-    def _finish(self) -> None:
-        """Write the final `best.pt`, with a fitted brightness head.
+    def _finish(self, stop: Callable[[], int]) -> None:
+        """Write the final `best.pt`, with a fitted brightness head; raises `StoppedError` after a signal.
 
         If the held-out pictures joined, it holds the last weights, and the scores from just before they joined; the
         weights of that time are in `validated.pt`. A run that resumed from another folder's checkpoint and found
@@ -249,7 +257,7 @@ class Trainer:
             return
         best, iteration = self.options.run / "best.pt", None
         if self.recipe.joining < self.recipe.optimizer.iterations:
-            self._fit_brightness(self.batches.joined)
+            self._fit_brightness(self.batches.joined, stop)
             self.state.facts["held_out_joined"] = True
             self.save("best.pt", with_optimizer=False)
         elif brightness_head(self.state.ema) is None:
@@ -260,16 +268,29 @@ class Trainer:
                 checkpoint = load_checkpoint(best)
                 self.state.ema.load_state_dict(dict(checkpoint.ema))
                 iteration = checkpoint.iteration
-            self._fit_brightness(self.batches.apart)
+            self._fit_brightness(self.batches.apart, stop)
             self._score_alone()
             self.save("best.pt", with_optimizer=False, iteration=iteration)
 
-    def _fit_brightness(self, sampler: Sampler) -> None:
+    def _fit_brightness(self, sampler: Sampler, stop: Callable[[], int] = lambda: 0) -> None:
         """Fit the brightness head of the averaged network, if it has one; in the leading process alone."""
         head, config = brightness_head(self.state.ema), self.recipe.brightness
-        if config.iterations and head is not None:
-            self.on_event({"kind": "stage", "stage": "brightness", "of": config.iterations})
-            fit_brightness(head, sampler, config, self.recipe.seed)
+        if not config.iterations or head is None:
+            return
+        done, said = 0, 0.0
+
+        def step() -> None:
+            nonlocal done, said
+            if stop():
+                raise StoppedError
+            if time.monotonic() - said >= SAID_EVERY_S:
+                said = time.monotonic()
+                self.on_event(
+                    {"kind": "stage", "stage": "brightness", "done": done, "of": config.samples + config.iterations}
+                )
+            done += 1
+
+        fit_brightness(head, sampler, config, self.recipe.seed, step)
 
     def save(self, name: str, *, with_optimizer: bool, iteration: int | None = None) -> None:
         """Write a checkpoint into the run's folder (leading process only)."""

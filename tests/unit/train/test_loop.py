@@ -256,9 +256,25 @@ def test_going_on_elsewhere_ends_with_a_best_checkpoint(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "second" / "best.pt").iteration == 6
 
 
-def test_a_signal_in_the_second_stage_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lumen.train.loop.fit_brightness", lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    assert make_trainer(tiny_recipe(), tmp_path).fit() == signal.SIGINT
+def test_a_signal_in_the_second_stage_ends_it_and_a_later_run_does_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[Mapping[str, Any]] = []
+
+    def interrupted(*given: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        given[-1]()
+        pytest.fail("the fit went on")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("lumen.train.loop.fit_brightness", interrupted)
+        assert make_trainer(tiny_recipe(), tmp_path, events).fit() == signal.SIGINT
+    assert events[-1]["kind"] == "end" and events[-1]["stopped"]
+    before = (tmp_path / "best.pt").read_bytes()
+    again = make_trainer(tiny_recipe(), tmp_path)
+    again.resume(tmp_path / "last.pt")
+    assert again.fit() == 0
+    assert (tmp_path / "best.pt").read_bytes() != before
 
 
 def test_other_held_out_pairs_than_before_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -34,11 +34,11 @@ def test_off_a_terminal_there_is_a_line_a_minute_and_one_for_every_validation(
         for iteration in range(1, 100):
             show(step(iteration))
         show(validation(99, 21.5, best=True))
-        show({"kind": "stage", "stage": "brightness", "of": 10})
+        show({"kind": "stage", "stage": "brightness", "done": 0, "of": 10})
     assert capsys.readouterr().err.splitlines() == [
         "      1/100  epoch 0.1  loss 0.5000  8.0 images/s  rate 0.0002",
         "     99  psnr 21.500  best by psnr + photo_psnr / 10: 25.500",
-        "brightness: 10 iterations",
+        "learning how bright results should be: 0/10",
     ]
 
 
@@ -83,8 +83,8 @@ def test_the_live_view_has_loss_psnr_speed_and_time_left() -> None:
     for part in ("11/100", "epoch 1.1", "loss 0.5000", "8.0 images/s", "9 min left", "PSNR 19.50 dB"):
         assert part in text
     assert "best by psnr + photo_psnr / 10: 24.25, at step 11" in text
-    view.show({"kind": "stage", "stage": "brightness", "of": 600})
-    assert "brightness: 600 iterations" in shown()
+    view.show({"kind": "stage", "stage": "brightness", "done": 0, "of": 600})
+    assert "learning how bright results should be: 0/600" in shown()
 
 
 def test_quiet_trainings_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:
