@@ -11,7 +11,7 @@ import json
 import logging
 import platform
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from lumen.batch.report import Outcome, Report
 from lumen.files.inputs import Parent, hold_folder
 from lumen.files.state import state_in
+from lumen.runtime.protocols import Model
 from lumen.version import __version__
 
 log = logging.getLogger(__name__)
@@ -133,3 +134,10 @@ def _forget_old(runs: Parent) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def model_facts(models: Sequence[Model]) -> Mapping[str, Any]:
+    """Return which model made the results, in what precision, and on which devices: JSON values."""
+    spec = models[0].spec
+    facts = {name: getattr(spec, name) for name in ("name", "architecture", "weights_sha256")}
+    return {**facts, "precision": models[0].precision, "devices": [model.device.name for model in models]}

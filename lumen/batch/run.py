@@ -20,7 +20,7 @@ from lumen.batch.destinations import Origin, destination_of
 from lumen.batch.history import settings_of
 from lumen.batch.job import Job, comparison_of, open_source
 from lumen.batch.plan import Plan
-from lumen.batch.record import RunRecord
+from lumen.batch.record import RunRecord, model_facts
 from lumen.batch.report import Outcome, Report, Status
 from lumen.batch.sharing import share_cores
 from lumen.batch.sidecars import copy_sidecars
@@ -44,7 +44,7 @@ from lumen.files.inputs import Identity
 from lumen.files.paths import is_plain_file
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
-from lumen.runtime.protocols import Model, Models
+from lumen.runtime.protocols import Models
 from lumen.runtime.runs import terminate_runs
 from lumen.stages import Stages, Steps, drive, few_inside
 
@@ -151,7 +151,7 @@ class Batch:
                     for options in variants:
                         for model in models:
                             check_options(model, options)
-                    self._record.model(_model_facts(models))
+                    self._record.model(model_facts(models))
                     self._listener.started(len(pending) + len(uncompared))
                     workers = share_cores(self._models, len(pending), variants)
                     self._run_jobs(pending, workers, helper_threads([model.device for model in models]))
@@ -395,9 +395,3 @@ class Batch:
 
 def _size(item: _Item) -> int:
     return item.picture.pixels.nbytes
-
-
-def _model_facts(models: Sequence[Model]) -> Mapping[str, Any]:
-    spec = models[0].spec
-    facts = {name: getattr(spec, name) for name in ("name", "architecture", "weights_sha256")}
-    return {**facts, "precision": models[0].precision, "devices": [model.device.name for model in models]}
