@@ -480,7 +480,7 @@ def _halves() -> Iterator[Broken]:
 def _other_contents() -> Iterator[Broken]:
     unknown = "an unknown or damaged file"
     for name, data, reason in (
-        ("text.jpg", b"Dear diary, it was dark.\n", "got text"),
+        ("text.jpg", b"Dear diary, it was dark.\n", "not a picture, but text"),
         ("page.png", b"<!doctype html><title>404</title>", "got a web page"),
         ("drawing.webp", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "got XML, such as an SVG"),
         ("archive.tif", b"PK\3\4" + b"\0" * 60, "got a ZIP archive"),

@@ -11,6 +11,7 @@ from lumen.codecs import codec
 from lumen.config import RuntimeOptions
 from lumen.doctor import Check, diagnose
 from lumen.errors import DeviceError, EncodeError
+from lumen.extras import install_line
 from lumen.imaging.formats import SUFFIXES
 from lumen.runtime import model_files
 from lumen.runtime.devices import Device
@@ -79,7 +80,7 @@ def test_a_damaged_bundled_model_is_broken(tmp_path: Path, monkeypatch: pytest.M
 def test_a_missing_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     check = find("train")
-    assert (check.status, check.detail) == ("no", "torch is missing; pip install 'lumen-enhance[train]'")
+    assert (check.status, check.detail) == ("no", f"torch is missing; {install_line('train')}")
 
 
 NATIVE = Device(

@@ -39,7 +39,10 @@ def test_what_is_passed_over_is_counted_by_kind() -> None:
     assert passed.others == Counter({".mov": 2, ".txt": 1, "": 1})
     assert (passed.hidden, passed.links, passed.comparisons) == (1, 1, 1)
     assert passed.lines() == [
-        "passed over: 4 files of other kinds (.mov, no suffix, .txt), 1 hidden, 1 link, 1 comparison (*.compare.jpg)",
+        (
+            "passed over: 4 files of other kinds (.mov, no suffix, .txt), 1 hidden file, 1 link, "
+            "1 comparison (*.compare.jpg)"
+        ),
         "1 picture in sub-folders not taken; add -r",
     ]
     assert found("in", include=("*.jpg",)).others == {}, "it was not asked for"
