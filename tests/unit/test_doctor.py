@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -117,3 +118,11 @@ def test_an_openvino_that_does_not_run_is_a_warning(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(doctor, "open_model", fail)
     assert find("openvino") == Check("openvino", "warning", "openvino:CPU cannot be used: no")
     assert find("--device auto").status == "no"
+
+
+def test_the_bundled_model_brightens_what_doctor_shows_it() -> None:
+    details = [check.detail for check in doctor._check_models()]
+    assert details
+    for detail in details:
+        before, after = map(int, re.findall(r"(\d+)%", detail))
+        assert before < after

@@ -48,7 +48,7 @@ def test_off_a_terminal_lines_are_plain_and_failures_come_at_once(capsys: pytest
     assert err.splitlines() == [
         "warning: in/[red]a.jpg: no XMP",
         "failed: in/[red]a.jpg: damaged",
-        "1 done, 1 skipped, 1 failed in 1.0 s (2.00 megapixels/s)",
+        "1 done, 1 skipped, 1 failed (see above) in 1.0 s (2.00 megapixels/s)",
     ]
 
 
