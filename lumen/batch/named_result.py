@@ -11,7 +11,7 @@ from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import UsageError
 from lumen.files.paths import type_of
-from lumen.imaging.formats import SUFFIXES
+from lumen.imaging.formats import CODECS, SUFFIXES
 from lumen.text import printable
 
 # A folder may have a dot in its name, such as `out.2024` or `v1.final`: only suffixes that nobody gives to one.
@@ -57,6 +57,7 @@ def with_named_result(inputs: Sequence[Path], options: BatchOptions) -> BatchOpt
         options: Options with what follows `--out` as their output.
 
     Raises:
+        MissingExtraError: The package that writes the format is not installed.
         UsageError: Other options ask for another name, or it is that of a document, a film or an archive.
     """
     out = options.output
@@ -84,4 +85,7 @@ def with_named_result(inputs: Sequence[Path], options: BatchOptions) -> BatchOpt
             f"expected --out {printable(wanted)} with --format {options.format}, got {printable(out)}; leave one of "
             "the two out"
         )
+    codec = CODECS[SUFFIXES[out.suffix.lower()]]
+    if codec.package:
+        codec.package.require(codec.label, "choose another suffix after --out")
     return replace(options, output=out.parent, result=out.name)

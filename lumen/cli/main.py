@@ -53,9 +53,7 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            if not error.message.endswith("?"):
-                error.message = error.message.rstrip(".") + _meant(args[0])
-            raise
+            raise click.UsageError(error.message.rstrip(".") + _meant(args[0]), ctx) from error
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table without importing anything."""

@@ -9,7 +9,8 @@ import pytest
 from lumen.batch.named_result import with_named_result
 from lumen.batch.plan import plan_jobs
 from lumen.config import BatchOptions, OutputFormat
-from lumen.errors import UsageError
+from lumen.errors import MissingExtraError, UsageError
+from lumen.extras import Package
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -60,3 +61,9 @@ def test_what_would_be_another_file_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=says):
         targets(out, *inputs, suffix=suffix, kind=kind)
+
+
+def test_a_format_whose_package_is_missing_is_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Package, "is_installed", lambda _: False)
+    with pytest.raises(MissingExtraError, match="choose another suffix after --out"):
+        targets("better.heic", "in/a.jpg")
