@@ -50,6 +50,7 @@ _MEANINGS: dict[type[BaseException], str] = {
     IndexError: "a part of it is missing",
     Image.DecompressionBombError: "a frame in it is larger than its picture",
 }
+_ENDS_EARLY = ("image file is truncated", "truncated file read")  # what Pillow says
 
 
 def read_picture(
@@ -98,7 +99,7 @@ def decode_picture(
         picture = _decode(stream, kind, Decoding(max_pixels=max_pixels, first_frame=first_frame))
     except _DAMAGE as error:
         said = _line(error)
-        if said.startswith("image file is truncated"):  # of Pillow
+        if said.lower().startswith(_ENDS_EARLY):
             raise DecodeError(f"the {kind} file ends too early (copied incompletely?)") from error
         raise DecodeError(f"the {kind} file is damaged or truncated: {said}") from error
     return replace(picture, notes=(*picture.notes, *_faults(picture.metadata)))
