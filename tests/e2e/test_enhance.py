@@ -80,7 +80,7 @@ def test_fail_fast_leaves_the_rest(photos: Path, models: Path) -> None:
     (photos / "a.jpg").write_bytes(b"")
     code, _, err = run(command("enhance", "in", "-o", "out", "--fail-fast", model=models / "fast.onnx"))
     assert (code, tree()) == (3, [".lumen/lock"])
-    assert "1 failed, 2 left" in err
+    assert "1 failed (see above), 2 left" in err
 
 
 def test_16_bit_pictures_use_the_16_bit_model_and_stay_16_bit(photos: Path, models: Path) -> None:
