@@ -17,7 +17,7 @@ DEFAULT_QUALITY = 95  # where a file has none that could be kept
 
 PrecisionChoice = Literal["auto", "fp32", "fp16", "bf16"]
 Existing = Literal["skip", "update", "overwrite", "error"]
-OutputFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif", "jxl"]
+OutputFormat = Literal["same", "png", "jpg", "webp", "tiff", "avif", "heic", "jxl"]
 Quality = int | Literal["keep"]
 Unchanged = Literal["copy", "encode", "skip"]
 Subsampling = Literal["auto", "444", "420", "keep"]
@@ -136,7 +136,8 @@ class EnhanceOptions:
         if not 0 <= self.shadows <= 2:  # also refuses NaN
             raise UsageError(f"expected --shadows from 0 to 2, got {self.shadows:g}")
         if not 0 <= self.strength <= 1:  # also refuses NaN
-            raise UsageError(f"expected --strength from 0 to 1, got {self.strength:g}")
+            meant = f"; did you mean {self.strength:g}%?" if 1 < self.strength <= 100 else ""
+            raise UsageError(f"expected --strength from 0 to 1, got {self.strength:g}{meant}")
         if self.quality_passes not in QUALITY_PASSES:
             raise UsageError(f"expected --quality-passes 1, 4 or 8, got {self.quality_passes}")
         if self.tile_px is not None and self.tile_px < 64:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -16,13 +17,14 @@ from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
 _ONE = "; only the result of one picture, which is named itself, can be called so"
+MOST_PARTS = 20  # of a name with spaces, looked for among so many inputs
 
 
 def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
     """Refuse inputs that do not exist, and an output folder that is a file, a picture's name or an input."""
     for given in inputs:
         if not os.path.lexists(given):
-            raise UsageError(f"there is no file or folder {printable(given)}")
+            raise UsageError(f"there is no file or folder {printable(given)}{_quotes(inputs, given)}")
     if output is None:
         return
     if type_of(output) not in (stat.S_IFDIR, 0):
@@ -35,6 +37,17 @@ def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
                 f"the output folder {printable(output)} is the input folder; choose another --out, or replace the "
                 "pictures themselves with --in-place"
             )
+
+
+def _quotes(inputs: Sequence[Path], missing: Path) -> str:
+    """Return the advice to quote a name with spaces, if the shell has split one of which `missing` is a part."""
+    names = [str(each) for each in inputs[:MOST_PARTS]]
+    for start in range(len(names)):
+        for end in range(start + 2, len(names) + 1):
+            name = " ".join(names[start:end])
+            if str(missing) in names[start:end] and os.path.lexists(name):
+                return f"; names with spaces need quotes: {printable(shlex.quote(name))}"
+    return ""
 
 
 def _same_folder(first: Path, second: Path) -> bool:

@@ -13,7 +13,7 @@ from lumen.batch.passed_over import PassedOver
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path
-from lumen.files.patterns import Selection, is_hidden
+from lumen.files.patterns import Selection
 
 LOOK_S = 1.0  # for pictures that are not taken
 
@@ -116,7 +116,7 @@ def pictures_below(folders: Iterable[Path], options: BatchOptions) -> tuple[set[
     deep, nobody = replace(options, recursive=True), PassedOver()
     started = time.monotonic()
     for root in folders:
-        for below, names in _folders_in(root, deep, selection, lambda _: None, follow=follow):
+        for below, names in _folders_in(root, deep, selection, lambda _: None, nobody, follow=follow):
             if time.monotonic() - started > LOOK_S:
                 return found, False
             for name in names if below.parts else ():
@@ -136,14 +136,20 @@ def _pictures_in(
     follow: bool,
 ) -> Iterator[Path]:
     """Yield the relative paths of the pictures below a folder."""
-    for below, names in _folders_in(root, options, selection, unreadable, follow=follow):
+    for below, names in _folders_in(root, options, selection, unreadable, passed_over, follow=follow):
         for name in sorted(names):
             if selection.takes(below / name) and passed_over.takes(root / below / name, follow=follow):
                 yield below / name
 
 
 def _folders_in(
-    root: Path, options: BatchOptions, selection: Selection, unreadable: Callable[[OSError], None], *, follow: bool
+    root: Path,
+    options: BatchOptions,
+    selection: Selection,
+    unreadable: Callable[[OSError], None],
+    passed_over: PassedOver,
+    *,
+    follow: bool,
 ) -> Iterator[tuple[Path, list[str]]]:
     """Yield the folders to search, as paths below the root, with the names of their files."""
     # Each folder is read once: a link may point to its own parent. Links come last, so that none changes where the
@@ -158,8 +164,8 @@ def _folders_in(
         for folder, folders, names in os.walk(root / start, onerror=unreadable):
             below = Path(folder).relative_to(root)
             yield below, names
-            inside = [name for name in sorted(folders) if options.recursive and not is_hidden(name)]
-            inside = [name for name in inside if not selection.drops(below / name)]
+            wanted = [name for name in sorted(folders) if not selection.drops(below / name)]
+            inside = [name for name in wanted if passed_over.enters(name) and options.recursive]
             links = [name for name in inside if Path(folder, name).is_symlink()]
             waiting.extend(below / name for name in links if follow)
             folders[:] = [name for name in inside if name not in links and _is_first(Path(folder, name), seen)]

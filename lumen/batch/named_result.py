@@ -11,8 +11,42 @@ from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import UsageError
 from lumen.files.paths import type_of
-from lumen.imaging.formats import SUFFIXES
+from lumen.imaging.formats import CODECS, SUFFIXES
 from lumen.text import printable
+
+# A folder may have a dot in its name, such as `out.2024` or `v1.final`: only suffixes that nobody gives to one.
+_DOCUMENTS = (
+    ".doc",
+    ".docx",
+    ".odt",
+    ".pdf",
+    ".ppt",
+    ".pptx",
+    ".rtf",
+    ".txt",
+    ".xls",
+    ".xlsx",
+    ".csv",
+    ".htm",
+    ".html",
+)
+_OTHER_PICTURES = (".ai", ".eps", ".exr", ".heics", ".ico", ".j2k", ".jp2", ".psd", ".svg", ".xcf")
+_FILMS_ARCHIVES = (
+    ".avi",
+    ".m4v",
+    ".mkv",
+    ".mov",
+    ".mp4",
+    ".webm",
+    ".mp3",
+    ".wav",
+    ".7z",
+    ".gz",
+    ".rar",
+    ".tar",
+    ".zip",
+)
+_NO_PICTURES = frozenset((*_DOCUMENTS, *_OTHER_PICTURES, *_FILMS_ARCHIVES))
 
 
 def with_named_result(inputs: Sequence[Path], options: BatchOptions) -> BatchOptions:
@@ -23,11 +57,17 @@ def with_named_result(inputs: Sequence[Path], options: BatchOptions) -> BatchOpt
         options: Options with what follows `--out` as their output.
 
     Raises:
-        UsageError: Other options ask for another name.
+        MissingExtraError: The package that writes the format is not installed.
+        UsageError: Other options ask for another name, or it is that of a document, a film or an archive.
     """
     out = options.output
     if out is None or len(inputs) != 1 or type_of(inputs[0]) == stat.S_IFDIR:
         return options
+    if not type_of(out) and out.suffix.lower() in _NO_PICTURES:
+        raise UsageError(
+            f"expected a picture or a folder after --out, got {printable(out)}; use a suffix such as .jpg, or make the "
+            "folder of that name first"
+        )
     if type_of(out) == stat.S_IFDIR or out.suffix.lower() not in SUFFIXES:
         return options
     name = PurePath(out.name)
@@ -45,4 +85,7 @@ def with_named_result(inputs: Sequence[Path], options: BatchOptions) -> BatchOpt
             f"expected --out {printable(wanted)} with --format {options.format}, got {printable(out)}; leave one of "
             "the two out"
         )
+    codec = CODECS[SUFFIXES[out.suffix.lower()]]
+    if codec.package:
+        codec.package.require(codec.label, "choose another suffix after --out")
     return replace(options, output=out.parent, result=out.name)

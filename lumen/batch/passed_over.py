@@ -10,6 +10,7 @@ from pathlib import Path
 from lumen.batch.sidecars import ENDINGS
 from lumen.files.paths import type_of
 from lumen.files.patterns import is_comparison, is_hidden, is_picture_name
+from lumen.files.state import STATE
 from lumen.text import counted, printable
 
 SHOWN_KINDS = 3
@@ -24,6 +25,7 @@ class PassedOver:
         below: Pictures in sub-folders of folders that were not searched with their sub-folders.
         is_all: Whether all sub-folders were looked at to count these.
         hidden: Hidden files with the name of a picture.
+        hidden_folders: Hidden folders, without those of lumen itself.
         links: Links to pictures, where none are followed.
         comparisons: Pictures of before and after that lumen wrote.
         others: Files that are no pictures by their names, by suffix; sidecars are none of them.
@@ -32,6 +34,7 @@ class PassedOver:
     below: int = 0
     is_all: bool = True
     hidden: int = 0
+    hidden_folders: int = 0
     links: int = 0
     comparisons: int = 0
     others: Counter[str] = field(default_factory=Counter)
@@ -55,6 +58,13 @@ class PassedOver:
             self.others[path.suffix.lower()] += 1
         return False
 
+    def enters(self, name: str) -> bool:
+        """Tell by its name whether a folder is one to search, and count it if it is hidden."""
+        if not is_hidden(name):
+            return True
+        self.hidden_folders += name != STATE
+        return False
+
     def lines(self) -> list[str]:
         """Return what to tell people, with what to do about it."""
         files = self.others.total()
@@ -62,7 +72,8 @@ class PassedOver:
         shown = ", ".join([*kinds[:SHOWN_KINDS], *["..."][: len(kinds) > SHOWN_KINDS]])
         parts = [
             f"{counted(files, 'file')} of other kinds ({shown})" if files else "",
-            f"{self.hidden} hidden" if self.hidden else "",
+            counted(self.hidden, "hidden file") if self.hidden else "",
+            counted(self.hidden_folders, "hidden folder") if self.hidden_folders else "",
             counted(self.links, "link") if self.links else "",
             f"{counted(self.comparisons, 'comparison')} (*.compare.jpg)" if self.comparisons else "",
         ]

@@ -69,18 +69,25 @@ class Report:
     failures: list[Outcome] = field(default_factory=list)
     megapixels: float = 0.0
     seconds: float = 0.0
-    unchanged: int = 0
+    fine: Counter[Status] = field(default_factory=Counter)  # pictures that were fine as they are
+    examples: dict[tuple[Status, str], Path] = field(default_factory=dict)  # the first source of each reason
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
         self.counts[outcome.status] += 1
-        self.unchanged += outcome.is_unchanged
+        self.fine[outcome.status] += outcome.is_unchanged
         if outcome.status == "failed":
             self.failures.append(outcome)
         elif outcome.reason:
             self.reasons[outcome.status, outcome.reason] += 1
+            self.examples.setdefault((outcome.status, outcome.reason), outcome.source)
         if outcome.status == "done":
             self.megapixels += outcome.megapixels
+
+    @property
+    def unchanged(self) -> int:
+        """Pictures that were fine as they are."""
+        return self.fine.total()
 
     @property
     def left(self) -> int:
@@ -99,15 +106,23 @@ class Report:
         return Exit.SOME_FAILED if failed else Exit.OK
 
     def summary(self) -> str:
-        """Return one line for people, such as `12 done, 3 skipped in 8.1 s (4.2 megapixels/s)`."""
+        """Return one line for people, such as `12 done (2 fine as they were), 3 failed (see above) in 8.1 s (...)`."""
         words: Mapping[Status, str] = {"done": "done", "planned": "to do", "skipped": "skipped", "failed": "failed"}
-        parts = [f"{self.counts[status]} {word}" for status, word in words.items() if self.counts[status]]
+        parts = [
+            f"{self.counts[status]} {word}{self._aside(status)}"
+            for status, word in words.items()
+            if self.counts[status]
+        ]
         if self.left:
             parts.append(f"{self.left} left")
         line = ", ".join(parts) or "nothing to do"
         if self.counts["done"]:
             line += f" in {self.seconds:.1f} s ({self.megapixels / max(self.seconds, 1e-9):.2f} megapixels/s)"
-        if self.unchanged:
-            line += f"; {self.unchanged} {'was' if self.unchanged == 1 else 'were'} fine as "
-            line += "it is" if self.unchanged == 1 else "they are"
         return line
+
+    def _aside(self, status: Status) -> str:
+        """Return what the summary adds to the number of files that ended so."""
+        if status == "failed":
+            return " (see above)"
+        fine = self.fine[status]
+        return f" ({fine} fine as {'it was' if fine == 1 else 'they were'})" if fine else ""

@@ -5,8 +5,11 @@ A command is imported when it runs, never for `lumen --help`: the table in `lume
 
 from __future__ import annotations
 
+import difflib
 import errno
 import logging
+import os
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -43,13 +46,30 @@ class LazyGroup(click.Group):
         command.params += [option for option in _global_options() if option.name not in known]
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; say which one may be meant if there is none of that name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            raise click.UsageError(error.message.rstrip(".") + _meant(args[0]), ctx) from error
+
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table without importing anything."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-def _apply(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+def _meant(word: str) -> str:
+    """Return which command may be meant by a word that is none."""
+    if os.path.lexists(word):
+        return f"; did you mean `lumen enhance {shlex.quote(word)} -o OUT`?"
+    near = difflib.get_close_matches(word, COMMANDS, n=1)
+    return f"; did you mean `lumen {near[0]}`?" if near else f"; the commands are {', '.join(COMMANDS)}"
+
+
+def _apply(ctx: click.Context, option: click.Parameter, value: int) -> None:
     """Apply a global option, wherever it stands on the command line."""
     state = ctx.ensure_object(State)
     if not value:
@@ -57,8 +77,8 @@ def _apply(ctx: click.Context, option: click.Parameter, value: bool) -> None:
     if option.name == "no_color":
         state.color = False
     else:
-        wanted = 1 if option.name == "verbose" else -1
-        if state.verbosity == -wanted:
+        wanted = min(state.verbosity + value, 2) if option.name == "verbose" and state.verbosity >= 0 else -1
+        if state.verbosity > 0 > wanted or (state.verbosity < 0 and option.name == "verbose"):
             raise click.UsageError("expected -v or -q, got both", ctx)
         state.verbosity = wanted
     from lumen.cli.views.console import start_logging
@@ -69,12 +89,14 @@ def _apply(ctx: click.Context, option: click.Parameter, value: bool) -> None:
 def _global_options() -> list[click.Option]:
     """Return the options that may stand before or after the command; `_apply` acts on them."""
     helps = {
-        ("-v", "--verbose"): "Print more, including tracebacks of errors.",
+        ("-v", "--verbose"): "Print more: each file and its settings; -vv also the tracebacks of all errors.",
         ("-q", "--quiet"): "Print only errors.",
         ("--no-color",): "Print without colours.",
     }
     return [
-        click.Option(names, is_flag=True, expose_value=False, callback=_apply, help=text)
+        click.Option(
+            names, is_flag="-v" not in names, count="-v" in names, expose_value=False, callback=_apply, help=text
+        )
         for names, text in helps.items()
     ]
 
@@ -135,7 +157,7 @@ def _restored_logging() -> Iterator[None]:
 
 
 def _fail(message: str, code: Exit, state: State) -> Exit:
-    if state.verbosity > 0:
+    if state.verbosity > (0 if code == Exit.INTERNAL else 1):
         click.echo(indented(traceback.format_exc()), err=True)
     echo_error(message)
     return code

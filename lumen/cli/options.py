@@ -216,7 +216,7 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
     _enhance(
         "--shadows",
         help="How far dark parts are opened, such as a face before a window: 0 not at all, 1 as the model chooses, 2 "
-        "twice as much. Models without a tone stage, such as lumen-s, refuse it.",
+        "twice as much. Models without a tone stage refuse it; lumen-s has one.",
     ),
     _enhance("--strength", help="Strength of the change: 0 keeps the input, 1 is the full result."),
     _enhance(

@@ -11,7 +11,7 @@ class State:
     A plain class, because `lumen --help` would load dataclasses for nothing else.
 
     Attributes:
-        verbosity: -1 quiet, 0 normal, 1 verbose.
+        verbosity: -1 quiet, 0 normal, 1 verbose, 2 with the tracebacks of all errors.
         color: Whether colours are allowed; terminals that cannot show them never get any.
     """
 

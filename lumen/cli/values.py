@@ -14,10 +14,17 @@ class FormatChoice(click.Choice[str]):
     """A format by its word or by any suffix of its files, in any case: `jpg`, `jpeg`, `.JPG`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the word of the format."""
+        """Return the word of the format.
+
+        Raises:
+            MissingExtraError: The package that writes it is not installed.
+        """
         text = str(value).strip().lower().removeprefix(".")
-        codec = SUFFIXES.get(f".{text}")
-        return super().convert((codec and CODECS[codec].choice) or text, param, ctx)
+        kind = SUFFIXES.get(f".{text}")
+        word = super().convert((kind and CODECS[kind].choice) or text, param, ctx)
+        if kind and (package := CODECS[kind].package):
+            package.require(CODECS[kind].label, "choose another --format")
+        return word
 
 
 def parse_number(text: str) -> float:

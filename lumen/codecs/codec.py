@@ -50,6 +50,7 @@ _MEANINGS: dict[type[BaseException], str] = {
     IndexError: "a part of it is missing",
     Image.DecompressionBombError: "a frame in it is larger than its picture",
 }
+_ENDS_EARLY = ("image file is truncated", "truncated file read")  # what Pillow says
 
 
 def read_picture(
@@ -97,7 +98,10 @@ def decode_picture(
     try:
         picture = _decode(stream, kind, Decoding(max_pixels=max_pixels, first_frame=first_frame))
     except _DAMAGE as error:
-        raise DecodeError(f"the {kind} file is damaged or truncated: {_line(error)}") from error
+        said = _line(error)
+        if said.lower().startswith(_ENDS_EARLY):
+            raise DecodeError(f"the {kind} file ends too early (copied incompletely?)") from error
+        raise DecodeError(f"the {kind} file is damaged or truncated: {said}") from error
     return replace(picture, notes=(*picture.notes, *_faults(picture.metadata)))
 
 
@@ -202,9 +206,11 @@ def _recognise(head: bytes) -> Format:
         for codec in CODECS.values():
             if brands & codec.brands:
                 return codec.name
+    kind = foreign_kind(head)
+    if kind == "text":
+        raise UnsupportedError("it is not a picture, but text")
     *others, last = (codec.label for codec in CODECS.values())
     expected = f"expected {', '.join(others)} or {last}"
-    kind = foreign_kind(head)
     if kind is not None:
         raise UnsupportedError(f"{expected}, got {kind}")
     raise DecodeError(f"{expected}, got an unknown or damaged file")

@@ -53,10 +53,7 @@ def check_options(model: Model, options: EnhanceOptions) -> None:
 def check_shadows(model: Model, options: EnhanceOptions) -> None:
     """Refuse to scale local light that a model does not have; raises `UsageError`."""
     if options.shadows != EnhanceOptions.shadows and model.spec.contract == 1:
-        raise UsageError(
-            f"model {model.spec.name!r} has no local light: --shadows needs a model with a tone stage; "
-            "leave --shadows out"
-        )
+        raise UsageError(f"model {model.spec.name!r} has no tone stage, which --shadows needs; leave --shadows out")
 
 
 def chosen_brightness(picture: Picture, models: Models) -> float:

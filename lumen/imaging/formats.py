@@ -131,6 +131,7 @@ _ALL: Final = (
         label="HEIF",
         suffixes=(".heic", ".heif", ".hif"),
         brands=frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}),
+        choice="heic",
         bits=12,
         side_px=65_535,
         metadata=frozenset({"exif", "icc", "xmp"}),

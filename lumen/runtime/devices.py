@@ -16,6 +16,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Literal
 
+from lumen.extras import install_line
 from lumen.runtime.cores import usable_cores
 from lumen.runtime.memory import RAM_SHARE, VRAM_SHARE, free_ram_bytes
 
@@ -96,7 +97,7 @@ def why_no_cuda(index: int = 0) -> str:
         return f"there is no device {index}, the driver shows {count}; use --device cuda:{count - 1} or lower"
     missing = missing_cuda_library()
     if missing is not None:
-        return f"{missing} cannot be loaded; install the libraries with: pip install 'lumen-enhance[cuda]'"
+        return f"{missing} cannot be loaded; install the libraries with: {install_line('cuda')}"
     return "onnxruntime could not start CUDA; run again with -v to see its messages"
 
 

@@ -99,7 +99,8 @@ def open_session(path: Path, device: Device, _: ComputePrecision, threads: int) 
     """Return a session that really runs on `device`, or raise `DeviceError` or `UnusableModelError`."""
     ort = load_onnxruntime()
     # Level 4 silences the C++ messages about missing libraries; lumen reports them itself.
-    ort.set_default_logger_severity(2 if log.isEnabledFor(logging.DEBUG) else 4)
+    # Warnings (2) are about the making of the file, such as initializers that nothing uses.
+    ort.set_default_logger_severity(3 if log.isEnabledFor(logging.DEBUG) else 4)
     providers: list[Any] = [CPU_PROVIDER]
     if device != CPU:
         _preload(ort)

@@ -466,7 +466,9 @@ def _halves() -> Iterator[Broken]:
         ("avif", saved(RGB, "AVIF", quality=92)),
     ):
         full = f"half-{name.replace('.', '-')}.{name.rpartition('.')[2]}"
-        yield Broken(name=full, data=data[: len(data) // 2], reason="file is damaged or truncated")
+        told_by_pillow = name in ("jpg", "progressive.jpg", "bmp", "gif")
+        reason = "file ends too early" if told_by_pillow else "file is damaged or truncated"
+        yield Broken(name=full, data=data[: len(data) // 2], reason=reason)
     if find_spec("pillow_heif"):
         data = heic(ramp(64, 96))
         yield Broken(name="half-heic.heic", data=data[: len(data) // 2], reason="the heif file is damaged or truncated")
@@ -480,7 +482,7 @@ def _halves() -> Iterator[Broken]:
 def _other_contents() -> Iterator[Broken]:
     unknown = "an unknown or damaged file"
     for name, data, reason in (
-        ("text.jpg", b"Dear diary, it was dark.\n", "got text"),
+        ("text.jpg", b"Dear diary, it was dark.\n", "not a picture, but text"),
         ("page.png", b"<!doctype html><title>404</title>", "got a web page"),
         ("drawing.webp", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "got XML, such as an SVG"),
         ("archive.tif", b"PK\3\4" + b"\0" * 60, "got a ZIP archive"),

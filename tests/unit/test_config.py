@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lumen.config import BatchOptions, RuntimeOptions, WatchOptions
+from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions, WatchOptions
 from lumen.errors import UsageError
 
 
@@ -58,3 +58,11 @@ def test_options_that_contradict_each_other(options: dict[str, Any], message: st
 )
 def test_only_numbers_of_cuda_are_several_devices(device: str, each: tuple[str, ...]) -> None:
     assert RuntimeOptions(device=device).devices == each
+
+
+@pytest.mark.parametrize(
+    ("strength", "says"), [(25, "got 25; did you mean 25%\\?$"), (-1, "got -1$"), (200, "got 200$")]
+)
+def test_a_strength_in_percent_without_the_sign_is_understood_as_a_slip(strength: float, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        EnhanceOptions(strength=strength)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from lumen.codecs import codec
 from lumen.config import RuntimeOptions
 from lumen.doctor import Check, diagnose
 from lumen.errors import DeviceError, EncodeError
+from lumen.extras import install_line
 from lumen.imaging.formats import SUFFIXES
 from lumen.runtime import model_files
 from lumen.runtime.devices import Device
@@ -79,7 +81,7 @@ def test_a_damaged_bundled_model_is_broken(tmp_path: Path, monkeypatch: pytest.M
 def test_a_missing_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     check = find("train")
-    assert (check.status, check.detail) == ("no", "torch is missing; pip install 'lumen-enhance[train]'")
+    assert (check.status, check.detail) == ("no", f"torch is missing; {install_line('train')}")
 
 
 NATIVE = Device(
@@ -116,3 +118,11 @@ def test_an_openvino_that_does_not_run_is_a_warning(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(doctor, "open_model", fail)
     assert find("openvino") == Check("openvino", "warning", "openvino:CPU cannot be used: no")
     assert find("--device auto").status == "no"
+
+
+def test_the_bundled_model_brightens_what_doctor_shows_it() -> None:
+    details = [check.detail for check in doctor._check_models()]
+    assert details
+    for detail in details:
+        before, after = map(int, re.findall(r"(\d+)%", detail))
+        assert before < after

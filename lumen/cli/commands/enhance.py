@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -139,6 +140,7 @@ def command(
 
         check_reference(plan, reference)
     warn_before(plan)
+    _log_settings(ctx)
     view = BatchView(state, as_json=as_json)
     batch = Batch(plan, models, enhancing, batching, view, pictures.rules, asked_model(runtime))
     with stop_on_ctrl_c(batch.stop), view:
@@ -166,6 +168,13 @@ def _model_sets(runtime: RuntimeOptions, inputs: Sequence[Path]) -> Sequence[Mod
     if len(inputs) == 1 and inputs[0].is_file():
         models[0].open_ahead()
     return models
+
+
+def _log_settings(ctx: click.Context) -> None:
+    """Say with -v how the pictures are enhanced, as far as it was asked for."""
+    names = {field.name for field in fields(EnhanceOptions)}
+    asked = [f"{option} {ctx.params[name]}" for name, option in given_options(ctx).items() if name in names]
+    logging.getLogger("lumen").info("settings: %s", ", ".join(asked) or "the defaults")
 
 
 def _check_scoring(batching: BatchOptions, pictures: PictureOptions, *, dry_run: bool) -> None:

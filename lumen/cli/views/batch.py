@@ -104,7 +104,9 @@ class BatchView:
             self._console.print(f"skipped: {name}: {printable(outcome.reason)}")
         elif outcome.status == "done" and self._verbosity > 0:
             size = f"{outcome.megapixels:.2f} MP, {outcome.seconds:.2f} s"
-            size += ", fine as it is" if outcome.is_unchanged else ""
+            if outcome.is_unchanged:
+                size += ", it was fine" if outcome.target == outcome.source else ", copied: it was fine"
+            size += "".join(f", {name} {value}" for name, value in outcome.changes.items())
             self._console.print(f"[{self._throughput.files}/{self._throughput.pending}] {line} ({size})")
 
     def _plain_line(self) -> None:

@@ -16,7 +16,7 @@ import click
 
 from lumen.cli.state import State
 from lumen.cli.streams import discard_stdout, journal_prefix
-from lumen.errors import OutputError
+from lumen.errors import LumenError, OutputError
 from lumen.text import indented, printable
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
 PLAIN_WIDTH = 200  # without a terminal nothing wraps
-_LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.DEBUG}
+_LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.DEBUG, 2: logging.DEBUG}
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
@@ -71,9 +71,16 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record: a line, and the traceback if there is one."""
+        if self._state.verbosity < 2 and record.levelno < logging.WARNING and _is_expected(record):
+            return  # it is there for the traceback: the error itself is told elsewhere
         level = record.levelname.lower()
         line = f"{journal_prefix(level, sys.stderr)}{level}: {self.format(record)}"
         self.console.print(line, style=_STYLES.get(record.levelname, "dim"))
+
+
+def _is_expected(record: logging.LogRecord) -> bool:
+    """Tell whether a record is about an error that has a message for people, not about a fault of lumen."""
+    return record.exc_info is not None and isinstance(record.exc_info[1], LumenError | MemoryError | OSError)
 
 
 class _Lines(logging.Formatter):

@@ -6,7 +6,8 @@ import logging
 
 from lumen.batch.history import earlier_results
 from lumen.batch.plan import Plan
-from lumen.batch.report import Report
+from lumen.batch.report import Report, Status
+from lumen.batch.skipping import AGAIN
 from lumen.config import BatchOptions
 from lumen.text import printable
 
@@ -31,10 +32,25 @@ def warn_before(plan: Plan) -> None:
 def notes_after(plan: Plan, report: Report, options: BatchOptions) -> tuple[list[str], str]:
     """Return what was not done and why, line by line, and where the results lie."""
     reasons = report.reasons.most_common()
-    told = [f"{count} {status}: {printable(reason)}" for (status, reason), count in reasons[:MOST_REASONS]]
+    told = [_told(report, status, reason) for (status, reason), _ in reasons[:MOST_REASONS]]
     if len(reasons) > MOST_REASONS:
         told.append(f"... and for {len(reasons) - MOST_REASONS} more reasons; -v names each file with its own")
     return plan.passed_over.lines() + told, _place(plan, report, options)
+
+
+def _told(report: Report, status: Status, reason: str) -> str:
+    """Return why files were skipped or what was done, without advice that would do more than people mean by it."""
+    count, example = report.reasons[status, reason], printable(report.examples[status, reason])
+    if report.total == 1:
+        return f"1 {status}: {printable(reason)}"
+    if reason.endswith(AGAIN):
+        advice = (
+            "name it alone with --existing overwrite to make it again"
+            if count == 1
+            else "--existing overwrite would make all of them again; name a picture to make only that one again"
+        )
+        reason = reason.removesuffix(AGAIN) + advice
+    return f"{count} {status}: {f'{example}: ' if count == 1 else ''}{printable(reason)}"
 
 
 def _place(plan: Plan, report: Report, options: BatchOptions) -> str:

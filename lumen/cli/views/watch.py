@@ -22,7 +22,7 @@ from lumen.watching.ledger.folders import FolderNumbers
 from lumen.watching.ledger.status import WatchStatus, read_status
 
 _LEVELS = logging.getLevelNamesMapping()
-_LEAST = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
+_LEAST = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG, 2: logging.DEBUG}
 _FOLDERS = 30  # that are shown
 
 

@@ -104,3 +104,11 @@ def test_every_shard_sees_the_faults_of_the_whole() -> None:
     for index in (1, 2):
         with pytest.raises(UsageError, match="would both become"):
             plan_jobs([Path("in"), Path("other")], BatchOptions(output=Path("out"), shard=(index, 2)))
+
+
+def test_a_name_that_the_shell_split_is_told() -> None:
+    touch("Day 1/a.jpg")
+    with pytest.raises(UsageError, match="no file or folder Day; names with spaces need quotes: 'Day 1'"):
+        plan("in", "Day", "1")
+    with pytest.raises(UsageError, match=r"no file or folder Day$"):
+        plan("in", "Day", "2")

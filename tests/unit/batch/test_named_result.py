@@ -9,7 +9,8 @@ import pytest
 from lumen.batch.named_result import with_named_result
 from lumen.batch.plan import plan_jobs
 from lumen.config import BatchOptions, OutputFormat
-from lumen.errors import UsageError
+from lumen.errors import MissingExtraError, UsageError
+from lumen.extras import Package
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -29,6 +30,13 @@ def test_a_folder_of_that_name_is_a_folder() -> None:
     Path("better.jpg").mkdir()
     assert targets("better.jpg", "in/a.jpg") == ["better.jpg/a.jpg"]
     assert targets("better", "in/a.jpg") == ["better/a.jpg"]
+    Path("night.docx").mkdir()
+    assert targets("night.docx", "in/a.jpg") == ["night.docx/a.jpg"]
+
+
+@pytest.mark.parametrize("out", ["out.2024", "v1.final", "St.Moritz"])
+def test_a_new_folder_may_have_a_dot_in_its_name(out: str) -> None:
+    assert targets(out, "in/a.jpg") == [f"{out}/a.jpg"]
 
 
 def test_a_format_that_is_the_same_is_no_contradiction() -> None:
@@ -44,6 +52,7 @@ def test_a_format_that_is_the_same_is_no_contradiction() -> None:
         (("in/a.jpg",), "", "same", "in/a.jpg", "a result would overwrite the input in/a.jpg"),
         (("in/a.jpg",), "", "same", "better.nef", "expected --out with the suffix of a format that lumen writes"),
         (("in/a.jpg",), "", "png", "better.jpg", "expected --out better.png with --format png, got better.jpg"),
+        (("in/a.jpg",), "", "same", "night.DOCX", "expected a picture or a folder after --out, got night.DOCX"),
         (("in/a.jpg",), "-x", "same", "better.jpg", "--suffix cannot be combined with --out better.jpg"),
     ],
 )
@@ -52,3 +61,9 @@ def test_what_would_be_another_file_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=says):
         targets(out, *inputs, suffix=suffix, kind=kind)
+
+
+def test_a_format_whose_package_is_missing_is_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Package, "is_installed", lambda _: False)
+    with pytest.raises(MissingExtraError, match="choose another suffix after --out"):
+        targets("better.heic", "in/a.jpg")

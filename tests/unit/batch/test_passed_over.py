@@ -39,7 +39,10 @@ def test_what_is_passed_over_is_counted_by_kind() -> None:
     assert passed.others == Counter({".mov": 2, ".txt": 1, "": 1})
     assert (passed.hidden, passed.links, passed.comparisons) == (1, 1, 1)
     assert passed.lines() == [
-        "passed over: 4 files of other kinds (.mov, no suffix, .txt), 1 hidden, 1 link, 1 comparison (*.compare.jpg)",
+        (
+            "passed over: 4 files of other kinds (.mov, no suffix, .txt), 1 hidden file, 1 hidden folder, 1 link, "
+            "1 comparison (*.compare.jpg)"
+        ),
         "1 picture in sub-folders not taken; add -r",
     ]
     assert found("in", include=("*.jpg",)).others == {}, "it was not asked for"
@@ -59,3 +62,10 @@ def test_where_nothing_is_found_the_kinds_of_files_are_named() -> None:
     touch("films/a.mov")
     with pytest.raises(NothingToDoError, match=r"passed over: 1 file of other kinds \(\.mov\)"):
         found("films")
+
+
+def test_hidden_folders_are_counted_but_for_those_of_lumen_and_what_is_excluded() -> None:
+    touch("in/.lumen/lock", "in/.Trash/a.jpg", "in/sub/.cache/b.jpg")
+    assert found("in").hidden_folders == 2
+    assert found("in", recursive=True).hidden_folders == 3
+    assert found("in", exclude=(".Trash",)).hidden_folders == 1

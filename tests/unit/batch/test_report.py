@@ -35,7 +35,7 @@ def test_exit_code(total: int, statuses: list[Status], code: Exit) -> None:
 
 def test_summary_counts_and_measures() -> None:
     line = report(6, "done", "done", "skipped", "failed").summary()
-    assert line == "2 done, 1 skipped, 1 failed, 2 left in 2.0 s (3.00 megapixels/s)"
+    assert line == "2 done, 1 skipped, 1 failed (see above), 2 left in 2.0 s (3.00 megapixels/s)"
     assert report(0).summary() == "nothing to do"
 
 

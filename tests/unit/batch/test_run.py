@@ -450,7 +450,7 @@ def test_what_is_fine_is_copied_bit_for_bit_with_its_time_and_counted(pictures: 
         assert same is bool(is_fine), name
     assert (tmp_path / "out" / "fine.jpg").stat().st_mtime == 5
     assert batch.report.counts["done"] == 7
-    assert batch.report.summary().endswith("; 6 were fine as they are")
+    assert batch.report.summary().startswith("7 done (6 fine as they were)")
     (record,) = (tmp_path / "out" / ".lumen" / "runs").iterdir()
     *_, light, end = map(json.loads, record.read_text().splitlines())
     assert (light["unchanged"], end["unchanged"]) == (False, 6)

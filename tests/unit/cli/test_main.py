@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import click
@@ -120,3 +121,30 @@ def test_shells_can_complete_commands_and_options(
     with pytest.raises(SystemExit):
         main([])
     assert "--sidecars" in capsys.readouterr().out
+
+
+def test_tracebacks_of_expected_errors_take_a_second_v(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raising(monkeypatch, DeviceError("no CUDA"))
+    assert main(["-v", "models"]) == Exit.UNAVAILABLE
+    assert "Traceback" not in capsys.readouterr().err
+    assert main(["-vv", "models"]) == Exit.UNAVAILABLE
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("enhence", "did you mean `lumen enhance`?"),
+        ("my holiday", "did you mean `lumen enhance 'my holiday' -o OUT`?"),
+        ("zzz", "the commands are enhance"),
+    ],
+)
+def test_what_is_no_command_is_answered_with_what_may_be_meant(
+    word: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my holiday").mkdir()
+    assert main([word]) == Exit.USAGE
+    assert meant in capsys.readouterr().err

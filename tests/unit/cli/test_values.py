@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import click
 import pytest
 
 from lumen.cli.values import FormatChoice, parse_number
+from lumen.config import OutputFormat
+from lumen.errors import MissingExtraError
+from lumen.extras import Package
 
 
 @pytest.mark.parametrize(
@@ -52,3 +57,13 @@ def test_a_format_has_all_names_of_its_files(text: str, word: str) -> None:
 def test_formats_that_are_not_offered_are_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is not one of 'same', 'png'"):
         FormatChoice(["same", "png"]).convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["heic", "heif", ".HIF"])
+def test_heic_is_offered_where_its_package_is_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = FormatChoice(get_args(OutputFormat))
+    monkeypatch.setattr(Package, "is_installed", lambda _: True)
+    assert choice.convert(text, None, None) == "heic"
+    monkeypatch.setattr(Package, "is_installed", lambda _: False)
+    with pytest.raises(MissingExtraError, match=r"HEIF needs pillow-heif; .*\[heif\]', or choose another --format"):
+        choice.convert(text, None, None)

@@ -151,3 +151,14 @@ def test_files_too_short_for_their_size_are_refused_before_memory_is_taken() -> 
     for bomb in bombs:
         with pytest.raises(DecodeError, match=bomb.reason):
             read(bomb.data)
+
+
+def test_a_file_that_ends_too_early_and_text_are_named_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.effect_noise((64, 64), 50).save(path)
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(DecodeError, match=r"^the jpeg file ends too early \(copied incompletely\?\)$"):
+        read_picture(path)
+    path.write_text("Dear diary, it was dark.")
+    with pytest.raises(UnsupportedError, match=r"^it is not a picture, but text$"):
+        read_picture(path)

@@ -37,7 +37,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize(("head", "kind"), FOREIGN.values(), ids=FOREIGN)
 def test_what_is_no_picture_is_unsupported_at_once(head: bytes, kind: str) -> None:
-    with pytest.raises(UnsupportedError, match=rf"^expected JPEG, .*, got {kind}"):
+    with pytest.raises(UnsupportedError, match=rf"^(expected JPEG, .*, got|it is not a picture, but) {kind}"):
         decode_picture(io.BytesIO(head))
 
 

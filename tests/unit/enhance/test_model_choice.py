@@ -44,7 +44,7 @@ def test_a_damaged_16_bit_model_is_no_missing_one() -> None:
 def test_models_without_local_light_refuse_to_scale_it() -> None:
     model = FakeModels().for_sample("uint8")
     check_options(model, EnhanceOptions())
-    with pytest.raises(UsageError, match="has no local light"):
+    with pytest.raises(UsageError, match="has no tone stage"):
         check_options(model, EnhanceOptions(shadows=0.5))
     with pytest.raises(UsageError, match="from 0 to 2"):
         EnhanceOptions(shadows=float("nan"))

@@ -54,7 +54,7 @@ def test_off_a_terminal_lines_are_plain_and_failures_come_at_once(capsys: pytest
     assert err.splitlines() == [
         "warning: in/[red]a.jpg: no XMP",
         "failed: in/[red]a.jpg: damaged",
-        "1 done, 1 skipped, 1 failed in 1.0 s (2.00 megapixels/s)",
+        "1 done, 1 skipped, 1 failed (see above) in 1.0 s (2.00 megapixels/s)",
     ]
 
 
@@ -168,3 +168,11 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     for text in ("2/4 files", "[red]a.jpg", "0.40 MP/s", "6 s left", "1 failed", "failed: in/b.jpg: damaged", "2 done"):
         assert text in err
     assert "of 4 files" not in err
+
+
+def test_verbose_says_which_pictures_were_fine(capsys: pytest.CaptureFixture[str]) -> None:
+    fine = Outcome(
+        source=Path("a.jpg"), target=Path("out/a.jpg"), status="done", is_unchanged=True, changes={"ev": 1.0}
+    )
+    show(State(verbosity=1), fine)
+    assert "a.jpg -> out/a.jpg (0.00 MP, 0.00 s, copied: it was fine, ev 1.0)" in capsys.readouterr().err

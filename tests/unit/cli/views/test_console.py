@@ -7,7 +7,7 @@ import pytest
 
 from lumen.cli.state import State
 from lumen.cli.views.console import log_console, make_console, note, print_line, print_table, start_logging
-from lumen.errors import OutputError
+from lumen.errors import LumenError, OutputError
 
 
 def test_no_color_means_no_escapes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,3 +59,14 @@ def test_notes_are_silent_with_q(capsys: pytest.CaptureFixture[str]) -> None:
     start_logging(State())
     note("[something]")
     assert capsys.readouterr().err == "[something]\n"
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "error", "shown"), [(1, LumenError(), 0), (2, LumenError(), 1), (1, KeyError(), 1)]
+)
+def test_tracebacks_of_files_are_for_faults_of_lumen_or_vv(
+    verbosity: int, error: Exception, shown: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_logging(State(verbosity=verbosity))
+    logging.getLogger("lumen.batch").debug("a.jpg failed", exc_info=error)
+    assert capsys.readouterr().err.count("a.jpg failed") == shown

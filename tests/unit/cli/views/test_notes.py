@@ -10,6 +10,7 @@ import pytest
 from lumen.batch.job import Job
 from lumen.batch.plan import Plan
 from lumen.batch.report import Outcome, Report, Status
+from lumen.batch.skipping import AGAIN
 from lumen.cli.views import notes
 from lumen.cli.views.notes import MOST_REASONS, notes_after, warn_before
 from lumen.config import BatchOptions
@@ -52,7 +53,7 @@ def test_in_place_the_results_are_the_pictures() -> None:
 
 def test_reasons_are_told_once_each_and_those_of_failures_were_told_before() -> None:
     told, _ = ended(("skipped", "a"), ("skipped", "b"), ("skipped", "a"), ("failed", "c"), ("done", ""))
-    assert told == ["2 skipped: a", "1 skipped: b"]
+    assert told == ["2 skipped: a", "1 skipped: in/1.jpg: b"]
     told, _ = ended(*(("skipped", str(n)) for n in range(MOST_REASONS + 2)))
     assert told[MOST_REASONS:] == ["... and for 2 more reasons; -v names each file with its own"]
 
@@ -71,3 +72,14 @@ def test_results_among_the_inputs_are_a_warning(
         "an input is itself a result of lumen: out/a.jpg, made from /in/a.jpg; enhance that picture instead",
         "2 inputs are themselves results of lumen, such as out/a.jpg, made from /in/a.jpg; enhance the originals",
     ]
+
+
+def test_advice_for_results_of_other_settings_names_what_it_would_do() -> None:
+    other = f"the result exists, made with other settings (--ev -2, now 0); {AGAIN}"
+    (one,), _ = ended(("skipped", other), ("done", ""))
+    assert one.startswith("1 skipped: in/0.jpg: the result exists")
+    assert one.endswith("; name it alone with --existing overwrite to make it again")
+    (several,), _ = ended(("skipped", other), ("skipped", other))
+    assert "--existing overwrite would make all of them again" in several
+    (alone,), _ = ended(("skipped", other))
+    assert alone.endswith(AGAIN)

@@ -38,7 +38,7 @@ def test_json_has_the_facts_beside_time_event_and_level() -> None:
     }
 
 
-@pytest.mark.parametrize(("verbosity", "names"), [(-1, "cd"), (0, "bcd"), (1, "abcd")])
+@pytest.mark.parametrize(("verbosity", "names"), [(-1, "cd"), (0, "bcd"), (1, "abcd"), (2, "abcd")])
 def test_how_much_is_told(capsys: pytest.CaptureFixture[str], verbosity: int, names: str) -> None:
     with EventLog(State(verbosity=verbosity), None, as_json=False) as log:
         log.tell(Event(name="a", level="debug", facts={}))

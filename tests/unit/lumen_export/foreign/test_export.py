@@ -16,6 +16,7 @@ from lumen.codecs.codec import read_picture
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.errors import Exit, ModelError, UsageError
+from lumen.extras import install_line
 from lumen.imaging.picture import Picture
 from lumen.runtime.open import ModelSet, read_spec
 from lumen_export.foreign import export as exporting
@@ -160,4 +161,4 @@ def test_a_missing_package_is_named(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert main(["export-onnx", str(tmp_path / "net.onnx"), "-o", str(tmp_path / "m.onnx")]) == Exit.UNAVAILABLE
-    assert "needs onnx; install it with: pip install 'lumen-enhance[onnx]'" in capfd.readouterr().err
+    assert f"needs onnx; install it with: {install_line('onnx')}" in capfd.readouterr().err
