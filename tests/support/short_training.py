@@ -21,7 +21,6 @@ TINY = {
 }
 SMALL = {
     "context-mirnet": "{widths=[8,16], blocks=1, code=8, thumbnail_px=32}",
-    "tone-mirnet": "{widths=[8,16], blocks=1, code=8, thumbnail_px=32}",
     "residual": "{groups=1, blocks=1, width=8}",
     "mirnet-keras": "{groups=1, blocks=1, width=8}",
 }
@@ -34,11 +33,10 @@ def shortened(words: Sequence[str]) -> list[str]:
         if option in words:
             words[words.index(option) + 1] = value
     from lumen.train.recipe.recipe import load_recipe
-    from lumen.train.records.run_data import FINE_RECIPE
 
-    if "--init" in words:  # weights of another size would not fit
+    if "--init" in words:  # its weights would not fit a small network, and one with a tone stage is exported slowly
         place = words.index("--init")
-        words[place : place + 2] = ["--recipe", FINE_RECIPE]
+        del words[place : place + 2]
     recipe = load_recipe(words[words.index("--recipe") + 1] if "--recipe" in words else "lumen-s")
     changes = {"network.hyperparameters": SMALL[recipe.network.architecture], **TINY}
     if recipe.brightness.iterations:
