@@ -123,6 +123,6 @@ class Report:
     def _aside(self, status: Status) -> str:
         """Return what the summary adds to the number of files that ended so."""
         if status == "failed":
-            return " (see above)"
+            return "" if all(each.stops_run for each in self.failures) else " (see above)"
         fine = self.fine[status]
         return f" ({fine} fine as {'it was' if fine == 1 else 'they were'})" if fine else ""
