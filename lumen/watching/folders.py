@@ -9,7 +9,9 @@ from pathlib import Path
 from lumen.config import WatchOptions
 from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path
+from lumen.files.state import STATE
 from lumen.text import printable
+from lumen.watching.ledger.ledger import NAME
 from lumen.watching.observing.mounts import Mount, mounts_below, place_on_disk, read_mounts
 from lumen.watching.observing.tree import folder_identity
 
@@ -55,6 +57,11 @@ def exposed_folders(folder: Path, options: WatchOptions) -> list[Path]:
         for place in inside
         if any(_is_open_to_others(each) for each in place.parents if each.is_relative_to(watched))
     ]
+
+
+def outputs_around(options: WatchOptions) -> list[Path]:
+    """Return the folders around the output folder that are outputs of other watchers, running or not."""
+    return [each for each in real_path(options.output).parents if (each / STATE / NAME).is_file()]
 
 
 def _places(options: WatchOptions) -> dict[str, Path]:

@@ -24,7 +24,7 @@ from lumen.watching.clock import SystemClock
 from lumen.watching.context import WatchContext
 from lumen.watching.endings import Endings
 from lumen.watching.events import EventListener, Events
-from lumen.watching.folders import check_folders, exposed_folders
+from lumen.watching.folders import check_folders, exposed_folders, outputs_around
 from lumen.watching.ledger.binding import Binding
 from lumen.watching.observing.tree import Tree
 from lumen.watching.output import HeldOutput
@@ -166,6 +166,14 @@ class Service:
                 path=str(place),
                 message="others may write into the watched folder around it, and so replace it; put it elsewhere, or "
                 "take from them the right to write there",
+            )
+        for place in outputs_around(self._options):
+            self._events.emit(
+                "nested",
+                "warning",
+                path=str(place),
+                message="this folder around the output is the output of another watcher: if both watch the same files, "
+                "each replaces the results of the other",
             )
 
     def _tell_start(self, model: str, devices: Sequence[Device]) -> None:

@@ -148,6 +148,8 @@ def _read(database: sqlite3.Connection, now: float, stale_s: float, *, counted: 
     state, reason = str(facts.pop("state", "stopped")), str(facts.pop("reason", ""))
     if state != "stopped":
         state = "gone" if _is_gone(facts) else "silent" if _is_silent(facts, now) else state
+    if state != "paused":  # a reason of earlier
+        reason = ""
     failed, stale = _failed_since(database, facts, now), _stale(database, now - stale_s)
     problems = _problems(failed, stale, stale_s)
     is_well = state == "watching" or (state == "stopped" and facts.get("oneshot") is True)  # until it is started again

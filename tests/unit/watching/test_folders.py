@@ -9,7 +9,7 @@ import pytest
 
 from lumen.config import WatchOptions
 from lumen.errors import UsageError
-from lumen.watching.folders import check_folders, default_output, exposed_folders
+from lumen.watching.folders import check_folders, default_output, exposed_folders, outputs_around
 from lumen.watching.observing.mounts import Mount
 
 
@@ -87,3 +87,12 @@ def test_a_folder_that_is_mounted_twice_is_one_folder(here: Path, monkeypatch: p
             check_folders(Path("in"), WatchOptions(output=Path("out/deeper")))
     monkeypatch.setattr("lumen.watching.folders.read_mounts", lambda: [disk])
     check_folders(Path("in"), WatchOptions(output=Path("out")))
+
+
+def test_outputs_of_other_watchers_around_the_own_one_are_found(here: Path) -> None:
+    options = WatchOptions(output=Path("out/yard"))
+    assert outputs_around(options) == []
+    (here / "out" / ".lumen").mkdir(parents=True)
+    (here / "out" / ".lumen" / "watch.db").touch()
+    assert outputs_around(options) == [here / "out"]
+    assert outputs_around(WatchOptions(output=Path("out"))) == []

@@ -493,6 +493,16 @@ def test_an_output_that_others_can_replace_is_told(running: Running) -> None:
     assert [event["path"] for event in running.named("exposed")] == [str(running.root / "out")]
 
 
+def test_an_output_in_that_of_another_watcher_is_told(running: Running) -> None:
+    outer = running.root.parent / "outer"
+    (outer / ".lumen").mkdir(parents=True)
+    (outer / ".lumen" / "watch.db").touch()
+    running.start(oneshot=True, output=outer / "inner")
+    running.thread.join(60)
+    assert running.result is Exit.OK
+    assert [event["path"] for event in running.named("nested")] == [str(outer)]
+
+
 def test_signs_of_life_are_given_while_a_model_works(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lumen.watching.signs.SIGN_S", 0.05)
     given: list[int] = []
