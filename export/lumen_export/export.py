@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,6 +97,7 @@ def export_checkpoint(
     check: bool = True,
     precision: Precision = "fp32",
     architecture: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Exported:
     """Write the 8-bit and 16-bit pair of model files, and half precision if requested.
 
@@ -108,6 +109,7 @@ def export_checkpoint(
         check: Whether to compare torch and onnxruntime first.
         precision: `fp16` adds an 8-bit file in half precision; the fp32 files serve where its range is too small.
         architecture: That of the public release; None for a file of `lumen train`.
+        progress: Called with what is done next, for people.
 
     Raises:
         UsageError: `out` does not end in `.onnx`, or ends in `.fp16.onnx`, or a file would replace the checkpoint; no
@@ -118,6 +120,7 @@ def export_checkpoint(
     variants = (*FULL_VARIANTS, HALF_VARIANT) if precision == "fp16" else FULL_VARIANTS
     check_out(checkpoint_path, out)
     trained = read_network(checkpoint_path, architecture)
+    progress("measuring how far the network sees around each pixel")
     spec = spec_of(trained, name or out.stem, scores or {})
     count = HEAVY_TILES if _is_heavy(spec) else TILES
     agreements = []
@@ -127,8 +130,10 @@ def export_checkpoint(
             network = deepcopy(trained.network) if kind == "fp16" else trained.network
             if kind == "fp16":
                 network.halve()
+            progress(f"writing {temporary.name}")
             spec = write_model(network, replace(spec, sample=sample, precision=kind), temporary)
             if check:
+                progress(f"comparing {temporary.name} with torch")
                 agreements.append(compare(trained.network, temporary, sample, count, precision=kind))
     files = tuple(variant_path(out, sample, kind) for sample, kind in variants)
     return Exported(files=files, spec=replace(spec, sample="uint8", precision="fp32"), agreements=tuple(agreements))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ def export_network(
     halo: int | None = None,
     align: int | None = None,
     whole: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Exported:
     """Write the 8-bit and 16-bit pair of model files for a network in an ONNX file.
 
@@ -49,6 +50,7 @@ def export_network(
         halo: Pixels that a tile sees around what is kept of it; None measures it.
         align: The multiple of sizes that the network needs; None measures it.
         whole: The model is given whole pictures only.
+        progress: Called with what is done next, for people.
 
     Raises:
         UsageError: `out` is no such name, or the options contradict each other.
@@ -63,6 +65,7 @@ def export_network(
             raise UsageError(f"expected {option} from {least} to {most}, got {value}")
     check_out(path, out)
     read = read_foreign(path)
+    progress("measuring how far the network sees around each pixel")
     agreements = []
     with written_together(out, FULL_VARIANTS) as folder:
         network, run = measure_layout(read, folder, align or 1)
@@ -72,11 +75,13 @@ def export_network(
         spec = replace(spec, training={"network": path.name, "scores": dict(scores or {})})
         for sample, _ in FULL_VARIANTS:
             file = folder / variant_path(out, sample).name
+            progress(f"writing {file.name}")
             spec = _write(network, replace(spec, sample=sample), file)
         for sample, _ in FULL_VARIANTS:
             options = RuntimeOptions(model=str(folder / out.name), device="cpu")
             model = open_model(options, sample=sample)
             if check:
+                progress(f"comparing {variant_path(out, sample).name} with the network")
                 agreements.append(compare_with_network(network, model, folder))
             if check and not whole:
                 compare_tiles(model)

@@ -50,10 +50,13 @@ def command(source: Path, out: Path, scores: Path | None, **given: Any) -> None:
     results, or if ONNX Runtime and the network disagree. NET.onnx is a network of your own from a picture to one of its
     size, in [0, 1].
     """
+    from lumen.cli.views.console import note
+
     # Options that are not given keep the defaults of the functions.
     options = {name: value for name, value in given.items() if value is not None}
     options["scores"] = _read_scores(scores)
     export = _export_network if source.suffix.lower() == ".onnx" else _export_checkpoint
+    options["progress"] = note
     _show(export(source, out, options), "the network" if export is _export_network else "torch")
 
 

@@ -125,7 +125,8 @@ def test_the_command_wraps_without_torch(tmp_path: Path) -> None:
     line = [sys.executable, "-c", code, "export-onnx", "net.onnx", "-o", "mine.onnx"]
     done = subprocess.run(line, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    first, *rest = done.stderr.splitlines()
+    steps, (first, *rest) = done.stderr.splitlines()[:5], done.stderr.splitlines()[5:]
+    assert [line.split()[0] for line in steps] == ["measuring", "writing", "writing", "comparing", "comparing"]
     assert first.startswith("mine: 81 parameters, 0.1 GMACs per megapixel, halo 32 px, ")
     assert "ONNX Runtime against the network, uint8, fp32: at most 0 level(s)" in rest[0]
     assert rest[-1].startswith("wrote mine.u16.onnx")
