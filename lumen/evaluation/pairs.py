@@ -159,10 +159,7 @@ def find_pairs(
     chosen, proposed = _choose(sides, matching)
     if chosen is not None:
         matching = Matching(pattern=chosen.pattern)
-    try:
-        pairs, problems = _paired(pictures, reference, matching, listed)
-    except NothingToDoError as error:
-        raise NothingToDoError(f"{error}{_proposal(proposed)}") from None
+    pairs, problems = _paired(pictures, reference, matching, listed, _proposal(proposed))
     if proposed is not None:
         problems = _with_proposal(problems, sides, proposed)
     return Pairing(pairs, problems, _words(matching, chosen))
@@ -173,8 +170,12 @@ def _paired(
     reference: Path | None,
     matching: Matching,
     listed: Mapping[Path, Sequence[tuple[str, Path]]],
+    proposal: str,
 ) -> tuple[tuple[Pair, ...], tuple[Problem, ...]]:
-    """Pair the pictures of folders, given by their role, with the references; `listed` is what the folders hold."""
+    """Pair the pictures of folders, given by their role, with the references.
+
+    `listed` is what the folders hold, and `proposal` what to say where nothing pairs.
+    """
     problems: list[Problem] = []
     found = {role: _by_key(folder, listed[folder], matching.key, problems) for role, folder in pictures.items()}
     references = {}
@@ -210,14 +211,15 @@ def _paired(
         counts = {folder: sum(map(len, found[role].values())) for role, folder in pictures.items()}
         if reference is not None:
             counts[reference] = sum(map(len, references.values()))
-        raise NothingToDoError(several or _nothing_in_common(counts))
+        raise NothingToDoError(several + proposal if several else _nothing_in_common(counts, proposal))
     return tuple(pairs), tuple(sorted(problems, key=lambda problem: problem.name.casefold()))
 
 
-def _nothing_in_common(counts: Mapping[Path, int]) -> str:
+def _nothing_in_common(counts: Mapping[Path, int], proposal: str) -> str:
     return (
         f"expected pictures of the same name in {len(counts)} folders, found "
         f"{' and '.join(f'{count} in {folder}' for folder, count in counts.items())}, and none in common"
+        + (proposal or "; --pair REGEX pairs names by the groups of a pattern")
     )
 
 

@@ -57,12 +57,7 @@ def export_network(
         ModelError: The file is no such network, or tiles would differ from the whole picture.
         OutputError: The files cannot be written.
     """
-    if whole and halo is not None:
-        raise UsageError("expected --halo or --whole, got both: a whole picture has no halo")
-    for option, value, key in (("--halo", halo, "halo_px"), ("--align", align, "align")):
-        least, most = RANGES[key]
-        if value is not None and not least <= value <= most:
-            raise UsageError(f"expected {option} from {least} to {most}, got {value}")
+    _check_tiling(halo, align, whole=whole)
     check_out(path, out)
     read = read_foreign(path)
     progress("measuring how far the network sees around each pixel")
@@ -87,6 +82,16 @@ def export_network(
                 compare_tiles(model)
     files = tuple(variant_path(out, *variant) for variant in FULL_VARIANTS)
     return Exported(files=files, spec=replace(spec, sample="uint8"), agreements=tuple(agreements))
+
+
+def _check_tiling(halo: int | None, align: int | None, *, whole: bool) -> None:
+    """Refuse options that contradict each other, or that no model may have."""
+    if whole and halo is not None:
+        raise UsageError("expected --halo or --whole, got both: a whole picture has no halo")
+    for option, value, key in (("--halo", halo, "halo_px"), ("--align", align, "align")):
+        least, most = RANGES[key]
+        if value is not None and not least <= value <= most:
+            raise UsageError(f"expected {option} from {least} to {most}, got {value}")
 
 
 def _spec_of(network: ForeignNetwork, tiling: Tiling, *, name: str, whole: bool) -> ModelSpec:
