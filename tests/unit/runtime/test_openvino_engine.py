@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -245,7 +246,7 @@ def test_what_shows_later_is_the_fault_of_the_model(tmp_path: Path, change: wron
 @pytest.mark.parametrize("content", [b"no protobuf at all", b"", None])
 def test_files_that_are_no_models_are_refused(tmp_path: Path, path: Path, content: bytes | None) -> None:
     file = tmp_path / "m.onnx"
-    file.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    file.write_bytes(path.read_bytes()[:-1000] if content is None else content)
     with pytest.raises(UnusableModelError, match=r"m\.onnx cannot be loaded as an ONNX model: \w+") as caught:
         open_model(on_openvino(file))
     assert "cpp" not in str(caught.value)
@@ -336,9 +337,8 @@ def test_memory_that_is_short_shrinks_the_windows(path: Path, monkeypatch: pytes
     request_for = openvino_engine._Part.request_for
 
     def short(part: Any, feeds: Mapping[str, Any]) -> Any:
-        columns = feeds["tiles"].shape[2]
-        compiled.append(columns)
-        if columns > 200:
+        compiled.append(math.prod(feeds["tiles"].shape[:3]))
+        if compiled[-1] > 15_000:
             raise RuntimeError(
                 "Exception from src/a.cpp:1:\nCheck 'ptr' failed at b.cpp:2:\nFailed to allocate 9 bytes"
             )
@@ -351,9 +351,9 @@ def test_memory_that_is_short_shrinks_the_windows(path: Path, monkeypatch: pytes
     whole = enhance_picture(Picture(pixels=pixels, format="png"), ModelSet(cpu(path)))
     found = enhance_picture(Picture(pixels=pixels, format="png"), models)
     assert np.array_equal(found.pixels, whole.pixels)
-    assert max(compiled) > 200 and compiled[-1] <= 200
+    assert max(compiled) > 15_000 >= compiled[-1]
     with pytest.raises(OutOfMemoryError):
-        models.for_sample("uint8").run(np.zeros((1, 8, 400, 3), np.uint8), THUMBNAIL, EV)
+        models.for_sample("uint8").run(np.zeros((1, 40, 400, 3), np.uint8), THUMBNAIL, EV)
 
 
 @with_openvino
