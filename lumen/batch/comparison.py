@@ -81,7 +81,7 @@ def compare_existing(job: Job, options: EnhanceOptions, *, below: Path | None) -
     result = open_source(replace(job, source=job.target, below=below))
     with result.stream:
         after = read_source(job.target, reading, stream=result.stream)
-    return comparison(before, after), picture.identity, after.width * after.height / 1e6
+    return comparison(before, after), picture.identity, after.megapixels
 
 
 def _reduced(samples: Samples, factor: int) -> npt.NDArray[np.uint8]:

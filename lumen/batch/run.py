@@ -302,7 +302,7 @@ class Batch:
             check()
             self._fractions[item.job] = fraction, megapixels
 
-        started, megapixels = time.monotonic(), item.picture.width * item.picture.height / 1e6
+        started, megapixels = time.monotonic(), item.picture.megapixels
         progress(0.0)
         item.before = preview(item.picture) if self._wants_comparison(item.job) else None
         picture, job = item.picture, item.job
@@ -332,7 +332,7 @@ class Batch:
             job,
             "done",
             seconds=item.seconds + time.monotonic() - started,
-            megapixels=picture.width * picture.height / 1e6,
+            megapixels=picture.megapixels,
             is_damaged=picture.damage is not None and picture.damage.in_picture,
             warnings=warnings,
             is_unchanged=is_copied,
@@ -347,7 +347,7 @@ class Batch:
             "done" if is_done else "skipped",
             reason="" if is_done else "it is fine as it is",
             seconds=item.seconds + time.monotonic() - started,
-            megapixels=item.picture.width * item.picture.height / 1e6,
+            megapixels=item.picture.megapixels,
             is_unchanged=True,
         )
 

@@ -154,6 +154,11 @@ class Picture:
         return "uint8" if self.pixels.dtype == np.uint8 else "uint16"
 
     @property
+    def megapixels(self) -> float:
+        """Width times height, in millions."""
+        return self.width * self.height / 1e6
+
+    @property
     def height(self) -> int:
         """Rows, as stored."""
         return int(self.pixels.shape[0])

@@ -274,7 +274,7 @@ class Worker:
             raise KnownError
         work.picture.refuse_damaged()
         work.is_to_keep = work.picture.damage is not None
-        work.megapixels = work.picture.width * work.picture.height / 1e6
+        work.megapixels = work.picture.megapixels
         work.seconds = time.monotonic() - started
         return work
 
