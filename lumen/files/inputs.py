@@ -129,19 +129,24 @@ class Parent:
         Raises:
             OSError: It is missing, cannot be entered or made, or is a link (`NotPlainError`).
         """
-        if make:
+        try:
+            held = self._entered(name)
+        except FileNotFoundError:
+            if not make:
+                raise
             with suppress(FileExistsError):
                 self._make(name)
                 self.flush()
-        if self._descriptor is None:
-            _refuse_link(os.lstat(self.path / name), self.path / name)
-            yield Parent(self.path / name, None)
-            return
-        descriptor = _enter(name, self._descriptor, self.path / name)
+            held = self._entered(name)
         try:
-            yield Parent(self.path / name, descriptor)
+            yield held
         finally:
-            os.close(descriptor)
+            held.close()
+
+    def close(self) -> None:
+        """Let the folder go."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
     def names(self) -> list[str]:
         """Return the names of all entries."""
@@ -192,6 +197,13 @@ class Parent:
                 refuse_unless_plain(self.facts(name), path)
             raise
 
+    def _entered(self, name: str) -> Parent:
+        path = self.path / name
+        if self._descriptor is None:
+            _refuse_link(os.lstat(path), path)
+            return Parent(path, None)
+        return Parent(path, _enter(name, self._descriptor, path))
+
     def _make(self, name: str) -> None:
         if self._descriptor is None:
             (self.path / name).mkdir()
@@ -225,17 +237,27 @@ def hold_folder(folder: Path, *, below: Path | None = None, make: bool = False) 
     names = folder.relative_to(root).parts
     if os.pardir in names:
         raise ValueError(f"expected a folder below {root}, got {folder}")
-    if make:
-        root.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        held = Parent(root, None)
-        if HAS_DESCRIPTORS:
-            descriptor = os.open(root, _FOLDER & ~os.O_NOFOLLOW)
-            stack.callback(os.close, descriptor)
-            held = Parent(root, descriptor)
+        held = _held_root(root, make=make)
+        stack.callback(held.close)
         for name in names:
             held = stack.enter_context(held.inner(name, make=make))
         yield held
+
+
+def _held_root(root: Path, *, make: bool) -> Parent:
+    if not HAS_DESCRIPTORS:
+        if make:
+            root.mkdir(parents=True, exist_ok=True)
+        return Parent(root, None)
+    flags = _FOLDER & ~os.O_NOFOLLOW
+    try:
+        return Parent(root, os.open(root, flags))
+    except FileNotFoundError:
+        if not make:
+            raise
+        root.mkdir(parents=True, exist_ok=True)
+        return Parent(root, os.open(root, flags))
 
 
 @contextmanager

@@ -288,8 +288,8 @@ class Watcher:
         """Return at most `count` files to process, marked as in work."""
         if any(row.interruptions >= SUSPECT_AFTER for row in self._working.values()):
             return []  # a suspect is processed alone
-        rows = self._next(count + len(self._working))
-        rows = [row for row in self._still_there(rows) if self._may_begin(row)][:count]
+        rows = [row for row in self._next(count + len(self._working)) if self._may_begin(row)]
+        rows = self._still_there(rows[:count])
         owned = self._ledger.begin({row.key: (row.relative, self._result_path(row.relative)) for row in rows})
         self._deferred.difference_update(row.key for row in rows)
         taken = []

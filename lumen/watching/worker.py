@@ -23,8 +23,8 @@ from lumen.errors import (
     OutputError,
     PictureError,
 )
-from lumen.files.atomic import make_folder, output_error, user_attributes, write_atomically
-from lumen.files.inputs import Identity, NotPlainError, hold_folder
+from lumen.files.atomic import make_folder, user_attributes, write_atomically
+from lumen.files.inputs import Identity, NotPlainError
 from lumen.files.paths import is_folder
 from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
@@ -334,9 +334,16 @@ class Worker:
         if work.data is None and work.picture is not None:
             work.data, work.warnings = encode_result(work.picture, work.settled.path, work.target, work.options)
         work.picture = None
-        _make_durable_folder(work.target.parent, self._output)
+        if not is_folder(self._output):
+            make_folder(self._output)
         modified_ns, data = work.settled.version.mtime_ns, work.data or b""
-        write_atomically(work.target, data, modified_ns=modified_ns, extended=work.extended, below=self._output)
+        try:
+            write_atomically(work.target, data, modified_ns=modified_ns, extended=work.extended, below=self._output)
+        except PictureError as error:
+            if isinstance(link := error.__cause__, NotPlainError):  # a fault of the output folder, not of the picture
+                reason = f"cannot write to {str(work.target.parent)!r}: {link.strerror}; put a folder or a mount there"
+                raise OutputError(reason) from link
+            raise
         work.data = None
         work.seconds += time.monotonic() - started
 
@@ -350,20 +357,3 @@ def _take(work: Work, enhanced: Picture) -> None:
 
 def _nbytes(works: Sequence[Work]) -> int:
     return sum(work.nbytes for work in works)
-
-
-def _make_durable_folder(folder: Path, output: Path) -> None:
-    """Make a folder below the output folder, and flush names of folders to the disk: the input may be removed next.
-
-    A link on the way is a fault of the output folder, not of the picture.
-    """
-    if not is_folder(output):
-        make_folder(output)
-    try:
-        with hold_folder(folder, below=output, make=True):
-            pass
-    except NotPlainError as error:
-        reason = f"cannot write to {str(folder)!r}: {error.strerror}; put a folder or a mount there"
-        raise OutputError(reason) from error
-    except OSError as error:
-        raise output_error(folder, error) from error
