@@ -208,7 +208,7 @@ class Scanner:
         ready: dict[str, Candidate] = {}
         for relative, candidate in list(islice(self._settling.due(now), SETTLED_AT_ONCE)):
             try:
-                version = self._tree.look(relative)
+                version = self._tree.look(relative, candidate.version)
             except OSError:  # the next scan looks again
                 version = None
             if version is None:

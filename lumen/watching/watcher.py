@@ -325,7 +325,7 @@ class Watcher:
         kept, gone, unreadable = [], [], []
         for row in rows:
             try:
-                version = self._tree.look(row.relative) if self._tree.wants(row.relative) else None
+                version = self._tree.look(row.relative, row.version) if self._tree.wants(row.relative) else None
             except OSError as error:
                 unreadable.append((row, error))
                 continue

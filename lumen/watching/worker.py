@@ -32,7 +32,7 @@ from lumen.runtime.runs import terminate_runs
 from lumen.stages import LeftError, Stages, Steps
 from lumen.watching.attribution import attributed
 from lumen.watching.observing.tree import Tree
-from lumen.watching.versions import Settled, content_digest
+from lumen.watching.versions import Settled, Version, content_digest
 
 AHEAD = 16  # decoded pictures, if they are small
 AHEAD_BYTES = 64 << 20  # when more is decoded, no other file is started
@@ -267,7 +267,7 @@ class Worker:
             if self._has_changed(settled):
                 raise ChangedError from error
             raise
-        if not is_same or self._has_changed(settled):
+        if not is_same or self._has_changed(settled, likely=settled.version):
             work.picture = None
             raise ChangedError("it changed while it was read")
         if work.picture is None:
@@ -278,9 +278,9 @@ class Worker:
         work.seconds = time.monotonic() - started
         return work
 
-    def _has_changed(self, settled: Settled) -> bool:
+    def _has_changed(self, settled: Settled, likely: Version | None = None) -> bool:
         try:
-            return self._tree.look(settled.relative) != settled.version
+            return self._tree.look(settled.relative, likely) != settled.version
         except OSError:
             return True
 

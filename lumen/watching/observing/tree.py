@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -114,12 +114,22 @@ class Tree:
             return False
         return self._selection is None or not self._selection.drops(PurePath(relative))
 
-    def look(self, relative: str) -> Version | None:
+    def look(self, relative: str, likely: Version | None = None) -> Version | None:
         """Return the current version of a file, None if there is no regular file.
+
+        Args:
+            relative: Its path below the watched folder.
+            likely: What it was. If it still seems to be that, the folders on the way are not looked at, which takes
+                several times as long; who opens the file looks at them.
 
         Raises:
             OSError: The file system reports an error.
         """
+        if likely is not None:
+            with suppress(OSError, ValueError):
+                version = self.version(os.lstat(os.path.join(self.real, relative)))  # noqa: PTH118  # of many files
+                if version == likely:
+                    return version
         try:
             return self.version(facts_below(self._place, relative))
         except OSError as error:

@@ -135,3 +135,17 @@ def test_one_damaged_entry_hides_none_beside_it(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "scandir", scan)
     found = tree.walk("", lambda folder, _error: pytest.fail(folder), lambda _inode: None)
     assert {each.relative for each in found} == {"a.jpg", "c.jpg"}
+
+
+def test_a_file_that_seems_to_be_what_it_was_is_looked_at_in_one_step(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = tree.look("d/b.PNG")
+    with monkeypatch.context() as patch:
+        patch.setattr("lumen.watching.observing.tree.facts_below", lambda *_: pytest.fail("step by step"))
+        assert tree.look("d/b.PNG", version) == version
+    (tree.root / "d" / "b.PNG").write_bytes(b"another")
+    assert tree.look("d/b.PNG", version) == tree.look("d/b.PNG") != version
+    (tree.root / "d").rename(tree.root / "old")
+    (tree.root / "d").symlink_to(tree.root / "a.jpg")
+    assert tree.look("d/b.PNG", version) is None
