@@ -114,7 +114,7 @@ _ALL: Final = (
         name="bmp",
         label="BMP",
         suffixes=(".bmp", ".dib"),
-        marks=((0, b"BM"),),
+        marks=((0, b"BM"), (0, b"BA\x28\0\0\0"), (0, b"BA\x5c\0\0\0")),  # and arrays of OS/2
         metadata=frozenset({"dpi"}),
     ),
     Codec(
