@@ -66,6 +66,8 @@ def _take(ctx: click.Context, _option: click.Parameter, path: Path | None) -> No
     options = {_long(each): each for each in ctx.command.params if isinstance(each, click.Option) and each.expose_value}
     pictures = values.pop(PICTURE, []) if ctx.command.name in COMMANDS else []
     named = _named(values, options, f"{file}: expected options of lumen {ctx.command.name}")
+    if ctx.command.name in COMMANDS:
+        _checked(ctx, {name: each for name, each in named.items() if each[0].name in PER_PICTURE}, file)
     ctx.default_map = {
         str(option.name): _typed(ctx, option, value, f"{file}: {name}")
         for name, (option, value) in named.items()
@@ -92,16 +94,21 @@ def _rules(
             if (plain := _plain(name)) in options and plain not in allowed:
                 raise UsageError(f"{where}: expected {name} outside of it: it holds for all pictures of a run")
         named = _named(values, allowed, f"{where}: expected options that may differ between pictures")
-        changes = {
-            str(option.name): option.type_cast_value(ctx, _typed(ctx, option, value, f"{where}: {name}"))
-            for name, (option, value) in named.items()
-        }
-        try:
-            EnhanceOptions(**changes)
-        except UsageError as error:
-            raise UsageError(f"{where}: {error}") from error
-        rules.append((match, changes))
+        rules.append((match, _checked(ctx, named, where)))
     return rules
+
+
+def _checked(ctx: click.Context, named: Mapping[str, tuple[click.Option, object]], where: str) -> dict[str, Any]:
+    """Return the values of options that may differ between pictures; raises `UsageError`."""
+    values = {
+        str(option.name): option.type_cast_value(ctx, _typed(ctx, option, value, f"{where}: {name}"))
+        for name, (option, value) in named.items()
+    }
+    try:
+        EnhanceOptions(**values)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    return values
 
 
 def _named(

@@ -62,6 +62,11 @@ def check_storable(picture: Picture, kind: Format, *, allow_8bit: bool) -> None:
             f"cannot store {picture.width}x{picture.height} pixels as {kind}: it allows {codec.side_px} pixels a side; "
             "write .tif instead"
         )
+    if codec.most_px is not None and picture.width * picture.height > codec.most_px:
+        raise EncodeError(
+            f"cannot store {picture.width}x{picture.height} pixels as {kind}: it allows {codec.most_px / 1e6:.0f} "
+            "megapixels; write .tif instead"
+        )
 
 
 def keeps_depth(picture: Picture, kind: Format) -> bool:

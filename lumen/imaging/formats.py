@@ -37,6 +37,7 @@ class Codec:
         extra_channel: Whether it holds a channel that is neither colour nor transparency.
         gray: Whether it holds pictures of one channel.
         side_px: Longest side in pixels; None if only memory limits it.
+        most_px: Most pixels in all; None if only memory limits it.
         metadata: Kinds of metadata it holds, by the fields of `lumen.imaging.picture.Metadata`.
         most_bytes: Largest size of single kinds of metadata.
         exif_by_tag: Whether it keeps only the descriptive tags of an EXIF block instead of the block.
@@ -57,6 +58,7 @@ class Codec:
     extra_channel: bool = False
     gray: bool = True
     side_px: int | None = None
+    most_px: int | None = None
     metadata: frozenset[MetadataKind] = frozenset()
     most_bytes: Mapping[MetadataKind, int] = field(default_factory=dict)
     exif_by_tag: bool = False
@@ -112,7 +114,7 @@ _ALL: Final = (
         name="bmp",
         label="BMP",
         suffixes=(".bmp", ".dib"),
-        marks=((0, b"BM"),),
+        marks=((0, b"BM"), (0, b"BA\x28\0\0\0"), (0, b"BA\x5c\0\0\0")),  # and arrays of OS/2
         metadata=frozenset({"dpi"}),
     ),
     Codec(
@@ -123,6 +125,7 @@ _ALL: Final = (
         choice="avif",
         bits=12,
         side_px=32_768,  # beyond it libavif reads nothing
+        most_px=1 << 28,  # the same
         metadata=frozenset({"exif", "icc", "xmp"}),
         optional_encoder=True,
     ),

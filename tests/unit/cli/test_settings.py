@@ -98,7 +98,7 @@ def test_every_option_of_the_command_can_be_set(tmp_path: Path, name: str) -> No
         if isinstance(option.type, click.Choice):
             value = option.type.choices[-1]
         elif not option.is_flag:
-            value = {"shard": "1/2", "on-success": "keep", "device": "cpu"}.get(long, 1)
+            value = {"shard": "1/2", "on-success": "keep", "device": "cpu", "tile": 64}.get(long, 1)
             value = str(tmp_path) if isinstance(option.type, click.Path) and option.type.file_okay is False else value
             value = str(tmp_path) if isinstance(option.type, click.Path) and option.type.exists else value
             value = str(tmp_path / "s.json") if getattr(option.type, "dir_okay", True) is False else value
@@ -125,6 +125,7 @@ def test_other_commands_have_no_settings() -> None:
         ("ev = true", "ev: expected text or a number, got True"),
         ("ev = [1]", "ev: expected text or a number"),
         ("ev = 2026-01-01", "ev: expected text or a number"),
+        ("ev = 9", "expected --ev between"),
         ("quality = 95.5", "quality: expected a number from 1 to 100, or keep, got '95.5'"),
         ("quality = 101", "quality: expected a number from 1 to 100, or keep, got '101'"),
         ("format = 'bmp'", "format: 'bmp' is not one of"),
