@@ -31,8 +31,8 @@ from lumen.errors import Exit, UsageError
 from lumen.text import printable
 
 if TYPE_CHECKING:
+    from lumen.batch.engines.engine import BatchEngine
     from lumen.enhance.picture_rules import PictureOptions
-    from lumen.runtime.open import ModelSet
 
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
@@ -128,7 +128,7 @@ def command(
         _check_scoring(batching, pictures, dry_run=dry_run)
     from lumen.runtime.open import asked_model
 
-    models = _model_sets(runtime, () if dry_run else inputs)
+    engine = _engine(runtime, () if dry_run else inputs)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
@@ -142,7 +142,7 @@ def command(
     warn_before(plan)
     _log_settings(ctx)
     view = BatchView(state, as_json=as_json)
-    batch = Batch(plan, models, enhancing, batching, view, pictures.rules, asked_model(runtime))
+    batch = Batch(plan, engine, enhancing, batching, view, pictures.rules, asked_model(runtime))
     with stop_on_ctrl_c(batch.stop), view:
         try:
             report = batch.dry_run() if dry_run else batch.run()
@@ -158,8 +158,8 @@ def command(
     ctx.exit(report.exit_code or scored)
 
 
-def _model_sets(runtime: RuntimeOptions, inputs: Sequence[Path]) -> Sequence[ModelSet]:
-    """Return the models; for one picture they are opened at once, which takes as long as the imports that follow."""
+def _engine(runtime: RuntimeOptions, inputs: Sequence[Path]) -> BatchEngine:
+    """Return what works on the files; for one picture models are opened at once, during the imports that follow."""
     from lumen.runtime.memory import return_freed_memory
     from lumen.runtime.open import model_sets
 
@@ -167,7 +167,9 @@ def _model_sets(runtime: RuntimeOptions, inputs: Sequence[Path]) -> Sequence[Mod
     models = model_sets(runtime)
     if len(inputs) == 1 and inputs[0].is_file():
         models[0].open_ahead()
-    return models
+    from lumen.batch.engines.local import LocalEngine  # after that: it takes as long
+
+    return LocalEngine(models)
 
 
 def _log_settings(ctx: click.Context) -> None:
