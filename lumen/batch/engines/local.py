@@ -24,9 +24,16 @@ from lumen.stages import Ended, Stages, Steps, drive, few_inside
 class LocalEngine:
     """Works in the threads of this process."""
 
-    def __init__(self, models: Models | Sequence[Models]) -> None:
-        """Take the 8-bit and 16-bit pair of model files, or several pairs that work side by side; none is opened."""
+    def __init__(self, models: Models | Sequence[Models], *, helpers: int | None = None) -> None:
+        """Prepare; nothing is opened.
+
+        Args:
+            models: The 8-bit and 16-bit pair of model files, or several pairs that work side by side.
+            helpers: Threads that read, and as many that write; None chooses by the devices.
+        """
         self._sets = tuple(models) if isinstance(models, Sequence) else (models,)
+        self._helpers = helpers
+        self._workers: list[Models] = []
         self._progress: dict[Job, tuple[float, float]] = {}
         self._stages: Stages[Job, PictureItem, Outcome, Models] | None = None
 
@@ -40,16 +47,19 @@ class LocalEngine:
         return model_facts(models)
 
     def run(self, jobs: Iterator[Job]) -> Iterator[Ended[Job, Outcome] | None]:
-        """Pass the jobs through the stages."""
-        models = self._models()
-        # With so many, or more, every thread has something to do.
-        first = list(islice(jobs, PICTURES_PER_RUN * sum(model.threads for model in models)))
-        workers = share_cores(self._sets, len(first), self._variants)
+        """Pass the jobs through the stages; once more after `close`, with the models as they are."""
+        if not self._workers:
+            models = self._models()
+            # With so many, or more, every thread has something to do.
+            first = list(islice(jobs, PICTURES_PER_RUN * sum(model.threads for model in models)))
+            self._helpers = self._helpers or helper_threads([model.device for model in models])
+            self._workers = share_cores(self._sets, len(first), self._variants)
+            jobs = chain(first, jobs)
         steps = Steps(read=self._work.read, work=self._enhance, write=self._work.write)
-        helpers = helper_threads([each.device for each in models])
-        self._stages = stages = Stages(steps, workers, helpers=helpers, interrupt=terminate_runs)
+        stages = Stages(steps, self._workers, helpers=self._helpers or 1, interrupt=terminate_runs)
+        self._stages = stages
         has_room = partial(few_inside, stages, lambda item: item.nbytes)
-        for ended in drive(stages, chain(first, jobs), has_room, short_of_memory=(MemoryError, OutOfMemoryError)):
+        for ended in drive(stages, jobs, has_room, short_of_memory=(MemoryError, OutOfMemoryError)):
             if ended is not None:
                 self._progress.pop(ended[0], None)
             yield ended

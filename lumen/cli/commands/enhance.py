@@ -26,7 +26,7 @@ from lumen.cli.options import (
 from lumen.cli.settings import rules_of, settings_option
 from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
-from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
+from lumen.config import BatchOptions, EngineChoice, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
 from lumen.text import printable
 
@@ -90,6 +90,7 @@ _enhance = partial(field_option, EnhanceOptions)
     help="At the end, score the results against the pictures of the same names in DIR.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@_batch("--engine", help="Work in this process, or on the Ray cluster at RAY_ADDRESS; without one, on this machine.")
 @_batch("--fail-fast", help="Stop at the first file that fails.")
 @_enhance("--strict", help="Fail files of which there is anything to warn, such as damage or lost metadata.")
 @json_option("file on stdout")
@@ -128,7 +129,7 @@ def command(
         _check_scoring(batching, pictures, dry_run=dry_run)
     from lumen.runtime.open import asked_model
 
-    engine = _engine(runtime, () if dry_run else inputs)
+    engine = _engine(batching.engine, runtime, () if dry_run else inputs)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
@@ -158,8 +159,12 @@ def command(
     ctx.exit(report.exit_code or scored)
 
 
-def _engine(runtime: RuntimeOptions, inputs: Sequence[Path]) -> BatchEngine:
+def _engine(choice: EngineChoice, runtime: RuntimeOptions, inputs: Sequence[Path]) -> BatchEngine:
     """Return what works on the files; for one picture models are opened at once, during the imports that follow."""
+    if choice == "ray":
+        from lumen.batch.engines.ray_engine import RayEngine
+
+        return RayEngine(runtime)
     from lumen.runtime.memory import return_freed_memory
     from lumen.runtime.open import model_sets
 
