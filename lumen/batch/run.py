@@ -62,6 +62,7 @@ class Batch:
         listener: BatchListener,
         rules: Sequence[PictureRule] = (),
         model: str | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         """Prepare a run; nothing is touched yet.
 
@@ -73,6 +74,7 @@ class Batch:
             listener: Told what happens.
             rules: For which pictures `enhance` differs.
             model: What was asked for as model, to tell later runs that ask for another one.
+            settings: Options as `--settings` has them, JSON values: the page of the run offers them for the next one.
 
         Raises:
             UsageError: The options would lose part of the inputs.
@@ -88,6 +90,7 @@ class Batch:
         self._options = options
         self._listener = listener
         self._model = model
+        self._settings_given = settings
         self._destination = destination_of(options)
         self._work = PictureWork(
             pictures=self._enhance,
@@ -163,13 +166,16 @@ class Batch:
             self._destination.refuse_existing(self._plan.jobs)
         for outcome in self._plan.failures:
             self._finish(outcome)
-        todo = sort_out(self._plan.jobs, self._destination, self._options, self._settings)
+        todo = sort_out(self._plan.jobs, self._destination, self._options, self._settings, self._changes)
         for job, reason in todo.skipped.items():
             self._finish(self._work.outcome(job, "skipped", reason=reason))
         return todo.pending, todo.uncompared
 
     def _settings(self, job: Job) -> dict[str, object]:
         return settings_of(dataclasses.asdict(self._enhance.of(job.relative)), self._model)
+
+    def _changes(self, job: Job) -> Mapping[str, object]:
+        return self._enhance.changes(job.relative)
 
     def _add_comparisons(self, uncompared: Mapping[Job, str]) -> None:
         """Write comparisons from inputs and results that exist, without enhancing anything."""
@@ -237,6 +243,8 @@ class Batch:
         }
         if self._enhance.rules:
             options["pictures"] = self._enhance.as_list()
+        if self._settings_given is not None:
+            options["settings"] = self._settings_given
         # By the folder and the model, later runs know how a result was made, and from what.
         options |= {"cwd": os.getcwd(), "model": self._model}  # noqa: PTH109  # as text
         return {"inputs": inputs[:RECORDED_INPUTS], "of_inputs": len(inputs), "files": self.report.total, **options}

@@ -52,6 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.batch": CORE | {"lumen.enhance", "lumen.stages", "lumen.cluster"},
     "lumen.watching": CORE | {"lumen.enhance", "lumen.stages"},
     "lumen.pages": FACTS,
+    "lumen.review": CORE | {"lumen.enhance", "lumen.batch", "lumen.pages"},
     "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages"},
     "lumen.doctor": CORE | {"lumen.extras"},
     "lumen.models": FACTS | {"lumen.registry"},
