@@ -30,7 +30,10 @@ PER_PICTURE = {field.name for field in fields(EnhanceOptions)}
 COMMANDS = ("enhance", "watch")  # that may treat single pictures differently
 FILE_BYTES = 1 << 22
 # Beside those that may differ between pictures, what a further run of the same pictures is told again.
-_REPEATED = "recursive follow_links include exclude format suffix sidecars model device precision".split()
+_REPEATED = [
+    *("recursive", "follow_links", "include", "exclude", "format", "suffix", "sidecars"),
+    *("model", "device", "precision"),
+]
 
 _META = "lumen.settings"
 

@@ -40,7 +40,7 @@
   const told = (made, values) => {
     const parts = [];
     if (values.ev !== made.ev || values.shadows === made.shadows) parts.push(`exposure ${signed(values.ev)}`);
-    if (values.shadows !== made.shadows) parts.push(`shadows ${values.shadows}`);
+    if (values.shadows !== made.shadows) parts.push(`shadows ×${values.shadows}`);
     return parts.join(", ");
   };
   const say = (text) => { at("said").textContent = text; };
@@ -94,7 +94,7 @@
     group.setAttribute("aria-label", title);
     group.append(element("span", { textContent: title }), button("−", `Less ${what === "ev" ? "exposure" : "shadows"}`, step(-1)),
       value, button("+", `More ${what === "ev" ? "exposure" : "shadows"}`, step(1)));
-    refresh.push(() => { value.textContent = what === "ev" ? signed(chosen(picture).ev) : chosen(picture).shadows; });
+    refresh.push(() => { value.textContent = what === "ev" ? signed(chosen(picture).ev) : `×${chosen(picture).shadows}`; });
     return group;
   };
   const turn = (picture, what, sign) => {
@@ -153,7 +153,7 @@
     card.setAttribute("aria-labelledby", title.id);
     const facts = [`brightness ${percent(picture.dark)} to ${percent(picture.light)}`];
     if (picture.seconds) facts.push(`${picture.seconds.toFixed(1)} s`);
-    if (!same(picture.made, data.usual)) facts.push(`made with exposure ${signed(picture.made.ev)}, shadows ${picture.made.shadows}`);
+    if (!same(picture.made, data.usual)) facts.push(`made with exposure ${signed(picture.made.ev)}, shadows ×${picture.made.shadows}`);
     const stage = element("div", { className: "stage" });
     lumen.size(stage, picture.width, picture.height);
     card.append(title, element("p", { className: "facts", textContent: facts.join("; ") }), stage);
@@ -184,7 +184,7 @@
     if (data.shadows) dials.append(dial(picture, "shadows", "Shadows", refresh));
     const reset = button("As made", "", () => pick(picture, picture.made));
     refresh.push(() => { reset.hidden = !(picture.id in state.choices); });
-    dials.append(reset);
+    marks.append(reset);
     card.append(dials, marks);
     if (picture.variants.length) dials.before(strip(picture, refresh));
     if (picture.warnings.length) {
@@ -310,8 +310,8 @@
     const kind = picture.shots["after" in picture.shots ? "after" : "before"];
     const small = kind[0] < picture.width;
     at("zoom-what").textContent = small ? `A preview of ${kind[0]}×${kind[1]} pixels, enlarged to ${picture.width}×${picture.height}.`
-      : `${picture.width}×${picture.height} pixels, one of the picture for each of the screen.`;
-    if (small) sharpen(picture, files);
+      : `${picture.width}×${picture.height} pixels at 1:1, compressed for this page.`;
+    sharpen(picture, files);
     flip(true);
     if (!dialog.open) dialog.showModal();
     pane.focus();
@@ -328,7 +328,7 @@
     const are = await Promise.all(Object.values(files).map(load));
     if (zoomed !== picture || !are.every(Boolean)) return;
     for (const [image, link] of Object.values(files)) image.src = link;
-    at("zoom-what").textContent = `The files themselves: ${picture.width}×${picture.height} pixels, one for each of the screen.`;
+    at("zoom-what").textContent = `${picture.width}×${picture.height} pixels at 1:1, from the files themselves.`;
   };
   const flip = (after = over.hidden) => {
     over.hidden = !after;
