@@ -24,6 +24,7 @@ Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
 Frames = Literal["refuse", "first"]
 Sidecars = Literal["copy", "ignore"]
+EngineChoice = Literal["local", "ray"]
 WatchBackend = Literal["auto", "inotify", "poll"]
 WatchOrder = Literal["oldest", "newest"]
 OnSuccess = Literal["keep", "move", "delete"]
@@ -190,8 +191,11 @@ class BatchOptions(ResultOptions):
         compare: Also write a before and after picture beside each result, `a.jpg.compare.jpg` for `a.jpg`; of results
             that exist too.
         sidecars: `copy` the XMP and AAE files that lie beside a picture to its result, or `ignore` them.
+        previews: Keep previews of before and after in `.lumen/previews` of the output folder, for a page.
+        variants: Keep previews of what less and more exposure and shadows would give, too.
         shard: `(i, n)` takes part i, from 1, of n parts that together are all files.
         fail_fast: Stop after the first file that fails.
+        engine: Where files are worked on: in this process (`local`), or by the workers of a Ray cluster (`ray`).
     """
 
     output: Path | None = None
@@ -205,8 +209,11 @@ class BatchOptions(ResultOptions):
     existing: Existing = "skip"
     compare: bool = False
     sidecars: Sidecars = "copy"
+    previews: bool = False
+    variants: bool = False
     shard: tuple[int, int] = (1, 1)
     fail_fast: bool = False
+    engine: EngineChoice = "local"
 
     def __post_init__(self) -> None:
         if self.in_place and self.output is not None:
@@ -223,10 +230,22 @@ class BatchOptions(ResultOptions):
             raise UsageError(
                 "--compare cannot be combined with --in-place: comparisons lie beside the results in an output folder"
             )
+        if self.in_place and self.engine == "ray":
+            raise UsageError(
+                "--in-place cannot be combined with --engine ray, because the lock that keeps a picture from being "
+                "enhanced twice does not reach across machines on every file system; use --out"
+            )
+        if self.in_place and self.previews:
+            raise UsageError(
+                "--report cannot be combined with --in-place: the page belongs to the results in an output folder"
+            )
+        if self.variants and not self.previews:
+            raise UsageError("expected --variants together with --report, the page that shows them")
         super().__post_init__()
         if "" in (*self.include, *self.exclude):
             raise UsageError("expected a pattern after --include and --exclude, got nothing")
         _check_choice("--sidecars", self.sidecars, Sidecars)
+        _check_choice("--engine", self.engine, EngineChoice)
         index, count = self.shard
         if not 1 <= index <= count:
             raise UsageError(f"expected --shard I/N with I from 1 to N, got {index}/{count}")

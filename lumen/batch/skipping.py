@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lumen.batch.destinations import Destination
 from lumen.batch.history import Made, differences, results_made
@@ -14,6 +13,7 @@ from lumen.files.paths import is_plain_file
 from lumen.text import printable
 
 Settings = Callable[[Job], Mapping[str, object]]
+Changes = Callable[[Job], Mapping[str, object]]
 
 AGAIN = "add --existing overwrite to make it again"
 
@@ -33,40 +33,56 @@ class ToDo:
     uncompared: dict[Job, str] = field(default_factory=dict)
 
 
-def sort_out(jobs: Iterable[Job], destination: Destination, options: BatchOptions, settings: Settings) -> ToDo:
-    """Return what is to be done with each job; `settings` returns what `settings_of` does, for a job of this run."""
+def sort_out(
+    jobs: Iterable[Job], destination: Destination, options: BatchOptions, settings: Settings, changes: Changes
+) -> ToDo:
+    """Return what is to be done with each job.
+
+    Args:
+        jobs: The jobs.
+        destination: Knows which results exist.
+        options: Options of the run.
+        settings: Returns what `settings_of` does, for a job of this run.
+        changes: Returns which of these were named for this one picture.
+    """
     todo = ToDo()
     reasons = {job: destination.skip_reason(job) for job in jobs}
     skipped = {job: reason for job, reason in reasons.items() if reason is not None}
-    todo.pending.extend(job for job, reason in reasons.items() if reason is None)
     if skipped and options.output is not None:
-        skipped = with_history(skipped, options.output, settings)
+        targets = {job: str(job.target.relative_to(options.output)) for job in skipped}
+        made = results_made(options.output, targets.values())
+        known = {job: made[target] for job, target in targets.items() if target in made}
+        for job, how in known.items():
+            if options.existing == "update" and not _is_of_another(how, job) and is_outdated(how, changes(job)):
+                reasons[job] = None
+                del skipped[job]
+            else:
+                skipped[job] = _with(skipped[job], job, how, settings(job))
+    todo.pending.extend(job for job, reason in reasons.items() if reason is None)
     for job, reason in skipped.items():
         is_uncompared = options.compare and destination.skip_reason(comparison_of(job)) is None
         (todo.uncompared if is_uncompared else todo.skipped)[job] = reason
     return todo
 
 
-def with_history(skipped: Mapping[Job, str], output: Path, settings: Settings) -> dict[Job, str]:
-    """Return why each job is skipped, from the records of the runs that made the results.
+def is_outdated(made: Made, changes: Mapping[str, object]) -> bool:
+    """Tell whether a result was made with other options than those that were named for its picture alone.
 
-    Args:
-        skipped: The jobs, with what is known without records.
-        output: The output folder.
-        settings: As for `sort_out`.
+    Options of the whole run do not count: `--existing update` would undo what was chosen for a picture before.
     """
-    targets = {job: str(job.target.relative_to(output)) for job in skipped}
-    made = results_made(output, targets.values())
-    return {
-        job: reason if (known := made.get(targets[job])) is None else _with(reason, job, known, settings(job))
-        for job, reason in skipped.items()
-    }
+    named = {name: value for name, value in changes.items() if name in made.settings}
+    return any(made.settings[name] != value for name, value in named.items())
 
 
 def _with(reason: str, job: Job, made: Made, now: Mapping[str, object]) -> str:
     """Return a reason with what the record of the result adds to it."""
-    if is_plain_file(made.source) and is_plain_file(job.source) and not made.source.samefile(job.source):
+    if _is_of_another(made, job):
         return f"a result of another picture, {printable(made.source)}, has its name; choose another --out"
     if changed := differences(made.settings, now):
         return f"the result exists, made with other settings ({changed}); {AGAIN}"
     return reason if ";" in reason else f"{reason}, made with the same settings"
+
+
+def _is_of_another(made: Made, job: Job) -> bool:
+    """Tell whether a result was made from another picture than that of a job."""
+    return is_plain_file(made.source) and is_plain_file(job.source) and not made.source.samefile(job.source)

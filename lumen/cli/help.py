@@ -12,10 +12,11 @@ _STORING = "--format --unchanged --quality --subsampling --metadata --allow-8bit
 _RUNNING = "--device --precision --threads --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
-        FIRST: "--out --in-place --backup --recursive --ev --shadows --strength --model --compare --dry-run",
+        FIRST: "--out --in-place --backup --recursive --ev --shadows --strength --model --compare --report --variants "
+        "--dry-run",
         FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast --settings",
         RESULTS: f"{_STORING} --sidecars --strict --gt --json",
-        DEVICES: _RUNNING,
+        DEVICES: f"{_RUNNING} --engine",
         ADVANCED: "--quality-passes --frames --max-pixels",
     },
     "watch": {
@@ -45,6 +46,7 @@ GROUPS: dict[str, dict[str, str]] = {
         RESULTS: "--name --scores",
         ADVANCED: "--architecture --halo --align --whole --check",
     },
+    "review": {FIRST: "--out"},
     "models": {RESULTS: "--json"},
     "doctor": {RESULTS: "--json"},
 }

@@ -121,6 +121,7 @@ def write_in(
     attributes: Attributes | None = None,
     instead_of: Identity | None = None,
     is_new: bool = False,
+    is_durable: bool = True,
 ) -> None:
     """Write a file as `write_atomically` does, in a folder that is held open.
 
@@ -134,6 +135,7 @@ def write_in(
         attributes: What the file takes over, as far as the system lets it; without them its mode follows the umask.
         instead_of: The file that may be replaced, with the content that it has now.
         is_new: Nothing may be replaced.
+        is_durable: It is flushed to the disk; without that a power cut may leave it empty.
 
     Raises:
         OSError: The file cannot be written, or `FileExistsError` if `is_new` and the name is taken.
@@ -145,7 +147,7 @@ def write_in(
     try:
         with _guard:
             _unfinished.add(path)
-        _write_through(folder, temporary, data, attributes, modified_ns, extended or {})
+        _write_through(folder, temporary, data, attributes, modified_ns, extended or {}, is_durable=is_durable)
         if instead_of is not None and not Identity.of(folder.facts(name)).has_content_of(instead_of):
             raise PictureError("the file changed while it was worked on; run again")
         if is_new:
@@ -158,7 +160,8 @@ def write_in(
         raise
     finally:
         _unfinished.discard(path)
-    folder.flush()
+    if is_durable:
+        folder.flush()
 
 
 def _name_new(folder: Parent, temporary: str, name: str) -> None:
@@ -215,6 +218,8 @@ def _write_through(
     attributes: Attributes | None,
     modified_ns: int | None,
     extended: Mapping[str, bytes],
+    *,
+    is_durable: bool,
 ) -> None:
     # A private file must not become readable by others while it is written.
     with folder.create(name, 0o666 if attributes is None else 0o600) as file:
@@ -226,7 +231,8 @@ def _write_through(
         file.flush()
         if modified_ns is not None:
             _set_time(place, modified_ns)
-        os.fsync(file.fileno())
+        if is_durable:
+            os.fsync(file.fileno())
 
 
 def settable(file: BinaryIO, path: Path) -> int | Path:

@@ -23,21 +23,22 @@ from lumen.cli.options import (
     parse_shard,
     picture_options,
 )
-from lumen.cli.settings import rules_of, settings_option
+from lumen.cli.pages import PageReport, hint_after
+from lumen.cli.settings import rules_of, settings_given, settings_option
 from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
-from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
+from lumen.config import BatchOptions, EngineChoice, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
 from lumen.text import printable
 
 if TYPE_CHECKING:
+    from lumen.batch.engines.engine import BatchEngine
     from lumen.enhance.picture_rules import PictureOptions
-    from lumen.runtime.open import ModelSet
 
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
 BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format"}
-BATCH_ONLY |= {"files_from", "null", "reference", "dry_run", "as_json"}
+BATCH_ONLY |= {"files_from", "null", "reference", "report", "dry_run", "as_json"}
 
 _batch = partial(field_option, BatchOptions)
 _enhance = partial(field_option, EnhanceOptions)
@@ -80,6 +81,13 @@ _enhance = partial(field_option, EnhanceOptions)
     "--compare",
     help="Also write a picture of before (left) and after (right) beside each result: a.jpg.compare.jpg for a.jpg.",
 )
+@click.option(
+    "--report",
+    metavar="PAGE",
+    type=PATH,
+    help="Write a page to judge the results by and to choose other settings: a file PAGE.html, or a folder.",
+)
+@_batch("--variants", help="On that page, also show what other exposures and shadows would give.")
 @_batch("--sidecars", help="Copy the XMP and AAE files that lie beside pictures to their results, or ignore them.")
 @picture_options
 @click.option(
@@ -90,6 +98,7 @@ _enhance = partial(field_option, EnhanceOptions)
     help="At the end, score the results against the pictures of the same names in DIR.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@_batch("--engine", help="Work in this process, or on the Ray cluster at RAY_ADDRESS; without one, on this machine.")
 @_batch("--fail-fast", help="Stop at the first file that fails.")
 @_enhance("--strict", help="Fail files of which there is anything to warn, such as damage or lost metadata.")
 @json_option("file on stdout")
@@ -104,6 +113,7 @@ def command(
     files_from: Path | None,
     null: bool,
     reference: Path | None,
+    report: Path | None,
     dry_run: bool,
     as_json: bool,
     **values: Any,
@@ -115,7 +125,7 @@ def command(
     stdin and written to stdout.
 
     Exit codes: 0 all done or skipped, 2 usage, 3 some files failed, 4 all failed or nothing found, 5 model or device
-    unavailable, 6 output not writable, 130 stopped by Ctrl-C.
+    unavailable, 6 output or page not writable, 130 stopped by Ctrl-C.
     """
     from lumen.enhance.picture_rules import PictureOptions
 
@@ -123,12 +133,14 @@ def command(
     pictures = PictureOptions(enhancing, rules_of(ctx))
     if STREAM in (*inputs, values["output"]):
         ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
-    batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
+    batching = options_of(BatchOptions, values, previews=report is not None)
+    batching = with_named_result(inputs if files_from is None else (), batching)
+    page = PageReport(report, inputs, batching)
     if reference is not None:
         _check_scoring(batching, pictures, dry_run=dry_run)
     from lumen.runtime.open import asked_model
 
-    models = _model_sets(runtime, () if dry_run else inputs)
+    engine = _engine(batching.engine, runtime, () if dry_run else inputs)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
@@ -142,24 +154,36 @@ def command(
     warn_before(plan)
     _log_settings(ctx)
     view = BatchView(state, as_json=as_json)
-    batch = Batch(plan, models, enhancing, batching, view, pictures.rules, asked_model(runtime))
+    batch = Batch(
+        plan, engine, enhancing, batching, view, pictures.rules, asked_model(runtime), settings=settings_given(ctx)
+    )
     with stop_on_ctrl_c(batch.stop), view:
         try:
-            report = batch.dry_run() if dry_run else batch.run()
+            if dry_run:
+                batch.dry_run()
+            else:
+                batch.run()
+                page.write(state, view)
         finally:
             # Also after Ctrl-C, to say how many are left.
-            view.summarize(batch.report, *notes_after(plan, batch.report, batching))
+            notes, place = notes_after(plan, batch.report, batching)
+            notes += hint_after(state, batch.report, batching, asked=report is not None or as_json)
+            view.summarize(batch.report, notes, "; ".join(filter(None, (place, page.told))))
     if batch.stopped:
         ctx.exit(Exit.SIGINT)
     scored = Exit.OK
     if reference is not None:
-        results = results_of(plan, report, batching)
+        results = results_of(plan, batch.report, batching)
         scored = score_results(state, results, reference, pictures.reading(), as_json=as_json)
-    ctx.exit(report.exit_code or scored)
+    ctx.exit(batch.report.exit_code or scored or page.exit_code)
 
 
-def _model_sets(runtime: RuntimeOptions, inputs: Sequence[Path]) -> Sequence[ModelSet]:
-    """Return the models; for one picture they are opened at once, which takes as long as the imports that follow."""
+def _engine(choice: EngineChoice, runtime: RuntimeOptions, inputs: Sequence[Path]) -> BatchEngine:
+    """Return what works on the files; for one picture models are opened at once, during the imports that follow."""
+    if choice == "ray":
+        from lumen.batch.engines.ray_engine import RayEngine
+
+        return RayEngine(runtime)
     from lumen.runtime.memory import return_freed_memory
     from lumen.runtime.open import model_sets
 
@@ -167,7 +191,9 @@ def _model_sets(runtime: RuntimeOptions, inputs: Sequence[Path]) -> Sequence[Mod
     models = model_sets(runtime)
     if len(inputs) == 1 and inputs[0].is_file():
         models[0].open_ahead()
-    return models
+    from lumen.batch.engines.local import LocalEngine  # after that: it takes as long
+
+    return LocalEngine(models)
 
 
 def _log_settings(ctx: click.Context) -> None:
