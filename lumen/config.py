@@ -275,6 +275,8 @@ class WatchOptions(ResultOptions):
         moved_from: Path under which the folder was watched before, if it is another one now.
         min_free_bytes: Pause while the disk of the output has less free space; None takes 1 GiB, or a tenth of a
             smaller disk.
+        page: An HTML file that shows how the watcher is doing, written every few seconds.
+        metrics: A file of the same for Prometheus, in its text format.
     """
 
     output: Path
@@ -293,6 +295,8 @@ class WatchOptions(ResultOptions):
     timeout_s: float = 600.0
     moved_from: Path | None = None
     min_free_bytes: int | None = None
+    page: Path | None = None
+    metrics: Path | None = None
 
     def __post_init__(self) -> None:
         for option, value in (
@@ -309,6 +313,10 @@ class WatchOptions(ResultOptions):
             raise UsageError(f"expected --on-success keep, move:DIR or delete, got {self.on_success!r}")
         if self.min_free_bytes is not None and self.min_free_bytes < 0:
             raise UsageError(f"expected --min-free of at least 0, got {self.min_free_bytes}")
+        if self.page is not None and self.page.suffix.lower() not in (".html", ".htm"):
+            raise UsageError(f"expected --page FILE.html, got {str(self.page)!r}")
+        if self.metrics is not None and self.metrics.suffix != ".prom":
+            raise UsageError(f"expected --metrics FILE.prom, which Prometheus reads, got {str(self.metrics)!r}")
         super().__post_init__()
         if "" in self.ignore:
             raise UsageError("expected a pattern after --ignore, got nothing")

@@ -22,7 +22,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "watch": {
         FIRST: "--settle --on-success --ev --shadows --strength --model --oneshot --status --stale",
         FILES: "--ignore --order --skip-backlog --failed-dir --moved-from --settings",
-        RESULTS: f"{_STORING} --log --json",
+        RESULTS: f"{_STORING} --page --metrics --log --json",
         DEVICES: _RUNNING,
         ADVANCED: "--quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries "
         "--timeout --min-free",

@@ -1,9 +1,10 @@
-"""Distributions as SVG: a row for each method with a dot for each picture, the quartiles and the median."""
+"""Plots as SVG: distributions as rows of dots with the quartiles and the median, and bars over time."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Final
 
@@ -14,8 +15,18 @@ from lumen.text import printable
 ROW_PX: Final = 46
 AXIS_PX: Final = 26
 TICKS: Final = 5
+TIME_PX: Final = 150
 _SPREAD_PX = 11  # vertical scatter, so that dots do not hide each other
 _GOLDEN = 0.618034
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One part of a time: a bar in front of a paler one that is at least as high; both from 0, and what they tell."""
+
+    front: float
+    back: float
+    told: str
 
 
 def strip_plot(rows: Mapping[str, Sequence[tuple[str, float]]], digits: int, label: str) -> Markup:
@@ -30,7 +41,7 @@ def strip_plot(rows: Mapping[str, Sequence[tuple[str, float]]], digits: int, lab
     values = [value for dots in finite.values() for _, value in dots]
     if not values:
         return Markup()
-    ticks = _ticks(min(values), max(values))
+    ticks = round_ticks(min(values), max(values))
     low, high = min(ticks[0], *values), max(ticks[-1], *values)
     height = ROW_PX * len(finite) + AXIS_PX
 
@@ -68,7 +79,40 @@ def _row(
     return [*parts, "</g>"]
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def time_plot(bars: Sequence[Bar], ticks: Mapping[float, str], times: Sequence[str], label: str) -> Markup:
+    """Return an SVG element that fills the width it is given, with a bar for each part of a time.
+
+    Args:
+        bars: One for each part, oldest first.
+        ticks: Labels of the vertical axis by their values, which ascend from 0; the last one is the top.
+        times: Labels of the horizontal axis, at equal distances from the beginning to the end.
+        label: What the plot shows, for screen readers.
+    """
+    top, width = max(ticks), 100 / len(bars)
+
+    def y(value: float) -> float:
+        return TIME_PX - (TIME_PX - 18) * min(value, top) / top
+
+    parts = [f'<svg class="plot" role="img" aria-label="{_text(label)}" width="100%" height="{TIME_PX + AXIS_PX}">']
+    parts += [f'<line class="grid" x1="0" x2="100%" y1="{y(value):.1f}" y2="{y(value):.1f}"/>' for value in ticks]
+    for number, bar in enumerate(bars):
+        if bar.back > 0:
+            parts.append(f"<g><title>{_text(bar.told)}</title>")
+            for name, value in (("back", bar.back), ("front", bar.front)):
+                place = f'x="{number * width:.2f}%" width="{width * 0.85:.2f}%" y="{y(value):.1f}"'
+                parts.append(f'<rect class="{name}" {place} height="{TIME_PX - y(value):.1f}"/>')
+            parts.append("</g>")
+    for value, text in ticks.items():
+        parts.append(f'<text class="tick" x="0" y="{y(value) - 4:.1f}">{_text(text)}</text>' if value else "")
+    for number, text in enumerate(times):
+        share = number / (len(times) - 1)
+        anchor = "start" if share == 0 else "end" if share == 1 else "middle"
+        place = f'x="{100 * share:.1f}%" y="{TIME_PX + AXIS_PX - 8}" text-anchor="{anchor}"'
+        parts.append(f'<text class="tick" {place}>{_text(text)}</text>')
+    return Markup("".join([*parts, "</svg>"]))
+
+
+def round_ticks(low: float, high: float) -> list[float]:
     """Return a few round numbers that span a range."""
     span = (high - low) or abs(high) or 1.0
     step = 10.0 ** math.floor(math.log10(span / TICKS))

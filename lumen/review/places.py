@@ -11,14 +11,12 @@ from typing import Final, Self
 from urllib.parse import quote
 
 from lumen.errors import UsageError
-from lumen.files.inputs import open_named
+from lumen.files.marks import PAGE_MARK, has_mark
 from lumen.files.paths import is_folder, real_path, type_of
 from lumen.files.state import STATE
 from lumen.text import printable
 
 SUFFIXES: Final = (".html", ".htm")
-MARK: Final = b'<meta name="generator" content="lumen '
-MARK_WITHIN: Final = 4096  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +52,7 @@ class PagePlace:
         taken = {real_path(each) for each in inputs}
         if real_path(page) in taken or real_path(asked) in taken:
             raise UsageError(f"expected a page apart from inputs and results, got {printable(asked)}")
-        if type_of(page) and not _is_page(page):
+        if type_of(page) and not has_mark(page, PAGE_MARK):
             raise UsageError(
                 f"expected a new place or a page of lumen to write over, got {printable(page)}, which is something else"
             )
@@ -80,13 +78,6 @@ class PagePlace:
         """Return a relative URL from a page to a file or folder; bytes that are not UTF-8 stay as they are."""
         relative = PurePath(os.path.relpath(path.absolute(), page.parent.absolute())).as_posix()
         return "./" + quote(os.fsencode(relative))
-
-
-def _is_page(path: Path) -> bool:
-    """Tell whether a file is a page that lumen wrote."""
-    with suppress(OSError), open_named(path).stream as stream:
-        return MARK in stream.read(MARK_WITHIN)
-    return False
 
 
 def _is_empty(folder: Path) -> bool:

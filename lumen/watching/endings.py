@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from lumen.errors import (
     DecodeError,
@@ -39,12 +39,20 @@ LONGEST_RELAPSE_S = 300.0  # longest pause when work resumes and fails again at 
 class Endings:
     """Writes endings to the ledger. For the thread of the watcher."""
 
-    def __init__(self, context: WatchContext, watcher: Watcher, worker: Worker, output: HeldOutput) -> None:
-        """Take the parts that files come from and go to."""
+    def __init__(
+        self,
+        context: WatchContext,
+        watcher: Watcher,
+        worker: Worker,
+        output: HeldOutput,
+        show: Callable[[Work], None] = lambda _: None,
+    ) -> None:
+        """Take the parts that files come from and go to, and what shows a picture that is done."""
         self.held: list[Work] = []  # results that could not be written
         self._unrecorded: deque[Ending] = deque()  # endings that the ledger could not take yet
         self._watcher = watcher
         self._worker = worker
+        self._show = show
         self._output = output
         self._retirement = Retirement(context)
         self._options = context.options
@@ -110,6 +118,7 @@ class Endings:
     def _done(self, work: Work) -> None:
         settled = work.settled
         self._finish(work, "done")
+        self._show(work)
         waited = max(0.0, self._clock.time() - settled.first_seen - work.seconds)
         facts = {"seconds": round(work.seconds, 3), "waited_s": round(waited, 3), "megapixels": work.megapixels}
         together = {"together": work.together} if work.together > 1 else {}

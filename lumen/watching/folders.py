@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lumen.config import WatchOptions
 from lumen.errors import UsageError
+from lumen.files.marks import METRICS_MARK, PAGE_MARK, has_mark
 from lumen.files.paths import is_folder, real_path
 from lumen.files.state import STATE
 from lumen.text import printable
@@ -46,6 +47,35 @@ def check_folders(folder: Path, options: WatchOptions) -> None:
         for other, theirs in places.items():
             if name != other and _lies_in(place, theirs, mounts):
                 raise UsageError(f"expected {name} elsewhere, but it is or lies in {other}, {printable(theirs)}")
+
+
+def check_shown_files(folder: Path, options: WatchOptions) -> None:
+    """Refuse places of the page and the metrics where they would be watched, or write over something else.
+
+    Raises:
+        UsageError: They would.
+    """
+    watched, mounts = real_path(folder), read_mounts()
+    for name, path, mark in (("--page", options.page, PAGE_MARK), ("--metrics", options.metrics, METRICS_MARK)):
+        if path is None:
+            continue
+        home = real_path(path.absolute().parent)
+        if not is_folder(home):
+            raise UsageError(
+                f"expected {name} in a folder that is there, got {printable(path)}; make {printable(home)}"
+            )
+        if _lies_in(home, watched, mounts):
+            raise UsageError(
+                f"expected {name} outside of the watched folder {printable(folder)}, got {printable(path)}: it would "
+                "change that folder every few seconds"
+            )
+        if STATE in home.parts:
+            raise UsageError(f"expected {name} outside of {STATE}, got {printable(path)}")
+        if os.path.lexists(path) and not has_mark(path, mark):
+            raise UsageError(
+                f"expected {name} to be new or a file that lumen has written there, got {printable(path)}, which is "
+                "something else"
+            )
 
 
 def exposed_folders(folder: Path, options: WatchOptions) -> list[Path]:

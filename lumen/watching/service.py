@@ -24,8 +24,9 @@ from lumen.watching.clock import SystemClock
 from lumen.watching.context import WatchContext
 from lumen.watching.endings import Endings
 from lumen.watching.events import EventListener, Events
-from lumen.watching.folders import check_folders, exposed_folders, outputs_around
+from lumen.watching.folders import check_folders, check_shown_files, exposed_folders, outputs_around
 from lumen.watching.ledger.binding import Binding
+from lumen.watching.monitoring.monitor import Monitor
 from lumen.watching.observing.tree import Tree
 from lumen.watching.output import HeldOutput
 from lumen.watching.settings_change import tell_changes
@@ -72,6 +73,7 @@ class Service:
             UsageError: The folder does not exist, or the other folders lie so that files would be overwritten.
         """
         check_folders(folder, options)
+        check_shown_files(folder, options)
         self.hangs = False
         self._models = models
         self._enhance = PictureOptions(enhance, rules)
@@ -118,23 +120,29 @@ class Service:
             if self._is_stopped:  # before there was a watcher to stop
                 watcher.stop()
             worker = self._worker(watcher, devices)
-            endings = Endings(context, watcher, worker, self._output)
+            monitor = Monitor(context, watcher)
+            endings = Endings(context, watcher, worker, self._output, monitor.show)
             signs = SignsOfLife(context, watcher, worker, self._sign_s)
             self._tell_start(opened[0].spec.name, devices)
             tell_changes(self._output.ledger, self._events, opened[0].spec, self._enhance, self._options)
             self._warn_of_others()
             watcher.write_status()
+            monitor.start()
             try:
                 for settled in watcher.files(lambda: worker.room):
                     if settled is None:
                         endings.turn()
                         signs.turn()
+                        monitor.turn()
                         self._refuse_to_continue(watcher, worker)
                     else:
                         target = self._options.output / self._result_path(settled.relative)
-                        worker.begin(Work(settled=settled, target=target))
+                        worker.begin(Work(settled=settled, target=target, is_shown=monitor.wants_frames))
             finally:
-                self._drain(watcher, worker, endings, signs)
+                try:
+                    self._drain(watcher, worker, endings, signs, monitor)
+                finally:
+                    self.hangs |= not monitor.close()
         if not self._options.oneshot or self._is_stopped:
             return Exit.OK
         failed = watcher.counts["failed"] + watcher.counts["unsupported"] + watcher.deferred
@@ -216,7 +224,7 @@ class Service:
         path = PurePath(relative)
         return str(path.with_name(result_name(path, self._options.suffix, self._options.format)))
 
-    def _drain(self, watcher: Watcher, worker: Worker, endings: Endings, signs: SignsOfLife) -> None:
+    def _drain(self, watcher: Watcher, worker: Worker, endings: Endings, signs: SignsOfLife, monitor: Monitor) -> None:
         """Finish the files in work, within the time that systems give a service; the rest stays in the ledger."""
         _take(endings, [(work, LeftError()) for work in worker.leave()])
         if worker.inside:
@@ -233,6 +241,7 @@ class Service:
             watcher.hints.take()
             _take(endings, worker.advance())
             signs.turn("stopping")
+            monitor.turn("stopping")
         left = [*endings.held, *worker.close()]
         self.hangs = worker.inside > 0 or worker.hanging > 0
         with suppress(OutputError):

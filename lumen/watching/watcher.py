@@ -142,6 +142,11 @@ class Watcher:
             )
 
     @property
+    def settling(self) -> int:
+        """How many files have yet to settle."""
+        return self._scanner.settling
+
+    @property
     def state(self) -> str:
         """`watching` or `paused`."""
         return "paused" if self.paused else "watching"

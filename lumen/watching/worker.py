@@ -31,6 +31,7 @@ from lumen.runtime.protocols import Models
 from lumen.runtime.runs import terminate_runs
 from lumen.stages import LeftError, Stages, Steps
 from lumen.watching.attribution import attributed
+from lumen.watching.monitoring.frames import Pair, pair_of
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled, Version, content_digest
 
@@ -65,6 +66,8 @@ class Work:
         stage: Its stage, or the one it ended in.
         picture: The picture, from decoding to encoding.
         data: The encoded result, until it is on the disk.
+        is_shown: Whether a `frame` is wanted.
+        frame: The picture before and after, for a page.
         identity: Of the input, when it was opened.
         digest: Of the content of the input.
         is_to_keep: Whether its input must be left alone, because it may be damaged or has no result.
@@ -86,6 +89,8 @@ class Work:
     stage: Literal["read", "model", "write"] = "read"
     picture: Picture | None = None
     data: bytes | None = None
+    is_shown: bool = False
+    frame: Pair | None = None
     identity: Identity | None = None
     digest: bytes = b""
     is_to_keep: bool = False
@@ -352,6 +357,7 @@ def _take(work: Work, enhanced: Picture) -> None:
     """Take the result of a picture, and note whether anybody would see a change."""
     if work.picture is not None:
         work.is_left = is_left(work.picture, enhanced, work.settled.path, work.target, work.options)
+        work.frame = pair_of(work.picture, enhanced) if work.is_shown else None
     work.picture = enhanced
 
 

@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.cluster": CORE | {"lumen.enhance", "lumen.stages", "lumen.extras"},
     "lumen.stages": set(),
     "lumen.batch": CORE | {"lumen.enhance", "lumen.stages", "lumen.cluster"},
-    "lumen.watching": CORE | {"lumen.enhance", "lumen.stages"},
+    "lumen.watching": CORE | {"lumen.enhance", "lumen.stages", "lumen.pages"},
     "lumen.pages": FACTS,
     "lumen.review": CORE | {"lumen.enhance", "lumen.batch", "lumen.pages"},
     "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages"},

@@ -64,6 +64,8 @@ _span = partial(_watch, type=parse_span, show=span_as_typed, metavar="TIME")
     metavar="SIZE",
     help="Pause while less space is free for results.  [default: 1GiB, or a tenth of a smaller disk]",
 )
+@_watch("--page", type=PATH, metavar="FILE.html", help="Show how the watcher is doing on a page, for any browser.")
+@_watch("--metrics", type=PATH, metavar="FILE.prom", help="Write metrics for Prometheus' node exporter to FILE.prom.")
 @click.option("--log", "log_file", type=PATH, metavar="FILE", help="Write the log to FILE.")
 @json_option("event, on stdout or in the log")
 @click.option(

@@ -24,6 +24,7 @@ from lumen.watching.ledger.rows import FileOutcome as FileOutcome
 from lumen.watching.ledger.rows import FinalStatus as FinalStatus
 from lumen.watching.ledger.rows import Row as Row
 from lumen.watching.ledger.schema import DamagedLedgerError, connect, faults
+from lumen.watching.ledger.sums import add_done
 from lumen.watching.versions import Candidate, Version
 
 NAME = "watch.db"
@@ -235,6 +236,8 @@ class Ledger:
                 {**asdict(outcome), "reason": _short(outcome.reason)},
             )
             database.execute(COUNT_ONE, (outcome.key,))
+            if outcome.status == "done":
+                add_done(database, outcome.key)
 
     def retry(self, key: int, due: float, *, attempts: int, reason: str) -> None:
         """Schedule another attempt at a version."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from lumen.errors import DiskFullError, OutputError
 from lumen.files.state import prepare_database
 from lumen.watching.ledger.folders import COUNTED, add_functions
+from lumen.watching.ledger.sums import keep_sums
 
 SCHEMA = 3
 APPLICATION = int.from_bytes(b"lumn", "big")  # in the file's header, from format 2 on
@@ -172,3 +173,4 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     if schema < SCHEMA:
         marks = f"PRAGMA user_version = {SCHEMA}; PRAGMA application_id = {APPLICATION};"
         database.executescript(f"BEGIN IMMEDIATE; {_FROM[schema]} {marks} COMMIT")
+    keep_sums(database)

@@ -6,7 +6,8 @@ import json
 import os
 import platform
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from lumen.text import span
 from lumen.watching.ledger.folders import COUNTED, FolderNumbers, add_functions, folder_numbers
 from lumen.watching.ledger.ledger import NAME
 from lumen.watching.ledger.schema import schema_of
+from lumen.watching.ledger.sums import FACT, Sums
 
 STALE_S = 600.0
 SILENT_S = 60.0  # without a sign of life, which a watcher gives every few seconds
@@ -68,6 +70,7 @@ class WatchStatus:
         oldest: The version that has waited longest, None if none waits.
         folders: The numbers of each first folder below the watched one.
         errors: The last versions that failed or were unsupported, newest first.
+        sums: Over all versions that were done; None in the ledger of an earlier version.
     """
 
     state: str
@@ -84,6 +87,7 @@ class WatchStatus:
     oldest: WaitingVersion | None
     folders: tuple[FolderNumbers, ...]
     errors: tuple[FailedVersion, ...]
+    sums: Sums | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -102,6 +106,18 @@ def read_status(folder: Path, now: float, stale_s: float = STALE_S) -> WatchStat
         NothingToDoError: There is no ledger.
         OutputError: It cannot be read.
     """
+    with reading(folder) as (database, schema):
+        return _read(database, now, stale_s, counted="folders" if schema > 2 else f"({COUNTED})")
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[tuple[sqlite3.Connection, int]]:
+    """Yield the ledger of an output folder and its format, for reading alone.
+
+    Raises:
+        NothingToDoError: There is no ledger.
+        OutputError: It cannot be read.
+    """
     path = folder / STATE / NAME
     try:
         look_at_database(path)
@@ -113,7 +129,7 @@ def read_status(folder: Path, now: float, stale_s: float = STALE_S) -> WatchStat
         with closing(_open(path)) as database:
             schema = schema_of(database, path)
             add_functions(database)
-            return _read(database, now, stale_s, counted="folders" if schema > 2 else f"({COUNTED})")
+            yield database, schema
     except sqlite3.Error as error:
         raise OutputError(f"cannot read {path}: {error}") from error
     except (TypeError, ValueError, OverflowError, RecursionError) as error:  # of values that lumen did not write
@@ -134,14 +150,11 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _read(database: sqlite3.Connection, now: float, stale_s: float, *, counted: str) -> WatchStatus:
     facts = {name: json.loads(value) for name, value in database.execute("SELECT name, value FROM facts")}
-    counts = dict.fromkeys(STATUSES, 0)
-    for condition in ("IS NOT NULL", "IS NULL"):  # each is answered from an index alone
-        query = f"SELECT status, COUNT(*) FROM versions WHERE finished_at {condition} GROUP BY status"
-        for status, count in database.execute(query):
-            counts[status] = counts.get(status, 0) + count
+    folders = tuple(folder_numbers(database, now, counted=counted))
     per_minute, _ = _done_since(database, now - 60)
     last_hour, megapixels = _done_since(database, now - 3600)
     facts.pop("mark", None)
+    sums = Sums.of_json(facts.pop(FACT, None))
     for name in ("noted_at", "started_at"):
         if name in facts:
             facts[name] = float(facts[name])
@@ -159,16 +172,28 @@ def _read(database: sqlite3.Connection, now: float, stale_s: float, *, counted: 
         problems=problems if is_well else (_absence(state, facts, now), *problems),
         reason=reason,
         facts=facts,
-        counts=counts,
+        counts=_counts(database, folders),
         done_per_minute=per_minute,
         done_last_hour=last_hour,
         megapixels_last_hour=round(megapixels, 3),
         failed_since_start=failed,
         stale=stale,
         oldest=_oldest(database, now),
-        folders=tuple(folder_numbers(database, now, counted=counted)),
+        folders=folders,
         errors=_errors(database),
+        sums=sums,
     )
+
+
+def _counts(database: sqlite3.Connection, folders: Sequence[FolderNumbers]) -> dict[str, int]:
+    """Return the versions by status; those that have ended are counted already, and may be millions."""
+    counts = dict.fromkeys(STATUSES, 0)
+    for status in ("done", "failed", "unsupported"):
+        counts[status] = sum(getattr(each, status) for each in folders)
+    skipped = "SELECT COUNT(*) FROM versions WHERE finished_at IS NOT NULL AND status = 'skipped'"
+    (counts["skipped"],) = database.execute(skipped).fetchone()
+    waiting = "SELECT status, COUNT(*) FROM versions WHERE finished_at IS NULL GROUP BY status"
+    return counts | dict(database.execute(waiting))
 
 
 def _done_since(database: sqlite3.Connection, since: float) -> tuple[int, float]:

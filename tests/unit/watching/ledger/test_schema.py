@@ -84,7 +84,7 @@ def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
 def test_a_ledger_of_format_1_is_brought_forward_as_a_whole(tmp_path: Path) -> None:
     make(tmp_path, OF_1)
     columns = "id, path, size, mtime_ns, inode, status, attempts, reason, first_seen, finished_at, digest, retire"
-    queries = [f"SELECT {columns} FROM versions", "SELECT * FROM results", "SELECT * FROM facts"]
+    queries = [f"SELECT {columns} FROM versions", "SELECT * FROM results", "SELECT * FROM facts WHERE name <> 'sums'"]
     with closing(sqlite3.connect(tmp_path / ".lumen" / NAME)) as database:
         before = [database.execute(query).fetchall() for query in queries]
     (tmp_path / "new").mkdir()
