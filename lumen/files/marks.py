@@ -9,6 +9,7 @@ from typing import Final
 from lumen.files.inputs import open_named
 
 PAGE_MARK: Final = b'<meta name="generator" content="lumen '  # as in `lumen/pages/page.html`
+WATCH_PAGE_MARK: Final = b'<meta name="application-name" content="lumen watch">'
 METRICS_MARK: Final = b"# HELP lumen_"
 WITHIN: Final = 4096  # bytes
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lumen.config import WatchOptions
 from lumen.errors import UsageError
-from lumen.files.marks import METRICS_MARK, PAGE_MARK, has_mark
+from lumen.files.marks import METRICS_MARK, WATCH_PAGE_MARK, has_mark
 from lumen.files.paths import is_folder, real_path
 from lumen.files.state import STATE
 from lumen.text import printable
@@ -56,14 +56,12 @@ def check_shown_files(folder: Path, options: WatchOptions) -> None:
         UsageError: They would.
     """
     watched, mounts = real_path(folder), read_mounts()
-    for name, path, mark in (("--page", options.page, PAGE_MARK), ("--metrics", options.metrics, METRICS_MARK)):
+    for name, path, mark in (("--page", options.page, WATCH_PAGE_MARK), ("--metrics", options.metrics, METRICS_MARK)):
         if path is None:
             continue
         home = real_path(path.absolute().parent)
         if not is_folder(home):
-            raise UsageError(
-                f"expected {name} in a folder that is there, got {printable(path)}; make {printable(home)}"
-            )
+            raise UsageError(f"expected {name} in a folder that exists, got {printable(path)}; make {printable(home)}")
         if _lies_in(home, watched, mounts):
             raise UsageError(
                 f"expected {name} outside of the watched folder {printable(folder)}, got {printable(path)}: it would "

@@ -26,7 +26,7 @@ from PIL import Image
 from lumen.codecs.display import for_display
 from lumen.errors import LumenError, reason_of
 from lumen.files.inputs import open_named
-from lumen.files.marks import PAGE_MARK, has_mark
+from lumen.files.marks import WATCH_PAGE_MARK, has_mark
 from lumen.imaging.picture import Picture
 from lumen.watching.ledger.folders import first_folder
 
@@ -138,7 +138,7 @@ class Frames:
 
     def restore(self, page: Path, output: str) -> None:
         """Take the frames from a page that was written before; nothing if it is missing, or of another output."""
-        if not has_mark(page, PAGE_MARK):
+        if not has_mark(page, WATCH_PAGE_MARK):
             return
         try:
             with open_named(page).stream as stream:

@@ -67,9 +67,9 @@
     history.replaceState(kept, "");
   });
 
+  tick(); // which changes the length of lines, and so where things are
   history.scrollRestoration = "manual";
   scrollTo({ top: kept.y, behavior: "instant" });
   document.getElementById(kept.focus)?.focus({ preventScroll: true });
-  tick();
   setInterval(tick, 1000);
 })();

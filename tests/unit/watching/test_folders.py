@@ -9,7 +9,7 @@ import pytest
 
 from lumen.config import WatchOptions
 from lumen.errors import UsageError
-from lumen.watching.folders import check_folders, default_output, exposed_folders, outputs_around
+from lumen.watching.folders import check_folders, check_shown_files, default_output, exposed_folders, outputs_around
 from lumen.watching.observing.mounts import Mount
 
 
@@ -96,3 +96,53 @@ def test_outputs_of_other_watchers_around_the_own_one_are_found(here: Path) -> N
     (here / "out" / ".lumen" / "watch.db").touch()
     assert outputs_around(options) == [here / "out"]
     assert outputs_around(WatchOptions(output=Path("out"))) == []
+
+
+PAGE, METRICS = '<meta name="application-name" content="lumen watch">', "# HELP lumen_running Whether"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("page", "metrics", "reason"),
+    [
+        ("in/page.html", None, "--page outside of the watched folder"),
+        (None, "in/cam/lumen.prom", "--metrics outside of the watched folder"),
+        ("link/page.html", None, "--page outside of the watched folder"),
+        ("out/.lumen/page.html", None, "--page outside of .lumen"),
+        ("none/page.html", None, "--page in a folder that exists"),
+        ("theirs.html", None, "--page to be new or a file that lumen has written"),
+        ("scores.html", None, "--page to be new or a file that lumen has written"),
+        ("folder.html", None, "--page to be new or a file that lumen has written"),
+        ("broken.html", None, "--page to be new or a file that lumen has written"),
+        (None, "theirs.prom", "--metrics to be new or a file that lumen has written"),
+    ],
+)
+def test_a_page_or_metrics_in_a_place_of_something_else_are_refused(
+    page: str | None, metrics: str | None, reason: str
+) -> None:
+    for folder in ("in/cam", "out/.lumen", "folder.html"):
+        Path(folder).mkdir(parents=True)
+    Path("link").symlink_to("in")
+    Path("broken.html").symlink_to("in/new.html")
+    Path("theirs.html").write_text("<p>my page")
+    Path("scores.html").write_text('<meta name="generator" content="lumen 1">')  # of `lumen eval`
+    Path("theirs.prom").write_text("up 1")
+    files = {"page": page and Path(page), "metrics": metrics and Path(metrics)}
+    with pytest.raises(UsageError, match=reason):
+        check_shown_files(Path("in"), WatchOptions(output=Path("out"), **files))  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_page_and_metrics_may_be_new_or_there_from_before() -> None:
+    Path("out").mkdir()
+    options = WatchOptions(output=Path("out"), page=Path("out/page.html"), metrics=Path("lumen.prom"))
+    check_shown_files(Path("in"), options)
+    Path("out/page.html").write_text(PAGE)
+    Path("lumen.prom").write_text(METRICS)
+    check_shown_files(Path("in"), options)
+
+
+@pytest.mark.parametrize("files", [{"page": Path("page.txt")}, {"metrics": Path("lumen.txt")}])
+def test_a_page_and_metrics_have_the_suffix_that_others_look_for(files: dict[str, Path]) -> None:
+    with pytest.raises(UsageError, match=r"expected --(page FILE\.html|metrics FILE\.prom)"):
+        WatchOptions(output=Path("out"), **files)  # type: ignore[arg-type]
