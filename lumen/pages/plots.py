@@ -16,6 +16,7 @@ ROW_PX: Final = 46
 AXIS_PX: Final = 26
 TICKS: Final = 5
 TIME_PX: Final = 150
+_GUTTER = 12.0  # percent, for the labels of the vertical axis
 _SPREAD_PX = 11  # vertical scatter, so that dots do not hide each other
 _GOLDEN = 0.618034
 
@@ -88,7 +89,8 @@ def time_plot(bars: Sequence[Bar], ticks: Mapping[float, str], times: Sequence[s
         times: Labels of the horizontal axis, at equal distances from the beginning to the end.
         label: What the plot shows, for screen readers.
     """
-    top, width = max(ticks), 100 / len(bars)
+    top, room = max(ticks), 100 - _GUTTER
+    width = room / len(bars)
 
     def y(value: float) -> float:
         return TIME_PX - (TIME_PX - 18) * min(value, top) / top
@@ -99,7 +101,7 @@ def time_plot(bars: Sequence[Bar], ticks: Mapping[float, str], times: Sequence[s
         if bar.back > 0:
             parts.append(f"<g><title>{_text(bar.told)}</title>")
             for name, value in (("back", bar.back), ("front", bar.front)):
-                place = f'x="{number * width:.2f}%" width="{width * 0.85:.2f}%" y="{y(value):.1f}"'
+                place = f'x="{_GUTTER + number * width:.2f}%" width="{width * 0.85:.2f}%" y="{y(value):.1f}"'
                 parts.append(f'<rect class="{name}" {place} height="{TIME_PX - y(value):.1f}"/>')
             parts.append("</g>")
     for value, text in ticks.items():
@@ -107,7 +109,7 @@ def time_plot(bars: Sequence[Bar], ticks: Mapping[float, str], times: Sequence[s
     for number, text in enumerate(times):
         share = number / (len(times) - 1)
         anchor = "start" if share == 0 else "end" if share == 1 else "middle"
-        place = f'x="{100 * share:.1f}%" y="{TIME_PX + AXIS_PX - 8}" text-anchor="{anchor}"'
+        place = f'x="{_GUTTER + room * share:.1f}%" y="{TIME_PX + AXIS_PX - 8}" text-anchor="{anchor}"'
         parts.append(f'<text class="tick" {place}>{_text(text)}</text>')
     return Markup("".join([*parts, "</svg>"]))
 

@@ -143,18 +143,22 @@ class Service:
                     self._drain(watcher, worker, endings, signs, monitor)
                 finally:
                     self.hangs |= not monitor.close()
-        if not self._options.oneshot or self._is_stopped:
-            return Exit.OK
-        failed = watcher.counts["failed"] + watcher.counts["unsupported"] + watcher.deferred
-        if failed:
-            return Exit.SOME_FAILED if watcher.counts["done"] else Exit.ALL_FAILED
-        return Exit.OK
+        return self._code(watcher)
 
     def stop(self) -> None:
         """Let `run` finish the files in work and return; may be called from other threads and from signal handlers."""
         self._is_stopped = True
         if self._watcher is not None:
             self._watcher.stop()
+
+    def _code(self, watcher: Watcher) -> Exit:
+        """Return how it went."""
+        if not self._options.oneshot or self._is_stopped:
+            return Exit.OK
+        failed = watcher.counts["failed"] + watcher.counts["unsupported"] + watcher.deferred
+        if failed:
+            return Exit.SOME_FAILED if watcher.counts["done"] else Exit.ALL_FAILED
+        return Exit.OK
 
     def _refuse_another_input(self) -> None:
         """Raise `UsageError` if the output folder holds the results of another folder."""

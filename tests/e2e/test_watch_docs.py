@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -20,9 +21,12 @@ from lumen.cli.main import cli
 from lumen.config import WatchOptions
 from lumen.errors import Exit
 from lumen.watching.ledger.folders import FolderNumbers
+from lumen.watching.monitoring.metrics import metrics_text
 from lumen.watching.service import ABORT_S, DRAIN_S
 from tests.conftest import ROOT
 from tests.support.commands import LINE, tree
+from tests.support.metrics_file import parsed
+from tests.support.monitoring import snapshot_of, status_of
 from tests.support.watching import write_file
 
 DOCS = (ROOT / "docs" / "watch.md").read_text(encoding="utf-8")
@@ -162,6 +166,47 @@ def test_a_unit_is_hardened(name: str) -> None:
         pytest.skip("this systemd-analyze reads no files")
     assert done.returncode == 0, done.stdout
     assert "Unknown key" not in done.stderr
+
+
+LISTED = re.findall(r"`(lumen_[a-z_]+)", section("A page and metrics"))
+
+
+def metrics() -> dict[str, Any]:
+    """Return all metrics of a watcher with a camera, by the parser of Prometheus' client."""
+    folders = (FolderNumbers(name="cam1"),)
+    return parsed(metrics_text(snapshot_of(status_of(folders=folders))))
+
+
+def series() -> set[str]:
+    """Return the names of all samples."""
+    return {sample.name for family in metrics().values() for sample in family.samples}
+
+
+def test_every_metric_is_explained() -> None:
+    families = {f"{name}_total" if each.type == "counter" else name for name, each in metrics().items()}
+    assert len(families) > 15
+    assert families == set(LISTED)
+
+
+def queries(value: object) -> Iterator[str]:
+    """Yield the queries of a dashboard or a file of rules."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ()):
+        if key in ("expr", "query") and isinstance(inner, str):
+            yield inner
+        yield from queries(inner)
+
+
+@pytest.mark.parametrize(("name", "count"), [("lumen-alerts.yml", 7), ("lumen-dashboard.json", 12)])
+def test_alerts_and_dashboard_ask_for_metrics_and_labels_that_exist(name: str, count: int) -> None:
+    yaml = pytest.importorskip("yaml")
+    asked = list(queries(yaml.safe_load((ROOT / "docs" / name).read_text(encoding="utf-8"))))  # JSON is YAML
+    assert len(asked) > count - 1
+    known, labels = series(), {key for each in metrics().values() for sample in each.samples for key in sample.labels}
+    named = set(re.findall(r"\blumen_\w+", " ".join(asked)))
+    assert named and named <= known
+    assert set(re.findall(r"[{,](\w+)=~?\"", " ".join(asked))) <= labels
+    grouped = {label.strip() for inner in re.findall(r" by \(([^)]*)\)", " ".join(asked)) for label in inner.split(",")}
+    assert grouped <= labels | {"instance"}  # which Prometheus adds
 
 
 def test_old_results_are_removed_and_the_ledger_is_not(tmp_path: Path) -> None:

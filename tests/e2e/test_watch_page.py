@@ -150,7 +150,7 @@ def test_the_page_shows_a_watcher_and_keeps_its_pictures(browser: Browser, model
 def test_a_page_loads_itself_again_where_it_was_and_warns_when_it_is_old(browser: Browser, models: Path) -> None:
     page = Path("www/page.html")
     with start(watch(models)) as process:
-        wait(page.exists, process)
+        wait(lambda: len(list(Path("out").rglob("*.png"))) == len(NAMES) and page.exists(), process)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     page.write_text(page.read_text().replace(" data-stopped", ""))  # as if it had been killed

@@ -165,11 +165,11 @@ class Monitor:
         file.write(text, lambda: text, self._clock.monotonic(), at_once=at_once)
 
     def _write_page(self, seen: Snapshot, file: ShownFile, at_once: bool) -> None:
-        from lumen.watching.monitoring.page import page_of, page_values  # with the library of templates
+        from lumen.watching.monitoring.page import watch_page, page_values  # with the library of templates
 
         frames = self._frames.shown()
         values = page_values(seen, frames)
-        render = partial(page_of, values, self._frames.kept(self._home), seen.now)
+        render = partial(watch_page, values, self._frames.kept(self._home), seen.now)
         file.write(values, render, self._clock.monotonic(), at_once=at_once)
 
     @property

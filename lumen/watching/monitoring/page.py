@@ -21,7 +21,7 @@ from lumen.watching.monitoring.snapshot import Snapshot
 OLD_S: Final = 180  # a page that was written so long ago warns of itself
 RELOAD_S: Final = 10
 MOST_FOLDERS: Final = 50
-TIMES: Final = ("24 h ago", "18 h", "12 h", "6 h", "now")
+TIMES: Final = ("24 h", "18 h", "12 h", "6 h", "now")
 DELAYS: Final = {0: "", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 36_000: "10 h", 864_000: "10 d"}
 STATES: Final = {
     "watching": ("Watching", "good"),
@@ -60,7 +60,7 @@ def page_values(seen: Snapshot, frames: Sequence[Frame]) -> Values:
     }
 
 
-def page_of(values: Values, kept: Mapping[str, Any], written: float) -> str:
+def watch_page(values: Values, kept: Mapping[str, Any], written: float) -> str:
     """Return the page as HTML.
 
     Args:
@@ -110,7 +110,7 @@ def _tiles(seen: Snapshot) -> list[tuple[str, str, str]]:
     tiles = [
         ("Waiting", f"{waiting:,}", oldest),
         ("Settling", f"{seen.sign.settling:,}", "arrived, and may still be uploading"),
-        ("Done in the last hour", f"{status.done_last_hour:,}", f"{status.megapixels_last_hour:,.1f} megapixels"),
+        ("Last hour", f"{status.done_last_hour:,}", f"done, {status.megapixels_last_hour:,.1f} megapixels"),
         ("Done in all", f"{counts['done']:,}", f"{counts['failed']:,} failed, {counts['unsupported']:,} unsupported"),
         ("Delay", _short(mean) if done else "–", f"at most {_short(longest)} in the last day" if done else ""),
     ]

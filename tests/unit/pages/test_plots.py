@@ -37,7 +37,8 @@ BARS = [
 def test_bars_over_time_stand_on_the_axis_in_their_order() -> None:
     svg = time_plot(BARS, {0: "", 2: "2", 4: "4"}, ("a day ago", "now"), 'in "all"')
     rects = re.findall(r'<rect class="(\w+)" x="([\d.]+)%" width="([\d.]+)%" y="([\d.]+)" height="([\d.]+)"/>', svg)
-    assert [(name, float(x)) for name, x, *_ in rects] == [("back", 0), ("front", 0), ("back", 66.67), ("front", 66.67)]
+    places = [(name, float(x)) for name, x, *_ in rects]
+    assert places == [("back", 12), ("front", 12), ("back", 70.67), ("front", 70.67)]
     assert {round(float(y) + float(height)) for *_, y, height in rects} == {TIME_PX}
     heights = [float(height) for *_, height in rects]
     assert heights[0] == pytest.approx(3 * heights[1], abs=0.1)

@@ -19,7 +19,8 @@ from tests.support.watching import Stage
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setattr(module, "TURN_S", 0.01)
-    monkeypatch.setattr(module, "CLOSE_S", 5.0)
+    monkeypatch.setattr(module, "SHARE", 0)
+    monkeypatch.setattr(module, "CLOSE_S", 20.0)
     (tmp_path / "www").mkdir()
     stage = Stage(tmp_path, settle_s=1.0, page=tmp_path / "www/page.html", metrics=tmp_path / "www/lumen.prom")
     yield stage
@@ -27,7 +28,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 
 
 def wait(condition: Any) -> None:
-    for _ in range(500):
+    for _ in range(3000):
         if condition():
             return
         threading.Event().wait(0.01)

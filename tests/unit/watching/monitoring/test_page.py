@@ -12,7 +12,7 @@ from lumen.watching.ledger.folders import FolderNumbers
 from lumen.watching.ledger.status import FailedVersion, WaitingVersion
 from lumen.watching.monitoring.frames import MOST_FRAMES, ROOM, Frames
 from lumen.watching.monitoring.last_day import PARTS, Part
-from lumen.watching.monitoring.page import MOST_FOLDERS, page_of, page_values
+from lumen.watching.monitoring.page import MOST_FOLDERS, watch_page, page_values
 from lumen.watching.monitoring.snapshot import Snapshot
 from tests.support.ledger import NOW
 from tests.support.monitoring import COUNTS, frame_of, sign_of, snapshot_of, status_of
@@ -24,7 +24,7 @@ NOT_UTF_8 = os.fsdecode(b"caf\xe9")
 
 def page(seen: Snapshot, frames: Frames | None = None) -> str:
     frames = frames or Frames()
-    return page_of(page_values(seen, frames.shown()), frames.kept("/srv/enhanced"), seen.now)
+    return watch_page(page_values(seen, frames.shown()), frames.kept("/srv/enhanced"), seen.now)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_page_of_many_cameras_stays_small() -> None:
     assert len(values["folders"]) == MOST_FOLDERS and values["more_folders"] == 2000 - MOST_FOLDERS
     assert values["folders"][-1][0] == "cam1999"
     assert len(values["frames"]) == MOST_FRAMES
-    without_pictures = len(page_of(values, {"frames": []}, NOW))
+    without_pictures = len(watch_page(values, {"frames": []}, NOW))
     assert without_pictures + MOST_FRAMES * 2 * ROOM * 4 / 3 < 1.2e6
 
 
