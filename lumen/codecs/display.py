@@ -16,12 +16,7 @@ SIDE_PX = 1024
 
 
 def png_for_display(picture: Picture, side_px: int = SIDE_PX) -> bytes:
-    """Return a PNG file of a picture as `for_display` shows it."""
-    return encode_picture(for_display(picture, side_px), "png")[0]
-
-
-def for_display(picture: Picture, side_px: int) -> Picture:
-    """Return a picture as it is displayed, with no side longer than `side_px`, without metadata.
+    """Return a PNG file of a picture as it is displayed, with no side longer than `side_px`, without metadata.
 
     Larger pictures are averaged over areas. Transparency stays.
     """
@@ -36,4 +31,5 @@ def for_display(picture: Picture, side_px: int) -> Picture:
 
     small = replace(picture, extra_channel=None).mapped(reduced)
     small = replace(small, pixels=to_srgb(small.pixels, picture.metadata.icc)).mapped(to_8bit)
-    return replace(small.turned(exif.orientation(picture.metadata.exif)), metadata=Metadata(), bits=None)
+    shown = replace(small.turned(exif.orientation(picture.metadata.exif)), metadata=Metadata(), bits=None)
+    return encode_picture(shown, "png")[0]

@@ -23,11 +23,12 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from lumen.codecs.display import for_display
+from lumen.codecs import exif
+from lumen.color.icc import to_srgb
 from lumen.errors import LumenError, reason_of
 from lumen.files.inputs import open_named
 from lumen.files.marks import WATCH_PAGE_MARK, has_mark
-from lumen.imaging.picture import Picture
+from lumen.imaging.picture import Picture, to_8bit
 from lumen.watching.ledger.folders import first_folder
 
 log = logging.getLogger(__name__)
@@ -96,11 +97,17 @@ def pair_of(before: Picture, after: Picture) -> Pair | None:
 
 
 def _small(picture: Picture) -> bytes:
-    image = Image.fromarray(np.asarray(for_display(picture, SIDE_PX).pixels, np.uint8))
+    step = max(
+        1, max(picture.height, picture.width) // (2 * SIDE_PX)
+    )  # to average all pixels would take ten times longer
+    image = Image.fromarray(np.asarray(to_8bit(picture.pixels[::step, ::step]), np.uint8))
+    image.thumbnail((SIDE_PX, SIDE_PX), Image.Resampling.BOX, reducing_gap=2.0)
+    small = Picture(pixels=to_srgb(np.asarray(image), picture.metadata.icc), format=picture.format)
+    image = Image.fromarray(np.asarray(small.turned(exif.orientation(picture.metadata.exif)).pixels))
     while True:
         for quality in QUALITIES:
             stream = io.BytesIO()
-            image.save(stream, "jpeg", quality=quality, optimize=True)
+            image.save(stream, "jpeg", quality=quality)
             if stream.tell() <= ROOM:
                 return stream.getvalue()
         image = image.reduce(2)

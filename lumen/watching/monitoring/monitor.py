@@ -165,7 +165,7 @@ class Monitor:
         file.write(text, lambda: text, self._clock.monotonic(), at_once=at_once)
 
     def _write_page(self, seen: Snapshot, file: ShownFile, at_once: bool) -> None:
-        from lumen.watching.monitoring.page import watch_page, page_values  # with the library of templates
+        from lumen.watching.monitoring.page import page_values, watch_page  # with the library of templates
 
         frames = self._frames.shown()
         values = page_values(seen, frames)

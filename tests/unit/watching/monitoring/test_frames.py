@@ -47,7 +47,7 @@ def test_a_picture_that_cannot_be_shown_is_no_fault(monkeypatch: pytest.MonkeyPa
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(module, "for_display", fail)
+    monkeypatch.setattr(module, "to_srgb", fail)
     picture = Picture(pixels=np.zeros((4, 4, 3), np.uint8), format="png")
     assert pair_of(picture, picture) is None
 

@@ -12,7 +12,7 @@ from lumen.watching.ledger.folders import FolderNumbers
 from lumen.watching.ledger.status import FailedVersion, WaitingVersion
 from lumen.watching.monitoring.frames import MOST_FRAMES, ROOM, Frames
 from lumen.watching.monitoring.last_day import PARTS, Part
-from lumen.watching.monitoring.page import MOST_FOLDERS, watch_page, page_values
+from lumen.watching.monitoring.page import MOST_FOLDERS, page_values, watch_page
 from lumen.watching.monitoring.snapshot import Snapshot
 from tests.support.ledger import NOW
 from tests.support.monitoring import COUNTS, frame_of, sign_of, snapshot_of, status_of
