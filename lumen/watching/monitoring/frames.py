@@ -97,9 +97,7 @@ def pair_of(before: Picture, after: Picture) -> Pair | None:
 
 
 def _small(picture: Picture) -> bytes:
-    step = max(
-        1, max(picture.height, picture.width) // (2 * SIDE_PX)
-    )  # to average all pixels would take ten times longer
+    step = max(1, max(picture.height, picture.width) // (2 * SIDE_PX))  # all pixels would take ten times longer
     image = Image.fromarray(np.asarray(to_8bit(picture.pixels[::step, ::step]), np.uint8))
     image.thumbnail((SIDE_PX, SIDE_PX), Image.Resampling.BOX, reducing_gap=2.0)
     small = Picture(pixels=to_srgb(np.asarray(image), picture.metadata.icc), format=picture.format)
