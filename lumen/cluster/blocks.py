@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -54,7 +55,8 @@ class Blocks(Generic[J, R]):
         self._cluster = cluster
         self._needs = cluster.needs_of(options)
         self.worker = replace(options, threads=self._needs.cpus)
-        self._running: dict[Any, _Block[J]] = {}
+        # Ray itself waits in ways that lose what a signal raises; Python waits for its futures.
+        self._running: dict[Future[BlockEnding[R]], tuple[Any, _Block[J]]] = {}  # with what Ray knows the task by
         self._again: deque[_Block[J]] = deque()
         self._waiting: deque[J] = deque()  # taken from the jobs, and in no block yet
         self._told: set[str] = set()
@@ -74,7 +76,7 @@ class Blocks(Generic[J, R]):
         self._parcel = ray.put(Parcel(key=token_hex(8), sessions=sessions, models=models, expected=expected))
         opening = ray.remote(max_retries=MAX_RETRIES, **self._needs.as_options())(open_session)
         try:
-            facts, memory = ray.get(opening.remote(self._parcel))
+            facts, memory = opening.remote(self._parcel).future().result()
         except ray.exceptions.RayTaskError as error:
             raise fault_of(error, "a node") from error
         except ray.exceptions.RayError as error:
@@ -129,7 +131,8 @@ class Blocks(Generic[J, R]):
             self._tell("no node of the Ray cluster has room for a worker at this time; waiting for one")
         room = BLOCKS_PER_WORKER * max(1, workers)
         while len(self._running) < room and (block := self._next_block(jobs, room)).jobs:
-            self._running[self._task.remote(self._parcel, block.jobs)] = block
+            answer = self._task.remote(self._parcel, block.jobs)
+            self._running[answer.future()] = (answer, block)
 
     def _next_block(self, jobs: Iterator[J], room: int) -> _Block[J]:
         """Return the next block, the smaller the fewer jobs there are left, so that all workers end together.
@@ -144,19 +147,15 @@ class Blocks(Generic[J, R]):
 
     def _collect(self, wait_s: float) -> Iterator[Ended[J, R]]:
         """Yield the jobs of blocks that have ended."""
-        import ray
+        for future in wait(self._running, wait_s, FIRST_COMPLETED).done:
+            _, block = self._running.pop(future)
+            yield from self._ended(block, future)
 
-        if not ray.wait(list(self._running), num_returns=1, timeout=wait_s)[0]:
-            return
-        for answer in ray.wait(list(self._running), num_returns=len(self._running), timeout=0)[0]:
-            yield from self._ended(self._running.pop(answer), answer)
-
-    def _ended(self, block: _Block[J], answer: Any) -> Iterator[Ended[J, R]]:
-        import ray
+    def _ended(self, block: _Block[J], future: Future[BlockEnding[R]]) -> Iterator[Ended[J, R]]:
         from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError, TaskCancelledError
 
         try:
-            ending: BlockEnding[R] = ray.get(answer)
+            ending = future.result()
         except TaskCancelledError:
             return
         except RayTaskError as error:
@@ -185,7 +184,7 @@ class Blocks(Generic[J, R]):
     def _cancel(self) -> None:
         import ray
 
-        for answer in self._running:
+        for answer, _ in self._running.values():
             with suppress(ray.exceptions.RayError, ValueError):  # it has just ended
                 ray.cancel(answer, force=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import secrets
 from collections.abc import Iterator, Mapping
@@ -47,13 +48,20 @@ class SeenFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a node must have: the versions of packages, and files of the inputs and of the output folder."""
+    """What a node must have.
+
+    Attributes:
+        versions: Of packages, by their names.
+        files: Of the inputs and the output folder.
+        cwd: The folder that relative paths start from; workers enter it.
+    """
 
     versions: Mapping[str, str]
     files: tuple[SeenFile, ...]
+    cwd: Path
 
     def check(self) -> None:
-        """Look at this machine.
+        """Look at this machine, and enter the folder that paths start from.
 
         Raises:
             UnavailableError: It has other versions.
@@ -66,6 +74,8 @@ class Expected:
                     f"node {_address()} has {name} {has}, and the machine that started the run {wanted}; install the "
                     "same versions everywhere"
                 )
+        with suppress(OSError):  # absolute paths need none
+            os.chdir(self.cwd)
         for file in self.files:
             if not file.is_seen():
                 folder = file.path.parent if file.content is None else file.path.parent.parent
@@ -134,11 +144,10 @@ def fault_of(error: Any, address: str) -> Exception:
 
 
 def _raise_fault(address: str, answer: Any) -> None:
-    import ray
     from ray.exceptions import RayError, RayTaskError
 
     try:
-        ray.get(answer)
+        answer.future().result()
     except RayTaskError as error:
         raise fault_of(error, address) from error
     except RayError as error:  # it has gone; whoever comes later is looked at too

@@ -52,7 +52,7 @@ class RayEngine:
             mark = opening.enter_context(_marked(work.options))
             self._blocks: Blocks[Task, Outcome] = Blocks(self._cluster, self._runtime)
             sessions = PictureSessions(pictures=work.pictures, options=work.options, variants=tuple(variants))
-            expected = Expected(versions=versions_here(), files=(mark,))
+            expected = Expected(versions=versions_here(), files=(mark,), cwd=Path.cwd())
             facts = self._blocks.open(sessions, (ShippedModel.of(self._blocks.worker),), expected)
             self._held = opening.pop_all()
         return facts
@@ -60,7 +60,7 @@ class RayEngine:
     def run(self, jobs: Iterator[Job]) -> Iterator[Ended[Job, Outcome] | None]:
         """Pass the jobs through the workers."""
         first = list(islice(jobs, LOOKED_AT))
-        check_nodes(self._cluster, Expected(versions={}, files=tuple(_seen(first))))
+        check_nodes(self._cluster, Expected(versions={}, files=tuple(_seen(first)), cwd=Path.cwd()))
         for ended in self._blocks.run(map(self._task, chain(first, jobs))):
             yield None if ended is None else _of_job(ended)
 
