@@ -15,6 +15,7 @@ from typing import Any
 
 from lumen.cluster.connection import Cluster
 from lumen.errors import LumenError, UnavailableError, UsageError
+from lumen.files.atomic import own_error
 from lumen.files.inputs import hold_folder
 from lumen.files.state import STATE, state_in
 from lumen.text import printable
@@ -99,14 +100,19 @@ def marked(folder: Path, name: str) -> Iterator[SeenFile]:
     """Write a file with a new content into the `.lumen` of a folder, by which other machines know that it is the same.
 
     Raises:
-        OSError: It cannot be written.
+        OutputError: It cannot be written.
     """
     token = secrets.token_hex(TOKEN_BYTES).encode()
-    with hold_folder(folder, make=True) as held, state_in(held) as state:
-        with state.open_or_create(name) as stream:
+    path = folder / STATE / name
+    try:
+        with hold_folder(folder, make=True) as held, state_in(held) as state, state.open_or_create(name) as stream:
             stream.write(token)
-        yield SeenFile(path=folder / STATE / name, size=len(token), content=token)
-        with suppress(OSError):
+    except OSError as error:
+        raise own_error(path, error) from error
+    try:
+        yield SeenFile(path=path, size=len(token), content=token)
+    finally:
+        with suppress(OSError), hold_folder(folder) as held, state_in(held, make=False) as state:
             state.unlink(name)
 
 

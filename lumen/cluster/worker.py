@@ -20,7 +20,7 @@ R = TypeVar("R")
 J_contra = TypeVar("J_contra", contravariant=True)
 
 
-class Session(Protocol[J_contra, R]):
+class WorkerSession(Protocol[J_contra, R]):
     """What works on jobs in one process, with its models open."""
 
     def facts(self) -> Mapping[str, Any]:
@@ -42,7 +42,7 @@ class Session(Protocol[J_contra, R]):
 class Sessions(Protocol[J_contra, R]):
     """Opens a session in a worker process; it is pickled."""
 
-    def open(self, options: Sequence[RuntimeOptions]) -> Session[J_contra, R]:
+    def open(self, options: Sequence[RuntimeOptions]) -> WorkerSession[J_contra, R]:
         """Open one, with the models as they lie on this machine; raises `LumenError`."""
 
 
@@ -77,7 +77,7 @@ class BlockEnding(Generic[R]):
 
 
 # The session of this process: a worker of Ray serves one run, and its tasks one after the other.
-_opened: dict[str, Session[Any, Any]] = {}
+_opened: dict[str, WorkerSession[Any, Any]] = {}
 
 
 def open_session(parcel: Parcel[Any, Any]) -> tuple[Mapping[str, Any], int]:
@@ -101,7 +101,7 @@ def work_on(parcel: Parcel[J, R], jobs: Sequence[J]) -> BlockEnding[R]:
     return BlockEnding(endings=endings, warnings=tuple(warnings))
 
 
-def _session_of(parcel: Parcel[J, R]) -> Session[J, R]:
+def _session_of(parcel: Parcel[J, R]) -> WorkerSession[J, R]:
     if parcel.key not in _opened:
         parcel.expected.check()
         return_freed_memory()
@@ -109,7 +109,9 @@ def _session_of(parcel: Parcel[J, R]) -> Session[J, R]:
     return _opened[parcel.key]
 
 
-def _endings(session: Session[J, R], jobs: Sequence[J], interrupts: _Interrupts) -> list[tuple[int, R | Exception]]:
+def _endings(
+    session: WorkerSession[J, R], jobs: Sequence[J], interrupts: _Interrupts
+) -> list[tuple[int, R | Exception]]:
     found: list[tuple[int, R | Exception]] = []
     try:
         for ended in session.run(jobs):

@@ -13,7 +13,7 @@ from lumen.cluster.connection import Cluster, require_ray
 from lumen.cluster.nodes import Expected, SeenFile, marked, versions_here
 from lumen.cluster.shipping import ShippedModel
 from lumen.config import EnhanceOptions, RuntimeOptions
-from lumen.errors import DataError, OutputError, PictureError
+from lumen.errors import DataError, PictureError
 from lumen.evaluation.options import EvalOptions
 from lumen.evaluation.pairs import Pair, Problem
 from lumen.evaluation.previews import Previews
@@ -77,10 +77,7 @@ class RayScoring:
         files = [*_files_of(pairs[0]), *self._options.lpips, *filter(None, [self._options.niqe_model])]
         seen = [SeenFile.of(path) for path in files if path.exists()]
         if (save := self._options.save) is not None:
-            try:
-                seen.append(self._held.enter_context(marked(save, "cluster")))
-            except OSError as error:
-                raise OutputError(f"cannot write to the folder {save}: {error.strerror}") from error
+            seen.append(self._held.enter_context(marked(save, "cluster")))
         threads, total = self._blocks.worker.threads, None if self._previews is None else len(pairs)
         shipped = [ShippedModel.of(replace(each, threads=threads)) for each in self._models.values()]
         options = replace(self._options, threads=threads)

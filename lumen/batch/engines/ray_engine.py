@@ -20,7 +20,6 @@ from lumen.cluster.nodes import Expected, SeenFile, check_nodes, marked, version
 from lumen.cluster.shipping import ShippedModel
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.enhance.picture_rules import PictureOptions
-from lumen.errors import OutputError
 from lumen.runtime.open import ModelSet
 from lumen.stages import Ended
 
@@ -143,10 +142,7 @@ def _marked(options: BatchOptions) -> AbstractContextManager[SeenFile]:
     """Mark the output folder, each shard by a name of its own."""
     assert options.output is not None
     index, count = options.shard
-    try:
-        return marked(options.output, "cluster" if count == 1 else f"cluster-{index}of{count}")
-    except OSError as error:
-        raise OutputError(f"cannot write to the folder {options.output}: {error.strerror}") from error
+    return marked(options.output, "cluster" if count == 1 else f"cluster-{index}of{count}")
 
 
 def _seen(jobs: Sequence[Job]) -> Iterator[SeenFile]:
