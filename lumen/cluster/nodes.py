@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenFile:
+class SharedFile:
     """A file that a node must see under this path, with this size, and with this content if one is given."""
 
     path: Path
@@ -35,7 +35,7 @@ class SeenFile:
     content: bytes | None = None
 
     @classmethod
-    def of(cls, path: Path) -> SeenFile:
+    def of(cls, path: Path) -> SharedFile:
         """Return an input; raises `OSError` if it cannot be inspected."""
         return cls(path=path, size=path.stat().st_size)
 
@@ -58,7 +58,7 @@ class Expected:
     """
 
     versions: Mapping[str, str]
-    files: tuple[SeenFile, ...]
+    files: tuple[SharedFile, ...]
     cwd: Path
 
     def check(self) -> None:
@@ -96,7 +96,7 @@ def versions_here() -> dict[str, str]:
 
 
 @contextmanager
-def marked(folder: Path, name: str) -> Iterator[SeenFile]:
+def marked(folder: Path, name: str) -> Iterator[SharedFile]:
     """Write a file with a new content into the `.lumen` of a folder, by which other machines know that it is the same.
 
     Raises:
@@ -110,7 +110,7 @@ def marked(folder: Path, name: str) -> Iterator[SeenFile]:
     except OSError as error:
         raise own_error(path, error) from error
     try:
-        yield SeenFile(path=path, size=len(token), content=token)
+        yield SharedFile(path=path, size=len(token), content=token)
     finally:
         with suppress(OSError), hold_folder(folder) as held, state_in(held, make=False) as state:
             state.unlink(name)

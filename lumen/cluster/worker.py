@@ -17,6 +17,7 @@ from lumen.runtime.memory import return_freed_memory
 
 J = TypeVar("J")
 R = TypeVar("R")
+Numbered = tuple[int, R | Exception]  # how a job of a block ended, by its number there
 J_contra = TypeVar("J_contra", contravariant=True)
 
 
@@ -29,13 +30,13 @@ class WorkerSession(Protocol[J_contra, R]):
     def memory(self) -> int:
         """Return the bytes that the work on pictures takes at most, beside its GPU."""
 
-    def run(self, jobs: Sequence[J_contra]) -> Iterator[tuple[int, R | Exception] | None]:
+    def run(self, jobs: Sequence[J_contra]) -> Iterator[Numbered[R] | None]:
         """Yield the number of each job that has ended with its result or its error, and None from time to time."""
 
     def leave(self) -> None:
         """Finish what is worked on, and leave the other jobs; may be called repeatedly."""
 
-    def close(self) -> list[tuple[int, R | Exception]]:
+    def close(self) -> list[Numbered[R]]:
         """End a run: return the jobs that were still finished and not yielded, and drop the rest."""
 
 
@@ -72,7 +73,7 @@ class BlockEnding(Generic[R]):
         warnings: What lumen warned of meanwhile.
     """
 
-    endings: tuple[tuple[int, R | Exception], ...]
+    endings: tuple[Numbered[R], ...]
     warnings: tuple[str, ...]
 
 
@@ -109,10 +110,8 @@ def _session_of(parcel: Parcel[J, R]) -> WorkerSession[J, R]:
     return _opened[parcel.key]
 
 
-def _endings(
-    session: WorkerSession[J, R], jobs: Sequence[J], interrupts: _Interrupts
-) -> list[tuple[int, R | Exception]]:
-    found: list[tuple[int, R | Exception]] = []
+def _endings(session: WorkerSession[J, R], jobs: Sequence[J], interrupts: _Interrupts) -> list[Numbered[R]]:
+    found: list[Numbered[R]] = []
     try:
         for ended in session.run(jobs):
             if ended is not None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from lumen.cluster.blocks import Blocks, memory_of
 from lumen.cluster.connection import Cluster, require_ray
-from lumen.cluster.nodes import Expected, SeenFile, marked, versions_here
+from lumen.cluster.nodes import Expected, SharedFile, marked, versions_here
 from lumen.cluster.shipping import ShippedModel
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.errors import DataError, PictureError
@@ -75,7 +75,7 @@ class RayScoring:
             OutputError: The folder for saved results cannot be written.
         """
         files = [*_files_of(pairs[0]), *self._options.lpips, *filter(None, [self._options.niqe_model])]
-        seen = [SeenFile.of(path) for path in files if path.exists()]
+        seen = [SharedFile.of(path) for path in files if path.exists()]
         if (save := self._options.save) is not None:
             seen.append(self._held.enter_context(marked(save, "cluster")))
         threads, total = self._blocks.worker.threads, None if self._previews is None else len(pairs)

@@ -16,7 +16,7 @@ from lumen.batch.report import Outcome
 from lumen.batch.work import PictureWork
 from lumen.cluster.blocks import Blocks, memory_of
 from lumen.cluster.connection import Cluster, require_ray
-from lumen.cluster.nodes import Expected, SeenFile, check_nodes, marked, versions_here
+from lumen.cluster.nodes import Expected, SharedFile, check_nodes, marked, versions_here
 from lumen.cluster.shipping import ShippedModel
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.enhance.picture_rules import PictureOptions
@@ -138,17 +138,17 @@ class PictureSession:
         return [(self._jobs[job], ending) for job, ending in self._engine.close()]
 
 
-def _marked(options: BatchOptions) -> AbstractContextManager[SeenFile]:
+def _marked(options: BatchOptions) -> AbstractContextManager[SharedFile]:
     """Mark the output folder, each shard by a name of its own."""
     assert options.output is not None
     index, count = options.shard
     return marked(options.output, "cluster" if count == 1 else f"cluster-{index}of{count}")
 
 
-def _seen(jobs: Sequence[Job]) -> Iterator[SeenFile]:
+def _seen(jobs: Sequence[Job]) -> Iterator[SharedFile]:
     for job in jobs:
         with suppress(OSError):  # a lost file is the failure of that file alone
-            yield SeenFile.of(job.source)
+            yield SharedFile.of(job.source)
 
 
 def _of_job(ended: Ended[Task, Outcome]) -> Ended[Job, Outcome]:
