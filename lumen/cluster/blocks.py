@@ -141,7 +141,7 @@ class Blocks(Generic[J, R]):
         """
         if self._again:
             return self._again.popleft()
-        self._waiting.extend(islice(jobs, room * BLOCK_JOBS - len(self._waiting)))
+        self._waiting.extend(islice(jobs, max(0, room * BLOCK_JOBS - len(self._waiting))))
         count = max(1, len(self._waiting) // room)
         return _Block(jobs=tuple(self._waiting.popleft() for _ in range(min(count, len(self._waiting)))))
 

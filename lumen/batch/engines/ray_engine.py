@@ -21,6 +21,7 @@ from lumen.cluster.shipping import ShippedModel
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.enhance.picture_rules import PictureOptions
 from lumen.runtime.open import ModelSet
+from lumen.runtime.protocols import Models
 from lumen.stages import Ended
 
 LOOKED_AT = 3  # of the first pictures, whether every node sees them
@@ -50,11 +51,15 @@ class RayEngine:
             opening.callback(self._cluster.close)
             mark = opening.enter_context(_marked(work.options))
             self._blocks: Blocks[Task, Outcome] = Blocks(self._cluster, self._runtime)
-            sessions = PictureSessions(pictures=work.pictures, options=work.options, variants=tuple(variants))
+            sessions = self.sessions(work, variants)
             expected = Expected(versions=versions_here(), files=(mark,), cwd=Path.cwd())
             facts = self._blocks.open(sessions, (ShippedModel.of(self._blocks.worker),), expected)
             self._held = opening.pop_all()
         return facts
+
+    def sessions(self, work: PictureWork, variants: Collection[EnhanceOptions]) -> PictureSessions:
+        """Return what workers are sent."""
+        return PictureSessions(pictures=work.pictures, options=work.options, variants=tuple(variants))
 
     def run(self, jobs: Iterator[Job]) -> Iterator[Ended[Job, Outcome] | None]:
         """Pass the jobs through the workers."""
@@ -92,17 +97,17 @@ class PictureSessions:
 
     def open(self, options: Sequence[RuntimeOptions]) -> PictureSession:
         """Open the model in this process."""
-        return PictureSession(self, *options)
+        return PictureSession(self, ModelSet(*options))
 
 
 class PictureSession:
     """A worker process: `LocalEngine` with its models, for one block after the other."""
 
-    def __init__(self, asked: PictureSessions, runtime: RuntimeOptions) -> None:
+    def __init__(self, asked: PictureSessions, models: Models) -> None:
         """Open the model; raises `LumenError`."""
         self._jobs: dict[Job, int] = {}
         self._taken: set[Path] = set()
-        self._models = ModelSet(runtime)
+        self._models = models
         self._engine = LocalEngine(self._models, helpers=1)  # the other cores belong to other workers
         self._variants = asked.variants
         work = PictureWork(
