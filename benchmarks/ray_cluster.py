@@ -120,12 +120,15 @@ def faults(work: Path, count: int, kills: int) -> dict[str, Any]:
     subprocess.run([*line, "-o", str(work / "local")], env=ENVIRONMENT, capture_output=True, check=True)
     with two_nodes() as nodes:
         environment = ENVIRONMENT | nodes.environment()
-        pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        with subprocess.Popen([*line, "-o", str(work / "ray"), "--engine", "ray"], env=environment, **pipes) as process:
+        line += ["-o", str(work / "ray"), "--engine", "ray"]
+        with (
+            (work / "told").open("w", encoding="utf-8") as told_to,
+            subprocess.Popen(line, env=environment, stdout=told_to) as process,
+        ):
             killed = _kill(process, nodes, work / "ray", count, kills)
-            out, err = process.communicate(timeout=600)
-    assert process.returncode == 0, err
-    told = [json.loads(each) for each in out.splitlines()]
+            process.wait(600)
+    assert process.returncode == 0
+    told = [json.loads(each) for each in (work / "told").read_text(encoding="utf-8").splitlines()]
     assert len(told) == len({each["source"] for each in told}) == count, len(told)
     assert {each["status"] for each in told} == {"done"}
     results, expected = _contents(work / "ray"), _contents(work / "local")
@@ -135,7 +138,7 @@ def faults(work: Path, count: int, kills: int) -> dict[str, Any]:
     return {"pictures": count, "killed": killed, "removed nodes": 1, "results": f"{len(results)}, each once and equal"}
 
 
-def _kill(process: subprocess.Popen[str], nodes: TwoNodes, out: Path, count: int, kills: int) -> int:
+def _kill(process: subprocess.Popen[bytes], nodes: TwoNodes, out: Path, count: int, kills: int) -> int:
     """Kill a worker at each of so many moments, and remove a node in between; return how many were killed."""
     killed = 0
     for moment in range(1, kills + 2):

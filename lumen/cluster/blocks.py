@@ -72,11 +72,12 @@ class Blocks(Generic[J, R]):
         import ray
 
         check_nodes(self._cluster, expected)
-        self._cluster.wait_for_room(self._needs)
         self._parcel = ray.put(Parcel(key=token_hex(8), sessions=sessions, models=models, expected=expected))
         opening = ray.remote(max_retries=MAX_RETRIES, **self._needs.as_options())(open_session)
+        answer = opening.remote(self._parcel).future()
+        self._cluster.wait_for_room(self._needs)  # with a task that waits, a cluster grows
         try:
-            facts, memory = opening.remote(self._parcel).future().result()
+            facts, memory = answer.result()
         except ray.exceptions.RayTaskError as error:
             raise fault_of(error, "a node") from error
         except ray.exceptions.RayError as error:
