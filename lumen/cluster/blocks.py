@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -50,9 +50,12 @@ class Blocks(Generic[J, R]):
         worker: How each worker runs a model.
     """
 
-    def __init__(self, cluster: Cluster, options: RuntimeOptions) -> None:
-        """Take the cluster, and what a worker is like."""
+    def __init__(
+        self, cluster: Cluster, options: RuntimeOptions, lost: Callable[[Sequence[J]], object] = lambda _: None
+    ) -> None:
+        """Take the cluster, what a worker is like, and what is called with the jobs of each worker that is lost."""
         self._cluster = cluster
+        self._tell_lost = lost
         self._needs = cluster.needs_of(options)
         self.worker = replace(options, threads=self._needs.cpus)
         # Ray itself waits in ways that lose what a signal raises; Python waits for its futures.
@@ -173,6 +176,7 @@ class Blocks(Generic[J, R]):
 
     def _lost(self, block: _Block[J], error: Exception) -> Iterator[Ended[J, R]]:
         """Do the jobs of a lost worker again, each alone, so that one that ends its worker takes no other with it."""
+        self._tell_lost(block.jobs)
         log.info("a worker of the Ray cluster was lost with %d files, which go again: %s", len(block.jobs), error)
         if len(block.jobs) > 1:
             self._again.extend(_Block(jobs=(job,)) for job in block.jobs)

@@ -20,6 +20,7 @@ from lumen.cluster.nodes import Expected, SharedFile, check_nodes, marked, versi
 from lumen.cluster.shipping import ShippedModel
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.enhance.picture_rules import PictureOptions
+from lumen.files.atomic import remove_leftovers
 from lumen.runtime.open import ModelSet
 from lumen.runtime.protocols import Models
 from lumen.stages import Ended
@@ -42,6 +43,7 @@ class RayEngine:
         require_ray(runtime)
         self._runtime = runtime
         self._held = ExitStack()
+        self._littered: set[Path] = set()  # folders where lost workers may have left unfinished files
 
     def open(self, work: PictureWork, variants: Collection[EnhanceOptions]) -> Mapping[str, Any]:
         """Connect, look at the nodes, and open the model in one worker."""
@@ -50,7 +52,7 @@ class RayEngine:
             self._cluster = Cluster()
             opening.callback(self._cluster.close)
             mark = opening.enter_context(_marked(work.options))
-            self._blocks: Blocks[Task, Outcome] = Blocks(self._cluster, self._runtime)
+            self._blocks: Blocks[Task, Outcome] = Blocks(self._cluster, self._runtime, self._lost)
             sessions = self.sessions(work, variants)
             expected = Expected(versions=versions_here(), files=(mark,), cwd=Path.cwd())
             facts = self._blocks.open(sessions, (ShippedModel.of(self._blocks.worker),), expected)
@@ -80,8 +82,13 @@ class RayEngine:
         """Let workers finish what they are writing, and leave the cluster."""
         ended = self._blocks.close(at_once=at_once)
         if not at_once:
+            for folder in self._littered:
+                remove_leftovers(folder, _tag(self._work.options), below=self._work.options.output)
             self._held.close()
         return [_of_job(each) for each in ended]
+
+    def _lost(self, tasks: Sequence[Task]) -> None:
+        self._littered.update(job.target.parent for job, _ in tasks)
 
     def _task(self, job: Job) -> Task:
         return job, self._work.is_target(comparison_of(job).target)
@@ -146,8 +153,13 @@ class PictureSession:
 def _marked(options: BatchOptions) -> AbstractContextManager[SharedFile]:
     """Mark the output folder, each shard by a name of its own."""
     assert options.output is not None
+    return marked(options.output, f"cluster{_tag(options)}")
+
+
+def _tag(options: BatchOptions) -> str:
+    """Return what tells the files of a shard apart, as `OutputFolder` does."""
     index, count = options.shard
-    return marked(options.output, "cluster" if count == 1 else f"cluster-{index}of{count}")
+    return "" if count == 1 else f".{index}of{count}"
 
 
 def _seen(jobs: Sequence[Job]) -> Iterator[SharedFile]:
