@@ -16,6 +16,7 @@ from typing import Any
 from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError, UnavailableError, UsageError
 from lumen.extras import Package
+from lumen.text import counted
 
 RAY = Package(name="ray", module="ray", extra="ray")
 
@@ -67,8 +68,8 @@ class Needs:
         return {"num_cpus": self.cpus, "num_gpus": self.gpus, "memory": self.memory or None}
 
     def __str__(self) -> str:
-        parts = [f"{self.cpus} CPUs", f"{self.gpus} GPU" if self.gpus else ""]
-        return ", ".join([*filter(None, parts), f"{self.memory / 1e9:.1f} GB of memory"])
+        memory = f"{self.memory / 1e9:.1f} GB of memory" if self.memory else ""
+        return " and ".join(filter(None, [counted(self.cpus, "CPU"), "a GPU" if self.gpus else "", memory]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +132,8 @@ class Cluster:
         Raises:
             DeviceError: None has, and none came.
         """
-        deadline = time.monotonic() + (NODE_WAIT_S if os.environ.get(ADDRESS) else 0.0)
+        is_here = os.environ.get(ADDRESS, "local") == "local"
+        deadline = time.monotonic() + (0.0 if is_here else NODE_WAIT_S)
         is_told = False
         while not self.workers(needs):
             if time.monotonic() >= deadline:
@@ -168,7 +170,7 @@ def _connect() -> None:
     try:
         _knock(where)
         ray.init(include_dashboard=False, log_to_driver=log.isEnabledFor(logging.DEBUG), logging_level=level)
-    except (RayError, RuntimeError, ValueError, OSError) as error:
+    except (RayError, RuntimeError, ValueError, OSError, ImportError) as error:
         found = f"the Ray cluster at {ADDRESS}={where} cannot be used" if where else "Ray cannot be started here"
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UnavailableError(f"{found}: {reason}") from error

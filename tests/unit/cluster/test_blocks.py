@@ -172,5 +172,5 @@ def test_warnings_of_workers_are_told_once(caplog: pytest.LogCaptureFixture) -> 
 
 def test_a_cluster_without_room_is_refused(ray: FakeRay) -> None:
     ray.nodes[0]["Resources"] = {"CPU": 0.5}
-    with pytest.raises(DeviceError, match="no node of the Ray cluster has 1 CPU"):
+    with pytest.raises(DeviceError, match="no node of the Ray cluster has 1 CPU for a worker; use another"):
         opened()
