@@ -23,7 +23,7 @@ from PIL import Image
 import lumen
 from tests.support.modules import ROOT, module_files
 
-HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "jinja2", "tifffile")
+HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "jinja2", "tifffile", "ray")
 TORCH_ROOMS = {"lumen.models", "lumen.train", "lumen_export"}
 
 FACTS = {"lumen.errors", "lumen.config", "lumen.spec", "lumen.text", "lumen.files", "lumen.version"}
@@ -47,11 +47,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.metrics": FACTS | {"lumen.imaging", "lumen.color", "lumen.extras", "lumen.data"},
     "lumen.runtime": FACTS | {"lumen.data", "lumen.extras"},
     "lumen.enhance": CORE,
+    "lumen.cluster": CORE | {"lumen.enhance", "lumen.stages", "lumen.extras"},
     "lumen.stages": set(),
-    "lumen.batch": CORE | {"lumen.enhance", "lumen.stages"},
+    "lumen.batch": CORE | {"lumen.enhance", "lumen.stages", "lumen.cluster"},
     "lumen.watching": CORE | {"lumen.enhance", "lumen.stages"},
     "lumen.pages": FACTS,
-    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages"},
+    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages", "lumen.cluster"},
     "lumen.doctor": CORE | {"lumen.extras"},
     "lumen.models": FACTS | {"lumen.registry"},
     "lumen.train": CORE | {"lumen.metrics", "lumen.registry", "lumen.extras", "lumen.models"},
@@ -219,7 +220,7 @@ def test_help_of_a_command_never_loads_torch(command: str) -> None:
 def test_enhance_never_loads_torch(folders: tuple[Path, Path], fake_model: Path, tmp_path: Path) -> None:
     loaded = loaded_by("enhance", folders[0], "-o", tmp_path / "out", "--model", fake_model, "--device", "cpu")
     assert "onnxruntime" in loaded
-    assert "torch" not in loaded
+    assert not {"torch", "ray"} & loaded
 
 
 def test_a_dry_run_opens_no_model(folders: tuple[Path, Path], fake_model: Path, tmp_path: Path) -> None:
@@ -230,7 +231,7 @@ def test_a_dry_run_opens_no_model(folders: tuple[Path, Path], fake_model: Path, 
 def test_eval_never_loads_torch(folders: tuple[Path, Path], fake_model: Path) -> None:
     loaded = loaded_by("eval", "--gt", folders[1], folders[0], "--model", fake_model, "--device", "cpu")
     assert "onnxruntime" in loaded
-    assert "torch" not in loaded
+    assert not {"torch", "ray"} & loaded
 
 
 def test_only_pages_load_jinja(folders: tuple[Path, Path], tmp_path: Path) -> None:
