@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,6 +24,9 @@ from lumen.config import EnhanceOptions
 from lumen.files.inputs import Parent, hold_folder
 from lumen.files.paths import is_folder, real_path
 from lumen.files.state import STATE
+from lumen.text import printable
+
+log = logging.getLogger(__name__)
 
 READ_BYTES = 2 * FAILURE_BYTES  # of one record; lumen writes no longer ones
 FOLDERS, HOMES = 10_000, 4  # that are remembered
@@ -148,6 +152,7 @@ class EarlierResults:
     def __init__(self) -> None:
         self.count = 0
         self.first: tuple[Path, Made] | None = None
+        self._has_warned = False
         self._home_of = lru_cache(FOLDERS)(_home_of)
         self._history_of = lru_cache(HOMES)(History)
 
@@ -161,6 +166,19 @@ class EarlierResults:
         for target, made in self._history_of(home).results_made(sources).items():
             self.count += 1
             self.first = self.first or (sources[target], made)
+
+    def warn(self, *, is_all: bool) -> None:
+        """Warn once that there are any; `is_all` says whether all pictures were looked at."""
+        if self.first is None or self._has_warned:
+            return
+        self._has_warned = True
+        result, made = self.first
+        which = f"{printable(result)}, made from {printable(made.source)}"
+        if self.count == 1 and is_all:
+            log.warning("an input is itself a result of lumen: %s; enhance that picture instead", which)
+        else:
+            count = f"{self.count}{'' if is_all else ' or more'}"
+            log.warning("%s inputs are themselves results of lumen, such as %s; enhance the originals", count, which)
 
 
 def is_place(output: Path, folder: PurePath) -> bool:

@@ -39,7 +39,7 @@ class Overlap:
     def again(self) -> Overlap:
         """Return the same for another search, with nothing found yet."""
         other = Overlap((), lists=self._lists, real=self._real)
-        other._inner = self._inner  # noqa: SLF001  # of its own class
+        other._inner = self._inner  # of its own class
         return other
 
     def once(self, found: FoundFolder) -> FoundFolder:

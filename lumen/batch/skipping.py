@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import compress
 
 from lumen.batch.block import Block
 from lumen.batch.destinations import Destination
@@ -76,9 +77,7 @@ class Sorter:
             end = start + PART
             part = block.cut(start, end)
             self._look(part, reasons[start:end])
-            yield ToDo(
-                block=part, reasons=self._explained(part, reasons[start:end]), uncompared=uncompared[start:end]
-            )
+            yield ToDo(block=part, reasons=self._explained(part, reasons[start:end]), uncompared=uncompared[start:end])
 
     def _look(self, block: Block, reasons: Sequence[str | None]) -> None:
         """Note what kinds of pictures there are."""
@@ -94,8 +93,8 @@ class Sorter:
         if self._history is None or self._options.output is None or not any(reasons):
             return list(reasons)
         folder = block.target.relative_to(self._options.output)
-        targets = [None if reason is None else str(folder / name) for name, reason in zip(block.results, reasons, strict=True)]
-        made = self._history.results_made(target for target in targets if target is not None)
+        targets = [str(folder / name) for name in block.results]
+        made = self._history.results_made(compress(targets, reasons))
         return [
             reason if reason is None or target not in made else _with(reason, job, made[target], self._settings(job))
             for job, reason, target in zip(block.jobs(), reasons, targets, strict=True)

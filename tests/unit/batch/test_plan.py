@@ -140,8 +140,7 @@ def test_shards_are_the_same_on_every_machine() -> None:
 def test_a_failure_of_the_plan_belongs_to_one_shard() -> None:
     touch(f"in/{'x' * 251}.jpg")
     plans = [
-        planned([Path("in")], BatchOptions(output=Path("out"), suffix="-lit", shard=(index, 3)))
-        for index in (1, 2, 3)
+        planned([Path("in")], BatchOptions(output=Path("out"), suffix="-lit", shard=(index, 3))) for index in (1, 2, 3)
     ]
     assert sum(len(each.failures) for each in plans) == 1
     assert sum(len(each.jobs) for each in plans) == 3
