@@ -83,7 +83,7 @@ def plan_jobs(
         NothingToDoError: From the iteration, at its end: no input matched.
     """
     check_inputs(inputs, options.output)
-    first = [*inputs, *islice(listed, max(0, RECORDED_INPUTS - len(inputs)))]
+    first = [*inputs, *map(Path, islice(listed, max(0, RECORDED_INPUTS - len(inputs))))]
     passed_over = PassedOver()
     blocks = _Blocks(inputs, options, listed=listed, reference=reference, passed_over=passed_over)
     return Plan(
@@ -180,7 +180,7 @@ class _Blocks:
         if self._options.recursive:
             return
         search = TreeSearch.of(self._options, PassedOver())
-        found = set(pictures_below(filter(is_folder, chain(self._inputs, self._listed)), search))
+        found = set(pictures_below(filter(is_folder, map(Path, chain(self._inputs, self._listed))), search))
         self._passed_over.is_all = None not in found
         self._passed_over.below = sum(picture is not None and not overlap.has(picture) for picture in found)
 
@@ -216,7 +216,7 @@ class _Naming:
         names, results, failures = list[str](), list[str](), list[Outcome]()
         is_writable = not self._options.in_place or self._is_writable(target)
         for name in found.names:
-            if found.root is None and not os.path.lexists(found.path / name):
+            if name in found.missing:
                 why_not, wanted = "there is no such file", ""
             elif self._options.in_place:
                 why_not, wanted = self._why_not_in_place(found.path, name, is_writable=is_writable), result or name
