@@ -240,7 +240,8 @@ def _listed_in(listed: Iterable[str | Path], search: TreeSearch) -> Iterator[Fou
         return path, place_of_listed(path), search.is_output(real_path(path))
 
     named = _Named(Path(), Path())
-    for given in map(os.fspath, listed):
+    for entry in listed:
+        given = os.fspath(entry)
         kind = _own_type(given)
         folder, place, is_output = facts(os.path.dirname(given))  # noqa: PTH120  # of many strings
         name = os.path.basename(given)  # noqa: PTH119

@@ -13,12 +13,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path, PurePath
 
 from lumen.batch.backup import Originals, backup_place
 from lumen.batch.block import Block
-from lumen.batch.collisions import Places, check_inputs
+from lumen.batch.collisions import FOLDERS, Places, check_inputs
 from lumen.batch.discovery import FoundFolder, PathList, TreeSearch, find_folders, pictures_below
 from lumen.batch.history import places_of
 from lumen.batch.overlap import Overlap
@@ -83,12 +83,12 @@ def plan_jobs(
         NothingToDoError: From the iteration, at its end: no input matched.
     """
     check_inputs(inputs, options.output)
-    first = [*inputs, *map(Path, islice(listed, max(0, RECORDED_INPUTS - len(inputs))))]
+    first = list(islice(_given(inputs, listed), RECORDED_INPUTS))
     passed_over = PassedOver()
     blocks = _Blocks(inputs, options, listed=listed, reference=reference, passed_over=passed_over)
     return Plan(
         blocks=blocks,
-        inputs=first[:RECORDED_INPUTS],
+        inputs=first,
         of_inputs=len(inputs) + len(listed),
         home=options.output or (_home_in_place(first[0]) if first else Path()),
         is_stream=blocks.is_tree,
@@ -180,12 +180,13 @@ class _Blocks:
         if self._options.recursive:
             return
         search = TreeSearch.of(self._options, PassedOver())
-        found = set(pictures_below(filter(is_folder, map(Path, chain(self._inputs, self._listed))), search))
+        folders = filter(is_folder, _given(self._inputs, self._listed))
+        found = set(pictures_below(folders, search))
         self._passed_over.is_all = None not in found
         self._passed_over.below = sum(picture is not None and not overlap.has(picture) for picture in found)
 
     def _nothing_found(self) -> str:
-        options, first = self._options, list(islice(chain(self._inputs, self._listed), 4))
+        options, first = self._options, list(islice(_given(self._inputs, self._listed), 4))
         where = ", ".join(printable(given) for given in first[:3]) + (", ..." if len(first) > 3 else "")
         chosen = " that --include and --exclude let through" if options.include or options.exclude else ""
         message = f"no pictures ({' '.join(sorted(SUFFIXES))}){chosen} were found in {where or 'an empty list'}"
@@ -197,7 +198,7 @@ class _Naming:
 
     def __init__(self, options: BatchOptions) -> None:
         self._options = options
-        self._is_writable = lru_cache(_FOLDERS)(lambda folder: not type_of(folder) or os.access(folder, os.W_OK))
+        self._is_writable = lru_cache(FOLDERS)(lambda folder: not type_of(folder) or os.access(folder, os.W_OK))
 
     def blocks(self, found: FoundFolder, below: Path | None) -> Iterator[Block]:
         """Yield the blocks of a folder: one, unless a link is replaced by name, whose target lies elsewhere."""
@@ -249,7 +250,11 @@ class _Naming:
         return "" if is_writable else "its folder is read-only"
 
 
-_FOLDERS = 10_000  # of which is known whether they can be written to
+def _given(inputs: Iterable[Path], listed: Iterable[str | Path]) -> Iterator[Path]:
+    """Yield all that is given."""
+    yield from inputs
+    for entry in listed:
+        yield Path(entry)
 
 
 def _too_long(name: str) -> str:
