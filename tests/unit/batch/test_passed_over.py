@@ -9,17 +9,16 @@ import pytest
 
 from lumen.batch import discovery
 from lumen.batch.passed_over import PassedOver
-from lumen.batch.plan import plan_jobs
 from lumen.config import BatchOptions
 from lumen.errors import NothingToDoError
-from tests.support.batches import plan, touch
+from tests.support.batches import plan, planned, touch
 
 pytestmark = pytest.mark.usefixtures("folder")
 
 
 def found(*inputs: str, **options: object) -> PassedOver:
     chosen = BatchOptions(**{"output": Path("out"), **options})  # type: ignore[arg-type]
-    return plan_jobs([Path(name) for name in inputs], chosen).passed_over
+    return planned([Path(name) for name in inputs], chosen).plan.passed_over
 
 
 def test_pictures_in_sub_folders_are_counted_as_r_would_take_them() -> None:
@@ -30,6 +29,8 @@ def test_pictures_in_sub_folders_are_counted_as_r_would_take_them() -> None:
     assert found("in", output=Path("in/out"), exclude=("deep",)).below == 1
     assert found("in", "in/sub", output=Path("in/out")).below == 1, "what another input brings is taken"
     assert found("in/a.jpg").below == 0, "nobody asked for the folder"
+    Path("alias").symlink_to("in")
+    assert found("alias", "alias/sub", output=None, in_place=True).below == 2, "by whatever way it is found"
 
 
 def test_what_is_passed_over_is_counted_by_kind() -> None:
