@@ -12,7 +12,9 @@ from pathlib import Path
 
 from lumen.batch.job import Job
 from lumen.errors import UsageError
-from lumen.files.paths import is_folder, real_path, type_of
+from lumen.files.paths import is_folder, real_path, type_of, type_of_output
+from lumen.files.store_path import StorePath
+from lumen.files.stores import require_readable
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
@@ -23,13 +25,16 @@ MOST_PARTS = 20  # of a name with spaces, looked for among so many inputs
 def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
     """Refuse inputs that do not exist, and an output folder that is a file, a picture's name or an input."""
     for given in inputs:
-        if not os.path.lexists(given):
+        if isinstance(given, StorePath):
+            require_readable(given)
+        elif not os.path.lexists(given):
             raise UsageError(f"there is no file or folder {printable(given)}{_quotes(inputs, given)}")
     if output is None:
         return
-    if type_of(output) not in (stat.S_IFDIR, 0):
+    kind = type_of_output(output)
+    if kind not in (stat.S_IFDIR, 0):
         raise UsageError(f"expected a folder after --out, got the file {printable(output)}{_ONE}")
-    if not type_of(output) and output.suffix.lower() in SUFFIXES:
+    if not kind and output.suffix.lower() in SUFFIXES:
         raise UsageError(f"expected a folder after --out, got {printable(output)}, which names a picture{_ONE}")
     for given in inputs:
         if is_folder(given) and _same_folder(given, output):
@@ -98,7 +103,7 @@ def identity_of(folder: Path) -> str:
 
 def folding_of(output: Path) -> Callable[[str], str]:
     """Return a function that makes two names equal if they mean the same file: many disks ignore case."""
-    if not _ignores_case(output):
+    if isinstance(output, StorePath) or not _ignores_case(output):
         return str
     return lambda name: unicodedata.normalize("NFC", name).casefold()
 

@@ -21,7 +21,9 @@ from lumen.config import EnhanceOptions
 from lumen.files.inputs import hold_folder
 from lumen.files.paths import is_folder, real_path
 from lumen.files.state import STATE
+from lumen.files.store_path import StorePath, is_url, path_of
 
+STORED_RUNS = 20  # that are read of an output in a store: each takes requests
 READ_BYTES = 2 * FAILURE_BYTES  # of one record; lumen writes no longer ones
 _CHANGE_NO_RESULT = {"tile_px", "max_memory_bytes", "max_pixels", "allow_8bit", "strict"}
 _DEFAULTS = {name: value for name, value in asdict(EnhanceOptions()).items() if name not in _CHANGE_NO_RESULT}
@@ -91,10 +93,12 @@ def places_of(output: Path, sources: Collection[Path]) -> dict[Path, PurePath]:
 def earlier_results(sources: Iterable[Path]) -> dict[Path, Made]:
     """Return which pictures are themselves results of earlier runs into the folders that they lie in."""
     homes: dict[Path, dict[str, Path]] = {}
-    home_of = cache(_home_of)
+    has_records = cache(lambda folder: is_folder(folder / STATE / FOLDER))
     for source in sources:
         folder = real_path(source.parent)
-        if (home := home_of(folder)) is not None:
+        # The nearest folder at or above this one that has records of runs.
+        home = next((each for each in (folder, *folder.parents) if has_records(each)), None)
+        if home is not None:
             homes.setdefault(home, {})[str((folder / source.name).relative_to(home))] = source
     return {found[target]: made for home, found in homes.items() for target, made in results_made(home, found).items()}
 
@@ -115,16 +119,12 @@ def _place(path: Path) -> Path:
     return real_path(path.parent) / path.name
 
 
-def _home_of(folder: Path) -> Path | None:
-    """Return the nearest folder at or above this one that has records of runs."""
-    return next((each for each in (folder, *folder.parents) if is_folder(each / STATE / FOLDER)), None)
-
-
 def _made(output: Path, wants: Callable[[str, str], bool]) -> Iterator[Made]:
     """Yield those results in the records of an output folder that are wanted, by target and source; newest first."""
     with suppress(OSError), hold_folder(output) as folder, folder.inner(STATE) as state:  # noqa: SIM117
         with state.inner(FOLDER) as runs:
-            for name in sorted((each for each in runs.names() if each.endswith(".jsonl")), reverse=True)[:KEPT_RUNS]:
+            most = STORED_RUNS if isinstance(output, StorePath) else KEPT_RUNS
+            for name in sorted((each for each in runs.names() if each.endswith(".jsonl")), reverse=True)[:most]:
                 with suppress(OSError), runs.open(name).stream as stream:
                     yield from _results_in(stream.read(READ_BYTES).splitlines(), wants)
 
@@ -140,9 +140,14 @@ def _results_in(lines: Iterable[bytes], wants: Callable[[str, str], bool]) -> It
             elif facts.get("status") == "done" and not run["batch"]["in_place"]:
                 target = _below(facts["target"], run["batch"]["output"])
                 if wants(target, facts["source"]):
-                    source = os.path.normpath(os.path.join(run.get("cwd") or os.getcwd(), facts["source"]))  # noqa: PTH109, PTH118
+                    source = _absolute(facts["source"], run.get("cwd") or os.getcwd())  # noqa: PTH109
                     settings = settings_of({**run["enhance"], **facts.get("options", {})}, run.get("model"))
-                    yield Made(source=Path(source), target=PurePath(target), settings=settings)
+                    yield Made(source=source, target=PurePath(target), settings=settings)
+
+
+def _absolute(source: str, folder: str) -> Path:
+    """Return the path of a picture as it was given in a folder."""
+    return path_of(source) if is_url(source) else Path(os.path.normpath(os.path.join(folder, source)))  # noqa: PTH118
 
 
 def _below(path: str, folder: str) -> str:

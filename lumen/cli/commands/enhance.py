@@ -15,7 +15,7 @@ import click
 from lumen.batch.named_result import with_named_result
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
-    PATH,
+    PLACE,
     field_option,
     given_options,
     json_option,
@@ -26,6 +26,7 @@ from lumen.cli.options import (
 from lumen.cli.settings import rules_of, settings_option
 from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
+from lumen.cli.values import OnDisk, Place
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
 from lumen.text import printable
@@ -39,22 +40,25 @@ STREAM = Path("-")
 BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format"}
 BATCH_ONLY |= {"files_from", "null", "reference", "dry_run", "as_json"}
 
+_IN_PLACE = "originals are replaced, and kept, on disks alone"
+
 _batch = partial(field_option, BatchOptions)
 _enhance = partial(field_option, EnhanceOptions)
 
 
 @click.command("enhance", cls=GroupedCommand)
-@click.argument("inputs", nargs=-1, metavar="INPUT...", type=PATH)
+@click.argument("inputs", nargs=-1, metavar="INPUT...", type=PLACE)
 @_batch(
     "-o",
     "--out",
     "output",
     metavar="DIR|FILE|-",
-    type=PATH,
-    help="Folder for the results, or the file for the result of one picture; - is stdout.",
+    type=PLACE,
+    help="Folder for the results, or the file for the result of one picture; - is stdout. A folder or file may be the "
+    "URL of one, such as s3://BUCKET/DIR.",
 )
 @_batch("--in-place", help="Replace the pictures themselves, each one once.")
-@_batch("--backup", metavar="DIR", type=PATH, help="With --in-place: copy the originals to DIR first.")
+@_batch("--backup", metavar="DIR", type=OnDisk(_IN_PLACE), help="With --in-place: copy the originals to DIR first.")
 @_batch("-r", "--recursive", help="Include sub-folders; the results mirror them.")
 @_batch(
     "--follow-links/--no-follow-links",
@@ -62,7 +66,7 @@ _enhance = partial(field_option, EnhanceOptions)
 )
 @_batch("--include", metavar="GLOB", help="Take only files that match (path or name; repeatable).")
 @_batch("--exclude", metavar="GLOB", help="Skip files and folders that match (repeatable).")
-@click.option("--files-from", metavar="FILE|-", type=PATH, help="Read the inputs from a list.")
+@click.option("--files-from", metavar="FILE|-", type=PLACE, help="Read the inputs from a list.")
 @click.option("-0", "--null", is_flag=True, help="Paths in the list end with NUL, not with a newline.")
 @_batch(
     "--shard",
@@ -86,7 +90,7 @@ _enhance = partial(field_option, EnhanceOptions)
     "--gt",
     "reference",
     metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=Place(exists=True, file_okay=False),
     help="At the end, score the results against the pictures of the same names in DIR.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
