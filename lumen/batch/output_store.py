@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
+from lumen.batch.block import Block
 from lumen.batch.destinations import WAIT_S, Origin, OutputFolder
 from lumen.batch.job import Job
 from lumen.config import BatchOptions
@@ -29,11 +30,14 @@ class OutputStore(OutputFolder):
         self._listing = lru_cache(LISTINGS)(self._listed)
 
     @contextmanager
-    def held(self, _jobs: Sequence[Job]) -> Iterator[None]:
-        """Lock the prefix; a run that was killed leaves nothing half."""
+    def held(self) -> Iterator[None]:
+        """Lock the prefix."""
         wait_s = 0.0 if self._options.result is None else WAIT_S
         with lock_prefix(self._prefix, shard=self._options.shard, wait_s=wait_s):
             yield
+
+    def prepare(self, block: Block) -> None:
+        """Do nothing: a run that was killed leaves nothing half."""
 
     def put(self, job: Job, data: bytes, _origin: Origin) -> None:
         """Put a result."""
@@ -43,10 +47,10 @@ class OutputStore(OutputFolder):
         except OSError as error:
             raise output_error(job.target, error) from error
 
-    def _existing(self, job: Job) -> os.stat_result | None:
-        assert isinstance(job.target, StorePath)
-        facts = self._listing(job.target.parent).files.get(job.target.name)
-        return None if facts is None else facts.stat(job.target)
+    def _existing(self, block: Block) -> list[os.stat_result | None]:
+        assert isinstance(block.target, StorePath)
+        known = self._listing(block.target).files
+        return [known[name].stat(block.target / name) if name in known else None for name in block.results]
 
     def _listed(self, prefix: StorePath) -> Listing:
         """List a prefix, unless the one around it shows that nothing is there."""

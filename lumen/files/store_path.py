@@ -39,8 +39,6 @@ class StorePath(_Base):
     Its parts are the scheme, the bucket and the names in the key: `("s3:", "bucket", "a", "b.jpg")`.
     """
 
-    _address: str | None = None  # of a page of the web: the whole URL, which may hold a password or a signature
-
     @property
     def scheme(self) -> str:
         """Such as `s3`."""
@@ -48,13 +46,13 @@ class StorePath(_Base):
 
     @property
     def key(self) -> str:
-        """What the store knows it by: bucket and key, or on the web the whole URL. It may hold secrets."""
-        return "/".join(self.parts[1:]) if self._address is None else self._address
+        """What the store knows it by: bucket and key. On the web it may hold secrets."""
+        return "/".join(self.parts[1:])
 
     @property
-    def is_named(self) -> bool:
-        """Whether somebody gave this URL; what lies beside a page of the web cannot be known."""
-        return self.scheme not in WEB or self._address is not None
+    def is_known(self) -> bool:
+        """Whether the store can be asked for it."""
+        return True
 
     @property
     def parents(self) -> Sequence[StorePath]:
@@ -62,9 +60,7 @@ class StorePath(_Base):
         return tuple(type(self)(*self.parts[:count]) for count in range(len(self.parts) - 1, 1, -1))
 
     def __str__(self) -> str:
-        if self._address is not None:
-            return masked(self._address)
-        return f"{self.parts[0]}//{self.key}"
+        return f"{self.parts[0]}//{'/'.join(self.parts[1:])}"
 
     def __fspath__(self) -> str:
         return str(self)
@@ -75,13 +71,17 @@ class StorePath(_Base):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, StorePath):
             return False
-        return (self.parts, self._address) == (other.parts, other._address)
+        return self._facts() == other._facts()
 
     def __hash__(self) -> int:
         return hash(self.parts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (self.parts, self._address)
+        return type(self), self.parts
+
+    def _facts(self) -> tuple[object, ...]:
+        """Return all that makes it what it is."""
+        return self.parts
 
     def absolute(self) -> StorePath:
         """Return itself: a URL depends on no folder."""
@@ -133,10 +133,51 @@ class StorePath(_Base):
         return data
 
 
-def _rebuilt(parts: tuple[str, ...], address: str | None) -> StorePath:
-    path = StorePath(*parts)
-    path._address = address  # noqa: SLF001  # of its own module
-    return path
+class WebPath(StorePath):
+    """The path of a file of the web, or of the folder around one.
+
+    lumen takes paths apart into folders and names. So the folder keeps the URL of its one file, with what does not show
+    in the path: a password, the part that follows a `?`, and how the names are encoded.
+    """
+
+    _address = ""
+    _leaf = ""  # of a folder: the name of its file
+
+    @classmethod
+    def of(cls, parts: Sequence[str], address: str, leaf: str = "") -> WebPath:
+        """Return the path of a file with that URL, or with `leaf`, the name of the file, the folder around it."""
+        path = cls(*parts)
+        path._address, path._leaf = address, leaf
+        return path
+
+    @property
+    def key(self) -> str:
+        """The whole URL, which may hold secrets."""
+        return self._address
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is a file whose URL was given: what lies beside it cannot be asked for."""
+        return bool(self._address) and not self._leaf
+
+    @property
+    def parent(self) -> WebPath:
+        """The folder around it."""
+        return self.of(self.parts[:-1], self._address, self.name) if self.is_known else super().parent
+
+    def __truediv__(self, name: Any) -> WebPath:
+        inner = super().__truediv__(name)
+        is_leaf = self._leaf and inner.parts == (*self.parts, self._leaf)
+        return self.of(inner.parts, self._address) if is_leaf else inner
+
+    def __str__(self) -> str:
+        return masked(self._address) if self.is_known else super().__str__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return WebPath.of, self._facts()
+
+    def _facts(self) -> tuple[object, ...]:
+        return self.parts, self._address, self._leaf
 
 
 def is_url(text: str) -> bool:
@@ -214,7 +255,7 @@ def _on_web(scheme: str, text: str) -> StorePath:
             f"expected the URL of one file, such as {scheme}://HOST/NAME.jpg, got {masked(text)}: servers of the web "
             "list no folders"
         )
-    return _rebuilt((f"{scheme}:", host if port is None else f"{host}:{port}", *names), text)
+    return WebPath.of((f"{scheme}:", host if port is None else f"{host}:{port}", *names), text)
 
 
 def _decoded(name: str) -> str:

@@ -27,7 +27,7 @@ from lumen.files.store_path import LOGIN, WEB, StorePath
 from lumen.files.store_requests import KINDS, asked
 
 IN_MEMORY_BYTES = 256 << 20  # larger objects are read by way of a file
-HELD_LISTINGS = 8
+HELD_OBJECTS = 50_000  # of the listings that are kept
 
 _TIMES = ("LastModified", "updated", "last_modified", "Last-Modified", "mtime")
 
@@ -269,7 +269,7 @@ def _hold(path: StorePath, listing: Listing) -> None:
     with _guard:
         _held[path] = listing
         _held.move_to_end(path)
-        while len(_held) > HELD_LISTINGS:
+        while len(_held) > 1 and sum(len(each.files) + len(each.folders) + 1 for each in _held.values()) > HELD_OBJECTS:
             _held.popitem(last=False)
 
 
@@ -285,7 +285,7 @@ def _note(path: StorePath, facts: ObjectFacts | None) -> None:
 
 def _known(path: StorePath) -> os.stat_result | None:
     """Return what listings tell of a path, None if they tell nothing; `FileNotFoundError` if it is not there."""
-    if not path.is_named:
+    if not path.is_known:
         raise FileNotFoundError(errno.ENOENT, "nobody gave this URL", str(path))
     with _guard:
         for depth, prefix in enumerate(path.parents):

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from lumen.batch.engines.local import LocalEngine
 from lumen.batch.plan import plan_jobs
 from lumen.batch.run import Batch
 from lumen.codecs.codec import read_picture
@@ -80,7 +81,7 @@ def enhance(between: Callable[[], None], *, late: bool, **options: Any) -> Quiet
     # The picture of the sub-folder comes last: read before anything else is written, if it is alone.
     jobs = tuple(job for job in plan.jobs if job.source.name == "b.png")
     lone = plan if not late else type(plan)(jobs=jobs, inputs=plan.inputs, home=plan.home)
-    Batch(lone, FakeModels(gain=2.0, fault=fault), EnhanceOptions(), batching, heard).run()
+    Batch(lone, LocalEngine(FakeModels(gain=2.0, fault=fault)), EnhanceOptions(), batching, heard).run()
     return heard
 
 
