@@ -67,7 +67,7 @@ KINDS = {
 
 def asked(path: StorePath, request: Callable[[Any], _T]) -> _T:
     """Make a request, again if it fails for the moment; whatever goes wrong becomes an `OSError` in plain words."""
-    files = _file_system(path.scheme, os.getpid())
+    files = file_system(path.scheme, os.getpid())
     pause_s = FIRST_PAUSE_S
     for left in reversed(range(TRIES)):
         try:
@@ -84,7 +84,7 @@ def asked(path: StorePath, request: Callable[[Any], _T]) -> _T:
 
 
 @cache
-def _file_system(scheme: str, _process: int) -> Any:
+def file_system(scheme: str, _process: int) -> Any:
     """Return the file system of fsspec for a scheme, one in each process."""
     kind = KINDS[scheme]
     kind.package.require(f"{scheme}://", "copy the files to a disk")
