@@ -1,7 +1,7 @@
 """Planning ahead: while the first pictures are worked on, a thread plans the rest, and so counts it.
 
-What is planned waits in a packed form of a few bytes a file. A small run is planned to its end before its first picture,
-so all that is refused is refused before anything is done; a large one begins after `HEAD_START_S`.
+What is planned waits in a packed form of a few bytes a file. A small run is planned to its end before its first
+picture, so all that is refused is refused before anything is done; a large one begins after `HEAD_START_S`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Ahead:
 
         Args:
             plan: The plan.
-            sort: Called once `sort` was.
+            sort: Says what is to be done with a block; called after `wait_for_sorted`, when the output is locked.
             whole: Wait for the end before the first picture, however long it takes.
         """
         self.files = self.pending = 0
@@ -103,13 +103,13 @@ class Ahead:
         """
         self._wait(lambda: self.is_planned, lambda: bool(self.files), is_ending, whole=self._whole)
 
-    def sort(self, is_ending: Callable[[], bool]) -> None:
+    def wait_for_sorted(self, is_ending: Callable[[], bool]) -> None:
         """Begin to sort, and wait as `wait_for_plan` does; raises also what sorting raises."""
         self._may_sort.set()
         self._wait(lambda: self.is_sorted, lambda: True, is_ending, whole=self._wait_all)
 
     def take(self) -> ToDo | None:
-        """Return what is to be done next, or None if that is not known yet, or nothing is left (`is_at_end`).
+        """Return what is to be done next, or None if that is not known yet, or nothing is left.
 
         Raises:
             LumenError: What planning and sorting raise, as soon as they do.
@@ -129,8 +129,8 @@ class Ahead:
             self.is_planned = True
             self._may_sort.wait()
             self._sort_found()
-            self.is_sorted = True
-        except BaseException as error:  # raised where the work is done
+            self.is_sorted = not self._is_over.is_set()
+        except BaseException as error:  # noqa: BLE001  # raised where the work is done
             self._error = error
 
     def _sort_found(self) -> None:

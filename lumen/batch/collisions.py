@@ -83,7 +83,8 @@ class Claims:
         """Return the hashes of places that may be claimed twice, or also in `others`."""
         own = np.frombuffer(self._hashes, np.int64)
         if others is not None:
-            return set(np.intersect1d(own, np.frombuffer(others._hashes, np.int64)).tolist())
+            theirs = np.frombuffer(others._hashes, np.int64)  # noqa: SLF001  # of its own class
+            return set(np.intersect1d(own, theirs).tolist())
         ordered = np.sort(own)
         return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
 

@@ -1,8 +1,8 @@
 """Find the pictures to enhance: in folders, by name, in lists, and by patterns.
 
-They are found folder by folder and never held together: `find_folders` yields one `FoundFolder` after the other. All that
-the rest of lumen knows of a tree is the order in which `TreeSearch.folders` yields its folders, with the names of their
-pictures. Whatever can list one folder at a time, such as a store by prefixes, can yield the same.
+They are found folder by folder and never held together: `find_folders` yields one `FoundFolder` after the other. All
+that the rest of lumen knows of a tree is the order in which `TreeSearch.folders` yields its folders, with the names of
+their pictures. Whatever can list one folder at a time, such as a store by prefixes, can yield the same.
 """
 
 from __future__ import annotations
@@ -288,11 +288,9 @@ def _joined(found: Iterable[FoundFolder]) -> Iterator[FoundFolder]:
         if root is not None:
             yield from group
             continue
-        files = list(islice(group, JOINED))
-        while files:
+        while files := list(islice(group, JOINED)):  # until it is empty
             names = [name for file in files for name in file.names]
             yield replace(files[0], names=names, links=frozenset().union(*(file.links for file in files)))
-            files = list(islice(group, JOINED))
 
 
 def _own_type(path: Path) -> int:

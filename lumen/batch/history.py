@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,6 +25,9 @@ from lumen.files.inputs import Parent, hold_folder
 from lumen.files.paths import is_folder, real_path
 from lumen.files.state import STATE
 from lumen.files.store_path import StorePath, is_url, path_of
+from lumen.text import printable
+
+log = logging.getLogger(__name__)
 
 STORED_RUNS = 20  # that are read of an output in a store: each takes requests
 READ_BYTES = 2 * FAILURE_BYTES  # of one record; lumen writes no longer ones
@@ -150,6 +154,7 @@ class EarlierResults:
     def __init__(self) -> None:
         self.count = 0
         self.first: tuple[Path, Made] | None = None
+        self._has_warned = False
         self._has_records = lru_cache(FOLDERS)(lambda folder: is_folder(folder / STATE / FOLDER))
         self._history_of = lru_cache(HOMES)(History)
 
@@ -165,6 +170,19 @@ class EarlierResults:
         for target, made in self._history_of(home).results_made(sources).items():
             self.count += 1
             self.first = self.first or (sources[target], made)
+
+    def warn(self, *, is_all: bool) -> None:
+        """Warn once that there are any; `is_all` says whether all pictures were looked at."""
+        if self.first is None or self._has_warned:
+            return
+        self._has_warned = True
+        result, made = self.first
+        which = f"{printable(result)}, made from {printable(made.source)}"
+        if self.count == 1 and is_all:
+            log.warning("an input is itself a result of lumen: %s; enhance that picture instead", which)
+        else:
+            count = f"{self.count}{'' if is_all else ' or more'}"
+            log.warning("%s inputs are themselves results of lumen, such as %s; enhance the originals", count, which)
 
 
 def is_place(output: Path, folder: PurePath) -> bool:

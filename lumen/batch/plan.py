@@ -181,11 +181,9 @@ class _Blocks:
         if self._options.recursive:
             return
         search = TreeSearch.of(self._options, PassedOver())
-        for picture in pictures_below(filter(is_folder, chain(self._inputs, self._listed)), search):
-            if picture is None:
-                self._passed_over.is_all = False
-            elif not overlap.has(picture):
-                self._passed_over.below += 1
+        found = set(pictures_below(filter(is_folder, chain(self._inputs, self._listed)), search))
+        self._passed_over.is_all = None not in found
+        self._passed_over.below = sum(picture is not None and not overlap.has(picture) for picture in found)
 
     def _nothing_found(self) -> str:
         options, first = self._options, list(islice(chain(self._inputs, self._listed), 4))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import compress
 from pathlib import Path
 
 from lumen.batch.block import Block
@@ -93,10 +94,8 @@ class Sorter:
         if self._history is None or self._options.output is None or not any(reasons):
             return list(reasons)
         folder = block.target.relative_to(self._options.output)
-        targets = [
-            None if reason is None else str(folder / name) for name, reason in zip(block.results, reasons, strict=True)
-        ]
-        made = self._history.results_made(target for target in targets if target is not None)
+        targets = [str(folder / name) for name in block.results]
+        made = self._history.results_made(compress(targets, reasons))
         return [
             reason if reason is None or target not in made else _with(reason, job, made[target], self._settings(job))
             for job, reason, target in zip(block.jobs(), reasons, targets, strict=True)

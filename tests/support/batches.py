@@ -63,6 +63,9 @@ class Quiet:
     def started(self, pending: int) -> None:
         """Nothing."""
 
+    def counted(self, pending: int, *, is_all: bool) -> None:
+        """Nothing."""
+
     def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
         """Nothing."""
 

@@ -32,6 +32,7 @@ from lumen.errors import Exit, UsageError
 from lumen.text import printable
 
 if TYPE_CHECKING:
+    from lumen.batch.discovery import PathList
     from lumen.batch.engines.engine import BatchEngine
     from lumen.enhance.picture_rules import PictureOptions
 
@@ -137,14 +138,9 @@ def command(
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
-    from lumen.cli.views.notes import notes_after, warn_before
+    from lumen.cli.views.notes import notes_after
 
-    plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null))
-    if reference is not None:
-        from lumen.cli.views.scores import check_reference, results_of, score_results
-
-        check_reference(plan, reference)
-    warn_before(plan)
+    plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null), reference=reference)
     _log_settings(ctx)
     view = BatchView(state, as_json=as_json)
     batch = Batch(plan, engine, enhancing, batching, view, pictures.rules, asked_model(runtime))
@@ -158,6 +154,8 @@ def command(
         ctx.exit(Exit.SIGINT)
     scored = Exit.OK
     if reference is not None:
+        from lumen.cli.views.scores import results_of, score_results
+
         results = results_of(plan, report, batching)
         scored = score_results(state, results, reference, pictures.reading(), as_json=as_json)
     ctx.exit(report.exit_code or scored)
@@ -198,7 +196,7 @@ def _check_scoring(batching: BatchOptions, pictures: PictureOptions, *, dry_run:
         raise UsageError("--gt cannot be combined with --dry-run, because nothing would be written")
 
 
-def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> list[Path]:
+def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> PathList | Sequence[Path]:
     """Return the paths in the list of `--files-from`."""
     if list_file is None:
         if null:
@@ -206,13 +204,13 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> lis
         if not inputs:
             raise UsageError("expected files or folders, - for stdin, or --files-from")
         return []
-    from lumen.batch.discovery import split_list
+    from lumen.batch.discovery import read_list
 
     try:
         data = sys.stdin.buffer.read() if list_file == STREAM else list_file.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read the list {printable(list_file)}: {error.strerror}") from error
-    return split_list(data, null=null)
+    return read_list(data, null=null)
 
 
 def _to_stdout(

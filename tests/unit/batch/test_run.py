@@ -27,6 +27,7 @@ from lumen.errors import DiskFullError, Exit, LockedError, ModelError, OutOfMemo
 from lumen.files.atomic import write_atomically
 from lumen.files.lock import lock_folder
 from lumen.imaging.picture import Picture
+from tests.support.batches import block_of, planned
 from tests.support.fakes import FakeModels
 
 
@@ -34,7 +35,7 @@ class Ear:
     """Remembers what it hears."""
 
     def __init__(self) -> None:
-        self.pending = 0
+        self.pending, self.is_all = 0, False
         self.outcomes: list[Outcome] = []
         self.fractions: list[float] = []
         self.megapixels = 0.0
@@ -42,6 +43,9 @@ class Ear:
 
     def started(self, pending: int) -> None:
         self.pending = pending
+
+    def counted(self, pending: int, *, is_all: bool) -> None:
+        self.pending, self.is_all = pending, is_all
 
     def progressed(self, _job: Job, fraction: float, megapixels: float) -> None:
         self.fractions.append(fraction)
@@ -322,13 +326,13 @@ def test_several_models_work_side_by_side(pictures: Path) -> None:
     assert all(each.opened["uint8"].shapes for each in sets)
 
 
-def test_a_path_that_gets_too_long_fails_alone(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = make(pictures, Ear())
-    jobs = list(plan_jobs([pictures], BatchOptions(output=pictures.parent / "out")).jobs)
+def test_a_path_that_gets_too_long_fails_alone(pictures: Path) -> None:
+    batching = BatchOptions(output=pictures.parent / "out")
+    jobs = planned([pictures], batching).jobs
     jobs[1] = Job(source=jobs[1].source, target=jobs[1].target.with_name("x" * 300 + ".png"))
     jobs[2] = Job(source=jobs[2].source, target=jobs[2].target.with_name("x" * 300) / "c.png")
-    monkeypatch.setattr(batch, "_plan", Plan(jobs=tuple(jobs)))
-    report = batch.run()
+    todo = Plan(blocks=map(block_of, jobs), home=pictures.parent / "out")
+    report = Batch(todo, LocalEngine(FakeModels(gain=2.0)), EnhanceOptions(), batching, Ear()).run()
     assert (report.counts["done"], report.exit_code) == (3, Exit.SOME_FAILED)
     assert ["File name too long" in failure.reason for failure in report.failures] == [True, True]
     assert results(pictures) == [".lumen", "a.png", "d.png", "e.png"]
