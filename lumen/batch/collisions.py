@@ -23,6 +23,7 @@ from lumen.text import printable
 
 _ONE = "; only the result of one picture, which is named itself, can be called so"
 FOLDERS = 10_000  # whose identities are remembered
+NOT_IN_PLACE = "a store cannot replace a picture under a lock, and keeps no original until its result is there"
 MOST_PARTS = 20  # of a name with spaces, looked for among so many inputs
 
 
@@ -33,6 +34,8 @@ def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
     """Refuse inputs that do not exist, and an output folder that is a file, a picture's name or an input."""
     for given in inputs:
         if isinstance(given, StorePath):
+            if output is None:
+                raise UsageError(f"--in-place cannot be combined with {printable(given)}: {NOT_IN_PLACE}; use --out")
             require_readable(given)
         elif not os.path.lexists(given):
             raise UsageError(f"there is no file or folder {printable(given)}{_quotes(inputs, given)}")

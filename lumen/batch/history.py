@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
 from textwrap import shorten
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from lumen.batch.block import Block
 from lumen.batch.record import FAILURE_BYTES, FOLDER, KEPT_RUNS
@@ -90,6 +90,7 @@ class History:
     def __init__(self, output: Path) -> None:
         """Take the output folder."""
         self._output = output
+        self._stored = lru_cache(1)(self._read)  # of a store, which is not asked anew for each folder
         self._places: dict[int, tuple[int, int]] | None = None  # of hashes of targets: record, and where in it
         self._records: list[tuple[str, dict[str, Any]]] = []  # names, and how the runs were asked for
 
@@ -102,7 +103,7 @@ class History:
         found = dict[str, Made]()
         for number, lines in wanted.items():
             name, run = self._records[number]
-            with suppress(OSError), _records_in(self._output) as runs, runs.open(name).stream as stream:
+            with suppress(OSError), self._opened(name) as stream:
                 for start, target in lines:
                     stream.seek(start)
                     with suppress(*_FOREIGN):
@@ -110,6 +111,19 @@ class History:
                         if _below(facts["target"], run["batch"]["output"]) == target:
                             found[target] = _made_of(facts, target, run)
         return found
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BinaryIO]:
+        """Open a record; raises `OSError`."""
+        if isinstance(self._output, StorePath):
+            yield io.BytesIO(self._stored(name))
+            return
+        with _records_in(self._output) as runs, runs.open(name).stream as stream:
+            yield stream
+
+    def _read(self, name: str) -> bytes:
+        with _records_in(self._output) as runs, runs.open(name).stream as stream:
+            return stream.read(READ_BYTES)
 
     def _index(self) -> dict[int, tuple[int, int]]:
         if self._places is None:

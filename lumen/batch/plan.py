@@ -18,7 +18,7 @@ from pathlib import Path, PurePath
 
 from lumen.batch.backup import Originals, backup_place
 from lumen.batch.block import Block
-from lumen.batch.collisions import Places, check_inputs
+from lumen.batch.collisions import NOT_IN_PLACE, Places, check_inputs
 from lumen.batch.discovery import FoundFolder, PathList, TreeSearch, find_folders, pictures_below
 from lumen.batch.history import places_of
 from lumen.batch.overlap import Overlap
@@ -242,6 +242,8 @@ class _Naming:
 
     def _why_not_in_place(self, folder: Path, name: str, *, is_writable: bool) -> str:
         """Return why a file cannot be replaced, or nothing."""
+        if isinstance(folder, StorePath):
+            return NOT_IN_PLACE
         path = f"{folder}{os.sep}{name}"
         if not os.access(path, os.W_OK) and type_of(Path(path)):
             return "the file is read-only"

@@ -7,8 +7,8 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from lumen.errors import OutputError, StoreError
-from lumen.files.store_path import StorePath
+from lumen.errors import OutputError, StoreError, UsageError
+from lumen.files.store_path import StorePath, WebPath
 
 TRIES = 10
 
@@ -44,8 +44,11 @@ def type_of_output(path: Path) -> int:
     """Return `type_of` a place for results.
 
     Raises:
+        UsageError: Nothing can be written there.
         OutputError: It is in a store that cannot be asked.
     """
+    if isinstance(path, WebPath):
+        raise UsageError(f"expected a folder, or a store that takes objects, after --out, got {path}")
     try:
         return type_of(path)
     except StoreError as error:

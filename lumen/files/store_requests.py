@@ -28,6 +28,8 @@ FIRST_PAUSE_S = 0.5  # doubled after each try
 _FINAL = (FileNotFoundError, PermissionError, FileExistsError, IsADirectoryError, NotImplementedError, UnicodeError)
 _LATER = {408, 425, 429}  # of the HTTP statuses below 500, those that pass
 
+_TALKATIVE = ("aiobotocore", "aiohttp", "adlfs", "asyncio", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs")
+
 _T = TypeVar("_T")
 
 
@@ -90,6 +92,9 @@ def file_system(scheme: str, _process: int) -> Any:
     kind.package.require(f"{scheme}://", "copy the files to a disk")
     import fsspec
 
+    for name in _TALKATIVE:
+        # They would print warnings with tracebacks of their own where nobody has set up logging for them.
+        logging.getLogger(name).addHandler(logging.NullHandler())
     return fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True, **kind.options)
 
 

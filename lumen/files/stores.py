@@ -58,7 +58,7 @@ class Listing:
     """What lies directly below a prefix, by name: objects, and further prefixes; and the number of unusable names."""
 
     files: dict[str, ObjectFacts] = field(default_factory=dict)
-    folders: frozenset[str] = frozenset()
+    folders: set[str] = field(default_factory=set)
     unusable: int = 0
 
 
@@ -97,11 +97,15 @@ def facts_of(path: StorePath) -> os.stat_result:
     if known is not None:
         return known
     try:
-        return _ask_for_facts(path)
+        facts = _ask_for_facts(path)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise store_error(path, error) from None
+    if stat.S_ISDIR(facts.st_mode):
+        with _guard:
+            _prefixes.add(path)
+    return facts
 
 
 def require_readable(path: StorePath) -> None:
@@ -180,7 +184,7 @@ def list_prefix(path: StorePath) -> Listing:
             prefixes.add(name)
         else:
             objects[name] = _facts(entry)
-    listing = Listing(files=objects, folders=frozenset(prefixes), unusable=unusable)
+    listing = Listing(files=objects, folders=prefixes, unusable=unusable)
     _hold(path, listing)
     return listing
 
@@ -256,6 +260,7 @@ def _number(text: str) -> int:
 
 
 _held: OrderedDict[StorePath, Listing] = OrderedDict()
+_prefixes: set[StorePath] = set()  # that people gave, and that were asked for
 _guard = threading.Lock()
 
 
@@ -263,6 +268,7 @@ def forget_listings() -> None:
     """Forget what is known: a new run asks again."""
     with _guard:
         _held.clear()
+        _prefixes.clear()
 
 
 def _hold(path: StorePath, listing: Listing) -> None:
@@ -281,6 +287,9 @@ def _note(path: StorePath, facts: ObjectFacts | None) -> None:
                 listing.files.pop(path.name, None)
             else:
                 listing.files[path.name] = facts
+        for prefix in path.parents[1:] if facts is not None else ():
+            if (listing := _held.get(prefix)) is not None:
+                listing.folders.add(path.parts[len(prefix.parts)])
 
 
 def _known(path: StorePath) -> os.stat_result | None:
@@ -288,6 +297,8 @@ def _known(path: StorePath) -> os.stat_result | None:
     if not path.is_known:
         raise FileNotFoundError(errno.ENOENT, "nobody gave this URL", str(path))
     with _guard:
+        if path in _held or path in _prefixes:
+            return _FOLDER
         for depth, prefix in enumerate(path.parents):
             listing = _held.get(prefix)
             if listing is None:

@@ -129,84 +129,99 @@ def faulty_proxy(server: str, every: int = 20) -> Iterator[tuple[str, Counter[st
     middle of it. A put that is reset has reached the server, as it happens in networks.
     """
     host = server.removeprefix("http://")
-    done, guard = Counter[str](), threading.Lock()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def handle_one_request(self) -> None:
-            with suppress(ConnectionError):
-                super().handle_one_request()
-
-        def forward(self) -> None:
-            body = self._body()
-            with guard:
-                done["requests"] += 1
-                turn, rest = divmod(done["requests"], every)
-                fault = ("unavailable", "reset", "cut")[turn % 3] if rest == 0 else ""
-                done[fault or "passed"] += 1
-            if fault == "unavailable":
-                self.send_response(503, "Slow Down")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            backend = http.client.HTTPConnection(host, timeout=60)
-            try:
-                headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
-                backend.request(self.command, self.path, body, headers)
-                answer = backend.getresponse()
-                data = answer.read()
-            finally:
-                backend.close()
-            if fault == "reset":
-                self._reset()
-                return
-            self.send_response_only(answer.status, answer.reason)
-            for name, value in answer.getheaders():
-                if name.lower() not in ("transfer-encoding", "connection", "content-length"):
-                    self.send_header(name, value)
-            length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(data))
-            if length is not None:
-                self.send_header("Content-Length", length)
-            self.end_headers()
-            self.wfile.write(data[: len(data) // 2] if fault == "cut" else data)
-            if fault == "cut":
-                self._reset()
-
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815
-
-        def _body(self) -> bytes:
-            if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            parts = []
-            while size := int(self.rfile.readline().partition(b";")[0], 16):
-                parts.append(self.rfile.read(size))
-                self.rfile.readline()
-            self.rfile.readline()
-            del self.headers["Transfer-Encoding"]
-            return b"".join(parts)
-
-        def _reset(self) -> None:
-            self.wfile.flush()
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()
-            self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-        def handle_error(self, *_: object) -> None:  # of connections that are reset
-            pass
-
-    with Server(("127.0.0.1", 0), Handler) as proxy:
+    proxy = _Proxy(("127.0.0.1", 0), _Forwarding)
+    proxy.host, proxy.every = host, every
+    with proxy:
         thread = threading.Thread(target=proxy.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{proxy.server_address[1]}", done
+            yield f"http://127.0.0.1:{proxy.server_address[1]}", proxy.done
         finally:
             proxy.shutdown()
             thread.join()
+
+
+class _Proxy(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    host = ""
+    every = 0
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.done = Counter[str]()
+        self._guard = threading.Lock()
+
+    def fault(self) -> str:
+        """Return what becomes of the next request; empty if it passes."""
+        with self._guard:
+            self.done["requests"] += 1
+            turn, rest = divmod(self.done["requests"], self.every)
+            fault = ("unavailable", "reset", "cut")[turn % 3] if rest == 0 else ""
+            self.done[fault or "passed"] += 1
+            return fault
+
+    def handle_error(self, *_: object) -> None:  # of connections that are reset
+        pass
+
+
+class _Forwarding(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Proxy
+
+    def handle_one_request(self) -> None:
+        with suppress(ConnectionError):
+            super().handle_one_request()
+
+    def forward(self) -> None:
+        body, fault = self._body(), self.server.fault()
+        if fault == "unavailable":
+            self.send_response(503, "Slow Down")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        backend = http.client.HTTPConnection(self.server.host, timeout=60)
+        try:
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
+            backend.request(self.command, self.path, body, headers)
+            answer = backend.getresponse()
+            data = answer.read()
+        finally:
+            backend.close()
+        if fault != "reset":
+            self._answer(answer, data, cut=fault == "cut")
+        if fault:
+            self._reset()
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815
+
+    def _answer(self, answer: http.client.HTTPResponse, data: bytes, *, cut: bool) -> None:
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(data))
+        if length is not None:
+            self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2] if cut else data)
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        del self.headers["Transfer-Encoding"]
+        return b"".join(parts)
+
+    def _reset(self) -> None:
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -29,6 +29,9 @@ from lumen.cli.state import State, pass_state
 from lumen.cli.values import OnDisk, Place
 from lumen.config import BatchOptions, EngineChoice, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
+from lumen.files.paths import is_folder
+from lumen.files.store_path import StorePath
+from lumen.files.stores import require_readable, store_error
 from lumen.text import printable
 
 if TYPE_CHECKING:
@@ -131,7 +134,7 @@ def command(
         ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
     batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
     if reference is not None:
-        _check_scoring(batching, pictures, dry_run=dry_run)
+        _check_scoring(batching, pictures, reference, dry_run=dry_run)
     from lumen.runtime.open import asked_model
 
     engine = _engine(batching.engine, runtime, () if dry_run else inputs)
@@ -186,8 +189,12 @@ def _log_settings(ctx: click.Context) -> None:
     logging.getLogger("lumen").info("settings: %s", ", ".join(asked) or "the defaults")
 
 
-def _check_scoring(batching: BatchOptions, pictures: PictureOptions, *, dry_run: bool) -> None:
+def _check_scoring(batching: BatchOptions, pictures: PictureOptions, reference: Path, *, dry_run: bool) -> None:
     """Refuse `--gt` where there would be nothing to score."""
+    if isinstance(reference, StorePath):
+        require_readable(reference)
+        if not is_folder(reference):
+            raise UsageError(f"expected a folder after --gt, got the file {printable(reference)}")
     if any(each.unchanged == "skip" for each in pictures.variants()):
         raise UsageError("--gt cannot be combined with --unchanged skip, because results would be missing")
     if batching.in_place:
@@ -209,6 +216,8 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> Pat
     try:
         data = sys.stdin.buffer.read() if list_file == STREAM else list_file.read_bytes()
     except OSError as error:
+        if isinstance(list_file, StorePath):
+            raise store_error(list_file, error) from error
         raise UsageError(f"cannot read the list {printable(list_file)}: {error.strerror}") from error
     return read_list(data, null=null)
 
@@ -229,6 +238,8 @@ def _to_stdout(
     for name, option in given_options(ctx).items():
         if name in BATCH_ONLY:
             raise UsageError(f"expected no {option} with a picture for stdout")
+    if isinstance(inputs[0], StorePath):
+        require_readable(inputs[0])
     from lumen.cli.pipe import enhance_to_stdout
 
     return enhance_to_stdout(inputs[0], runtime, pictures.of(Path(inputs[0].name)), values["format"])
