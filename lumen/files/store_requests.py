@@ -111,10 +111,10 @@ def _plain(path: StorePath, error: Exception) -> tuple[OSError, bool]:
         return FileExistsError(errno.EEXIST, "the key is taken", str(path)), False
     if isinstance(error, PermissionError) or status in (401, 403) or "redential" in type(error).__name__ + text:
         return PermissionError(errno.EACCES, f"access is refused ({masked(text)[:200]})", str(path)), False
-    passes = not isinstance(error, _FINAL) and (status is None or status >= 500 or status in _LATER)
+    passes = not isinstance(error, _FINAL) and (status is None or (status >= 500 and status != 501) or status in _LATER)
     if isinstance(error, UnicodeError):
         return OSError(errno.EILSEQ, "the name is not Unicode, as keys must be", str(path)), False
-    number = getattr(error, "errno", None) or errno.EIO
+    number = errno.ENOSYS if isinstance(error, NotImplementedError) else getattr(error, "errno", None) or errno.EIO
     return OSError(number, masked(text)[:200], str(path)), passes
 
 
