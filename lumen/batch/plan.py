@@ -28,7 +28,8 @@ from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError
 from lumen.files.paths import is_folder, real_path, type_of
-from lumen.files.store_path import StorePath
+from lumen.files.patterns import is_picture_name
+from lumen.files.store_path import StorePath, masked, path_of
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
@@ -84,7 +85,7 @@ def plan_jobs(
         NothingToDoError: From the iteration, at its end: no input matched.
     """
     check_inputs(inputs, options.output)
-    first = [*inputs, *islice(listed, max(0, RECORDED_INPUTS - len(inputs)))]
+    first = [*inputs, *(path_of(each) for each in islice(listed, max(0, RECORDED_INPUTS - len(inputs))))]
     passed_over = PassedOver()
     blocks = _Blocks(inputs, options, listed=listed, reference=reference, passed_over=passed_over)
     return Plan(
@@ -181,13 +182,19 @@ class _Blocks:
         if self._options.recursive:
             return
         search = TreeSearch.of(self._options, PassedOver())
-        found = set(pictures_below(filter(is_folder, chain(self._inputs, self._listed)), search))
+        found = set(pictures_below(self._folders(), search))
         self._passed_over.is_all = None not in found
         self._passed_over.below = sum(picture is not None and not overlap.has(picture) for picture in found)
 
+    def _folders(self) -> Iterator[Path]:
+        """Yield the folders that are given; what a list names like a picture is none in a store."""
+        for given in map(path_of, chain[str | Path](self._inputs, self._listed)):
+            if not (isinstance(given, StorePath) and is_picture_name(given.name)) and is_folder(given):
+                yield given
+
     def _nothing_found(self) -> str:
         options, first = self._options, list(islice(chain(self._inputs, self._listed), 4))
-        where = ", ".join(printable(given) for given in first[:3]) + (", ..." if len(first) > 3 else "")
+        where = ", ".join(printable(masked(str(given))) for given in first[:3]) + (", ..." if len(first) > 3 else "")
         chosen = " that --include and --exclude let through" if options.include or options.exclude else ""
         message = f"no pictures ({' '.join(sorted(SUFFIXES))}){chosen} were found in {where or 'an empty list'}"
         return "; ".join([message, *self._passed_over.lines()])
@@ -217,7 +224,7 @@ class _Naming:
         names, results, failures = list[str](), list[str](), list[Outcome]()
         is_writable = not self._options.in_place or self._is_writable(target)
         for name in found.names:
-            if found.root is None and not _may_be_there(found.path / name):
+            if name in found.missing:
                 why_not, wanted = "there is no such file", ""
             elif self._options.in_place:
                 why_not, wanted = self._why_not_in_place(found.path, name, is_writable=is_writable), result or name
@@ -253,11 +260,6 @@ class _Naming:
 
 
 _FOLDERS = 10_000  # of which is known whether they can be written to
-
-
-def _may_be_there(path: Path) -> bool:
-    """Tell whether there is a file of a name; a store is not asked for each of a list, and reading tells."""
-    return isinstance(path, StorePath) or os.path.lexists(path)
 
 
 def _too_long(name: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lumen.batch.ahead import TICK_S, Ahead, PackedQueue
+from lumen.batch.block import Block
 from lumen.batch.destinations import destination_of
 from lumen.batch.engines.engine import BatchEngine
 from lumen.batch.job import Job, comparison_of
@@ -97,6 +98,7 @@ class Batch:
         # Who asks for an error if any result exists must hear of it before the first picture.
         self._ahead = Ahead(plan, self._sorter.sort, whole=options.existing == "error")
         self._uncompared = PackedQueue[ToDo]()
+        self._prepared = set[int]()  # hashes of folders of results
         self._targets = set[Path]()  # results that have the name of a comparison
         self._work = PictureWork(
             pictures=self._enhance,
@@ -196,11 +198,17 @@ class Batch:
                 time.sleep(TICK_S)
                 continue
             if None in todo.reasons:
-                self._destination.prepare(todo.block)
+                self._prepare(todo.block)
                 self._targets |= {job.target for job, _, _ in todo.jobs() if is_comparison(job.target.name)}
             if any(todo.uncompared):
                 self._uncompared.put(todo, len(todo.block))
             yield from (job for job, reason, _ in self._open(todo) if reason is None)
+
+    def _prepare(self, block: Block) -> None:
+        """Prepare a folder of results once: later, what looks left over may be a result that is being written."""
+        if hash(block.target) not in self._prepared:
+            self._prepared.add(hash(block.target))
+            self._destination.prepare(block)
 
     def _open(self, todo: ToDo) -> Iterator[tuple[Job, str | None, bool]]:
         """Yield the jobs that need work, as `ToDo.jobs` does; report the other files on the way."""
