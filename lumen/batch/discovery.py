@@ -22,7 +22,6 @@ from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path, type_of
 from lumen.files.patterns import Selection, is_hidden, is_picture_name
 from lumen.files.store_path import StorePath, path_of
-from lumen.files.stores import list_prefix, store_error
 
 LOOK_S = 1.0  # for pictures that are not taken
 FOLDERS = 10_000  # of which a list of files remembers the places
@@ -92,7 +91,9 @@ class TreeSearch:
             place: Its path below the output folder.
         """
         if isinstance(root, StorePath):
-            yield from self._prefixes(root, place)
+            from lumen.batch.prefix_search import find_prefixes
+
+            yield from find_prefixes(self, root, place)
             return
         started = list[_Start]()
         waiting = deque([Path()])
@@ -111,27 +112,6 @@ class TreeSearch:
                 stack.extend(below / name for name in reversed(inner) if not inner[name])
                 waiting.extend(below / name for name in inner if inner[name] and self.follow)
             started.append(start)
-
-    def _prefixes(self, root: StorePath, place: Path) -> Iterator[FoundFolder]:
-        """Yield the same for a prefix of a store, which has no links."""
-        stack = [Path()]
-        while stack:
-            path = root / (below := stack.pop())
-            if below.parts and self.is_output(path):
-                continue
-            try:
-                listing = list_prefix(path)
-            except OSError as error:
-                if not below.parts:
-                    raise store_error(root, error) from error
-                yield FoundFolder(path=path, unreadable=f"cannot list: {error.strerror}", root=root)
-                continue
-            self.passed_over.unusable += listing.unusable
-            names = [each for each in sorted(listing.files) if self._takes_name(each, below)]
-            yield FoundFolder(path=path, place=place / below, names=names, root=root)
-            wanted = [each for each in sorted(listing.folders) if not self.selection.drops(below / each)]
-            entered = [each for each in wanted if self.passed_over.enters(each)]
-            stack += [below / each for each in reversed(entered) if self.recursive]
 
     def is_output(self, real: Path) -> bool:
         """Tell whether a real path lies in the output folder."""
@@ -164,7 +144,7 @@ class TreeSearch:
         Pipes and devices, which would block, are not taken. A file that cannot be inspected is: reading it then reports
         the failure.
         """
-        if not self._takes_name(entry.name, below):
+        if not self.takes_name(entry.name, below):
             return False
         if not is_link:
             return entry.is_file(follow_symlinks=False)
@@ -173,7 +153,7 @@ class TreeSearch:
         self.passed_over.links += 1
         return False
 
-    def _takes_name(self, name: str, below: Path) -> bool:
+    def takes_name(self, name: str, below: Path) -> bool:
         """Tell whether a file is one to take by its name; what is not is counted."""
         if not self.selection.takes_all and not self.selection.takes(below / name):
             return False

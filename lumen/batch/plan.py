@@ -85,7 +85,7 @@ def plan_jobs(
         NothingToDoError: From the iteration, at its end: no input matched.
     """
     check_inputs(inputs, options.output)
-    first = [*inputs, *(path_of(each) for each in islice(listed, max(0, RECORDED_INPUTS - len(inputs))))]
+    first = [*inputs, *_paths(islice(listed, max(0, RECORDED_INPUTS - len(inputs))))]
     passed_over = PassedOver()
     blocks = _Blocks(inputs, options, listed=listed, reference=reference, passed_over=passed_over)
     return Plan(
@@ -188,7 +188,7 @@ class _Blocks:
 
     def _folders(self) -> Iterator[Path]:
         """Yield the folders that are given; what a list names like a picture is none in a store."""
-        for given in map(path_of, chain[str | Path](self._inputs, self._listed)):
+        for given in _paths(chain(self._inputs, self._listed)):
             if not (isinstance(given, StorePath) and is_picture_name(given.name)) and is_folder(given):
                 yield given
 
@@ -260,6 +260,11 @@ class _Naming:
 
 
 _FOLDERS = 10_000  # of which is known whether they can be written to
+
+
+def _paths(entries: Iterable[str | Path]) -> Iterator[Path]:
+    """Yield the paths of entries of a list."""
+    return map(path_of, entries)
 
 
 def _too_long(name: str) -> str:
