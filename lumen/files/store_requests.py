@@ -25,8 +25,7 @@ log = logging.getLogger(__name__)
 TRIES = 4
 FIRST_PAUSE_S = 0.5  # doubled after each try
 
-_FINAL = (FileNotFoundError, PermissionError, FileExistsError, IsADirectoryError, NotImplementedError, UnicodeError)
-_FINAL_NUMBERS = {errno.ENAMETOOLONG, errno.ENOSYS}
+_FINAL = {errno.ENAMETOOLONG, errno.ENOSYS, errno.EISDIR, errno.ENOTDIR}
 _LATER = {408, 425, 429}  # of the HTTP statuses below 500, those that pass
 
 _TALKATIVE = ("aiobotocore", "aiohttp", "adlfs", "asyncio", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs")
@@ -112,14 +111,10 @@ def _plain(path: StorePath, error: Exception) -> tuple[OSError, bool]:
         return FileExistsError(errno.EEXIST, "the key is taken", str(path)), False
     if isinstance(error, PermissionError) or status in (401, 403) or "redential" in type(error).__name__ + text:
         return PermissionError(errno.EACCES, f"access is refused ({masked(text)[:200]})", str(path)), False
-    passes = (
-        not isinstance(error, _FINAL)
-        and number not in _FINAL_NUMBERS
-        and (status is None or (status >= 500 and status != 501) or status in _LATER)
-    )
     if isinstance(error, UnicodeError):
         return OSError(errno.EILSEQ, "the name is not Unicode, as keys must be", str(path)), False
     number = errno.ENOSYS if isinstance(error, NotImplementedError) else getattr(error, "errno", None) or errno.EIO
+    passes = number not in _FINAL and (status is None or status in _LATER or (status >= 500 and status != 501))
     return OSError(number, masked(text)[:200], str(path)), passes
 
 

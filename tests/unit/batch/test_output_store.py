@@ -70,7 +70,7 @@ def test_times_are_those_at_which_objects_were_written(
 
 def test_existing_results_are_refused_on_request(memory_store: MemoryFiles) -> None:
     fill(memory_store, "in/a.jpg", "out/a.jpg")
-    with pytest.raises(UsageError, match="such as s3://bucket/out/a.jpg"):
+    with pytest.raises(UsageError, match=r"such as s3://bucket/out/a\.jpg"):
         store_of("error").refuse_existing(block("", "a.jpg"))
 
 
@@ -91,7 +91,7 @@ def test_a_result_is_put_whole(memory_store: MemoryFiles) -> None:
 )
 def test_the_fault_of_one_name_stops_no_run(memory_store: MemoryFiles, fault: Exception, kind: type[Exception]) -> None:
     memory_store.faults = [fault]
-    with pytest.raises(kind, match="s3://bucket/out/a.jpg"):
+    with pytest.raises(kind, match=r"s3://bucket/out/a\.jpg"):
         store_of().put(Job(source=IN / "a.jpg", target=OUT / "a.jpg"), b"result", ORIGIN)
 
 
