@@ -104,8 +104,10 @@ def measure(inputs: Path, output: Path, case: str) -> None:
 
 
 def _list_of(folder: Path) -> PathList:
-    found = subprocess.run(["find", str(folder), "-type", "f"], capture_output=True, check=True)
-    return read_list(found.stdout, null=False)
+    with tempfile.TemporaryFile() as file:  # what `find` says may be as large as what is measured
+        subprocess.run(["find", str(folder), "-type", "f"], stdout=file, check=True)
+        file.seek(0)
+        return read_list(file.read(), null=False)
 
 
 def main() -> None:

@@ -13,12 +13,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path, PurePath
 
 from lumen.batch.backup import Originals, backup_place
 from lumen.batch.block import Block
-from lumen.batch.collisions import NOT_IN_PLACE, Places, check_inputs
+from lumen.batch.collisions import FOLDERS, NOT_IN_PLACE, Places, check_inputs
 from lumen.batch.discovery import FoundFolder, PathList, TreeSearch, find_folders, pictures_below
 from lumen.batch.history import places_of
 from lumen.batch.overlap import Overlap
@@ -29,7 +29,7 @@ from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError
 from lumen.files.paths import is_folder, real_path, type_of
 from lumen.files.patterns import is_picture_name
-from lumen.files.store_path import StorePath, masked, path_of
+from lumen.files.store_path import StorePath, path_of
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
@@ -85,12 +85,12 @@ def plan_jobs(
         NothingToDoError: From the iteration, at its end: no input matched.
     """
     check_inputs(inputs, options.output)
-    first = [*inputs, *_paths(islice(listed, max(0, RECORDED_INPUTS - len(inputs))))]
+    first = list(islice(_given(inputs, listed), RECORDED_INPUTS))
     passed_over = PassedOver()
     blocks = _Blocks(inputs, options, listed=listed, reference=reference, passed_over=passed_over)
     return Plan(
         blocks=blocks,
-        inputs=first[:RECORDED_INPUTS],
+        inputs=first,
         of_inputs=len(inputs) + len(listed),
         home=options.output or (_home_in_place(first[0]) if first else Path()),
         is_stream=blocks.is_tree,
@@ -188,13 +188,13 @@ class _Blocks:
 
     def _folders(self) -> Iterator[Path]:
         """Yield the folders that are given; what a list names like a picture is none in a store."""
-        for given in _paths(chain(self._inputs, self._listed)):
+        for given in _given(self._inputs, self._listed):
             if not (isinstance(given, StorePath) and is_picture_name(given.name)) and is_folder(given):
                 yield given
 
     def _nothing_found(self) -> str:
-        options, first = self._options, list(islice(chain(self._inputs, self._listed), 4))
-        where = ", ".join(printable(masked(str(given))) for given in first[:3]) + (", ..." if len(first) > 3 else "")
+        options, first = self._options, list(islice(_given(self._inputs, self._listed), 4))
+        where = ", ".join(printable(given) for given in first[:3]) + (", ..." if len(first) > 3 else "")
         chosen = " that --include and --exclude let through" if options.include or options.exclude else ""
         message = f"no pictures ({' '.join(sorted(SUFFIXES))}){chosen} were found in {where or 'an empty list'}"
         return "; ".join([message, *self._passed_over.lines()])
@@ -205,7 +205,7 @@ class _Naming:
 
     def __init__(self, options: BatchOptions) -> None:
         self._options = options
-        self._is_writable = lru_cache(_FOLDERS)(lambda folder: not type_of(folder) or os.access(folder, os.W_OK))
+        self._is_writable = lru_cache(FOLDERS)(lambda folder: not type_of(folder) or os.access(folder, os.W_OK))
 
     def blocks(self, found: FoundFolder, below: Path | None) -> Iterator[Block]:
         """Yield the blocks of a folder: one, unless a link is replaced by name, whose target lies elsewhere."""
@@ -259,12 +259,11 @@ class _Naming:
         return "" if is_writable else "its folder is read-only"
 
 
-_FOLDERS = 10_000  # of which is known whether they can be written to
-
-
-def _paths(entries: Iterable[str | Path]) -> Iterator[Path]:
-    """Yield the paths of entries of a list."""
-    return map(path_of, entries)
+def _given(inputs: Iterable[Path], listed: Iterable[str | Path]) -> Iterator[Path]:
+    """Yield all that is given."""
+    yield from inputs
+    for entry in listed:
+        yield path_of(entry)
 
 
 def _too_long(name: str) -> str:
