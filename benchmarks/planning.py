@@ -34,7 +34,8 @@ class NoWork:
     """An engine that ends each job at once; also the listener, which says nothing."""
 
     def __init__(self) -> None:
-        self.first_s, self.jobs = 0.0, 0
+        self.first_s = self.first_cpu_s = 0.0
+        self.jobs = 0
 
     def open(self, _work: PictureWork, _variants: Collection[EnhanceOptions]) -> Mapping[str, Any]:
         """Do nothing."""
@@ -43,7 +44,8 @@ class NoWork:
     def run(self, jobs: Iterator[Job]) -> Iterator[Ended[Job, Outcome] | None]:
         """End each job."""
         for job in jobs:
-            self.first_s = self.first_s or time.perf_counter()
+            if not self.jobs:
+                self.first_s, self.first_cpu_s = time.perf_counter(), time.process_time()
             self.jobs += 1
             yield job, Outcome(source=job.source, target=job.target, status="done")
 
@@ -89,13 +91,14 @@ def measure(inputs: Path, output: Path, case: str) -> None:
     """Print the figures of one run."""
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     options = BatchOptions(output=output, recursive=True, format="png" if case == "renamed" else "same")
-    started, cpu = time.perf_counter(), time.process_time()
+    started, cpu_started = time.perf_counter(), time.process_time()
     engine = NoWork()
     plan = plan_jobs([], options, listed=_list_of(inputs)) if case == "list" else plan_jobs([inputs], options)
     report = Batch(plan, engine, EnhanceOptions(), options, engine).run()
-    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    first = f"first job after {engine.first_s - started:.2f} s, " if engine.jobs else ""
+    first_s, first_cpu_s = engine.first_s - started, engine.first_cpu_s - cpu_started
+    first = f"first job after {first_s:.1f} s ({first_cpu_s:.1f} s of CPU), " if engine.jobs else ""
     print(
         f"{case}: {report.total:,} files, {first}{seconds:.1f} s, {cpu:.1f} s of CPU, "
         f"{report.total / cpu:,.0f} files/s of one core, peak {peak_kb / 1024:.0f} MB "

@@ -39,11 +39,11 @@ class PackedQueue(Generic[T]):
     def put(self, item: T, files: int) -> None:
         """Append an item that stands for so many files."""
         with self._lock:
-            self._last.append(item)
-            self._files += files
-            if self._files >= PACKED:
+            if self._files >= PACKED:  # not at once: one large folder alone goes on without a copy
                 self._packed.append(zlib.compress(pickle.dumps(self._last), 1))
                 self._last, self._files = [], 0
+            self._last.append(item)
+            self._files += files
 
     def take(self) -> T | None:
         """Return the first item, or None if there is none."""
@@ -132,8 +132,8 @@ class Ahead:
         for block in self._plan.blocks:
             if self._is_over.is_set():
                 return
-            self.files += len(block)
             self._found.put(block, len(block))
+            self.files += len(block)
         self.is_planned = True
 
     def _sort_all(self) -> None:

@@ -28,7 +28,6 @@ from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError
 from lumen.files.paths import is_folder, real_path, type_of
-from lumen.files.patterns import is_picture_name
 from lumen.files.store_path import StorePath, path_of
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
@@ -93,7 +92,7 @@ def plan_jobs(
         inputs=first,
         of_inputs=len(inputs) + len(listed),
         home=options.output or (_home_in_place(first[0]) if first else Path()),
-        is_stream=blocks.is_tree,
+        is_stream=blocks.is_stream,
         passed_over=passed_over,
     )
 
@@ -110,16 +109,18 @@ class _Blocks:
         reference: Path | None,
         passed_over: PassedOver,
     ) -> None:
-        self.is_tree = len(inputs) == 1 and not listed and is_folder(inputs[0])
+        is_tree = len(inputs) == 1 and not listed and is_folder(inputs[0])
         self._inputs, self._listed, self._options = inputs, listed, options
         self._passed_over = passed_over
+        self._roots: dict[Path, None] = {}  # folders that were searched, in their order
         self._naming = _Naming(options)
         if options.output is not None:
             self._places: Places | Originals | None = Places(
-                options.output, inputs, compare=options.compare, is_tree=self.is_tree, reference=reference
+                options.output, inputs, compare=options.compare, is_tree=is_tree, reference=reference
             )
         else:
-            self._places = None if options.backup is None else Originals(options.backup, inputs, is_tree=self.is_tree)
+            self._places = None if options.backup is None else Originals(options.backup, inputs, is_tree=is_tree)
+        self.is_stream = is_tree or self._places is None
 
     def __iter__(self) -> Iterator[Block]:
         """Plan, and yield blocks of pictures and failures; see `plan_jobs` for what is raised."""
@@ -144,6 +145,8 @@ class _Blocks:
         """Yield what is found, whatever share of it is taken and wherever its results go."""
         search = TreeSearch.of(self._options, passed_over)
         for found in find_folders(self._inputs, self._listed, search, self._named_places()):
+            if found.root is not None:
+                self._roots[found.root] = None
             if found.unreadable:
                 yield Block(source=found.path, target=found.path, failures=[_failure(found.path, found.unreadable)])
             else:
@@ -182,15 +185,9 @@ class _Blocks:
         if self._options.recursive:
             return
         search = TreeSearch.of(self._options, PassedOver())
-        found = set(pictures_below(self._folders(), search))
+        found = set(pictures_below(self._roots, search))
         self._passed_over.is_all = None not in found
         self._passed_over.below = sum(picture is not None and not overlap.has(picture) for picture in found)
-
-    def _folders(self) -> Iterator[Path]:
-        """Yield the folders that are given; what a list names like a picture is none in a store."""
-        for given in _given(self._inputs, self._listed):
-            if not (isinstance(given, StorePath) and is_picture_name(given.name)) and is_folder(given):
-                yield given
 
     def _nothing_found(self) -> str:
         options, first = self._options, list(islice(_given(self._inputs, self._listed), 4))

@@ -120,7 +120,9 @@ class Batch:
             OutputError: The output cannot be written; the run stops.
             LockedError: Another run works on the output folder.
             UnavailableError: The model or the device cannot be used.
-            UsageError: A result exists and must not; or the requested window or memory is too small.
+            NothingToDoError: No picture was found.
+            UsageError: A result exists and must not, or the requested window or memory is too small. Or results would
+                overwrite an input or each other: nothing of their folder was touched, but others may be done.
         """
         started = time.monotonic()
         try:
@@ -140,9 +142,11 @@ class Batch:
         return self.report
 
     def dry_run(self) -> Report:
-        """Report what `run` would do; write nothing and open no model."""
+        """Report what `run` would do; write nothing and open no model. It raises what `run` does of the plan."""
         for block in self._plan.blocks:
             self.report.total += len(block)
+            if self._asked_to_stop:
+                return self.report
             for todo in self._sorter.sort(block):
                 for job, reason, is_uncompared in self._open(todo):
                     if reason is None or is_uncompared:

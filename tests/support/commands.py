@@ -44,7 +44,7 @@ def command(*arguments: object, model: Path | None = None) -> list[str]:
 
 def start(line: list[str], **arguments: Any) -> subprocess.Popen[str]:
     """Start a command; its stdout and stderr are read as text."""
-    usual = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT}
+    usual: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT}
     return subprocess.Popen(line, text=True, errors="surrogateescape", **(usual | arguments))
 
 

@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.batch": CORE | {"lumen.enhance", "lumen.stages", "lumen.cluster"},
     "lumen.watching": CORE | {"lumen.enhance", "lumen.stages"},
     "lumen.pages": FACTS,
-    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages"},
+    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages", "lumen.cluster"},
     "lumen.doctor": CORE | {"lumen.extras"},
     "lumen.models": FACTS | {"lumen.registry"},
     "lumen.train": CORE | {"lumen.metrics", "lumen.registry", "lumen.extras", "lumen.models"},

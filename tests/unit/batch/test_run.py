@@ -686,3 +686,17 @@ def test_outcomes_come_folder_by_folder_and_by_name_whatever_becomes_of_them(pic
         ("d.png", "planned"),
         ("e.png", "planned"),
     ]
+
+
+def test_a_dry_run_can_be_stopped(pictures: Path) -> None:
+    in_folders(pictures)
+
+    class Stopper(Ear):
+        def finished(self, outcome: Outcome) -> None:
+            super().finished(outcome)
+            batch.stop()
+
+    ear = Stopper()
+    batch = make(pictures, ear, recursive=True)
+    assert batch.dry_run().summary() == "3 to do, 1 or more left"
+    assert batch.stopped
