@@ -15,9 +15,8 @@ import numpy as np
 
 from lumen.batch.block import Block
 from lumen.errors import UsageError
-from lumen.files.paths import is_folder, real_path, type_of, type_of_output
+from lumen.files.paths import is_folder, real_path, require_input, type_of, type_of_output
 from lumen.files.store_path import StorePath
-from lumen.files.stores import require_readable
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
@@ -36,7 +35,7 @@ def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
         if isinstance(given, StorePath):
             if output is None:
                 raise UsageError(f"--in-place cannot be combined with {printable(given)}: {NOT_IN_PLACE}; use --out")
-            require_readable(given)
+            require_input(given)
         elif not os.path.lexists(given):
             raise UsageError(f"there is no file or folder {printable(given)}{_quotes(inputs, given)}")
     if output is None:

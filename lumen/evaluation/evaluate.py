@@ -19,9 +19,8 @@ from lumen.evaluation.protocol import ModelFacts, protocol
 from lumen.evaluation.report import EvalReport, PictureScores
 from lumen.evaluation.run import PairResult, score_pairs
 from lumen.evaluation.scoring import Scorer
-from lumen.files.paths import real_path
-from lumen.files.store_path import StorePath, path_of
-from lumen.files.stores import require_readable
+from lumen.files.paths import real_path, require_input
+from lumen.files.store_path import path_of
 from lumen.runtime.open import ModelSet
 from lumen.runtime.protocols import Models
 
@@ -66,8 +65,8 @@ def evaluate(
     dark, reference = (None if place is None else path_of(place) for place in (low, reference))
     dark, made = _roles(dark, {name: path_of(place) for name, place in (results or {}).items()}, named, options)
     for place in (dark, reference, *made.values()):
-        if isinstance(place, StorePath):
-            require_readable(place)
+        if place is not None:
+            require_input(place)
     _check_names([*named, *made, *options.baselines])
     _check_save(options.save, [place for place in (dark, reference, *made.values()) if place is not None])
     pairs, problems, rule = find_pairs(dark, reference, made, matching)

@@ -17,7 +17,6 @@ from lumen.evaluation.naming import Rule, derived_rules, one_to_one, rough_rules
 from lumen.files.paths import is_plain_file, type_of
 from lumen.files.patterns import is_hidden, is_picture_name
 from lumen.files.store_path import StorePath
-from lumen.files.stores import store_error, walk_prefix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,6 +321,8 @@ def _pictures_below(prefix: StorePath) -> list[tuple[str, Path]]:
     Raises:
         StoreError: It cannot be listed.
     """
+    from lumen.files.stores import store_error, walk_prefix
+
     try:
         found = [
             below / name

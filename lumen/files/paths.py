@@ -28,6 +28,19 @@ def exists(path: Path) -> bool:
     return bool(type_of(path)) if isinstance(path, StorePath) else os.path.lexists(path)
 
 
+def require_input(path: Path) -> None:
+    """Refuse the URL of an input under which there is nothing to read; paths on disks are looked at elsewhere.
+
+    Raises:
+        StoreError: Nothing is there, or the store cannot be asked.
+        MissingExtraError: What talks to the store is not installed.
+    """
+    if isinstance(path, StorePath):
+        from lumen.files.stores import require_readable
+
+        require_readable(path)
+
+
 def type_of(path: Path) -> int:
     """Return `stat.S_IFMT` of a path, 0 if nothing can be read there.
 

@@ -30,9 +30,8 @@ from lumen.cli.state import State, pass_state
 from lumen.cli.values import OnDisk, Place
 from lumen.config import BatchOptions, EngineChoice, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
-from lumen.files.paths import is_folder
+from lumen.files.paths import is_folder, require_input
 from lumen.files.store_path import StorePath
-from lumen.files.stores import require_readable, store_error
 from lumen.text import printable
 
 if TYPE_CHECKING:
@@ -193,7 +192,7 @@ def _log_settings(ctx: click.Context) -> None:
 def _check_scoring(batching: BatchOptions, pictures: PictureOptions, reference: Path, *, dry_run: bool) -> None:
     """Refuse `--gt` where there would be nothing to score."""
     if isinstance(reference, StorePath):
-        require_readable(reference)
+        require_input(reference)
         if not is_folder(reference):
             raise UsageError(f"expected a folder after --gt, got the file {printable(reference)}")
     if any(each.unchanged == "skip" for each in pictures.variants()):
@@ -218,6 +217,8 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> Pat
         data = sys.stdin.buffer.read() if list_file == STREAM else list_file.read_bytes()
     except OSError as error:
         if isinstance(list_file, StorePath):
+            from lumen.files.stores import store_error
+
             raise store_error(list_file, error) from error
         raise UsageError(f"cannot read the list {printable(list_file)}: {error.strerror}") from error
     return read_list(data, null=null)
@@ -239,8 +240,7 @@ def _to_stdout(
     for name, option in given_options(ctx).items():
         if name in BATCH_ONLY:
             raise UsageError(f"expected no {option} with a picture for stdout")
-    if isinstance(inputs[0], StorePath):
-        require_readable(inputs[0])
+    require_input(inputs[0])
     from lumen.cli.pipe import enhance_to_stdout
 
     return enhance_to_stdout(inputs[0], runtime, pictures.of(Path(inputs[0].name)), values["format"])

@@ -122,7 +122,7 @@ def test_nothing_of_stores_is_imported_by_local_runs(fake_model: Path, tmp_path:
     code = (
         "import sys; from lumen.cli.main import main\n"
         f"code = main(['enhance', 'in', '-o', 'out', '--model', {str(fake_model)!r}, '--device', 'cpu', '-q'])\n"
-        "print(code, [name for name in ('fsspec', 's3fs', 'aiohttp', 'botocore') if name in sys.modules])"
+        "print(code, [name for name in ('lumen.files.stores', 'fsspec', 's3fs', 'aiohttp') if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True
