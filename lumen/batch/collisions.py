@@ -15,12 +15,14 @@ import numpy as np
 
 from lumen.batch.block import Block
 from lumen.errors import UsageError
-from lumen.files.paths import is_folder, real_path, type_of
+from lumen.files.paths import is_folder, real_path, require_input, type_of, type_of_output
+from lumen.files.store_path import StorePath
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
 _ONE = "; only the result of one picture, which is named itself, can be called so"
 FOLDERS = 10_000  # whose identities are remembered
+NOT_IN_PLACE = "a store cannot replace a picture under a lock, and keeps no original until its result is there"
 MOST_PARTS = 20  # of a name with spaces, looked for among so many inputs
 
 
@@ -30,13 +32,18 @@ _Place = tuple[str, str]  # identity of a folder and a name in it
 def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
     """Refuse inputs that do not exist, and an output folder that is a file, a picture's name or an input."""
     for given in inputs:
-        if not os.path.lexists(given):
+        if isinstance(given, StorePath):
+            if output is None:
+                raise UsageError(f"--in-place cannot be combined with {printable(given)}: {NOT_IN_PLACE}; use --out")
+            require_input(given)
+        elif not os.path.lexists(given):
             raise UsageError(f"there is no file or folder {printable(given)}{_quotes(inputs, given)}")
     if output is None:
         return
-    if type_of(output) not in (stat.S_IFDIR, 0):
+    kind = type_of_output(output)
+    if kind not in (stat.S_IFDIR, 0):
         raise UsageError(f"expected a folder after --out, got the file {printable(output)}{_ONE}")
-    if not type_of(output) and output.suffix.lower() in SUFFIXES:
+    if not kind and output.suffix.lower() in SUFFIXES:
         raise UsageError(f"expected a folder after --out, got {printable(output)}, which names a picture{_ONE}")
     for given in inputs:
         if is_folder(given) and _same_folder(given, output):
@@ -195,6 +202,8 @@ def _overwrites(path: Path) -> UsageError:
 
 def identity_of(folder: Path) -> str:
     """Return one name for a folder however it is reached: it may be mounted twice, or be given in another case."""
+    if isinstance(folder, StorePath):
+        return str(folder)
     try:
         facts = folder.stat()
     except OSError:  # not made yet
@@ -204,7 +213,7 @@ def identity_of(folder: Path) -> str:
 
 def folding_of(output: Path) -> Callable[[str], str]:
     """Return a function that makes two names equal if they mean the same file: many disks ignore case."""
-    if not _ignores_case(output):
+    if isinstance(output, StorePath) or not _ignores_case(output):
         return str
     return lambda name: unicodedata.normalize("NFC", name).casefold()
 

@@ -29,6 +29,7 @@ from lumen.files.atomic import (
 )
 from lumen.files.inputs import Identity, Input, Parent, hold_folder
 from lumen.files.lock import lock_folder, lock_in
+from lumen.files.store_path import StorePath
 from lumen.text import printable
 
 WAIT_S = 60.0  # for others that work on single files of the folder
@@ -115,7 +116,13 @@ class Destination(Protocol):
 
 def destination_of(options: BatchOptions) -> Destination:
     """Return the destination that the options ask for."""
-    return InPlace(options) if options.output is None else OutputFolder(options, options.output)
+    if options.output is None:
+        return InPlace(options)
+    if isinstance(options.output, StorePath):
+        from lumen.batch.output_store import OutputStore
+
+        return OutputStore(options, options.output)
+    return OutputFolder(options, options.output)
 
 
 class OutputFolder:

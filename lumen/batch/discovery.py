@@ -20,7 +20,8 @@ from lumen.batch.passed_over import PassedOver
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path, type_of
-from lumen.files.patterns import Selection, is_hidden
+from lumen.files.patterns import Selection, is_hidden, is_picture_name
+from lumen.files.store_path import StorePath, path_of
 
 LOOK_S = 1.0  # for pictures that are not taken
 FOLDERS = 10_000  # of which a list of files remembers the places
@@ -89,6 +90,11 @@ class TreeSearch:
             root: The input folder.
             place: Its path below the output folder.
         """
+        if isinstance(root, StorePath):
+            from lumen.batch.prefix_search import find_prefixes
+
+            yield from find_prefixes(self, root, place)
+            return
         started = list[_Start]()
         waiting = deque([Path()])
         while waiting:
@@ -138,9 +144,7 @@ class TreeSearch:
         Pipes and devices, which would block, are not taken. A file that cannot be inspected is: reading it then reports
         the failure.
         """
-        if not self.selection.takes_all and not self.selection.takes(below / entry.name):
-            return False
-        if not self.passed_over.takes(entry.name):
+        if not self.takes_name(entry.name, below):
             return False
         if not is_link:
             return entry.is_file(follow_symlinks=False)
@@ -148,6 +152,12 @@ class TreeSearch:
             return type_of(Path(entry.path)) in (stat.S_IFREG, 0)
         self.passed_over.links += 1
         return False
+
+    def takes_name(self, name: str, below: Path) -> bool:
+        """Tell whether a file is one to take by its name; what is not is counted."""
+        if not self.selection.takes_all and not self.selection.takes(below / name):
+            return False
+        return self.passed_over.takes(name)
 
     def _has_seen(self, real: Path, started: Iterable[_Start]) -> bool:
         """Tell whether a search that ended has come by a folder, without having kept the names of all."""
@@ -239,27 +249,46 @@ def _listed_in(listed: Iterable[str | Path], search: TreeSearch) -> Iterator[Fou
         path = Path(folder)
         return path, place_of_listed(path), search.is_output(real_path(path))
 
-    named = _Named(Path(), Path())
-    for entry in listed:
-        given = os.fspath(entry)
+    named, folder = _Named(Path(), Path()), Path()
+    for given in map(_as_given, listed):
         kind = _own_type(given)
-        folder, place, is_output = facts(os.path.dirname(given))  # noqa: PTH120  # of many strings
-        name = os.path.basename(given)  # noqa: PTH119
-        if kind in (stat.S_IFDIR, stat.S_IFLNK):
-            is_output = search.is_output(real_path(Path(given)))
+        if isinstance(given, StorePath):
+            folder, name = given.parent, given.name
+            place, is_output = place_of_listed(folder), search.is_output(given)
+        else:
+            folder, place, is_output = facts(os.path.dirname(given))  # noqa: PTH120  # of many strings
+            name = os.path.basename(given)  # noqa: PTH119
+            if kind in (stat.S_IFDIR, stat.S_IFLNK):
+                is_output = search.is_output(real_path(Path(given)))
         if is_output:  # the list of a later run may contain the results of this one
             continue
-        if not name or (kind in (stat.S_IFDIR, stat.S_IFLNK) and is_folder(Path(given))):
+        root = _folder_of(given, kind)
+        if root is not None:
             yield from named.taken()
-            root = Path(given)
             if not search.selection.drops(place := place_of_listed(root)):
                 yield from search.folders(root, place)
         elif search.selection.takes_all or search.selection.takes(place / name):
-            if named.path is not folder or len(named.names) >= JOINED:
+            if (named.path is not folder and named.path != folder) or len(named.names) >= JOINED:
                 yield from named.taken()
                 named = _Named(folder, place)
             named.add(name, kind)
     yield from named.taken()
+
+
+def _as_given(entry: str | Path) -> str | StorePath:
+    """Return an entry of a list as text, or as a path of a store if it is the URL of one."""
+    path = path_of(entry) if isinstance(entry, Path | StorePath) or "://" in entry else entry
+    return path if isinstance(path, StorePath) else os.fspath(path)
+
+
+def _folder_of(given: str | StorePath, kind: int) -> Path | None:
+    """Return the folder that an entry of that type (`stat.S_IFMT`) names, or None if it names a file."""
+    if isinstance(given, StorePath):
+        return given if kind == stat.S_IFDIR else None
+    is_folder_name = given.endswith(os.sep)
+    if is_folder_name or (kind in (stat.S_IFDIR, stat.S_IFLNK) and is_folder(Path(given))):
+        return Path(given)
+    return None
 
 
 class _Named:
@@ -296,9 +325,14 @@ class _Named:
 
 
 def _own_type(path: str | Path) -> int:
-    """Return `stat.S_IFMT` of a path itself, also of a link; 0 if nothing is there."""
+    """Return `stat.S_IFMT` of a path itself, also of a link; 0 if nothing is there.
+
+    A store is not asked whether what has the name of a picture is one: there may be millions of them in a list.
+    """
+    if isinstance(path, StorePath) and is_picture_name(path.name):
+        return stat.S_IFREG
     try:
-        return stat.S_IFMT(os.lstat(path).st_mode)
+        return stat.S_IFMT((path.lstat() if isinstance(path, StorePath) else os.lstat(path)).st_mode)
     except (OSError, ValueError):  # a NUL in a name is a ValueError
         return 0
 
@@ -306,8 +340,11 @@ def _own_type(path: str | Path) -> int:
 def place_of_listed(given: Path) -> Path:
     """Return where a file of a list goes below the output folder.
 
-    Its path from the current folder, or from the root if it lies elsewhere: two files never share a place.
+    Its path from the current folder, or from the root if it lies elsewhere, or in a store that from the bucket on: two
+    files never share a place.
     """
+    if isinstance(given, StorePath):
+        return Path(*given.parts[1:])
     absolute = Path(os.path.normpath(given.absolute()))
     here = Path.cwd()
     return absolute.relative_to(here if absolute.is_relative_to(here) else absolute.anchor)

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
 from textwrap import shorten
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from lumen.batch.block import Block
 from lumen.batch.record import FAILURE_BYTES, FOLDER, KEPT_RUNS
@@ -24,10 +24,12 @@ from lumen.config import EnhanceOptions
 from lumen.files.inputs import Parent, hold_folder
 from lumen.files.paths import is_folder, real_path
 from lumen.files.state import STATE
+from lumen.files.store_path import StorePath, is_url, path_of
 from lumen.text import printable
 
 log = logging.getLogger(__name__)
 
+STORED_RUNS = 20  # that are read of an output in a store: each takes requests
 READ_BYTES = 2 * FAILURE_BYTES  # of one record; lumen writes no longer ones
 FOLDERS, HOMES = 10_000, 4  # that are remembered
 # What a line that lumen did not write, or not to the end, may raise.
@@ -88,6 +90,7 @@ class History:
     def __init__(self, output: Path) -> None:
         """Take the output folder."""
         self._output = output
+        self._stored = lru_cache(1)(self._read)  # of a store, which is not asked anew for each folder
         self._places: dict[int, tuple[int, int]] | None = None  # of hashes of targets: record, and where in it
         self._records: list[tuple[str, dict[str, Any]]] = []  # names, and how the runs were asked for
 
@@ -100,7 +103,7 @@ class History:
         found = dict[str, Made]()
         for number, lines in wanted.items():
             name, run = self._records[number]
-            with suppress(OSError), _records_in(self._output) as runs, runs.open(name).stream as stream:
+            with suppress(OSError), self._opened(name) as stream:
                 for start, target in lines:
                     stream.seek(start)
                     with suppress(*_FOREIGN):
@@ -108,6 +111,19 @@ class History:
                         if _below(facts["target"], run["batch"]["output"]) == target:
                             found[target] = _made_of(facts, target, run)
         return found
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BinaryIO]:
+        """Open a record; raises `OSError`."""
+        if isinstance(self._output, StorePath):
+            yield io.BytesIO(self._stored(name))
+            return
+        with _records_in(self._output) as runs, runs.open(name).stream as stream:
+            yield stream
+
+    def _read(self, name: str) -> bytes:
+        with _records_in(self._output) as runs, runs.open(name).stream as stream:
+            return stream.read(READ_BYTES)
 
     def _index(self) -> dict[int, tuple[int, int]]:
         if self._places is None:
@@ -153,13 +169,15 @@ class EarlierResults:
         self.count = 0
         self.first: tuple[Path, Made] | None = None
         self._has_warned = False
-        self._home_of = lru_cache(FOLDERS)(_home_of)
+        self._has_records = lru_cache(FOLDERS)(lambda folder: is_folder(folder / STATE / FOLDER))
         self._history_of = lru_cache(HOMES)(History)
 
     def look(self, block: Block) -> None:
         """Look at the pictures of a block."""
         folder = real_path(block.source)
-        if (home := self._home_of(folder)) is None:
+        # The nearest folder at or above this one that has records of runs.
+        home = next((each for each in (folder, *folder.parents) if self._has_records(each)), None)
+        if home is None:
             return
         below = folder.relative_to(home)
         sources = {str(below / name): block.source / name for name in block.names}
@@ -197,11 +215,6 @@ def _place(path: Path) -> Path:
     return real_path(path.parent) / path.name
 
 
-def _home_of(folder: Path) -> Path | None:
-    """Return the nearest folder at or above this one that has records of runs."""
-    return next((each for each in (folder, *folder.parents) if is_folder(each / STATE / FOLDER)), None)
-
-
 @contextmanager
 def _records_in(output: Path) -> Iterator[Parent]:
     with hold_folder(output) as folder, folder.inner(STATE) as state, state.inner(FOLDER) as runs:
@@ -211,7 +224,8 @@ def _records_in(output: Path) -> Iterator[Parent]:
 def _done(output: Path) -> Iterator[_Done]:
     """Yield the results in the records of an output folder, newest record first."""
     with suppress(OSError), _records_in(output) as runs:
-        for name in sorted((each for each in runs.names() if each.endswith(".jsonl")), reverse=True)[:KEPT_RUNS]:
+        most = STORED_RUNS if isinstance(output, StorePath) else KEPT_RUNS
+        for name in sorted((each for each in runs.names() if each.endswith(".jsonl")), reverse=True)[:most]:
             with suppress(OSError), runs.open(name).stream as stream:
                 yield from _done_in(name, stream.read(READ_BYTES))
 
@@ -232,9 +246,10 @@ def _done_in(name: str, data: bytes) -> Iterator[_Done]:
 
 def _made_of(facts: Mapping[str, Any], target: str, run: Mapping[str, Any]) -> Made:
     """Return what a line of a record tells; raises one of `_FOREIGN` if lumen did not write it."""
-    source = os.path.normpath(os.path.join(run.get("cwd") or os.getcwd(), facts["source"]))  # noqa: PTH109, PTH118
+    given = facts["source"]
+    source = path_of(given) if is_url(given) else Path(os.path.normpath(Path(run.get("cwd") or Path.cwd(), given)))
     settings = settings_of({**run["enhance"], **facts.get("options", {})}, run.get("model"))
-    return Made(source=Path(source), target=PurePath(target), settings=settings)
+    return Made(source=source, target=PurePath(target), settings=settings)
 
 
 def _below(path: str, folder: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import UsageError
-from lumen.files.paths import type_of
+from lumen.files.paths import type_of, type_of_output
 from lumen.imaging.formats import CODECS, SUFFIXES
 from lumen.text import printable
 
@@ -63,12 +63,13 @@ def with_named_result(inputs: Sequence[Path], options: BatchOptions) -> BatchOpt
     out = options.output
     if out is None or len(inputs) != 1 or type_of(inputs[0]) == stat.S_IFDIR:
         return options
-    if not type_of(out) and out.suffix.lower() in _NO_PICTURES:
+    kind = type_of_output(out)
+    if not kind and out.suffix.lower() in _NO_PICTURES:
         raise UsageError(
             f"expected a picture or a folder after --out, got {printable(out)}; use a suffix such as .jpg, or make the "
             "folder of that name first"
         )
-    if type_of(out) == stat.S_IFDIR or out.suffix.lower() not in SUFFIXES:
+    if kind == stat.S_IFDIR or out.suffix.lower() not in SUFFIXES:
         return options
     name = PurePath(out.name)
     if options.suffix:

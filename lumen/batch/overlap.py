@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lumen.batch.discovery import FoundFolder
 from lumen.files.paths import real_path
+from lumen.files.store_path import StorePath
 
 
 class Overlap:
@@ -64,6 +65,8 @@ class Overlap:
         return bool(self._found) and _digest(self._key(Path(picture))) in self._found
 
     def _key(self, path: Path) -> str:
+        if isinstance(path, StorePath):
+            return f"{path.scheme}://{path.key}"
         return str(real_path(path)) if self._real else os.path.normpath(path.absolute())
 
     def _is_new(self, key: str) -> bool:

@@ -26,6 +26,7 @@ class PassedOver:
         hidden_folders: Hidden folders, without those of lumen itself.
         links: Links to pictures, where none are followed.
         comparisons: Pictures of before and after that lumen wrote.
+        unusable: Objects of a store whose keys have empty, `.` or `..` parts, which no folder can mirror.
         others: Files that are no pictures by their names, by suffix; sidecars are none of them.
     """
 
@@ -35,6 +36,7 @@ class PassedOver:
     hidden_folders: int = 0
     links: int = 0
     comparisons: int = 0
+    unusable: int = 0
     others: Counter[str] = field(default_factory=Counter)
 
     def forget(self) -> None:
@@ -71,6 +73,7 @@ class PassedOver:
             counted(self.hidden_folders, "hidden folder") if self.hidden_folders else "",
             counted(self.links, "link") if self.links else "",
             f"{counted(self.comparisons, 'comparison')} (*.compare.jpg)" if self.comparisons else "",
+            f"{counted(self.unusable, 'key')} with an empty, . or .. part" if self.unusable else "",
         ]
         told = ", ".join(filter(None, parts))
         found = [f"passed over: {told}"] if told else []

@@ -18,7 +18,7 @@ from pathlib import Path, PurePath
 
 from lumen.batch.backup import Originals, backup_place
 from lumen.batch.block import Block
-from lumen.batch.collisions import FOLDERS, Places, check_inputs
+from lumen.batch.collisions import FOLDERS, NOT_IN_PLACE, Places, check_inputs
 from lumen.batch.discovery import FoundFolder, PathList, TreeSearch, find_folders, pictures_below
 from lumen.batch.history import places_of
 from lumen.batch.overlap import Overlap
@@ -28,6 +28,7 @@ from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError
 from lumen.files.paths import is_folder, real_path, type_of
+from lumen.files.store_path import StorePath, path_of
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
@@ -245,6 +246,8 @@ class _Naming:
 
     def _why_not_in_place(self, folder: Path, name: str, *, is_writable: bool) -> str:
         """Return why a file cannot be replaced, or nothing."""
+        if isinstance(folder, StorePath):
+            return NOT_IN_PLACE
         path = f"{folder}{os.sep}{name}"
         if not os.access(path, os.W_OK) and type_of(Path(path)):
             return "the file is read-only"
@@ -257,7 +260,7 @@ def _given(inputs: Iterable[Path], listed: Iterable[str | Path]) -> Iterator[Pat
     """Yield all that is given."""
     yield from inputs
     for entry in listed:
-        yield Path(entry)
+        yield path_of(entry)
 
 
 def _too_long(name: str) -> str:

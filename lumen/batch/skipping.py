@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import compress
+from pathlib import Path
 
 from lumen.batch.block import Block
 from lumen.batch.destinations import Destination
@@ -106,8 +107,15 @@ class Sorter:
 
 def _with(reason: str, job: Job, made: Made, now: Mapping[str, object]) -> str:
     """Return a reason with what the record of the result adds to it."""
-    if is_plain_file(made.source) and is_plain_file(job.source) and not made.source.samefile(job.source):
+    if _are_others(made.source, job.source):
         return f"a result of another picture, {printable(made.source)}, has its name; choose another --out"
     if changed := differences(made.settings, now):
         return f"the result exists, made with other settings ({changed}); {AGAIN}"
     return reason if ";" in reason else f"{reason}, made with the same settings"
+
+
+def _are_others(first: Path, second: Path) -> bool:
+    """Tell whether two paths lead to two files that are both there."""
+    if first == second:
+        return False
+    return is_plain_file(first) and is_plain_file(second) and not first.samefile(second)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, g
 import click
 from click.core import ParameterSource
 
-from lumen.cli.values import FormatChoice, parse_number
+from lumen.cli.values import FormatChoice, OnDisk, Place, parse_number
 from lumen.config import (
     QUALITY_PASSES,
     BatchOptions,
@@ -35,7 +35,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Options = TypeVar("Options", bound="DataclassInstance")
 Decorator = Callable[[Any], Any]
 
-PATH = click.Path(path_type=Path)
+PATH = OnDisk()
+PLACE = Place()
 
 _types = cache(get_type_hints)
 _PREFIXES = "kmgt"

@@ -26,6 +26,7 @@ from lumen.config import DEFAULT_QUALITY, EnhanceOptions, Quality, Subsampling
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
 from lumen.files.atomic import write_atomically
 from lumen.files.inputs import open_named
+from lumen.files.store_path import path_of
 from lumen.imaging.formats import CODECS, Format, format_of, stored_as
 from lumen.imaging.picture import Metadata, Picture, to_8bit
 
@@ -71,7 +72,7 @@ def read_picture(
         UnsupportedError: Float samples, an animation, several pages, another format, a missing extra, or more than
             `max_pixels` pixels.
     """
-    path = Path(path)
+    path = path_of(path)
     try:
         with open_named(path).stream as stream:
             return decode_picture(stream, max_pixels=max_pixels, first_frame=first_frame, named=format_of(path))

@@ -19,6 +19,8 @@ from lumen.evaluation.protocol import ModelFacts, protocol
 from lumen.evaluation.report import EvalReport, PictureScores
 from lumen.evaluation.run import PairResult, score_pairs
 from lumen.evaluation.scoring import Scorer
+from lumen.files.paths import real_path, require_input
+from lumen.files.store_path import path_of
 from lumen.runtime.open import ModelSet
 from lumen.runtime.protocols import Models
 
@@ -60,8 +62,11 @@ def evaluate(
     """
     options = options or EvalOptions()
     named = _named_models(models, options)
-    dark, reference = (None if place is None else Path(place) for place in (low, reference))
-    dark, made = _roles(dark, {name: Path(place) for name, place in (results or {}).items()}, named, options)
+    dark, reference = (None if place is None else path_of(place) for place in (low, reference))
+    dark, made = _roles(dark, {name: path_of(place) for name, place in (results or {}).items()}, named, options)
+    for place in (dark, reference, *made.values()):
+        if place is not None:
+            require_input(place)
     _check_names([*named, *made, *options.baselines])
     _check_save(options.save, [place for place in (dark, reference, *made.values()) if place is not None])
     pairs, problems, rule = find_pairs(dark, reference, made, matching)
@@ -179,7 +184,7 @@ def _check_names(names: Sequence[str]) -> None:
 def _check_save(save: Path | None, folders: Sequence[Path]) -> None:
     """Refuse a folder whose results the next run would read as inputs."""
     for folder in folders:
-        if save is not None and save.resolve().is_relative_to(folder.resolve()):
+        if save is not None and real_path(save).is_relative_to(real_path(folder)):
             raise UsageError(
                 f"expected --save outside of {folder}, got {save}: the next run would score its own results"
             )

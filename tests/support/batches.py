@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lumen.batch.block import Block
+from lumen.batch.discovery import PathList
 from lumen.batch.job import Job
 from lumen.batch.plan import Plan, plan_jobs
 from lumen.batch.report import Outcome
@@ -28,7 +29,7 @@ class Planned:
         self.failures = [each for block in blocks for each in block.failures]
 
 
-def planned(inputs: Sequence[Path], options: BatchOptions, listed: Sequence[Path] = ()) -> Planned:
+def planned(inputs: Sequence[Path], options: BatchOptions, listed: PathList | Sequence[Path] = ()) -> Planned:
     return Planned(plan_jobs(inputs, options, listed=listed))
 
 

@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.data": set(),
     "lumen.extras": {"lumen.errors"},
     "lumen.imaging": (FACTS - {"lumen.files"}) | {"lumen.extras"},
-    "lumen.files": {"lumen.errors", "lumen.imaging"},
+    "lumen.files": {"lumen.errors", "lumen.extras", "lumen.imaging"},
     "lumen.color": FACTS | {"lumen.imaging"},
     "lumen.codecs": FACTS | {"lumen.imaging", "lumen.color", "lumen.extras"},
     "lumen.metrics": FACTS | {"lumen.imaging", "lumen.color", "lumen.extras", "lumen.data"},

@@ -15,7 +15,7 @@ import click
 from lumen.batch.named_result import with_named_result
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
-    PATH,
+    PLACE,
     engine_option,
     field_option,
     given_options,
@@ -27,8 +27,11 @@ from lumen.cli.options import (
 from lumen.cli.settings import rules_of, settings_option
 from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
+from lumen.cli.values import OnDisk, Place
 from lumen.config import BatchOptions, EngineChoice, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
+from lumen.files.paths import is_folder, require_input
+from lumen.files.store_path import StorePath
 from lumen.text import printable
 
 if TYPE_CHECKING:
@@ -41,22 +44,25 @@ STREAM = Path("-")
 BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format"}
 BATCH_ONLY |= {"files_from", "null", "reference", "dry_run", "as_json"}
 
+_IN_PLACE = "originals are replaced, and kept, on disks alone"
+
 _batch = partial(field_option, BatchOptions)
 _enhance = partial(field_option, EnhanceOptions)
 
 
 @click.command("enhance", cls=GroupedCommand)
-@click.argument("inputs", nargs=-1, metavar="INPUT...", type=PATH)
+@click.argument("inputs", nargs=-1, metavar="INPUT...", type=PLACE)
 @_batch(
     "-o",
     "--out",
     "output",
     metavar="DIR|FILE|-",
-    type=PATH,
-    help="Folder for the results, or the file for the result of one picture; - is stdout.",
+    type=PLACE,
+    help="Folder for the results, or the file for the result of one picture; - is stdout. A folder or file may be the "
+    "URL of one, such as s3://BUCKET/DIR.",
 )
 @_batch("--in-place", help="Replace the pictures themselves, each one once.")
-@_batch("--backup", metavar="DIR", type=PATH, help="With --in-place: copy the originals to DIR first.")
+@_batch("--backup", metavar="DIR", type=OnDisk(_IN_PLACE), help="With --in-place: copy the originals to DIR first.")
 @_batch("-r", "--recursive", help="Include sub-folders; the results mirror them.")
 @_batch(
     "--follow-links/--no-follow-links",
@@ -64,7 +70,7 @@ _enhance = partial(field_option, EnhanceOptions)
 )
 @_batch("--include", metavar="GLOB", help="Take only files that match (path or name; repeatable).")
 @_batch("--exclude", metavar="GLOB", help="Skip files and folders that match (repeatable).")
-@click.option("--files-from", metavar="FILE|-", type=PATH, help="Read the inputs from a list.")
+@click.option("--files-from", metavar="FILE|-", type=PLACE, help="Read the inputs from a list.")
 @click.option("-0", "--null", is_flag=True, help="Paths in the list end with NUL, not with a newline.")
 @_batch(
     "--shard",
@@ -88,7 +94,7 @@ _enhance = partial(field_option, EnhanceOptions)
     "--gt",
     "reference",
     metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=Place(exists=True, file_okay=False),
     help="At the end, score the results against the pictures of the same names in DIR.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
@@ -128,7 +134,7 @@ def command(
         ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
     batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
     if reference is not None:
-        _check_scoring(batching, pictures, dry_run=dry_run)
+        _check_scoring(batching, pictures, reference, dry_run=dry_run)
     from lumen.runtime.open import asked_model
 
     engine = _engine(batching.engine, runtime, () if dry_run else inputs)
@@ -183,8 +189,12 @@ def _log_settings(ctx: click.Context) -> None:
     logging.getLogger("lumen").info("settings: %s", ", ".join(asked) or "the defaults")
 
 
-def _check_scoring(batching: BatchOptions, pictures: PictureOptions, *, dry_run: bool) -> None:
+def _check_scoring(batching: BatchOptions, pictures: PictureOptions, reference: Path, *, dry_run: bool) -> None:
     """Refuse `--gt` where there would be nothing to score."""
+    if isinstance(reference, StorePath):
+        require_input(reference)
+        if not is_folder(reference):
+            raise UsageError(f"expected a folder after --gt, got the file {printable(reference)}")
     if any(each.unchanged == "skip" for each in pictures.variants()):
         raise UsageError("--gt cannot be combined with --unchanged skip, because results would be missing")
     if batching.in_place:
@@ -206,6 +216,10 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> Pat
     try:
         data = sys.stdin.buffer.read() if list_file == STREAM else list_file.read_bytes()
     except OSError as error:
+        if isinstance(list_file, StorePath):
+            from lumen.files.stores import store_error
+
+            raise store_error(list_file, error) from error
         raise UsageError(f"cannot read the list {printable(list_file)}: {error.strerror}") from error
     return read_list(data, null=null)
 
@@ -226,6 +240,7 @@ def _to_stdout(
     for name, option in given_options(ctx).items():
         if name in BATCH_ONLY:
             raise UsageError(f"expected no {option} with a picture for stdout")
+    require_input(inputs[0])
     from lumen.cli.pipe import enhance_to_stdout
 
     return enhance_to_stdout(inputs[0], runtime, pictures.of(Path(inputs[0].name)), values["format"])

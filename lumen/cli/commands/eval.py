@@ -20,14 +20,14 @@ from lumen.cli.options import (
 )
 from lumen.cli.settings import settings_option
 from lumen.cli.state import State, pass_state
-from lumen.cli.values import parse_number
+from lumen.cli.values import OnDisk, Place, parse_number
 from lumen.config import DEFAULT_MODEL, RuntimeOptions
 from lumen.errors import UsageError
 
 _Place = TypeVar("_Place", str, Path)
 
-_pictures = click.Path(exists=True, path_type=Path)
-_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+_pictures = Place(exists=True)
+_file = OnDisk(exists=True, dir_okay=False)
 
 
 def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
     "--report",
     "reports",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OnDisk(dir_okay=False),
     multiple=True,
     help="Write a report: .html with pictures, .json, .csv or .md; may be repeated.",
 )
