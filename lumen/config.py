@@ -24,6 +24,7 @@ Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
 Frames = Literal["refuse", "first"]
 Sidecars = Literal["copy", "ignore"]
+EngineChoice = Literal["local", "ray"]
 WatchBackend = Literal["auto", "inotify", "poll"]
 WatchOrder = Literal["oldest", "newest"]
 OnSuccess = Literal["keep", "move", "delete"]
@@ -192,6 +193,7 @@ class BatchOptions(ResultOptions):
         sidecars: `copy` the XMP and AAE files that lie beside a picture to its result, or `ignore` them.
         shard: `(i, n)` takes part i, from 1, of n parts that together are all files.
         fail_fast: Stop after the first file that fails.
+        engine: Where files are worked on: in this process (`local`), or by the workers of a Ray cluster (`ray`).
     """
 
     output: Path | None = None
@@ -207,6 +209,7 @@ class BatchOptions(ResultOptions):
     sidecars: Sidecars = "copy"
     shard: tuple[int, int] = (1, 1)
     fail_fast: bool = False
+    engine: EngineChoice = "local"
 
     def __post_init__(self) -> None:
         if self.in_place and self.output is not None:
@@ -223,10 +226,16 @@ class BatchOptions(ResultOptions):
             raise UsageError(
                 "--compare cannot be combined with --in-place: comparisons lie beside the results in an output folder"
             )
+        if self.in_place and self.engine == "ray":
+            raise UsageError(
+                "--in-place cannot be combined with --engine ray, because the lock that keeps a picture from being "
+                "enhanced twice does not reach across machines on every file system; use --out"
+            )
         super().__post_init__()
         if "" in (*self.include, *self.exclude):
             raise UsageError("expected a pattern after --include and --exclude, got nothing")
         _check_choice("--sidecars", self.sidecars, Sidecars)
+        _check_choice("--engine", self.engine, EngineChoice)
         index, count = self.shard
         if not 1 <= index <= count:
             raise UsageError(f"expected --shard I/N with I from 1 to N, got {index}/{count}")

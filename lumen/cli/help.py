@@ -15,7 +15,7 @@ GROUPS: dict[str, dict[str, str]] = {
         FIRST: "--out --in-place --backup --recursive --ev --shadows --strength --model --compare --dry-run",
         FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast --settings",
         RESULTS: f"{_STORING} --sidecars --strict --gt --json",
-        DEVICES: _RUNNING,
+        DEVICES: f"{_RUNNING} --engine",
         ADVANCED: "--quality-passes --frames --max-pixels",
     },
     "watch": {
