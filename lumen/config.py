@@ -24,6 +24,7 @@ Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
 Frames = Literal["refuse", "first"]
 Sidecars = Literal["copy", "ignore"]
+Steady = Literal["off", "name", "time"]
 EngineChoice = Literal["local", "ray"]
 WatchBackend = Literal["auto", "inotify", "poll"]
 WatchOrder = Literal["oldest", "newest"]
@@ -193,6 +194,9 @@ class BatchOptions(ResultOptions):
         sidecars: `copy` the XMP and AAE files that lie beside a picture to its result, or `ignore` them.
         shard: `(i, n)` takes part i, from 1, of n parts that together are all files.
         fail_fast: Stop after the first file that fails.
+        steady: Whether the pictures of a folder are a sequence with steady light, in the natural order of their names
+            (`name`), or by the time of their EXIF data or of the files (`time`); `off` exposes each by itself.
+        exposure_from: A picture whose tone all others get; None for their own.
         engine: Where files are worked on: in this process (`local`), or by the workers of a Ray cluster (`ray`).
     """
 
@@ -209,6 +213,8 @@ class BatchOptions(ResultOptions):
     sidecars: Sidecars = "copy"
     shard: tuple[int, int] = (1, 1)
     fail_fast: bool = False
+    steady: Steady = "off"
+    exposure_from: Path | None = None
     engine: EngineChoice = "local"
 
     def __post_init__(self) -> None:
@@ -236,9 +242,22 @@ class BatchOptions(ResultOptions):
             raise UsageError("expected a pattern after --include and --exclude, got nothing")
         _check_choice("--sidecars", self.sidecars, Sidecars)
         _check_choice("--engine", self.engine, EngineChoice)
+        self._check_tones()
         index, count = self.shard
         if not 1 <= index <= count:
             raise UsageError(f"expected --shard I/N with I from 1 to N, got {index}/{count}")
+
+    def _check_tones(self) -> None:
+        _check_choice("--steady", self.steady, Steady)
+        if self.steady == "off":
+            return
+        if self.exposure_from is not None:
+            raise UsageError("expected --steady or --exposure-from, got both: one tone for all is steady already")
+        if self.in_place and self.backup is None:
+            raise UsageError(
+                "--steady with --in-place needs --backup DIR, because a run that was interrupted looks at the "
+                "originals of all pictures again when it goes on"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

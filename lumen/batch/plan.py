@@ -24,6 +24,7 @@ from lumen.batch.history import places_of
 from lumen.batch.overlap import Overlap
 from lumen.batch.passed_over import PassedOver
 from lumen.batch.report import Outcome
+from lumen.batch.sequences import in_sequence
 from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError
@@ -131,7 +132,7 @@ class _Blocks:
             if self._places is not None:
                 self._places.check(whole)
             if len(own := self._own(whole)):
-                yield own
+                yield in_sequence(own, self._options.steady)
         if self._places is not None:
             self._places.check_all(lambda: self._whole(PassedOver(), overlap.again()))
         self._look_below(overlap)
@@ -153,12 +154,13 @@ class _Blocks:
         index, count = self._options.shard
         if count == 1:
             return block
-        mine = [shard_of(block.place / name, count) == index for name in block.names]
-        failures = [
-            each
-            for each in block.failures
-            if each.source == block.source or shard_of(block.place / each.source.name, count) == index
-        ]
+
+        def is_own(name: str) -> bool:
+            is_sequence = self._options.steady != "off"  # which is one unit
+            return shard_of(block.place if is_sequence else block.place / name, count) == index
+
+        mine = [is_own(name) for name in block.names]
+        failures = [each for each in block.failures if each.source == block.source or is_own(each.source.name)]
         return replace(block.part(mine), failures=failures)
 
     def _named_places(self) -> dict[Path, PurePath]:

@@ -20,6 +20,7 @@ from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report
 from lumen.batch.skipping import Sorter, ToDo
+from lumen.batch.toned import JobTones
 from lumen.batch.work import PictureWork
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
@@ -104,6 +105,7 @@ class Batch:
             destination=self._destination,
             is_target=self._targets.__contains__,
         )
+        self._tones = JobTones(engine.tone_models, self._enhance, options, self._work.look)
         self._record: RunRecord | None = None
         # Plain flags: signal handlers can interrupt each other, and would deadlock on the lock inside an event.
         self._asked_to_stop = self._has_said_stopping = self._at_once = False
@@ -192,6 +194,7 @@ class Batch:
             is_end, todo = self._ahead.is_sorted, self._ahead.take()
             if todo is None:
                 if is_end:
+                    yield from self._tones.end()
                     return
                 time.sleep(TICK_S)
                 continue
@@ -200,7 +203,8 @@ class Batch:
                 self._targets |= {job.target for job, _, _ in todo.jobs() if is_comparison(job.target.name)}
             if any(todo.uncompared):
                 self._uncompared.put(todo, len(todo.block))
-            yield from (job for job, reason, _ in self._open(todo) if reason is None)
+            pending = (job for job, reason, _ in self._open(todo) if reason is None)
+            yield from self._tones.of(todo.block, pending) if self._tones.are_asked else pending
 
     def _open(self, todo: ToDo) -> Iterator[tuple[Job, str | None, bool]]:
         """Yield the jobs that need work, as `ToDo.jobs` does; report the other files on the way."""

@@ -101,7 +101,7 @@ class Sorter:
         ]
 
     def _settings(self, job: Job) -> Mapping[str, object]:
-        return settings_of(asdict(self._enhance.of(job.relative)), self._model)
+        return settings_of(asdict(self._enhance.of(job.relative)), self._model, vars(self._options))
 
 
 def _with(reason: str, job: Job, made: Made, now: Mapping[str, object]) -> str:

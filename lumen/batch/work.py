@@ -108,6 +108,17 @@ class PictureWork:
         seconds = time.monotonic() - started
         return PictureItem(job=job, options=options, picture=picture, origin=origin, seconds=seconds)
 
+    def look(self, job: Job) -> Picture:
+        """Decode the picture of a job, or its original if it is itself a result; nothing is asked of its result.
+
+        Raises:
+            PictureError: It cannot be read.
+        """
+        with open_source(job).stream as stream:
+            original = self.destination.original(job, self.destination.digest(stream))
+            with stream if original is None else original.stream as pixels:
+                return read_source(job.source, self.pictures.of(job.relative), stream=pixels)
+
     def enhance(self, item: PictureItem, models: Models, progress: PictureProgress) -> PictureItem:
         """Enhance a picture.
 
@@ -119,7 +130,7 @@ class PictureWork:
         progress(0.0)
         item.before = preview(item.picture) if self._wants_comparison(item.job) else None
         picture, job = item.picture, item.job
-        item.picture = enhance_picture(picture, models, item.options, progress)
+        item.picture = enhance_picture(picture, models, item.options, progress, fixed_tone=job.tone)
         if not item.origin.is_result:  # which is never left as it is, even where its original would be
             item.is_left = is_left(picture, item.picture, job.source, job.target, item.options)
         item.seconds += time.monotonic() - started

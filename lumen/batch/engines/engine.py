@@ -9,11 +9,16 @@ from lumen.batch.job import Job
 from lumen.batch.report import Outcome
 from lumen.batch.work import PictureWork
 from lumen.config import EnhanceOptions
+from lumen.runtime.protocols import Models
 from lumen.stages import Ended
 
 
 class BatchEngine(Protocol):
     """Works on jobs, in its own order, as many at a time as it has room for; its methods are for one thread."""
+
+    @property
+    def tone_models(self) -> Models:
+        """What decides in this process on tones that several pictures share; opened on first use."""
 
     def open(self, work: PictureWork, variants: Collection[EnhanceOptions]) -> Mapping[str, Any]:
         """Get ready, before the first job: a missing model must not count as a failed file.

@@ -37,6 +37,11 @@ class LocalEngine:
         self._progress: dict[Job, tuple[float, float]] = {}
         self._stages: Stages[Job, PictureItem, Outcome, Models] | None = None
 
+    @property
+    def tone_models(self) -> Models:
+        """The first of the models."""
+        return self._sets[0]
+
     def open(self, work: PictureWork, variants: Collection[EnhanceOptions]) -> Mapping[str, Any]:
         """Open the models."""
         self._work, self._variants = work, variants

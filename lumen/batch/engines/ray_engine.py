@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.enhance.picture_rules import PictureOptions
 from lumen.errors import OutputError
 from lumen.runtime.open import ModelSet
+from lumen.runtime.protocols import Models
 from lumen.stages import Ended
 
 LOOKED_AT = 3  # of the first pictures, whether every node sees them
@@ -42,6 +43,14 @@ class RayEngine:
         require_ray(runtime)
         self._runtime = runtime
         self._held = ExitStack()
+        self._tone_models: Models | None = None
+
+    @property
+    def tone_models(self) -> Models:
+        """The model on the CPU of this machine: a tone is little work, and the other devices belong to the workers."""
+        if self._tone_models is None:
+            self._tone_models = ModelSet(replace(self._runtime, device="cpu", precision="fp32"))
+        return self._tone_models
 
     def open(self, work: PictureWork, variants: Collection[EnhanceOptions]) -> Mapping[str, Any]:
         """Connect, look at the nodes, and open the model in one worker."""

@@ -16,6 +16,7 @@ from lumen.batch.named_result import with_named_result
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
     PATH,
+    BareOption,
     field_option,
     given_options,
     json_option,
@@ -80,6 +81,20 @@ _enhance = partial(field_option, EnhanceOptions)
 @_batch(
     "--compare",
     help="Also write a picture of before (left) and after (right) beside each result: a.jpg.compare.jpg for a.jpg.",
+)
+@_batch(
+    "--steady",
+    cls=BareOption,
+    bare="name",
+    metavar="[=name|time]",
+    show_default=False,
+    help="Pictures of a folder are a sequence, in the order of their names or by time, and get one steady light.",
+)
+@_batch(
+    "--exposure-from",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Give all pictures the tone of this one.",
 )
 @_batch("--sidecars", help="Copy the XMP and AAE files that lie beside pictures to their results, or ignore them.")
 @picture_options
