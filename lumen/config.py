@@ -280,6 +280,7 @@ class WatchOptions(ResultOptions):
         order: Which file to take first when several are waiting.
         skip_backlog: Skip files that are there at the start and are not in the ledger yet.
         oneshot: Stop when every file that is there is finished.
+        steady: Whether each folder is a sequence, such as the frames of a camera, with steady light.
         timeout_s: A file fails when nothing of it was read or decoded for so long, and the next one is taken.
         moved_from: Path under which the folder was watched before, if it is another one now.
         min_free_bytes: Pause while the disk of the output has less free space; None takes 1 GiB, or a tenth of a
@@ -299,6 +300,7 @@ class WatchOptions(ResultOptions):
     order: WatchOrder = "oldest"
     skip_backlog: bool = False
     oneshot: bool = False
+    steady: bool = False
     timeout_s: float = 600.0
     moved_from: Path | None = None
     min_free_bytes: int | None = None
@@ -314,6 +316,8 @@ class WatchOptions(ResultOptions):
                 raise UsageError(f"expected --{option} above 0 seconds, got {value:g}")
         if self.retries < 1:
             raise UsageError(f"expected --retries of at least 1, got {self.retries}")
+        if self.steady and self.order == "newest":
+            raise UsageError("--steady cannot be combined with --order newest: light is steady in the order of time")
         if (self.on_success == "move") != (self.archive is not None):
             raise UsageError(f"expected --on-success keep, move:DIR or delete, got {self.on_success!r}")
         if self.min_free_bytes is not None and self.min_free_bytes < 0:

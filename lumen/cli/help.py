@@ -19,7 +19,7 @@ GROUPS: dict[str, dict[str, str]] = {
         ADVANCED: "--quality-passes --frames --max-pixels",
     },
     "watch": {
-        FIRST: "--settle --on-success --ev --shadows --strength --model --oneshot --status --stale",
+        FIRST: "--settle --on-success --ev --shadows --strength --model --steady --oneshot --status --stale",
         FILES: "--ignore --order --skip-backlog --failed-dir --moved-from --settings",
         RESULTS: f"{_STORING} --log --json",
         DEVICES: _RUNNING,

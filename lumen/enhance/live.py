@@ -83,6 +83,15 @@ class LiveLight:
         self._odd_cells = None
         return self._tones.tone(self._follow(cells, small))
 
+    def tone_of_late(self, thumbnail: Floats, *, ev: float = NEUTRAL[0], shadows: float = NEUTRAL[1]) -> Floats:
+        """Return the tone of a frame that comes too late, and leave the path as it is; arguments as for `tone`.
+
+        It is that of the path, or its own if it shows another scene or has other settings.
+        """
+        if self._settings == (ev, shadows) and not is_other_scene(self._cells[-1], cell_levels(thumbnail)):
+            return self._tones.tone(self._path)
+        return self._tones.tone(self._tones.path(thumbnail, (ev, shadows)))
+
     def _follow(self, cells: Floats, thumbnail: NDArray[np.float16]) -> Floats:
         """Go on with the path, towards the tone of a frame of which what only passes is taken out."""
         self._cells = [*self._cells, cells][-WINDOW:]

@@ -115,6 +115,9 @@ class Endings:
         together = {"together": work.together} if work.together > 1 else {}
         differing = {"options": work.changes} if work.changes else {}
         unchanged = {"unchanged": work.options.unchanged} if work.is_left else {}
+        if work.turn is not None and work.turn.late_s:
+            message = "older than what its folder has shown: it got the light of now, and changed nothing"
+            self._emit("late", path=settled.relative, behind_s=round(work.turn.late_s, 3), message=message)
         self._emit("done", path=settled.relative, **facts, **together, **unchanged, **differing)
         for warning in work.warnings:
             self._emit("note", "warning", path=settled.relative, message=warning)

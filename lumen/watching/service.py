@@ -24,6 +24,7 @@ from lumen.watching.clock import SystemClock
 from lumen.watching.context import WatchContext
 from lumen.watching.endings import Endings
 from lumen.watching.events import EventListener, Events
+from lumen.watching.folder_lights import FolderLights
 from lumen.watching.folders import check_folders, exposed_folders, outputs_around
 from lumen.watching.ledger.binding import Binding
 from lumen.watching.observing.tree import Tree
@@ -106,6 +107,7 @@ class Service:
             for model in opened:
                 for each in self._enhance.variants():
                     check_options(model, each)
+            lights = self._lights()
             devices = [model.device for model in opened]
             context = WatchContext(
                 tree=self._tree,
@@ -117,7 +119,7 @@ class Service:
             self._watcher = watcher = Watcher(context, self._result_path)
             if self._is_stopped:  # before there was a watcher to stop
                 watcher.stop()
-            worker = self._worker(watcher, devices)
+            worker = self._worker(watcher, devices, lights)
             endings = Endings(context, watcher, worker, self._output)
             signs = SignsOfLife(context, watcher, worker, self._sign_s)
             self._tell_start(opened[0].spec.name, devices)
@@ -129,12 +131,16 @@ class Service:
                     if settled is None:
                         endings.turn()
                         signs.turn()
+                        if lights is not None:
+                            lights.keep()
                         self._refuse_to_continue(watcher, worker)
                     else:
                         target = self._options.output / self._result_path(settled.relative)
                         worker.begin(Work(settled=settled, target=target))
             finally:
                 self._drain(watcher, worker, endings, signs)
+                if lights is not None:
+                    lights.keep(at_once=True)
         if not self._options.oneshot or self._is_stopped:
             return Exit.OK
         failed = watcher.counts["failed"] + watcher.counts["unsupported"] + watcher.deferred
@@ -191,7 +197,16 @@ class Service:
             **{name: value for name, value in facts.items() if value},
         )
 
-    def _worker(self, watcher: Watcher, devices: Sequence[Device]) -> Worker:
+    def _lights(self) -> FolderLights | None:
+        """Return the steady light of the folders, if there is to be one; raises `UsageError` if it is not possible."""
+        if not self._options.steady:
+            return None
+        lights = FolderLights(self._models[0], self._output.ledger)
+        for each in self._enhance.variants():
+            lights.refuse(each)
+        return lights
+
+    def _worker(self, watcher: Watcher, devices: Sequence[Device], lights: FolderLights | None) -> Worker:
         return Worker(
             self._models,
             self._enhance.options,
@@ -201,6 +216,7 @@ class Service:
             helpers=helper_threads(devices),
             timeout_s=self._options.timeout_s,
             rules=self._enhance.rules,
+            lights=lights,
         )
 
     def _refuse_to_continue(self, watcher: Watcher, worker: Worker) -> None:

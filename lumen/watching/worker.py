@@ -27,10 +27,11 @@ from lumen.files.atomic import make_folder, output_error, user_attributes, write
 from lumen.files.inputs import Identity, NotPlainError, hold_folder
 from lumen.files.paths import is_folder
 from lumen.imaging.picture import Picture
-from lumen.runtime.protocols import Models
+from lumen.runtime.protocols import Floats, Models
 from lumen.runtime.runs import terminate_runs
 from lumen.stages import LeftError, Stages, Steps
 from lumen.watching.attribution import attributed
+from lumen.watching.folder_lights import FolderLights, Turn
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled, content_digest
 
@@ -77,6 +78,8 @@ class Work:
         stream: The input, while it is read.
         position: How far it was read when that was last looked at.
         still_s: For how long it has not got further.
+        turn: Its place in the order of its folder, if that has a steady light.
+        tone: float32 [K], used instead of its own.
     """
 
     settled: Settled
@@ -98,13 +101,16 @@ class Work:
     stream: BinaryIO | None = None
     position: int = -1
     still_s: float = 0.0
+    turn: Turn | None = None
+    tone: Floats | None = None
 
     def wait(self, seconds: float) -> None:
         """Count the time in which nothing was read, not even by the decoder that has the stream."""
         position = -1
         with suppress(OSError, ValueError):  # it may be closed in this moment
             position = -1 if self.stream is None else os.lseek(self.stream.fileno(), 0, os.SEEK_CUR)
-        self.still_s = self.still_s + seconds if position == self.position else 0.0
+        is_still = position == self.position and not (self.turn is not None and self.turn.is_waiting)
+        self.still_s = self.still_s + seconds if is_still else 0.0
         self.position = position
 
     @property
@@ -130,6 +136,7 @@ class Worker:
         helpers: int = 1,
         timeout_s: float = WatchOptions.timeout_s,
         rules: Sequence[PictureRule] = (),
+        lights: FolderLights | None = None,
     ) -> None:
         """Prepare.
 
@@ -142,8 +149,10 @@ class Worker:
             helpers: Threads that read, and as many that write.
             timeout_s: As in `lumen.config.WatchOptions`.
             rules: For which pictures `options` differ.
+            lights: The steady light of folders; None for pictures that are exposed by themselves.
         """
         self._options = PictureOptions(options, rules)
+        self._lights = lights
         self._tree = tree
         self._output = output
         self._timeout_s = timeout_s
@@ -192,6 +201,8 @@ class Worker:
         """Start a file, with the options for its path."""
         relative = PurePath(work.settled.relative)
         work.options, work.changes = self._options.of(relative), self._options.changes(relative)
+        if self._lights is not None:
+            work.turn = self._lights.enter(work.settled.relative, work.settled.version.mtime_ns)
         self._stages.submit(work)
 
     def write_again(self, work: Work) -> None:
@@ -213,12 +224,16 @@ class Worker:
             work.wait(passed)
             if work.still_s > self._timeout_s:
                 self._left.append(self._stages.abandon(work))
+                _end_turn(work)
                 waited = f"reading or decoding it made no progress for {self._timeout_s:g} s"
                 yield work, HangingError(f"{waited}; raise --timeout if such files only take long")
 
     def leave(self) -> list[Work]:
         """Start nothing more, and return the files that had not reached the model."""
-        return self._stages.leave()
+        left = self._stages.leave()
+        for work in left:
+            _end_turn(work)
+        return left
 
     def abort(self) -> None:
         """Abort the pictures that the model works on."""
@@ -247,6 +262,15 @@ class Worker:
         return alike[: count - 1]
 
     def _read(self, work: Work) -> Work:
+        try:
+            self._decode_whole(work)
+            if work.turn is not None and work.picture is not None:
+                work.tone = work.turn.tone(work.picture, work.options)
+        finally:
+            _end_turn(work)
+        return work
+
+    def _decode_whole(self, work: Work) -> None:
         started = time.monotonic()
         settled = work.settled
         is_same = False
@@ -276,7 +300,6 @@ class Worker:
         work.is_to_keep = work.picture.damage is not None
         work.megapixels = work.picture.megapixels
         work.seconds = time.monotonic() - started
-        return work
 
     def _has_changed(self, settled: Settled) -> bool:
         try:
@@ -293,7 +316,8 @@ class Worker:
         if len(works) > 1:
             with suppress(Exception):
                 pictures = [work.picture for work in works if work.picture is not None]
-                enhanced = enhance_frames(pictures, models, works[0].options)
+                tones = [work.tone for work in works if work.tone is not None] or None
+                enhanced = enhance_frames(pictures, models, works[0].options, fixed_tones=tones)
                 for work, picture in zip(works, enhanced, strict=True):
                     _take(work, picture)
                     work.together = len(works)
@@ -306,7 +330,7 @@ class Worker:
         try:
             self._step()
             if work.picture is not None:
-                _take(work, enhance_picture(work.picture, models, work.options, self._step))
+                _take(work, enhance_picture(work.picture, models, work.options, self._step, fixed_tone=work.tone))
         except Exception as error:  # noqa: BLE001
             try:
                 self._stages.check()
@@ -346,6 +370,11 @@ def _take(work: Work, enhanced: Picture) -> None:
     if work.picture is not None:
         work.is_left = is_left(work.picture, enhanced, work.settled.path, work.target, work.options)
     work.picture = enhanced
+
+
+def _end_turn(work: Work) -> None:
+    if work.turn is not None:
+        work.turn.end()
 
 
 def _nbytes(works: Sequence[Work]) -> int:
