@@ -51,6 +51,15 @@ def lamp_frames(count: int = 20) -> list[Samples]:
     return [taken(with_lamp(wall(), x, 38, r), each) for each, (x, r) in enumerate(zip(xs, radii, strict=True))]
 
 
+def headlight_frames(count: int = 60) -> list[Samples]:
+    """Return frames through which a headlight passes in the middle third."""
+    frames = []
+    for each in range(count):
+        x = np.interp(each, (count / 3, 2 * count / 3), (-30, WIDTH + 30))
+        frames.append(taken(with_lamp(wall(), float(x), 40, 20), each))
+    return frames
+
+
 def cut_frames(count: int = 20) -> list[Samples]:
     """Return frames of one scene and then of a brighter one, from `count // 2` on."""
     scenes = [wall()] * (count // 2) + [wall(3, 35.0)] * (count - count // 2)

@@ -22,6 +22,7 @@ from lumen import Enhancer, Picture, enhance_picture
 from lumen.codecs.codec import write_picture
 from lumen.errors import ContractError, DecodeError, ModelError, PictureError, UsageError
 from tests.conftest import ROOT
+from tests.support.sequences import noise_frames, stops
 
 
 @pytest.fixture
@@ -306,3 +307,27 @@ def test_it_can_be_closed_and_used_again(fake_model: Path) -> None:
     assert doubling._models is not opened
     assert doubling._models._opened == {}
     assert doubling(np.full((4, 4, 3), 9, np.uint8)).max() == 18
+
+
+def test_a_sequence_has_one_steady_light_and_bad_frames_fail_alone(tmp_path: Path) -> None:
+    frames = noise_frames(5)
+    for number, frame in enumerate(frames):
+        Image.fromarray(frame).save(tmp_path / f"{number}.png")
+    for name in ("first", "middle"):
+        (tmp_path / name).write_bytes(b"no picture")
+    order = ["first", "0.png", "1.png", "middle", "2.png", "3.png", "4.png"]
+    enhancer = Enhancer(device="cpu")
+    found = list(enhancer.sequence(tmp_path / name for name in order))
+    assert [each.source.name for each in found] == order
+    assert [each.source.name for each in found if each.error] == ["first", "middle"]
+    steady = [each.result.pixels for each in found if each.result is not None]
+    assert np.ptp(stops(steady)) < 0.02
+    arrays = [each.result for each in enhancer.sequence(frames)]
+    assert all((one == other).all() for one, other in zip(arrays, steady, strict=True))
+
+
+def test_a_sequence_is_of_single_pictures() -> None:
+    with pytest.raises(TypeError, match="one by one, got 2 together"):
+        list(Enhancer(device="cpu").sequence([np.zeros((2, 16, 16, 3), np.uint8)]))
+    with pytest.raises(UsageError, match="quality-passes 1 or 4"):
+        Enhancer(device="cpu").sequence([], quality_passes=8)
