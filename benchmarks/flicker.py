@@ -23,7 +23,8 @@ from PIL import Image
 from lumen.config import DEFAULT_MODEL, RuntimeOptions
 from lumen.enhance.live import LiveLight
 from lumen.enhance.pipeline import enhance_picture
-from lumen.enhance.steady import enhance_sequence, thumbnail_of
+from lumen.enhance.sequence import enhance_sequence
+from lumen.enhance.steady import thumbnail_of
 from lumen.imaging.picture import Samples
 from lumen.runtime.open import ModelSet
 from lumen.runtime.protocols import Models

@@ -22,7 +22,7 @@ Quality = int | Literal["keep"]
 Unchanged = Literal["copy", "encode", "skip"]
 Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
-Frames = Literal["refuse", "first"]
+Frames = Literal["refuse", "first", "all"]
 Sidecars = Literal["copy", "ignore"]
 Steady = Literal["off", "name", "time"]
 EngineChoice = Literal["local", "ray"]
@@ -112,7 +112,8 @@ class EnhanceOptions:
         metadata: `keep` all, or `strip` all but what decides how a picture looks: orientation, colour profile and
             resolution.
         allow_8bit: Allow storing 16-bit pictures in 8-bit formats, which is refused otherwise.
-        frames: `refuse` animations and files with several pages, or take their `first` picture.
+        frames: `refuse` animations and files with several pages, take their `first` picture, or `all` frames of
+            animations, with one steady light.
         max_pixels: Pictures with more pixels are refused before they are decoded.
         strict: Refuse a picture instead of warning: of damage, and of anything else that its result would not show.
     """
@@ -163,10 +164,12 @@ class ResultOptions:
     Attributes:
         suffix: Added to the name of every result, before the extension.
         format: Format of the results, which also sets their extension; `same` keeps that of each input.
+        frames: As of `EnhanceOptions`: with `all`, the results of GIF files are GIF files.
     """
 
     suffix: str = ""
     format: OutputFormat = "same"
+    frames: Frames = "refuse"
 
     def __post_init__(self) -> None:
         if any(character in self.suffix for character in "/\\\0"):

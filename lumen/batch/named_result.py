@@ -80,7 +80,7 @@ def with_named_result(inputs: Sequence[Path], options: BatchOptions) -> BatchOpt
             f"expected --out with the suffix of a format that lumen writes, got {printable(out)}; use "
             f"{printable(result_name(name, '', 'same'))}"
         )
-    if (wanted := result_name(name, "", options.format)) != out.name:
+    if (wanted := result_name(name, "", options.format, options.frames)) != out.name:
         raise UsageError(
             f"expected --out {printable(wanted)} with --format {options.format}, got {printable(out)}; leave one of "
             "the two out"

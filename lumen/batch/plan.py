@@ -223,7 +223,9 @@ class _Naming:
             elif self._options.in_place:
                 why_not, wanted = self._why_not_in_place(found.path, name, is_writable=is_writable), result or name
             else:
-                wanted = self._options.result or result_name(name, self._options.suffix, self._options.format)
+                wanted = self._options.result or result_name(
+                    name, self._options.suffix, self._options.format, self._options.frames
+                )
                 why_not = _too_long(wanted)
             if why_not:
                 failures.append(_failure(found.path / name, why_not))
@@ -246,7 +248,7 @@ class _Naming:
         path = f"{folder}{os.sep}{name}"
         if not os.access(path, os.W_OK) and type_of(Path(path)):
             return "the file is read-only"
-        if result_name(name, "", "same") != name:
+        if result_name(name, "", "same", self._options.frames) != name:
             return "lumen reads but does not write this format; use --out instead of --in-place"
         return "" if is_writable else "its folder is read-only"
 

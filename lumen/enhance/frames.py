@@ -20,7 +20,7 @@ MOST_FRAMES = 16
 
 def are_alike(first: Picture, second: Picture) -> bool:
     """Return whether two pictures have the same size, depth and tone curve."""
-    if first.pixels.shape != second.pixels.shape or first.sample != second.sample:
+    if first.pixels.shape != second.pixels.shape or first.sample != second.sample or second.animation is not None:
         return False
     return tone_facts(first.metadata) == tone_facts(second.metadata)
 
@@ -31,7 +31,7 @@ def frames_per_run(picture: Picture, models: Models, options: EnhanceOptions) ->
     Raises:
         UsageError: The requested window or memory is too small for the model.
     """
-    plain = options.strength == 1 and options.quality_passes == 1
+    plain = options.strength == 1 and options.quality_passes == 1 and picture.animation is None
     if not plain or tone_of(picture.metadata, picture.pixels.dtype) is not None:
         return 1
     model = models.for_sample(picture.sample)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import PurePath
 
-from lumen.config import OutputFormat
+from lumen.config import Frames, OutputFormat
 from lumen.imaging.formats import SUFFIXES, result_suffix
 
 
-def result_name(name: PurePath | str, suffix: str, kind: OutputFormat) -> str:
+def result_name(name: PurePath | str, suffix: str, kind: OutputFormat, frames: Frames = "refuse") -> str:
     """Return the name of a file's result.
 
     Args:
@@ -17,13 +17,14 @@ def result_name(name: PurePath | str, suffix: str, kind: OutputFormat) -> str:
         suffix: Inserted before the extension.
         kind: Format of the result. An extension that already names it stays (`.jpeg` for `jpg`). Formats that are only
             read have results in another format: `.tiff` for camera raw files, `.png` for GIF files.
+        frames: With `all`, the result of a GIF is a GIF.
     """
     if isinstance(name, PurePath):
         name = name.name
     stem, dot, rest = name.rpartition(".")
     if not stem or not rest:
         stem, dot, rest = name, "", ""
-    old, new = dot + rest, _ending(dot + rest, kind)
+    old, new = dot + rest, _ending(dot + rest, kind, frames)
     if new == old and not suffix:
         return name
     # An unknown extension is a part of the name: `1.a` and `1.b` must not both become `1.png`.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lumen.codecs.exif import without_thumbnail
 from lumen.config import EnhanceOptions
+from lumen.enhance.animation import enhance_animation
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.model_choice import model_for
 from lumen.enhance.progress import PictureProgress, ignore_progress
@@ -74,6 +75,8 @@ def enhance_picture(
     options = options or EnhanceOptions()
     model, tone = model_for(picture, models)
     progress = progress or ignore_progress
+    if picture.animation is not None:
+        return with_pixels(picture, enhance_animation(picture, model, options, progress, tone, fixed_tone))
     return with_pixels(picture, enhance_pixels(picture.pixels, model, options, progress, tone, fixed_tone))
 
 

@@ -11,7 +11,6 @@ only. Both hold thumbnails and tones, never pictures, and of a bounded number of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 
 from lumen.config import EnhanceOptions
 from lumen.enhance.model_choice import model_for
-from lumen.enhance.pipeline import enhance_picture
 from lumen.enhance.still import cell_levels, is_other_scene, over_pixels, passing
 from lumen.errors import UsageError
 from lumen.imaging.picture import Picture
@@ -246,39 +244,7 @@ class SteadyLight(Generic[Item]):
         return Steady(item=frame.item, tone=self._tones.tone(path), is_cut=frame.is_cut)
 
 
-def enhance_sequence(
-    frames: Iterable[tuple[float, Picture]],
-    models: Models,
-    options: EnhanceOptions | None = None,
-    *,
-    reach: float = REACH,
-) -> Iterator[Picture]:
-    """Enhance the pictures of a sequence with steady light, in their order.
-
-    Those of the look-ahead, about three `reach`, are held in memory.
-
-    Args:
-        frames: Time and picture of each; times as in `SteadyLight.push`.
-        models: The 8-bit and 16-bit models.
-        options: Exposure, shadows, strength, passes and memory.
-        reach: As in `SteadyLight`.
-
-    Raises:
-        UsageError: The model or the passes do not allow it.
-    """
-    options = options or EnhanceOptions()
-    steadied = models.for_sample("uint8")
-    refuse_unsteady(steadied, options)
-    light: SteadyLight[Picture] = SteadyLight(steadied, reach=reach)
-    for time, picture in frames:
-        seen = thumbnail_of(picture, models)
-        for ready in light.push(time, seen, picture, ev=options.ev, shadows=options.shadows):
-            yield enhance_picture(ready.item, models, options, fixed_tone=ready.tone)
-    for ready in light.end():
-        yield enhance_picture(ready.item, models, options, fixed_tone=ready.tone)
-
-
 def thumbnail_of(picture: Picture, models: Models) -> Floats:
-    """Return the thumbnail float32 [h, w, 3] from which the model for a picture decides on its tone."""
+    """Return the thumbnail float32 [h, w, 3] from which the model for a picture, or its first frame, decides."""
     model, tone = model_for(picture, models)
-    return thumbnail_for(picture.pixels, model.spec, None if tone is None else tone.seen)
+    return thumbnail_for(picture.first.pixels, model.spec, None if tone is None else tone.seen)

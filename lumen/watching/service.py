@@ -230,7 +230,8 @@ class Service:
     def _result_path(self, relative: str) -> str:
         """Return the path of a file's result below the output folder."""
         path = PurePath(relative)
-        return str(path.with_name(result_name(path, self._options.suffix, self._options.format)))
+        options = self._options
+        return str(path.with_name(result_name(path, options.suffix, options.format, options.frames)))
 
     def _drain(self, watcher: Watcher, worker: Worker, endings: Endings, signs: SignsOfLife) -> None:
         """Finish the files in work, within the time that systems give a service; the rest stays in the ledger."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
-BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format"}
+BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format", "frames"}
 BATCH_ONLY |= {"files_from", "null", "reference", "dry_run", "as_json"}
 
 _batch = partial(field_option, BatchOptions)

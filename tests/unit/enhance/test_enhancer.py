@@ -163,14 +163,14 @@ def test_threads_take_turns_at_the_model(doubling: Enhancer, monkeypatch: pytest
     inside, most = 0, 0
     guard = threading.Lock()
 
-    def watched(*args: Any) -> Picture:
+    def watched(*args: Any, **named: Any) -> Picture:
         nonlocal inside, most
         with guard:
             inside += 1
             most = max(most, inside)
         time.sleep(0.005)
         try:
-            return enhance_picture(*args)
+            return enhance_picture(*args, **named)
         finally:
             with guard:
                 inside -= 1
@@ -247,7 +247,7 @@ def test_what_would_fail_every_picture_stops_the_map(doubling: Enhancer, monkeyp
     with pytest.raises(TypeError, match="got int"):
         list(doubling.map([3]))
 
-    def failing(*_: Any) -> Picture:
+    def failing(*_: Any, **__: Any) -> Picture:
         raise ContractError("another model")
 
     monkeypatch.setattr("lumen.enhance.enhancer.enhance_picture", failing)

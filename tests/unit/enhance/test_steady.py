@@ -11,7 +11,8 @@ import pytest
 
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import enhance_picture
-from lumen.enhance.steady import SteadyLight, enhance_sequence, refuse_unsteady, thumbnail_of
+from lumen.enhance.sequence import enhance_sequence
+from lumen.enhance.steady import SteadyLight, refuse_unsteady, thumbnail_of
 from lumen.errors import UsageError
 from lumen.imaging.picture import Picture, Samples
 from lumen.runtime.open import ModelSet
