@@ -24,6 +24,7 @@ Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
 Frames = Literal["refuse", "first"]
 Sidecars = Literal["copy", "ignore"]
+VideoCodec = Literal["auto", "h264", "hevc", "av1", "ffv1"]
 WatchBackend = Literal["auto", "inotify", "poll"]
 WatchOrder = Literal["oldest", "newest"]
 OnSuccess = Literal["keep", "move", "delete"]
@@ -160,13 +161,22 @@ class ResultOptions:
 
     Attributes:
         suffix: Added to the name of every result, before the extension.
-        format: Format of the results, which also sets their extension; `same` keeps that of each input.
+        format: Format of the results, which also sets their extension; `same` keeps that of each input. Clips keep their
+            container where it can hold what they are encoded with.
+        video_codec: What the frames of clips are encoded with: `h264`, `hevc`, `av1`, the lossless `ffv1`, or `auto`:
+            H.264, and HEVC for clips of more than 8 bits.
+        crf: Constant rate factor of clips, 0 (best) to 51; has no meaning for `ffv1`.
     """
 
     suffix: str = ""
     format: OutputFormat = "same"
+    video_codec: VideoCodec = "auto"
+    crf: int = 18
 
     def __post_init__(self) -> None:
+        _check_choice("--video-codec", self.video_codec, VideoCodec)
+        if not 0 <= self.crf <= 51:
+            raise UsageError(f"expected --crf from 0 to 51, got {self.crf}")
         if any(character in self.suffix for character in "/\\\0"):
             raise UsageError(f"expected --suffix to be part of a file name, got {self.suffix!r}")
 

@@ -272,11 +272,11 @@ def drive(
 
     Args:
         stages: What the jobs go through.
-        jobs: In the order in which they are started.
+        jobs: In the order in which they are started; each is taken when it is, so there may be no end of them.
         has_room: Tells whether another job may start.
         short_of_memory: Errors after which a job is retried once, alone.
     """
-    waiting, again = deque(jobs), deque[J]()
+    waiting, again = iter(jobs), deque[J]()
     is_alone = False
     while True:
         stages.begin_work()
@@ -286,9 +286,11 @@ def drive(
             if not stages.inside:
                 stages.submit(again.popleft())
                 is_alone = True
-        else:
-            while waiting and has_room():
-                stages.submit(waiting.popleft())
+        elif has_room():
+            for job in waiting:
+                stages.submit(job)
+                if not has_room():
+                    break
         if not stages.inside:
             return
         silent = True
