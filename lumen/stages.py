@@ -286,11 +286,9 @@ def drive(
             if not stages.inside:
                 stages.submit(again.popleft())
                 is_alone = True
-        elif has_room():
-            for job in waiting:
+        else:
+            while has_room() and (job := next(waiting, None)) is not None:
                 stages.submit(job)
-                if not has_room():
-                    break
         if not stages.inside:
             return
         silent = True

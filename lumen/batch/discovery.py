@@ -113,7 +113,7 @@ def pictures_below(folders: Iterable[Path], options: BatchOptions) -> tuple[set[
     """
     selection, found = Selection(options.include, options.exclude), set[str]()
     follow = options.follow_links and not options.in_place
-    deep, nobody = replace(options, recursive=True), PassedOver()
+    deep, nobody = replace(options, recursive=True), PassedOver(takes_clips=options.clips)
     started = time.monotonic()
     for root in folders:
         for below, names in _folders_in(root, deep, selection, lambda _: None, nobody, follow=follow):

@@ -20,6 +20,7 @@ from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError
 from lumen.files.paths import is_folder, real_path, type_of
+from lumen.imaging.clip_formats import is_clip
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
@@ -69,7 +70,7 @@ def plan_jobs(inputs: Sequence[Path], options: BatchOptions, *, listed: Sequence
     def unreadable(error: OSError) -> None:
         failures.append(_failure(Path(os.fsdecode(error.filename)), f"cannot list: {error.strerror}"))
 
-    passed_over, places = PassedOver(), _places(inputs, options)
+    passed_over, places = PassedOver(takes_clips=options.clips), _places(inputs, options)
     jobs: list[Job] = []
     mine: list[Job] = []
     for found in _once(find_pictures(inputs, listed, options, unreadable, passed_over, places), options):
@@ -133,6 +134,8 @@ def _job(found: FoundPicture, options: BatchOptions) -> Job | Outcome:
     if not os.path.lexists(found.path):
         return _failure(found.path, "there is no such file")
     if options.output is None:
+        if is_clip(found.path):
+            return _failure(found.path, "clips are never replaced; use --out instead of --in-place")
         if type_of(found.path) and not os.access(found.path, os.W_OK):
             return _failure(found.path, "the file is read-only")
         if result_name(found.path, "", "same") != found.path.name:
@@ -143,7 +146,7 @@ def _job(found: FoundPicture, options: BatchOptions) -> Job | Outcome:
         if type_of(target) and not os.access(target.parent, os.W_OK):
             return _failure(found.path, "its folder is read-only")
         return Job(source=found.path, target=target, below=found.below, relative=found.relative)
-    name = options.result or result_name(found.relative, options.suffix, options.format)
+    name = options.result or result_name(found.relative, options.suffix, options.format, options.video_codec)
     if (size := len(os.fsencode(name))) > NAME_BYTES:
         reason = f"the result's name would have {size} bytes, expected at most {NAME_BYTES}; shorten --suffix"
         return _failure(found.path, reason)

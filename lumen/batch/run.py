@@ -15,13 +15,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lumen.batch.clips import ClipItem, convert_clip, outcome_facts, read_clip
 from lumen.batch.comparison import compare_existing, comparison, preview
 from lumen.batch.destinations import Origin, destination_of
 from lumen.batch.history import settings_of
 from lumen.batch.job import Job, comparison_of, open_source
 from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord, model_facts
-from lumen.batch.report import Outcome, Report, Status
+from lumen.batch.report import Outcome, Progress, Report, Status
 from lumen.batch.sharing import share_cores
 from lumen.batch.sidecars import copy_sidecars
 from lumen.batch.skipping import sort_out
@@ -42,6 +43,7 @@ from lumen.errors import (
 from lumen.files.atomic import user_attributes
 from lumen.files.inputs import Identity
 from lumen.files.paths import is_plain_file
+from lumen.imaging.clip_formats import is_clip
 from lumen.imaging.picture import Picture
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Models
@@ -59,8 +61,8 @@ class BatchListener(Protocol):
     def started(self, pending: int) -> None:
         """Work begins on that many files."""
 
-    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
-        """A fraction of one picture of that size, in [0, 1], is enhanced; called repeatedly."""
+    def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
+        """A fraction of one picture, or clip of so many frames, of that size is enhanced; called repeatedly."""
 
     def finished(self, outcome: Outcome) -> None:
         """One file is done, skipped, failed or planned."""
@@ -123,7 +125,7 @@ class Batch:
         self._model = model
         self._destination = destination_of(options)
         self._record: RunRecord | None = None
-        self._fractions: dict[Job, tuple[float, float]] = {}  # and megapixels
+        self._fractions: dict[Job, Progress] = {}
         # Plain flags: signal handlers can interrupt each other, and would deadlock on the lock inside an event.
         self._asked_to_stop = self._has_said_stopping = self._at_once = False
 
@@ -229,7 +231,7 @@ class Batch:
         return self._outcome(beside, "done", reason=reason, seconds=seconds, megapixels=megapixels)
 
     def _run_jobs(self, pending: Sequence[Job], workers: Sequence[Models], helpers: int) -> None:
-        def improve(models: Models, items: Sequence[_Item]) -> list[_Item]:
+        def improve(models: Models, items: Sequence[_Item | ClipItem]) -> list[_Item | ClipItem]:
             return [self._improve(item, models, stages.check) for item in items]
 
         steps = Steps(read=self._read, work=improve, write=self._write)
@@ -282,8 +284,10 @@ class Batch:
             self._has_said_stopping = True
             self._listener.stopping()
 
-    def _read(self, job: Job) -> _Item:
+    def _read(self, job: Job) -> _Item | ClipItem:
         started, options = time.monotonic(), self._enhance.of(job.relative)
+        if is_clip(job.source):
+            return read_clip(job, options)
         opened = open_source(job)
         with opened.stream as stream:
             extended = user_attributes(stream) if options.metadata == "keep" else {}
@@ -297,13 +301,16 @@ class Batch:
         seconds = time.monotonic() - started
         return _Item(job=job, options=options, picture=picture, origin=origin, seconds=seconds)
 
-    def _improve(self, item: _Item, models: Models, check: Callable[[], None]) -> _Item:
+    def _improve(self, item: _Item | ClipItem, models: Models, check: Callable[[], None]) -> _Item | ClipItem:
         def progress(fraction: float) -> None:
             check()
-            self._fractions[item.job] = fraction, megapixels
+            self._fractions[item.job] = Progress(fraction, *size)
 
-        started, megapixels = time.monotonic(), item.picture.megapixels
+        started = time.monotonic()
+        size = (item.megapixels, item.frames) if isinstance(item, ClipItem) else (item.picture.megapixels,)
         progress(0.0)
+        if isinstance(item, ClipItem):
+            return convert_clip(item, models, self._options, self._destination, progress)
         item.before = preview(item.picture) if self._wants_comparison(item.job) else None
         picture, job = item.picture, item.job
         item.picture = enhance_picture(picture, models, item.options, progress)
@@ -312,7 +319,9 @@ class Batch:
         item.seconds += time.monotonic() - started
         return item
 
-    def _write(self, item: _Item) -> Outcome:
+    def _write(self, item: _Item | ClipItem) -> Outcome:
+        if isinstance(item, ClipItem):
+            return self._outcome(item.job, **outcome_facts(item))
         started = time.monotonic()
         job, picture = item.job, item.picture
         if item.is_left and (self._options.in_place or item.options.unchanged == "skip"):
@@ -393,5 +402,5 @@ class Batch:
         return {"inputs": inputs[:RECORDED_INPUTS], "of_inputs": len(inputs), "files": self.report.total, **options}
 
 
-def _size(item: _Item) -> int:
-    return item.picture.pixels.nbytes
+def _size(item: _Item | ClipItem) -> int:
+    return 0 if isinstance(item, ClipItem) else item.picture.pixels.nbytes

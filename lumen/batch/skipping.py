@@ -11,6 +11,7 @@ from lumen.batch.history import Made, differences, results_made
 from lumen.batch.job import Job, comparison_of
 from lumen.config import BatchOptions
 from lumen.files.paths import is_plain_file
+from lumen.imaging.clip_formats import is_clip
 from lumen.text import printable
 
 Settings = Callable[[Job], Mapping[str, object]]
@@ -42,7 +43,9 @@ def sort_out(jobs: Iterable[Job], destination: Destination, options: BatchOption
     if skipped and options.output is not None:
         skipped = with_history(skipped, options.output, settings)
     for job, reason in skipped.items():
-        is_uncompared = options.compare and destination.skip_reason(comparison_of(job)) is None
+        is_uncompared = (
+            options.compare and not is_clip(job.source) and destination.skip_reason(comparison_of(job)) is None
+        )
         (todo.uncompared if is_uncompared else todo.skipped)[job] = reason
     return todo
 

@@ -13,6 +13,7 @@ from lumen.extras import Package
 PACKAGE: Final = Package(name="av", module="av", extra="video")
 """PyAV, whose wheels contain FFmpeg."""
 
+_HINT: Final = ("a clip", "save its frames as pictures")
 MATROSKA: Final = ".mkv"
 
 _ALL: Final[frozenset[VideoCodec]] = frozenset({"auto", "h264", "hevc", "av1", "ffv1"})
@@ -49,3 +50,13 @@ def clip_suffix(suffix: str, codec: VideoCodec = "auto") -> str:
     ('.MP4', '.mkv', '.webm')
     """
     return suffix if codec in _HELD[suffix.lower()] else MATROSKA
+
+
+def require_package() -> None:
+    """Raise `MissingExtraError`, with the line that installs it, if clips cannot be read."""
+    PACKAGE.require(*_HINT)
+
+
+def why_not_readable() -> str:
+    """Return why clips cannot be read, with the line that installs what is missing; empty if they can."""
+    return "" if PACKAGE.is_installed() else PACKAGE.hint(*_HINT)

@@ -15,7 +15,7 @@ from lumen.config import EnhanceOptions
 from lumen.enhance.frames import enhance_frames, frames_per_run
 from lumen.enhance.pipeline import enhance_picture
 from lumen.enhance.unchanged import looks_same
-from lumen.errors import LumenError
+from lumen.errors import DecodeError, LumenError
 from lumen.imaging.picture import Picture
 from lumen.runtime.cores import usable_cores
 from lumen.runtime.protocols import Models, Pixels
@@ -42,6 +42,15 @@ class ClipResult:
     warnings: tuple[str, ...]
     damage: str
     is_unchanged: bool
+
+    def refuse_damaged(self) -> None:
+        """Refuse a result of which a part is known to be wrong or missing.
+
+        Raises:
+            DecodeError: It is damaged.
+        """
+        if self.damage:
+            raise DecodeError(self.damage)
 
 
 @dataclass(kw_only=True)

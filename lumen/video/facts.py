@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lumen.config import ResultOptions, VideoCodec
+from lumen.errors import DecodeError
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipFacts:
-    """A clip, as reading all its packets and decoding its first frames shows it. The names and values are those of FFmpeg where it has any.
+    """A clip, by all its packets and its first frames. Names and values are those of FFmpeg where it has any.
 
     Attributes:
         width: Columns, as stored.
@@ -60,6 +61,17 @@ class ClipFacts:
     def frame_bytes(self) -> int:
         """Size of one frame as RGB of 8 or 16 bits."""
         return self.width * self.height * (6 if self.is_deep else 3)
+
+    def refuse_damaged(self) -> None:
+        """Refuse a clip that is known to be damaged or cut off.
+
+        Raises:
+            DecodeError: It is.
+        """
+        if self.cut:
+            raise DecodeError(f"the clip is cut off at its end: {self.cut}")
+        if self.damaged:
+            raise DecodeError(f"{self.damaged} packets of the video are damaged")
 
     @property
     def megapixels(self) -> float:

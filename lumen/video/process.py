@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 
@@ -21,7 +22,6 @@ _LONGEST_LOOK_S: Final = 1.0  # counted between two looks: this process may have
 _BASE_BYTES: Final = 3 << 30  # of address space, most of which is never touched
 _PER_FRAME: Final = 400  # encoders look ahead, and decoders hold several frames for each thread
 _MODULE: Final = "lumen.video.child"
-
 
 
 class FFmpegProcess:
@@ -109,19 +109,17 @@ class FFmpegProcess:
             watcher.join()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
-                try:
+                with suppress(OSError):  # what was not sent
                     stream.close()
-                except OSError:  # what was not sent
-                    pass
 
     @property
     def _stdin(self) -> BinaryIO:
-        assert self._process.stdin is not None  # noqa: S101
+        assert self._process.stdin is not None
         return self._process.stdin  # type: ignore[return-value]
 
     @property
     def _stdout(self) -> BinaryIO:
-        assert self._process.stdout is not None  # noqa: S101
+        assert self._process.stdout is not None
         return self._process.stdout  # type: ignore[return-value]
 
     def _fault(self) -> LumenError:

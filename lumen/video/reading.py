@@ -100,7 +100,8 @@ def _refuse(frame: VideoFrame, video: VideoStream, max_pixels: int) -> None:
     transfer = _HDR.get(int(frame.color_trc)) or _HDR.get(int(video.codec_context.color_trc))
     if transfer:
         raise UnsupportedError(
-            f"the clip is for HDR screens ({transfer}), which lumen does not handle; convert it to an ordinary one first"
+            f"the clip is for HDR screens ({transfer}), which lumen does not handle; convert it to an "
+            "ordinary one first"
         )
     if frame.width * frame.height > max_pixels:
         raise UnsupportedError(

@@ -49,9 +49,7 @@ class Output:
         lost: What the result does not hold, one line each.
     """
 
-    def __init__(
-        self, file: Any, clip: InputContainer, video: VideoStream, facts: ClipFacts, storing: Storing
-    ) -> None:
+    def __init__(self, file: Any, clip: InputContainer, video: VideoStream, facts: ClipFacts, storing: Storing) -> None:
         """Begin the container, with a stream for each stream of the clip that it can hold.
 
         Raises:
@@ -73,7 +71,9 @@ class Output:
                 elif _holds(self._out, stream, muxer):
                     self._copy(stream)
                 else:
-                    self.lost.append(f"{_name(stream)} is lost: {PurePath('a' + storing.suffix).suffix} does not hold it")
+                    self.lost.append(
+                        f"{_name(stream)} is lost: {PurePath('a' + storing.suffix).suffix} does not hold it"
+                    )
             if not storing.strips:
                 self._out.metadata.update(_tags(clip.metadata, _OWN_TAGS))
             self._out.set_chapters(clip.chapters())
@@ -197,9 +197,9 @@ def _holds(out: OutputContainer, stream: Stream, muxer: str) -> bool:
     """Tell whether a container holds packets of a stream, by writing the head of an empty one."""
     if isinstance(stream, AttachmentStream):
         return muxer == "matroska"
-    if stream.codec_context is not None and muxer != _NO_QUERY:
-        if stream.codec_context.codec.canonical_name not in out.supported_codecs:
-            return False
+    codec = stream.codec_context
+    if codec is not None and muxer != _NO_QUERY and codec.codec.canonical_name not in out.supported_codecs:
+        return False
     try:
         with av.open(io.BytesIO(), "w", format=muxer) as trial:
             trial.add_stream_from_template(stream, opaque=True)

@@ -17,6 +17,7 @@ from lumen.enhance.model_choice import check_options
 from lumen.enhance.names import result_name
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.errors import Exit, OutputError, UnavailableError, UsageError
+from lumen.imaging.clip_formats import require_package
 from lumen.runtime.devices import Device, helper_threads
 from lumen.runtime.protocols import Models
 from lumen.stages import LeftError
@@ -69,9 +70,12 @@ class Service:
             sign_s: Time between two events `alive`, at most `SIGN_S`.
 
         Raises:
+            MissingExtraError: Clips are wanted, and the package that reads them is not installed.
             UsageError: The folder does not exist, or the other folders lie so that files would be overwritten.
         """
         check_folders(folder, options)
+        if options.clips:
+            require_package()
         self.hangs = False
         self._models = models
         self._enhance = PictureOptions(enhance, rules)
@@ -79,7 +83,7 @@ class Service:
         self._events = Events(listener)
         self._clock = SystemClock()
         own = [each for each in (options.output, options.archive, options.failed_dir) if each is not None]
-        self._tree = Tree(folder, without=own, ignore=options.ignore)
+        self._tree = Tree(folder, without=own, ignore=options.ignore, clips=options.clips)
         self._output = HeldOutput(options.output, options.min_free_bytes)
         self._sign_s = sign_s
         self._is_stopped = False
@@ -200,6 +204,7 @@ class Service:
             watcher.hints.wake,
             helpers=helper_threads(devices),
             timeout_s=self._options.timeout_s,
+            results=self._options,
             rules=self._enhance.rules,
         )
 
@@ -213,8 +218,8 @@ class Service:
 
     def _result_path(self, relative: str) -> str:
         """Return the path of a file's result below the output folder."""
-        path = PurePath(relative)
-        return str(path.with_name(result_name(path, self._options.suffix, self._options.format)))
+        path, options = PurePath(relative), self._options
+        return str(path.with_name(result_name(path, options.suffix, options.format, options.video_codec)))
 
     def _drain(self, watcher: Watcher, worker: Worker, endings: Endings, signs: SignsOfLife) -> None:
         """Finish the files in work, within the time that systems give a service; the rest stays in the ledger."""

@@ -34,7 +34,7 @@ class Quiet:
     def started(self, pending: int) -> None:
         """Nothing."""
 
-    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
+    def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         """Nothing."""
 
     def finished(self, outcome: Outcome) -> None:

@@ -42,7 +42,7 @@ class Ear:
     def started(self, pending: int) -> None:
         self.pending = pending
 
-    def progressed(self, _job: Job, fraction: float, megapixels: float) -> None:
+    def progressed(self, _job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         self.fractions.append(fraction)
         self.megapixels = megapixels
 
