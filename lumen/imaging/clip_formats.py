@@ -24,9 +24,10 @@ _HELD: Final[Mapping[str, frozenset[VideoCodec]]] = MappingProxyType(
         **dict.fromkeys((".mp4", ".m4v", ".mov"), _MP4),
         MATROSKA: _ALL,
         ".webm": frozenset({"av1"}),
+        ".3gp": frozenset({"auto", "h264"}),
         ".avi": frozenset({"auto", "h264", "ffv1"}),
         **dict.fromkeys((".ts", ".mts", ".m2ts"), frozenset({"auto", "h264", "hevc"})),
-        **dict.fromkeys((".3gp", ".asf", ".flv", ".mpeg", ".mpg", ".mxf", ".ogv", ".vob", ".wmv"), frozenset()),
+        **dict.fromkeys((".asf", ".flv", ".mpeg", ".mpg", ".mxf", ".ogv", ".vob", ".wmv"), frozenset()),
     }
 )
 

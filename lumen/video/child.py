@@ -13,11 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
-from io import RawIOBase
 from typing import Any, BinaryIO, Literal
 
 from lumen.errors import DecodeError, PictureError
-from lumen.video.facts import ClipFacts
+from lumen.video.facts import ClipFacts, Storing
 from lumen.video.messages import Message, receive, send
 
 SIGN_S = 0.5
@@ -42,21 +41,27 @@ class Signs:
 class WatchedFile:
     """A file whose every read and write is a sign of life. FFmpeg never closes it.
 
+    It has a position of its own: the parent, and other processes that read the same clip, share the descriptor.
+
     Attributes:
         fault: Why it could not be written; FFmpeg may tell of that late, and in words of its own.
     """
 
-    def __init__(self, file: RawIOBase, alive: Callable[[], None]) -> None:
+    def __init__(self, handle: int, alive: Callable[[], None]) -> None:
         self.fault: OSError | None = None
-        self._file = file
+        self._handle = handle
         self._alive = alive
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
-        self.readable, self.writable = file.readable, file.writable
+        self._position = 0
 
     def read(self, count: int) -> bytes:
-        """Read."""
+        """Read; a fault of the disk is that of the clip."""
         self._alive()
-        return self._file.read(count) or b""
+        try:
+            data = _read_at(self._handle, count, self._position)
+        except OSError as error:
+            raise DecodeError(f"cannot read the file: {error.strerror or error}") from error
+        self._position += len(data)
+        return data
 
     def write(self, data: bytes) -> int:
         """Write all of it."""
@@ -64,11 +69,37 @@ class WatchedFile:
         rest = memoryview(data)
         try:
             while rest:
-                rest = rest[self._file.write(rest) :]
+                done = _write_at(self._handle, rest, self._position)
+                self._position += done
+                rest = rest[done:]
         except OSError as error:
             self.fault = error
             raise
         return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: os.fstat(self._handle).st_size}[whence]
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+
+def _read_at(handle: int, count: int, position: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(handle, count, position)
+    os.lseek(handle, position, os.SEEK_SET)  # Windows, where nobody shares the descriptor
+    return os.read(handle, count)
+
+
+def _write_at(handle: int, data: memoryview, position: int) -> int:
+    if hasattr(os, "pwrite"):
+        return os.pwrite(handle, data, position)
+    os.lseek(handle, position, os.SEEK_SET)
+    return os.write(handle, data)
 
 
 def main() -> int:
@@ -134,7 +165,7 @@ def _read(asked: Message, outbox: BinaryIO, alive: Callable[[], None]) -> None:
 
 def _convert(asked: Message, inbox: BinaryIO, outbox: BinaryIO, alive: Callable[[], None]) -> None:
     """Send the frames, and write a clip with those that come back."""
-    from lumen.video.writing import Output, Storing
+    from lumen.video.writing import Output
 
     with _opened(asked["input"], "rb", alive) as file, _opened(asked["output"], "r+b", alive) as target:
         decoding = _Decoding(file, asked, outbox, alive)
@@ -187,7 +218,7 @@ class _Decoding:
             self._alive()
             if packet.stream.index != self.video.index:
                 copy(packet)
-            elif packet.size:
+            elif packet.size or packet.dts is not None:  # the last is how PyAV tells of the end
                 yield from self._frames.of(packet)
         yield from self._frames.of(None)
 
@@ -200,7 +231,7 @@ class _Decoding:
         self._last = self.times[self._sent] = time
         message = {"frame": self._sent, "time": float(time * (self.video.time_base or 0))}
         self._sent += 1
-        send(self._outbox, message, memoryview(to_rgb(frame, self.facts)).cast("B"))
+        send(self._outbox, message, to_rgb(frame, self.facts).data.cast("B"))
 
     def end(self) -> None:
         """Send what there was to notice."""
@@ -209,9 +240,9 @@ class _Decoding:
 
     def _time(self, frame: Any) -> int:
         """Return the time of a frame in units of the stream; later than that of the one before."""
-        unit = self.video.time_base or Fraction(1, 1000)
+        unit: Fraction = self.video.time_base or Fraction(1, 1000)
         if frame.pts is not None:
-            time = round(frame.pts * (frame.time_base or unit) / unit)
+            time: int = round(frame.pts * Fraction(frame.time_base or unit) / unit)
             return time if self._last is None else max(time, self._last + 1)
         step = max(1, round(1 / (Fraction(self.facts.rate) * unit)))
         return 0 if self._last is None else self._last + step
@@ -258,8 +289,7 @@ class _Encoding(threading.Thread):
 def _opened(place: int | str, mode: Literal["rb", "r+b"], alive: Callable[[], None]) -> Iterator[WatchedFile]:
     """Open a file by its descriptor, or by its path where descriptors are not handed on."""
     with open(place, mode, buffering=0) as file:  # noqa: PTH123  # a descriptor
-        file.seek(0)
-        yield WatchedFile(file, alive)
+        yield WatchedFile(file.fileno(), alive)
 
 
 def _limit_memory(limit_bytes: int) -> None:

@@ -209,13 +209,13 @@ class _Flow:
             self._waiting[frame.number] = frame.picture.pixels
             while self._sent in self._waiting:
                 pixels = np.ascontiguousarray(self._waiting.pop(self._sent))
-                self._ffmpeg.send({"frame": self._sent}, memoryview(pixels).cast("B"))
+                self._ffmpeg.send({"frame": self._sent}, pixels.data.cast("B"))
                 self._sent += 1
 
 
 def _facts_of(message: Message) -> ClipFacts:
-    found: dict[str, Any] = message["facts"]
-    return ClipFacts(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+    found: Any = message["facts"]
+    return ClipFacts(**(found | {"matrix": tuple(found["matrix"]), "lost": tuple(found["lost"])}))
 
 
 def _picture(data: bytearray, facts: ClipFacts) -> Picture:

@@ -60,7 +60,7 @@ def to_rgb(frame: VideoFrame, facts: ClipFacts) -> Pixels:
 def from_rgb(pixels: Pixels, facts: ClipFacts, pix_fmt: str) -> VideoFrame:
     """Return a frame in the layout `pix_fmt` from full-range RGB [H, W, 3], uint8 or uint16."""
     full, space = _ways(pix_fmt, *tags(facts, pix_fmt), facts.height)
-    frame = VideoFrame.from_ndarray(pixels, "rgb48le" if pixels.dtype == np.uint16 else "rgb24")  # type: ignore[arg-type]
+    frame = VideoFrame.from_ndarray(pixels, "rgb48le" if pixels.dtype == np.uint16 else "rgb24")
     return frame.reformat(
         format=pix_fmt,
         src_color_range=ColorRange.JPEG,

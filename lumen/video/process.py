@@ -35,15 +35,16 @@ class FFmpegProcess:
             target: The file that the result is written to, opened for reading and writing.
         """
         files = [each for each in (source, target) if each is not None]
-        has_descriptors = os.name == "posix"
-        self._places = [each.fileno() if has_descriptors else each.name for each in files]
+        # Windows hands no descriptors on: there the process opens the paths.
+        handles = [each.fileno() for each in files] if os.name == "posix" else []
+        self._places: list[int | str] = list(handles) or [each.name for each in files]
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", _MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=_environment(),
-            pass_fds=self._places if has_descriptors else (),
+            pass_fds=handles,
         )
         self._ended = threading.Event()
         self._waiting = 0  # threads that wait for it

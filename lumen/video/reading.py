@@ -26,9 +26,12 @@ _CONTAINERS = (
     "rm,swf,webm,wtv,y4m,yuv4mpegpipe"
 )
 _OPENING = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none", "enable_drefs": "0", "max_streams": "100"}
+_ENCRYPTED = "the clip is encrypted; lumen reads none that need a key"
+_ENCRYPTED_MARKS = (b"encv", b"pssh", b"drmi")  # boxes of MP4
+_HEAD_BYTES = 1 << 20
 _HDR = {16: "PQ", 18: "HLG"}
 _SAMPLED = 8  # frames that are decoded to see what the clip is
-_LEAST_S, _LEAST_SHARE = 0.5, 0.02  # shorter ends are missing in sound clips too
+_LEAST_S, _LEAST_FRAMES, _LEAST_SHARE = 0.5, 2, 0.02  # no more is missing in sound clips
 
 
 def open_clip(file: Any, max_pixels: int, threads: int) -> tuple[InputContainer, VideoStream]:
@@ -43,18 +46,27 @@ def open_clip(file: Any, max_pixels: int, threads: int) -> tuple[InputContainer,
             file, "r", container_options=_OPENING, options={"max_pixels": str(max_pixels)}, metadata_errors="replace"
         )
     except (av.error.FFmpegError, ValueError) as error:
+        _refuse_if_encrypted(file)
         raise DecodeError(f"FFmpeg cannot read the clip: {line_of(error)}") from error
     found = [each for each in clip.streams.video if not each.disposition & av.stream.Disposition.attached_pic]
     if not found:
         raise UnsupportedError("expected a clip, got a file without a video stream")
     video = found[0]
     if any(each.codec_tag in ("encv", "drmi") or "enc_key_id" in each.metadata for each in found):
-        raise UnsupportedError("the clip is encrypted; lumen reads none that need a key")
+        raise UnsupportedError(_ENCRYPTED)
     if video.codec_context is None or not video.codec_context.is_decoder:
         raise UnsupportedError(f"FFmpeg has no decoder for the video stream ({video.name or 'of an unknown codec'})")
     video.thread_type = "AUTO"
     video.codec_context.thread_count = threads
     return clip, video
+
+
+def _refuse_if_encrypted(file: Any) -> None:
+    """Raise `UnsupportedError` if the head of a file that FFmpeg cannot read says that it is encrypted."""
+    file.seek(0)
+    head = file.read(_HEAD_BYTES)
+    if head[4:8] in (b"ftyp", b"styp", b"moov") and any(mark in head for mark in _ENCRYPTED_MARKS):
+        raise UnsupportedError(_ENCRYPTED)
 
 
 def look(file: Any, max_pixels: int, alive: Callable[[], None]) -> dict[str, Any]:
@@ -74,10 +86,10 @@ def look(file: Any, max_pixels: int, alive: Callable[[], None]) -> dict[str, Any
             if packet.pts is not None and packet.time_base and packet.size:
                 ends.add(max(ends.pop(), float((packet.pts + (packet.duration or 0)) * packet.time_base)))
             if packet.has_sidedata("encryption_info"):
-                raise UnsupportedError("the clip is encrypted; lumen reads none that need a key")
+                raise UnsupportedError(_ENCRYPTED)
             if packet.stream.index != video.index:
                 continue
-            packets += packet.size > 0
+            packets += packet.size > 0 or packet.dts is not None
             damaged += packet.is_corrupt
             if len(frames) < _SAMPLED:
                 with suppress(av.error.FFmpegError):
@@ -112,7 +124,7 @@ def _refuse(frame: VideoFrame, video: VideoStream, max_pixels: int) -> None:
 
 def _cut(clip: InputContainer, video: VideoStream, packets: int, end: float) -> str:
     """Return why a clip seems to be cut off."""
-    if video.frames and packets < video.frames:
+    if video.frames - packets > max(_LEAST_FRAMES, _LEAST_SHARE * video.frames):
         return f"{packets} of its {video.frames} frames are there"
     promised = (clip.duration or 0) / 1e6 + max(0.0, (clip.start_time or 0) / 1e6)
     if packets and clip.format.name != "mpegts" and promised - end > max(_LEAST_S, _LEAST_SHARE * promised):

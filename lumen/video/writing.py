@@ -28,6 +28,7 @@ _MUXERS: Final = {
     ".mov": "mov",
     ".mkv": "matroska",
     ".webm": "webm",
+    ".3gp": "3gp",
     ".avi": "avi",
     ".ts": "mpegts",
     ".mts": "mpegts",
@@ -111,6 +112,7 @@ class Output:
     def _encode(self, frame: VideoFrame | None) -> None:
         try:
             for packet in self._video.encode_lazy(frame):
+                packet.stream = self._video
                 with self._lock:
                     self._out.mux_one(packet)
         except (av.error.InvalidDataError, av.error.ArgumentError, av.error.ExternalError) as error:
@@ -161,7 +163,7 @@ def _encoding(facts: ClipFacts, storing: Storing, muxer: str, lost: list[str]) -
     """Return the codec and the layout of its frames; what that loses is added to `lost`."""
     codec, is_asked = storing.codec, storing.codec != "auto"
     if codec == "auto":
-        codec = "hevc" if facts.is_deep and muxer != "avi" else "h264"
+        codec = "hevc" if facts.is_deep and muxer not in ("3gp", "avi") else "h264"
     if codec == "ffv1":
         return codec, _lossless(facts)
     is_deep = facts.is_deep and not (is_asked and codec == "h264")

@@ -36,7 +36,7 @@ class Ear:
         self.pending = 0
         self.outcomes: list[Outcome] = []
         self.fractions: list[float] = []
-        self.megapixels = 0.0
+        self.megapixels, self.frames = 0.0, 0
         self.stops = 0
 
     def started(self, pending: int) -> None:
@@ -45,6 +45,7 @@ class Ear:
     def progressed(self, _job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         self.fractions.append(fraction)
         self.megapixels = megapixels
+        self.frames = frames
 
     def finished(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
