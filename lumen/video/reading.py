@@ -52,8 +52,10 @@ def open_clip(file: Any, max_pixels: int, threads: int) -> tuple[InputContainer,
     if not found:
         raise UnsupportedError("expected a clip, got a file without a video stream")
     video = found[0]
-    if any(each.codec_tag in ("encv", "drmi") or "enc_key_id" in each.metadata for each in found):
+    if any("enc_key_id" in each.metadata for each in found):  # of WebM
         raise UnsupportedError(_ENCRYPTED)
+    if video.codec_context is None:
+        _refuse_if_encrypted(file)
     if video.codec_context is None or not video.codec_context.is_decoder:
         raise UnsupportedError(f"FFmpeg has no decoder for the video stream ({video.name or 'of an unknown codec'})")
     video.thread_type = "AUTO"

@@ -10,9 +10,9 @@ from pathlib import PurePath
 from typing import Any, Final
 
 import av
-from av.container import InputContainer, OutputContainer
+from av.container import InputContainer
 from av.packet import Packet
-from av.stream import AttachmentStream, Stream
+from av.stream import AttachmentStream, Discard, Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -36,10 +36,10 @@ _MUXERS: Final = {
 }
 ENCODERS: Final = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "ffv1": "ffv1"}
 DEEPEST_BITS: Final = 10
-_NO_QUERY = "mpegts"  # its muxer does not tell which codecs it holds
 # What FFmpeg's own muxers write, or what was true of the former frames alone.
 _OWN_TAGS = ("encoder", "major_brand", "minor_version", "compatible_brands")
 _STALE_TAGS = ("bps", "duration", "number_of_", "_statistics_", "rotate", "vendor_id", "encoder")
+_REORDERING_US: Final = 1_000_000  # frames are decoded less than that before they are shown
 _MDTA = "com."  # keys of QuickTime's own kind of metadata
 
 
@@ -69,7 +69,9 @@ class Output:
             for stream in clip.streams:
                 if stream.index == video.index:
                     self._video = self._add_video(video, muxer)
-                elif _holds(self._out, stream, muxer):
+                elif _is_of_chapters(stream, clip):
+                    continue
+                elif _holds(stream, muxer):
                     self._copy(stream)
                 else:
                     self.lost.append(
@@ -123,8 +125,9 @@ class Output:
         options = {} if self._codec == "ffv1" else {"crf": str(storing.crf)}
         if self._codec == "hevc":
             options["x265-params"] = "log-level=error"
-        if muxer == "avi":
-            options["bf"] = "0"  # it has no times of display, so frames cannot be reordered
+        # AVI has no times of display, and a transport stream none below zero: frames that are reordered need both.
+        if muxer == "avi" or (muxer == "mpegts" and (video.container.start_time or 0) < _REORDERING_US):
+            options["bf"] = "0"
         stream = self._out.add_stream(ENCODERS[self._codec], rate=Fraction(facts.rate), options=options)
         context: VideoCodecContext = stream.codec_context
         context.width, context.height, context.pix_fmt = facts.width, facts.height, self._pix_fmt
@@ -195,13 +198,10 @@ def _muxer_options(muxer: str, clip: InputContainer) -> dict[str, str]:
     return {}
 
 
-def _holds(out: OutputContainer, stream: Stream, muxer: str) -> bool:
+def _holds(stream: Stream, muxer: str) -> bool:
     """Tell whether a container holds packets of a stream, by writing the head of an empty one."""
     if isinstance(stream, AttachmentStream):
         return muxer == "matroska"
-    codec = stream.codec_context
-    if codec is not None and muxer != _NO_QUERY and codec.codec.canonical_name not in out.supported_codecs:
-        return False
     try:
         with av.open(io.BytesIO(), "w", format=muxer) as trial:
             trial.add_stream_from_template(stream, opaque=True)
@@ -209,6 +209,11 @@ def _holds(out: OutputContainer, stream: Stream, muxer: str) -> bool:
     except (av.error.FFmpegError, ValueError, TypeError, KeyError):
         return False
     return True
+
+
+def _is_of_chapters(stream: Stream, clip: InputContainer) -> bool:
+    """Tell whether a stream holds nothing but the titles of the chapters, from which the muxer makes another one."""
+    return stream.type == "data" and stream.discard == Discard.all and bool(clip.chapters())
 
 
 def _name(stream: Stream) -> str:
