@@ -20,9 +20,10 @@ from lumen.files.inputs import Input
 from lumen.files.paths import is_folder
 from lumen.imaging.clip_formats import is_clip, require_package, why_not_readable
 from lumen.runtime.protocols import Models
-from lumen.video.clip import ClipResult, look_at
+from lumen.video.clip import ClipResult
 from lumen.video.clip_file import ClipTask, convert_file
 from lumen.video.facts import ClipFacts
+from lumen.video.source import look_at
 
 log = logging.getLogger("lumen")
 

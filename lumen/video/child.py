@@ -127,7 +127,11 @@ def _do(asked: Message, inbox: BinaryIO, outbox: BinaryIO, alive: Callable[[], N
 
     av.logging.set_level(None)
     try:
-        if asked["do"] == "look":
+        if asked["do"] == "codecs":
+            from lumen.video.codecs import describe_codecs
+
+            send(outbox, dict(zip(("written", "lacking"), describe_codecs(), strict=True)))
+        elif asked["do"] == "look":
             _look(asked, outbox, alive)
         elif asked["do"] == "read":
             _read(asked, outbox, alive)

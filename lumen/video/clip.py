@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from itertools import count
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -17,12 +17,13 @@ from lumen.enhance.pipeline import enhance_picture
 from lumen.enhance.unchanged import looks_same
 from lumen.errors import DecodeError, LumenError
 from lumen.imaging.picture import Picture
-from lumen.runtime.cores import usable_cores
-from lumen.runtime.protocols import Models, Pixels
+from lumen.runtime.protocols import Floats, Models, Pixels
 from lumen.stages import AHEAD_BYTES, Stages, Steps, drive
 from lumen.video.facts import ClipFacts, Storing
 from lumen.video.messages import Message
 from lumen.video.process import FFmpegProcess
+from lumen.video.source import frame_picture
+from lumen.video.tones import is_steady, tones_of
 
 AHEAD = 4  # frames for each worker, besides those that share a run
 
@@ -59,35 +60,11 @@ class _Frame:
 
     number: int
     picture: Picture
+    tone: Floats | None
 
 
 class _EndedError(Exception):
     """There are no more frames."""
-
-
-def look_at(source: BinaryIO, options: EnhanceOptions) -> ClipFacts:
-    """Return what a clip is.
-
-    Args:
-        source: The clip, opened.
-        options: The limit of pixels.
-
-    Raises:
-        DecodeError: It is damaged, empty, or no clip.
-        UnsupportedError: It is of a kind that lumen does not handle.
-    """
-    with FFmpegProcess(source) as ffmpeg:
-        ffmpeg.ask("look", max_pixels=options.max_pixels)
-        return _facts_of(ffmpeg.receive()[0])
-
-
-def frames_of(source: BinaryIO, facts: ClipFacts, options: EnhanceOptions) -> Iterator[Picture]:
-    """Yield the frames of a clip as they are, for those that only look at them; the errors are those of `look_at`."""
-    with FFmpegProcess(source) as ffmpeg:
-        asked = {"facts": asdict(facts), "max_pixels": options.max_pixels, "threads": usable_cores()}
-        ffmpeg.ask("read", frame_bytes=facts.frame_bytes, **asked)
-        while "frame" in (answer := ffmpeg.receive())[0]:
-            yield _picture(answer[1], facts)
 
 
 def enhance_clip(
@@ -116,7 +93,10 @@ def enhance_clip(
         OSError: The target cannot be written.
         UnavailableError: The model cannot be used.
     """
-    with FFmpegProcess(source, target) as ffmpeg:
+    steady = is_steady(workers[0].for_sample(facts.sample), options)
+    with ExitStack() as stack:
+        ffmpeg = stack.enter_context(FFmpegProcess(source, target))
+        ahead = stack.enter_context(FFmpegProcess(source)) if steady else None
         ffmpeg.ask(
             "convert",
             frame_bytes=facts.frame_bytes,
@@ -125,7 +105,7 @@ def enhance_clip(
             storing=asdict(storing),
             threads=storing.threads,
         )
-        flow = _Flow(ffmpeg, facts, workers, options)
+        flow = _Flow(ffmpeg, ahead, facts, workers, options)
         flow.run(progress)
         ffmpeg.send({"end": True})
         done, _ = ffmpeg.receive()
@@ -136,11 +116,19 @@ class _Flow:
     """Takes frames from FFmpeg through the model, and back in order."""
 
     def __init__(
-        self, ffmpeg: FFmpegProcess, facts: ClipFacts, workers: Sequence[Models], options: EnhanceOptions
+        self,
+        ffmpeg: FFmpegProcess,
+        ahead: FFmpegProcess | None,
+        facts: ClipFacts,
+        workers: Sequence[Models],
+        options: EnhanceOptions,
     ) -> None:
+        """Take the process that converts, and the one that reads ahead for the tones, if the light shall be steady."""
         self.end: Message = {}
         self.is_unchanged = True
         self._ffmpeg = ffmpeg
+        self._ahead = ahead
+        self._tones = None if ahead is None else tones_of(ahead, facts, workers[0], options)
         self._facts = facts
         self._options = options
         self._workers = workers
@@ -159,7 +147,8 @@ class _Flow:
                     raise ended[1]
                 progress(self._sent)
         except BaseException:
-            self._ffmpeg.close()  # or a thread would wait for it
+            for process in filter(None, (self._ffmpeg, self._ahead)):
+                process.close()  # or a thread would wait for it
             raise
         finally:
             stages.close()
@@ -182,7 +171,10 @@ class _Flow:
         if "end" in message:
             self.end = message
             raise _EndedError
-        return _Frame(number=number, picture=_picture(data, self._facts))
+        tone = None if self._tones is None else next(self._tones, None)
+        if tone is None and self._tones is not None:
+            raise DecodeError("the clip has fewer frames each time that it is read; it may be changing, or be damaged")
+        return _Frame(number=number, picture=frame_picture(data, self._facts), tone=tone)
 
     def _gather(self, models: Models, first: _Frame, others: Sequence[_Frame]) -> Sequence[_Frame]:
         """Return frames that share a run with the first one: all of a clip are alike."""
@@ -195,9 +187,12 @@ class _Flow:
         enhanced: list[Picture] = []
         if len(frames) > 1:
             with suppress(LumenError):  # such as too little memory for all of them together
-                enhanced = enhance_frames(pictures, models, self._options)
+                tones = None if self._ahead is None else [frame.tone for frame in frames if frame.tone is not None]
+                enhanced = enhance_frames(pictures, models, self._options, fixed_tones=tones)
         if not enhanced:
-            enhanced = [enhance_picture(picture, models, self._options) for picture in pictures]
+            enhanced = [
+                enhance_picture(frame.picture, models, self._options, fixed_tone=frame.tone) for frame in frames
+            ]
         for frame, picture in zip(frames, enhanced, strict=True):
             self.is_unchanged = self.is_unchanged and looks_same(frame.picture, picture)
             frame.picture = picture
@@ -211,18 +206,6 @@ class _Flow:
                 pixels = np.ascontiguousarray(self._waiting.pop(self._sent))
                 self._ffmpeg.send({"frame": self._sent}, pixels.data.cast("B"))
                 self._sent += 1
-
-
-def _facts_of(message: Message) -> ClipFacts:
-    found: Any = message["facts"]
-    return ClipFacts(**(found | {"matrix": tuple(found["matrix"]), "lost": tuple(found["lost"])}))
-
-
-def _picture(data: bytearray, facts: ClipFacts) -> Picture:
-    sample = "<u2" if facts.is_deep else "u1"
-    pixels = np.frombuffer(data, sample).reshape(facts.height, facts.width, 3)
-    # A frame has no file: as PNG it holds either depth, and nothing but its pixels.
-    return Picture(pixels=pixels, format="png")
 
 
 def _result(facts: ClipFacts, flow: _Flow, lost: Sequence[str]) -> ClipResult:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lumen.config import ResultOptions, VideoCodec
 from lumen.errors import DecodeError
+from lumen.spec import SampleType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,11 @@ class ClipFacts:
     def is_deep(self) -> bool:
         """Whether its frames are enhanced in 16 bits."""
         return self.bits > 8
+
+    @property
+    def sample(self) -> SampleType:
+        """Integer type in which its frames are enhanced."""
+        return "uint16" if self.is_deep else "uint8"
 
     @property
     def frame_bytes(self) -> int:

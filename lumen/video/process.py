@@ -27,11 +27,11 @@ _MODULE: Final = "lumen.video.child"
 class FFmpegProcess:
     """A process that reads or writes one clip. Ends, with all that it does, when the `with` block ends."""
 
-    def __init__(self, source: BinaryIO, target: BinaryIO | None = None) -> None:
+    def __init__(self, source: BinaryIO | None = None, target: BinaryIO | None = None) -> None:
         """Start it.
 
         Args:
-            source: The clip, opened.
+            source: The clip, opened, if it shall read one.
             target: The file that the result is written to, opened for reading and writing.
         """
         files = [each for each in (source, target) if each is not None]
@@ -66,7 +66,7 @@ class FFmpegProcess:
         """Say what to do.
 
         Args:
-            do: `look`, `read` or `convert`, see `lumen.video.child`.
+            do: `codecs`, `look`, `read` or `convert`, see `lumen.video.child`.
             frame_bytes: Size of a frame, by which memory is limited.
             asked: The rest.
         """

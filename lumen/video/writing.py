@@ -18,6 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lumen.errors import EncodeError
+from lumen.video.codecs import ENCODERS
 from lumen.video.color import Pixels, from_rgb, is_rgb, tags
 from lumen.video.facts import ClipFacts, Storing
 from lumen.video.reading import line_of
@@ -34,7 +35,6 @@ _MUXERS: Final = {
     ".mts": "mpegts",
     ".m2ts": "mpegts",
 }
-ENCODERS: Final = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "ffv1": "ffv1"}
 DEEPEST_BITS: Final = 10
 # What FFmpeg's own muxers write, or what was true of the former frames alone.
 _OWN_TAGS = ("encoder", "major_brand", "minor_version", "compatible_brands")

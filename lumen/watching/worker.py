@@ -30,9 +30,10 @@ from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
 from lumen.runtime.runs import terminate_runs
 from lumen.stages import LeftError, Stages, Steps
-from lumen.video.clip import ClipResult, look_at
+from lumen.video.clip import ClipResult
 from lumen.video.clip_file import ClipTask, convert_file
 from lumen.video.facts import ClipFacts
+from lumen.video.source import look_at
 from lumen.watching.attribution import attributed
 from lumen.watching.observing.tree import Tree
 from lumen.watching.results import clip_writing, make_durable_folder

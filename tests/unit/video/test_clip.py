@@ -17,8 +17,9 @@ import pytest
 from lumen.config import EnhanceOptions
 from lumen.errors import DecodeError, NotFiniteError, OutOfMemoryError, UnsupportedError
 from lumen.video import process
-from lumen.video.clip import ClipResult, enhance_clip, frames_of, look_at
+from lumen.video.clip import ClipResult, enhance_clip
 from lumen.video.facts import ClipFacts, Storing
+from lumen.video.source import frames_of, look_at
 from tests.support.clips import FRAMES, contents, frame_times, write_clip
 from tests.support.fakes import FakeModels
 
@@ -88,9 +89,7 @@ def test_equal_frames_share_runs(clip: Path, facts: ClipFacts, tmp_path: Path) -
     assert max(counts) > 1
 
 
-def test_frames_that_do_not_fit_together_are_enhanced_one_by_one(
-    clip: Path, facts: ClipFacts, tmp_path: Path
-) -> None:
+def test_frames_that_do_not_fit_together_are_enhanced_one_by_one(clip: Path, facts: ClipFacts, tmp_path: Path) -> None:
     def refuse(tiles: np.ndarray[Any, Any]) -> None:
         time.sleep(0.02)
         if len(tiles) > 1:
@@ -192,13 +191,18 @@ def test_a_clip_that_is_cut_off_is_done_to_where_it_goes(tmp_path: Path) -> None
 def test_errors_of_the_process_keep_their_kind(clip: Path, facts: ClipFacts, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="at most"), clip.open("rb") as source:
         look_at(source, EnhanceOptions(max_pixels=100))
-    with clip.open("rb") as source, (tmp_path / "b.mkv").open("w+b") as target, pytest.raises(UnsupportedError, match="changes its size"):
+    with (
+        clip.open("rb") as source,
+        (tmp_path / "b.mkv").open("w+b") as target,
+        pytest.raises(UnsupportedError, match="changes its size"),
+    ):
         unfit = replace(facts, aspect="", width=facts.width + 2)  # not the frames that come
         enhance_clip(source, target, unfit, [FakeModels()], OPTIONS, Storing(suffix=".mkv"), lambda _: None)
 
 
 def test_the_frames_alone(clip: Path, facts: ClipFacts) -> None:
-    with clip.open("rb") as source:
-        frames = list(frames_of(source, facts, OPTIONS))
+    with clip.open("rb") as source, process.FFmpegProcess(source) as ffmpeg:
+        times, frames = zip(*frames_of(ffmpeg, facts, OPTIONS), strict=True)
+    assert list(times) == pytest.approx(contents(clip)["times"])
     assert [frame.pixels.shape for frame in frames] == [(48, 64, 3)] * FRAMES
     assert [frame.pixels.mean() for frame in frames] == pytest.approx(contents(clip)["levels"], abs=1.5)
