@@ -9,16 +9,15 @@ import av
 import av.logging
 import numpy as np
 
-from lumen.config import VideoCodec
-
-ENCODERS: Final[dict[VideoCodec, str]] = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "ffv1": "ffv1"}
+ENCODERS: Final[dict[str, str]] = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "ffv1": "ffv1"}
 
 _SIDE_PX: Final = 64
 
 
 def describe_codecs() -> tuple[list[str], list[str]]:
     """Return what each codec that works is encoded by, such as `h264 (libx264)`, and the names of the others."""
-    written, lacking = [], []
+    written: list[str] = []
+    lacking: list[str] = []
     for name, encoder in ENCODERS.items():
         (written if _encodes(encoder) else lacking).append(f"{name} ({encoder})")
     return written, lacking

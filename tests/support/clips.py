@@ -51,11 +51,12 @@ def write_clip(
             video.set_display_matrix(matrix)
         audio = clip.add_stream("aac", rate=16000, layout="mono") if sound else None
         clip.set_chapters([{"id": 1, "start": 0, "end": 200, "time_base": UNIT, "metadata": {"title": "one"}}])
-        sample = np.uint16 if pix_fmt.endswith("10le") else np.uint8
-        factor = 257 if sample == np.uint16 else 1
+        is_deep = pix_fmt.endswith("10le")
         for time in times if times is not None else frame_times():
-            pixels = rng.integers(0, 2 * level, (height, width, 3)).astype(sample) * sample(factor)
-            frame = av.VideoFrame.from_ndarray(pixels, "rgb48le" if factor > 1 else "rgb24").reformat(format=pix_fmt)
+            pixels = rng.integers(0, 2 * level, (height, width, 3), np.uint8)
+            deep = pixels.astype(np.uint16) * np.uint16(257)
+            frame = av.VideoFrame.from_ndarray(deep, "rgb48le") if is_deep else av.VideoFrame.from_ndarray(pixels)
+            frame = frame.reformat(format=pix_fmt)
             frame.pts, frame.time_base = (time // 40 if path.suffix == ".avi" else time), context.time_base
             clip.mux(video.encode(frame))
         if audio is not None:

@@ -125,7 +125,7 @@ def test_whoever_watches_can_end_it(clip: Path, facts: ClipFacts, tmp_path: Path
 def test_a_full_disk_is_told(clip: Path, facts: ClipFacts) -> None:
     if not os.access("/dev/full", os.W_OK):
         pytest.skip("there is no /dev/full")
-    with clip.open("rb") as source, open("/dev/full", "r+b", buffering=0) as full, pytest.raises(OSError) as caught:  # noqa: PTH123
+    with clip.open("rb") as source, open("/dev/full", "r+b", buffering=0) as full, pytest.raises(OSError) as caught:  # noqa: PT011, PTH123
         enhance_clip(source, full, facts, [FakeModels()], OPTIONS, Storing(suffix=".mkv"), lambda _: None)
     assert caught.value.errno == errno.ENOSPC
 
@@ -135,7 +135,12 @@ def test_a_crash_of_ffmpeg_is_a_fault_of_the_clip(
     end: signal.Signals, clip: Path, facts: ClipFacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[process.FFmpegProcess] = []
-    monkeypatch.setattr(process.FFmpegProcess, "__enter__", lambda self: started.append(self) or self)
+
+    def enter(self: process.FFmpegProcess) -> process.FFmpegProcess:
+        started.append(self)
+        return self
+
+    monkeypatch.setattr(process.FFmpegProcess, "__enter__", enter)
 
     def crash(_: object) -> None:
         os.kill(started[0]._process.pid, end)
@@ -145,9 +150,7 @@ def test_a_crash_of_ffmpeg_is_a_fault_of_the_clip(
         enhance(clip, tmp_path / "b.mp4", facts, FakeModels(fault=crash))
 
 
-def test_a_process_that_makes_no_progress_is_ended(
-    clip: Path, facts: ClipFacts, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_makes_no_progress_is_ended(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "HANG_S", 0.5)
     with clip.open("rb") as source, process.FFmpegProcess(source) as ffmpeg:
         os.kill(ffmpeg._process.pid, signal.SIGSTOP)
@@ -191,13 +194,9 @@ def test_a_clip_that_is_cut_off_is_done_to_where_it_goes(tmp_path: Path) -> None
 def test_errors_of_the_process_keep_their_kind(clip: Path, facts: ClipFacts, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="at most"), clip.open("rb") as source:
         look_at(source, EnhanceOptions(max_pixels=100))
-    with (
-        clip.open("rb") as source,
-        (tmp_path / "b.mkv").open("w+b") as target,
-        pytest.raises(UnsupportedError, match="changes its size"),
-    ):
-        unfit = replace(facts, aspect="", width=facts.width + 2)  # not the frames that come
-        enhance_clip(source, target, unfit, [FakeModels()], OPTIONS, Storing(suffix=".mkv"), lambda _: None)
+    unfit = replace(facts, width=facts.width + 2)  # not that of the frames that come
+    with pytest.raises(UnsupportedError, match="changes its size"):
+        enhance(clip, tmp_path / "b.mkv", unfit)
 
 
 def test_the_frames_alone(clip: Path, facts: ClipFacts) -> None:

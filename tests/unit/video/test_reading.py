@@ -18,7 +18,9 @@ def look(data: bytes | Path, max_pixels: int = 10**9) -> ClipFacts:
     """Look at a clip."""
     from lumen.video.reading import look as look_at
 
-    return ClipFacts(**look_at(io.BytesIO(data if isinstance(data, bytes) else data.read_bytes()), max_pixels, int))
+    return ClipFacts(
+        **look_at(io.BytesIO(data if isinstance(data, bytes) else data.read_bytes()), max_pixels, lambda: None)
+    )
 
 
 def test_what_a_clip_is(tmp_path: Path) -> None:
