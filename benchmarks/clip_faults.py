@@ -22,6 +22,7 @@ from pathlib import Path
 
 from lumen.config import EnhanceOptions
 from lumen.errors import LumenError
+from lumen.runtime.memory import return_freed_memory
 from lumen.video.clip import enhance_clip
 from lumen.video.facts import Storing
 from lumen.video.process import HANG_S
@@ -46,6 +47,7 @@ def memory(folder: Path) -> str:
         if done >= mark and mark not in seen:
             seen[mark] = resident(os.getpid()), sum(map(resident, children(os.getpid())))
 
+    return_freed_memory()  # as the commands do
     models = FakeModels(contract=2, tone_size=2)
     with clip.open("rb") as source, (folder / "out.mp4").open("w+b") as target:
         facts = look_at(source, EnhanceOptions())

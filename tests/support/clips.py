@@ -26,13 +26,17 @@ def write_clip(
     size: tuple[int, int] = (WIDTH, HEIGHT),
     times: Sequence[int] | None = None,
     level: int = 20,
+    swing: float = 0.0,
     sound: bool = True,
     matrix: Sequence[int] = (),
     transfer: int = 1,
     interlaced: bool = False,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Write a clip of noise around a level, with tags, a chapter, colour tags and oblong pixels; return its path."""
+    """Write a clip of noise around a level, with tags, a chapter, colour tags and oblong pixels; return its path.
+
+    The level of every other frame is higher by `swing`, a factor.
+    """
     import av
 
     rng, (width, height) = np.random.default_rng(0), size
@@ -52,8 +56,9 @@ def write_clip(
         audio = clip.add_stream("aac", rate=16000, layout="mono") if sound else None
         clip.set_chapters([{"id": 1, "start": 0, "end": 200, "time_base": UNIT, "metadata": {"title": "one"}}])
         is_deep = pix_fmt.endswith("10le")
-        for time in times if times is not None else frame_times():
-            pixels = rng.integers(0, 2 * level, (height, width, 3), np.uint8)
+        for number, time in enumerate(times if times is not None else frame_times()):
+            noise = rng.integers(0, 2 * level, (height, width, 3), np.uint8)
+            pixels = (noise * (1 + swing * (number % 2))).astype(np.uint8)
             deep = pixels.astype(np.uint16) * np.uint16(257)
             frame = av.VideoFrame.from_ndarray(deep, "rgb48le") if is_deep else av.VideoFrame.from_ndarray(pixels)
             frame = frame.reformat(format=pix_fmt)

@@ -72,6 +72,17 @@ def test_frames_are_enhanced_in_order_however_long_each_takes(clip: Path, facts:
     assert done[-1] == FRAMES
 
 
+def test_a_clip_has_one_path_of_tones(tmp_path: Path) -> None:
+    """A model that sees one frame alone takes each to the same level; with steady light the lamp still flickers."""
+    source = write_clip(tmp_path / "a.mkv", codec="ffv1", times=frame_times(30, steady=True), swing=0.2, sound=False)
+    enhance(source, tmp_path / "b.mkv", facts_of(source), FakeModels(contract=2, tone_size=2))
+    before, after = (np.array(contents(path)["levels"]) for path in (source, tmp_path / "b.mkv"))
+    factors = after / before
+    assert factors.mean() > 3
+    assert np.ptp(np.log2(factors)) < 0.05
+    assert np.ptp(np.log2(after)) > 0.15
+
+
 def test_deep_frames_go_through_the_16_bit_model(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "a.mkv", codec="ffv1", pix_fmt="yuv444p10le", sound=False)
     models = FakeModels(gain=2.0)
