@@ -42,7 +42,8 @@ def test_a_clip_that_is_named_just_works(here: Path, models: Path) -> None:
     assert json.loads(run(line)[1])["status"] == "skipped"
 
 
-def test_folders_give_clips_only_if_asked(here: Path, models: Path) -> None:
+@pytest.mark.usefixtures("here")
+def test_folders_give_clips_only_if_asked(models: Path) -> None:
     _, _, err = run(command("enhance", "in", "-o", "out", model=models / "fast.onnx"))
     assert tree() == [".lumen/lock", "a.png"]
     assert "1 clip not taken; add --clips" in err

@@ -15,6 +15,7 @@ from lumen.cli.state import State, pass_state
 from lumen.cli.values import parse_number
 from lumen.config import DEFAULT_MODEL, RuntimeOptions
 from lumen.errors import UsageError
+from lumen.text import printable
 
 _Place = TypeVar("_Place", str, Path)
 
@@ -146,6 +147,7 @@ def command(
     _check_together(low, reference, options, given)
     from lumen.cli.views.scores import print_places, print_scores, scoring
     from lumen.evaluation import EvalOptions, Matching, evaluate
+    from lumen.evaluation.clips import are_clips, evaluate_clips
     from lumen.evaluation.reports import check_targets, previews_for, write_reports
     from lumen.runtime.open import ModelSet
 
@@ -157,6 +159,14 @@ def command(
     if not scored.as_is:
         named = _by_title("--model", options["names"], alone=not options["results"])
         models = {title: ModelSet(options_of(RuntimeOptions, options, model=name)) for title, name in named.items()}
+    if are_clips(low, reference):
+        _check_clips(reports, given)
+        with scoring(state, as_json=as_json) as show:
+            report = evaluate_clips(low[0], reference, models, scored, show)
+        write_reports(report, reports)
+        print_scores(state, report, as_json=as_json)
+        print_places(state, reports, None)
+        ctx.exit(report.exit_code)
     dark, results = _folders(low, options)
     previews = previews_for(reports)
     with scoring(state, as_json=as_json) as show:
@@ -194,6 +204,16 @@ def _check_together(
             raise UsageError(f"expected --as-is or {given[name]}, got both: --as-is runs no model")
     if as_is and "results" in given:
         raise UsageError("expected --as-is or --results, got both: with --as-is, LOW may be several folders")
+
+
+def _check_clips(reports: Sequence[Path], given: Mapping[str, str]) -> None:
+    """Refuse options that are for pictures alone."""
+    for name in ("baselines", "gt_mean", "match_brightness", "aim", "save", "results", "dark", "pattern"):
+        if name in given:
+            raise UsageError(f"expected no {given[name]} with clips, which are compared frame by frame")
+    for report in reports:
+        if report.suffix.lower() in (".html", ".htm"):
+            raise UsageError(f"expected a report of clips that ends with .json, .csv or .md, got {printable(report)}")
 
 
 def _folders(low: Sequence[Path], options: Mapping[str, Any]) -> tuple[Path | None, dict[str, Path]]:
