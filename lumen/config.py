@@ -25,6 +25,8 @@ MetadataChoice = Literal["keep", "strip"]
 Frames = Literal["refuse", "first"]
 Sidecars = Literal["copy", "ignore"]
 VideoCodec = Literal["auto", "h264", "hevc", "av1", "ffv1"]
+Steady = Literal["off", "name", "time"]
+EngineChoice = Literal["local", "ray"]
 WatchBackend = Literal["auto", "inotify", "poll"]
 WatchOrder = Literal["oldest", "newest"]
 OnSuccess = Literal["keep", "move", "delete"]
@@ -203,6 +205,10 @@ class BatchOptions(ResultOptions):
         sidecars: `copy` the XMP and AAE files that lie beside a picture to its result, or `ignore` them.
         shard: `(i, n)` takes part i, from 1, of n parts that together are all files.
         fail_fast: Stop after the first file that fails.
+        steady: Whether the pictures of a folder are a sequence with steady light, in the natural order of their names
+            (`name`), or by the time of their EXIF data or of the files (`time`); `off` exposes each by itself.
+        exposure_from: A picture whose tone all others get; None for their own.
+        engine: Where files are worked on: in this process (`local`), or by the workers of a Ray cluster (`ray`).
     """
 
     output: Path | None = None
@@ -219,6 +225,9 @@ class BatchOptions(ResultOptions):
     sidecars: Sidecars = "copy"
     shard: tuple[int, int] = (1, 1)
     fail_fast: bool = False
+    steady: Steady = "off"
+    exposure_from: Path | None = None
+    engine: EngineChoice = "local"
 
     def __post_init__(self) -> None:
         if self.in_place and self.output is not None:
@@ -237,13 +246,32 @@ class BatchOptions(ResultOptions):
             raise UsageError(
                 "--compare cannot be combined with --in-place: comparisons lie beside the results in an output folder"
             )
+        if self.in_place and self.engine == "ray":
+            raise UsageError(
+                "--in-place cannot be combined with --engine ray, because the lock that keeps a picture from being "
+                "enhanced twice does not reach across machines on every file system; use --out"
+            )
         super().__post_init__()
         if "" in (*self.include, *self.exclude):
             raise UsageError("expected a pattern after --include and --exclude, got nothing")
         _check_choice("--sidecars", self.sidecars, Sidecars)
+        _check_choice("--engine", self.engine, EngineChoice)
+        self._check_tones()
         index, count = self.shard
         if not 1 <= index <= count:
             raise UsageError(f"expected --shard I/N with I from 1 to N, got {index}/{count}")
+
+    def _check_tones(self) -> None:
+        _check_choice("--steady", self.steady, Steady)
+        if self.steady == "off":
+            return
+        if self.exposure_from is not None:
+            raise UsageError("expected --steady or --exposure-from, got both: one tone for all is steady already")
+        if self.in_place and self.backup is None:
+            raise UsageError(
+                "--steady with --in-place needs --backup DIR, because a run that was interrupted looks at the "
+                "originals of all pictures again when it goes on"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

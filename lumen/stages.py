@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPo
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 TICK_S = 0.2  # after which `drive` yields None
@@ -272,7 +273,7 @@ def drive(
 
     Args:
         stages: What the jobs go through.
-        jobs: In the order in which they are started; each is taken when it is, so there may be no end of them.
+        jobs: In the order in which they are started; taken one by one as there is room, so there may be any number.
         has_room: Tells whether another job may start.
         short_of_memory: Errors after which a job is retried once, alone.
     """
@@ -287,8 +288,8 @@ def drive(
                 stages.submit(again.popleft())
                 is_alone = True
         else:
-            while has_room() and (job := next(waiting, None)) is not None:
-                stages.submit(job)
+            while has_room() and (following := list(islice(waiting, 1))):
+                stages.submit(*following)
         if not stages.inside:
             return
         silent = True

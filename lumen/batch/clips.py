@@ -102,7 +102,8 @@ def convert_clip(
     started, job = time.monotonic(), item.job
     opened = _again(item)
     workers = share_cores([models], item.facts.frames, {item.options})
-    task = ClipTask(source=job.source, target=job.target, options=item.options, results=options)
+    tone = None if options.exposure_from is None else job.tone  # or that of a picture before it in a sequence
+    task = ClipTask(source=job.source, target=job.target, options=item.options, results=options, tone=tone)
     with opened.stream:
         item.result = convert_file(
             task,

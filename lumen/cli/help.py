@@ -12,11 +12,11 @@ _STORING = "--format --unchanged --quality --subsampling --metadata --allow-8bit
 _RUNNING = "--device --precision --threads --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
-        FIRST: "--out --in-place --backup --recursive --ev --shadows --strength --model --compare --dry-run",
+        FIRST: "--out --in-place --backup --recursive --ev --shadows --strength --model --compare --steady --dry-run",
         FILES: "--existing --clips --include --exclude --files-from --null --shard --follow-links --fail-fast "
         "--settings",
-        RESULTS: f"{_STORING} --sidecars --strict --gt --json",
-        DEVICES: _RUNNING,
+        RESULTS: f"{_STORING} --exposure-from --sidecars --strict --gt --json",
+        DEVICES: f"{_RUNNING} --engine",
         ADVANCED: "--quality-passes --frames --max-pixels",
     },
     "watch": {
@@ -54,6 +54,12 @@ _WIDEST = 30  # characters; the text of a longer option starts on the next line
 
 class GroupedCommand(click.Command):
     """A command whose help shows its options in the groups of `GROUPS`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, some of which may lack their value."""
+        from lumen.cli.options import with_bare_values
+
+        return super().parse_args(ctx, with_bare_values(self, args))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each group of options under its heading."""

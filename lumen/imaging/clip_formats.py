@@ -41,7 +41,9 @@ def is_clip(name: str | PurePath) -> bool:
     >>> is_clip("a/b.MP4"), is_clip("b.jpg")
     (True, False)
     """
-    return PurePath(name).suffix.lower() in CLIP_SUFFIXES
+    text = name if isinstance(name, str) else name.name
+    stem, dot, rest = text.rpartition(".")  # a path would take long for each of a million names
+    return bool(stem) and not stem.endswith("/") and (dot + rest).lower() in CLIP_SUFFIXES
 
 
 def clip_suffix(suffix: str, codec: VideoCodec = "auto") -> str:

@@ -102,7 +102,7 @@ def _write_at(handle: int, data: memoryview, position: int) -> int:
     return os.write(handle, data)
 
 
-def main() -> int:
+def serve() -> int:
     """Do what the parent asks for, once; return the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
@@ -315,4 +315,4 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve())

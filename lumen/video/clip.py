@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
-from itertools import count
+from itertools import count, repeat
 from typing import BinaryIO
 
 import numpy as np
@@ -75,6 +75,8 @@ def enhance_clip(
     options: EnhanceOptions,
     storing: Storing,
     progress: Callable[[int], None],
+    *,
+    fixed_tone: Floats | None = None,
 ) -> ClipResult:
     """Enhance a clip into an empty file.
 
@@ -87,13 +89,14 @@ def enhance_clip(
         storing: How the result is stored.
         progress: Called with the number of frames that are done, several times a second; an exception that it raises
             ends the work.
+        fixed_tone: float32 [K], used for all frames instead of a path of their own.
 
     Raises:
         PictureError: The clip cannot be decoded, enhanced or encoded, or FFmpeg crashed or hangs.
         OSError: The target cannot be written.
         UnavailableError: The model cannot be used.
     """
-    steady = is_steady(workers[0].for_sample(facts.sample), options)
+    steady = fixed_tone is None and is_steady(workers[0].for_sample(facts.sample), options)
     with ExitStack() as stack:
         ffmpeg = stack.enter_context(FFmpegProcess(source, target))
         ahead = stack.enter_context(FFmpegProcess(source)) if steady else None
@@ -105,7 +108,10 @@ def enhance_clip(
             storing=asdict(storing),
             threads=storing.threads,
         )
-        flow = _Flow(ffmpeg, ahead, facts, workers, options)
+        tones: Iterator[Floats] | None = None if fixed_tone is None else repeat(fixed_tone)
+        if ahead is not None:
+            tones = tones_of(ahead, facts, workers[0], options)
+        flow = _Flow([ffmpeg, *filter(None, [ahead])], tones, facts, workers, options)
         flow.run(progress)
         ffmpeg.send({"end": True})
         done, _ = ffmpeg.receive()
@@ -117,18 +123,18 @@ class _Flow:
 
     def __init__(
         self,
-        ffmpeg: FFmpegProcess,
-        ahead: FFmpegProcess | None,
+        processes: Sequence[FFmpegProcess],
+        tones: Iterator[Floats] | None,
         facts: ClipFacts,
         workers: Sequence[Models],
         options: EnhanceOptions,
     ) -> None:
-        """Take the process that converts, and the one that reads ahead for the tones, if the light shall be steady."""
+        """Take the process that converts, and others to end with it; and the tones of the frames, if they are given."""
         self.end: Message = {}
         self.is_unchanged = True
-        self._ffmpeg = ffmpeg
-        self._ahead = ahead
-        self._tones = None if ahead is None else tones_of(ahead, facts, workers[0], options)
+        self._processes = processes
+        self._ffmpeg = processes[0]
+        self._tones = tones
         self._facts = facts
         self._options = options
         self._workers = workers
@@ -147,7 +153,7 @@ class _Flow:
                     raise ended[1]
                 progress(self._sent)
         except BaseException:
-            for process in filter(None, (self._ffmpeg, self._ahead)):
+            for process in self._processes:
                 process.close()  # or a thread would wait for it
             raise
         finally:
@@ -187,7 +193,7 @@ class _Flow:
         enhanced: list[Picture] = []
         if len(frames) > 1:
             with suppress(LumenError):  # such as too little memory for all of them together
-                tones = None if self._ahead is None else [frame.tone for frame in frames if frame.tone is not None]
+                tones = None if self._tones is None else [frame.tone for frame in frames if frame.tone is not None]
                 enhanced = enhance_frames(pictures, models, self._options, fixed_tones=tones)
         if not enhanced:
             enhanced = [

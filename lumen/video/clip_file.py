@@ -14,7 +14,7 @@ from lumen.errors import PictureError
 from lumen.files.inputs import Input
 from lumen.imaging.clip_formats import clip_suffix
 from lumen.runtime.cores import usable_cores
-from lumen.runtime.protocols import Models
+from lumen.runtime.protocols import Floats, Models
 from lumen.video.clip import ClipResult, enhance_clip
 from lumen.video.facts import ClipFacts, Storing
 
@@ -28,12 +28,14 @@ class ClipTask:
         target: The name of its result.
         options: How its frames are enhanced.
         results: How the result is stored.
+        tone: float32 [K], used for all its frames; by default they have a path of tones of their own.
     """
 
     source: PurePath
     target: PurePath
     options: EnhanceOptions
     results: ResultOptions
+    tone: Floats | None = None
 
     @property
     def storing(self) -> Storing:
@@ -93,7 +95,9 @@ def convert_file(
         OutputError: The result cannot be written.
     """
     with suppress(_LeftError), writing as target:
-        result = enhance_clip(opened.stream, target, facts, workers, task.options, task.storing, progress)
+        result = enhance_clip(
+            opened.stream, target, facts, workers, task.options, task.storing, progress, fixed_tone=task.tone
+        )
         result = replace(result, is_unchanged=result.is_unchanged and task.may_be_left)
         if not result.is_unchanged:
             result = replace(result, warnings=(*result.warnings, *task.notes))

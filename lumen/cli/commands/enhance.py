@@ -16,6 +16,7 @@ from lumen.batch.named_result import with_named_result
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
     PATH,
+    BareOption,
     field_option,
     given_options,
     json_option,
@@ -26,13 +27,14 @@ from lumen.cli.options import (
 from lumen.cli.settings import rules_of, settings_option
 from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
-from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
+from lumen.config import BatchOptions, EngineChoice, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
 from lumen.text import printable
 
 if TYPE_CHECKING:
+    from lumen.batch.discovery import PathList
+    from lumen.batch.engines.engine import BatchEngine
     from lumen.enhance.picture_rules import PictureOptions
-    from lumen.runtime.open import ModelSet
 
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
@@ -81,6 +83,20 @@ _enhance = partial(field_option, EnhanceOptions)
     "--compare",
     help="Also write a picture of before (left) and after (right) beside each result: a.jpg.compare.jpg for a.jpg.",
 )
+@_batch(
+    "--steady",
+    cls=BareOption,
+    bare="name",
+    metavar="[=name|time]",
+    show_default=False,
+    help="Pictures of a folder are a sequence, in the order of their names or by time, and get one steady light.",
+)
+@_batch(
+    "--exposure-from",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Give all pictures the tone of this one.",
+)
 @_batch("--sidecars", help="Copy the XMP and AAE files that lie beside pictures to their results, or ignore them.")
 @picture_options
 @click.option(
@@ -91,6 +107,7 @@ _enhance = partial(field_option, EnhanceOptions)
     help="At the end, score the results against the pictures of the same names in DIR.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@_batch("--engine", help="Work in this process, or on the Ray cluster at RAY_ADDRESS; without one, on this machine.")
 @_batch("--fail-fast", help="Stop at the first file that fails.")
 @_enhance("--strict", help="Fail files of which there is anything to warn, such as damage or lost metadata.")
 @json_option("file on stdout")
@@ -131,21 +148,16 @@ def command(
         _check_scoring(batching, pictures, dry_run=dry_run)
     from lumen.runtime.open import asked_model
 
-    models = _model_sets(runtime, () if dry_run else inputs)
+    engine = _engine(batching.engine, runtime, () if dry_run else inputs)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
-    from lumen.cli.views.notes import notes_after, warn_before
+    from lumen.cli.views.notes import notes_after
 
-    plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null))
-    if reference is not None:
-        from lumen.cli.views.scores import check_reference, results_of, score_results
-
-        check_reference(plan, reference)
-    warn_before(plan)
+    plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null), reference=reference)
     _log_settings(ctx)
     view = BatchView(state, as_json=as_json)
-    batch = Batch(plan, models, enhancing, batching, view, pictures.rules, asked_model(runtime))
+    batch = Batch(plan, engine, enhancing, batching, view, pictures.rules, asked_model(runtime))
     with stop_on_ctrl_c(batch.stop), view:
         try:
             report = batch.dry_run() if dry_run else batch.run()
@@ -156,13 +168,19 @@ def command(
         ctx.exit(Exit.SIGINT)
     scored = Exit.OK
     if reference is not None:
+        from lumen.cli.views.scores import results_of, score_results
+
         results = results_of(plan, report, batching)
         scored = score_results(state, results, reference, pictures.reading(), as_json=as_json)
     ctx.exit(report.exit_code or scored)
 
 
-def _model_sets(runtime: RuntimeOptions, inputs: Sequence[Path]) -> Sequence[ModelSet]:
-    """Return the models; for one picture they are opened at once, which takes as long as the imports that follow."""
+def _engine(choice: EngineChoice, runtime: RuntimeOptions, inputs: Sequence[Path]) -> BatchEngine:
+    """Return what works on the files; for one picture models are opened at once, during the imports that follow."""
+    if choice == "ray":
+        from lumen.batch.engines.ray_engine import RayEngine
+
+        return RayEngine(runtime)
     from lumen.runtime.memory import return_freed_memory
     from lumen.runtime.open import model_sets
 
@@ -170,7 +188,9 @@ def _model_sets(runtime: RuntimeOptions, inputs: Sequence[Path]) -> Sequence[Mod
     models = model_sets(runtime)
     if len(inputs) == 1 and inputs[0].is_file():
         models[0].open_ahead()
-    return models
+    from lumen.batch.engines.local import LocalEngine  # after that: it takes as long
+
+    return LocalEngine(models)
 
 
 def _log_settings(ctx: click.Context) -> None:
@@ -190,7 +210,7 @@ def _check_scoring(batching: BatchOptions, pictures: PictureOptions, *, dry_run:
         raise UsageError("--gt cannot be combined with --dry-run, because nothing would be written")
 
 
-def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> list[Path]:
+def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> PathList | Sequence[Path]:
     """Return the paths in the list of `--files-from`."""
     if list_file is None:
         if null:
@@ -198,13 +218,13 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> lis
         if not inputs:
             raise UsageError("expected files or folders, - for stdin, or --files-from")
         return []
-    from lumen.batch.discovery import split_list
+    from lumen.batch.discovery import read_list
 
     try:
         data = sys.stdin.buffer.read() if list_file == STREAM else list_file.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read the list {printable(list_file)}: {error.strerror}") from error
-    return split_list(data, null=null)
+    return read_list(data, null=null)
 
 
 def _to_stdout(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from lumen.batch.discovery import find_pictures, place_of_listed, split_list
+from lumen.batch.discovery import FoundFolder, TreeSearch, find_folders, place_of_listed, read_list
+from lumen.batch.passed_over import PassedOver
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
 
@@ -29,11 +31,17 @@ def touch(*names: str) -> None:
 def found(*inputs: str, listed: tuple[str, ...] = (), out: str = "out", **options: tuple[str, ...]) -> list[str]:
     choice = BatchOptions(output=Path(out), recursive=True, **options)  # type: ignore[arg-type]
 
-    def never(error: OSError) -> None:
-        raise error
+    folders = find_folders(map(Path, inputs), map(Path, listed), TreeSearch.of(choice, PassedOver()))
+    return names(folders)
 
-    pictures = find_pictures([Path(name) for name in inputs], [Path(name) for name in listed], choice, never)
-    return [picture.relative.as_posix() for picture in pictures]
+
+def names(folders: Iterable[FoundFolder]) -> list[str]:
+    """The paths below the output folder."""
+    found = []
+    for folder in folders:
+        assert not folder.unreadable
+        found += [(folder.place / name).as_posix() for name in folder.names]
+    return found
 
 
 def test_without_patterns_everything_is_taken() -> None:
@@ -88,7 +96,7 @@ def test_an_excluded_folder_is_not_entered(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(os, "scandir", scandir)
     assert "sub/c.png" in found("in", exclude=("thumbs",))
-    with pytest.raises(PermissionError):
+    with pytest.raises(AssertionError, match="cannot list: Permission denied"):
         found("in")
 
 
@@ -116,28 +124,25 @@ def test_in_place_links_are_not_followed() -> None:
     Path("in/sub/there").symlink_to(Path("elsewhere").absolute())
     Path("in/link.jpg").symlink_to(Path("elsewhere/e.jpg").absolute())
 
-    def never(error: OSError) -> None:
-        raise error
-
-    pictures = find_pictures([Path("in")], [], BatchOptions(in_place=True, recursive=True), never)
-    names = {picture.relative.as_posix() for picture in pictures}
-    assert "a.jpg" in names
-    assert names.isdisjoint({"link.jpg", "sub/there/e.jpg"})
+    search = TreeSearch.of(BatchOptions(in_place=True, recursive=True), PassedOver())
+    taken = set(names(search.folders(Path("in"))))
+    assert "a.jpg" in taken
+    assert taken.isdisjoint({"link.jpg", "sub/there/e.jpg"})
     assert {"link.jpg", "sub/there/e.jpg"} <= set(found("in"))
 
 
 def test_lists_have_lines_or_nuls() -> None:
-    assert split_list(b"a.jpg\n\n b c.jpg\r\n\xff.jpg", null=False) == [
+    assert list(read_list(b"a.jpg\n\n b c.jpg\r\n\xff.jpg", null=False)) == [
         Path("a.jpg"),
         Path(" b c.jpg"),
         Path(os.fsdecode(b"\xff.jpg")),
     ]
-    assert split_list(b"a.jpg\0new\nline.jpg\0", null=True) == [Path("a.jpg"), Path("new\nline.jpg")]
-    assert split_list(b"\xef\xbb\xbfa.jpg\n", null=False) == [Path("a.jpg")]
-    assert split_list(b"", null=True) == split_list(b"\n", null=False) == []
+    assert list(read_list(b"a.jpg\0new\nline.jpg\0", null=True)) == [Path("a.jpg"), Path("new\nline.jpg")]
+    assert list(read_list(b"\xef\xbb\xbfa.jpg\n", null=False)) == [Path("a.jpg")]
+    assert list(read_list(b"", null=True)) == list(read_list(b"\n", null=False)) == []
 
 
 @pytest.mark.parametrize(("data", "null"), [(b"a.jpg\0b.jpg\0", False), (b"a.jpg\nb.jpg\n", True)])
 def test_lists_of_the_other_kind_are_refused(data: bytes, null: bool) -> None:
     with pytest.raises(UsageError, match="--null"):
-        split_list(data, null=null)
+        read_list(data, null=null)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lumen.batch.plan import Plan, plan_jobs, shard_of
+from lumen.batch.plan import shard_of
 from lumen.config import BatchOptions
 from lumen.errors import NothingToDoError
-from tests.support.batches import pairs, plan, touch
+from tests.support.batches import Planned, pairs, plan, planned, touch
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -118,7 +118,7 @@ def test_folders_that_cannot_be_listed_are_failures(monkeypatch: pytest.MonkeyPa
 
 def shard(index: int, count: int) -> list[tuple[str, str]]:
     options = BatchOptions(output=Path("out"), recursive=True, shard=(index, count))
-    return pairs(plan_jobs([Path("in")], options))
+    return pairs(planned([Path("in")], options))
 
 
 def test_shards_are_disjoint_and_complete() -> None:
@@ -140,8 +140,7 @@ def test_shards_are_the_same_on_every_machine() -> None:
 def test_a_failure_of_the_plan_belongs_to_one_shard() -> None:
     touch(f"in/{'x' * 251}.jpg")
     plans = [
-        plan_jobs([Path("in")], BatchOptions(output=Path("out"), suffix="-lit", shard=(index, 3)))
-        for index in (1, 2, 3)
+        planned([Path("in")], BatchOptions(output=Path("out"), suffix="-lit", shard=(index, 3))) for index in (1, 2, 3)
     ]
     assert sum(len(each.failures) for each in plans) == 1
     assert sum(len(each.jobs) for each in plans) == 3
@@ -149,7 +148,7 @@ def test_a_failure_of_the_plan_belongs_to_one_shard() -> None:
 
 def test_a_listed_file_that_is_not_there_fails_alone() -> None:
     listed = [Path("in/a.jpg"), Path("in/lost.jpg"), Path("x" * 300)]
-    found = plan_jobs([], BatchOptions(output=Path("out")), listed=listed)
+    found = planned([], BatchOptions(output=Path("out")), listed=listed)
     assert pairs(found) == [("in/a.jpg", "out/in/a.jpg")]
     assert [(str(each.source), each.reason) for each in found.failures] == [
         ("in/lost.jpg", "there is no such file"),
@@ -159,20 +158,20 @@ def test_a_listed_file_that_is_not_there_fails_alone() -> None:
 
 def test_an_empty_list_is_nothing_to_do() -> None:
     with pytest.raises(NothingToDoError, match="in an empty list"):
-        plan_jobs([], BatchOptions(output=Path("out")))
+        planned([], BatchOptions(output=Path("out")))
     with pytest.raises(NothingToDoError, match="that --include and --exclude let through"):
-        plan_jobs([Path("in")], BatchOptions(output=Path("out"), include=("*.webp",)))
+        planned([Path("in")], BatchOptions(output=Path("out"), include=("*.webp",)))
 
 
-def in_place(*inputs: str) -> Plan:
-    return plan_jobs([Path(name) for name in inputs], BatchOptions(in_place=True, recursive=True))
+def in_place(*inputs: str) -> Planned:
+    return planned([Path(name) for name in inputs], BatchOptions(in_place=True, recursive=True))
 
 
 def test_in_place_a_file_is_its_own_result() -> None:
     found = in_place("in", "in/sub")
     assert [str(job.source) for job in found.jobs] == ["in/B.JPG", "in/a.jpg", "in/a.png", "in/sub/c.webp"]
     assert all(job.target == job.source for job in found.jobs)
-    assert found.home == Path("in").resolve()
+    assert found.plan.home == Path("in").resolve()
 
 
 def test_in_place_a_link_that_is_named_leads_to_its_file_once() -> None:
@@ -203,7 +202,7 @@ def test_the_longest_names_get_their_place() -> None:
     touch(f"in/{longest}")
     (job,) = (job for job in plan("in").jobs if job.source.name == longest)
     assert job.target.name == longest
-    found = plan_jobs([Path("in", longest)], BatchOptions(output=Path("out"), format="avif"))
+    found = planned([Path("in", longest)], BatchOptions(output=Path("out"), format="avif"))
     assert ["256 bytes" in failure.reason for failure in found.failures] == [True]
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from lumen import stages
 from lumen.batch import destinations
-from lumen.batch import run as module
+from lumen.batch import work as module
+from lumen.batch.engines.local import LocalEngine
 from lumen.batch.job import Job
 from lumen.batch.plan import Plan, plan_jobs
 from lumen.batch.report import Outcome
@@ -26,6 +27,7 @@ from lumen.errors import DiskFullError, Exit, LockedError, ModelError, OutOfMemo
 from lumen.files.atomic import write_atomically
 from lumen.files.lock import lock_folder
 from lumen.imaging.picture import Picture
+from tests.support.batches import block_of, planned
 from tests.support.fakes import FakeModels
 
 
@@ -33,7 +35,7 @@ class Ear:
     """Remembers what it hears."""
 
     def __init__(self) -> None:
-        self.pending = 0
+        self.pending, self.is_all = 0, False
         self.outcomes: list[Outcome] = []
         self.fractions: list[float] = []
         self.megapixels, self.frames = 0.0, 0
@@ -41,6 +43,9 @@ class Ear:
 
     def started(self, pending: int) -> None:
         self.pending = pending
+
+    def counted(self, pending: int, *, is_all: bool) -> None:
+        self.pending, self.is_all = pending, is_all
 
     def progressed(self, _job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         self.fractions.append(fraction)
@@ -71,7 +76,7 @@ def pictures(tmp_path: Path) -> Path:
 def make(folder: Path, ear: Ear, models: Any = None, **options: Any) -> Batch:
     batching = BatchOptions(output=folder.parent / "out", **options)
     plan = plan_jobs([folder], batching)
-    return Batch(plan, models or FakeModels(gain=2.0), EnhanceOptions(), batching, ear)
+    return Batch(plan, LocalEngine(models or FakeModels(gain=2.0)), EnhanceOptions(), batching, ear)
 
 
 def results(folder: Path) -> list[str]:
@@ -316,19 +321,19 @@ def test_several_models_work_side_by_side(pictures: Path) -> None:
 
     sets = [FakeModels(gain=2.0, fault=fault), FakeModels(gain=2.0, fault=fault)]
     batching = BatchOptions(output=pictures.parent / "out")
-    report = Batch(plan_jobs([pictures], batching), sets, EnhanceOptions(), batching, Ear()).run()
+    report = Batch(plan_jobs([pictures], batching), LocalEngine(sets), EnhanceOptions(), batching, Ear()).run()
     assert report.counts["done"] == 5
     assert len(met) >= 2
     assert all(each.opened["uint8"].shapes for each in sets)
 
 
-def test_a_path_that_gets_too_long_fails_alone(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = make(pictures, Ear())
-    jobs = list(plan_jobs([pictures], BatchOptions(output=pictures.parent / "out")).jobs)
+def test_a_path_that_gets_too_long_fails_alone(pictures: Path) -> None:
+    batching = BatchOptions(output=pictures.parent / "out")
+    jobs = planned([pictures], batching).jobs
     jobs[1] = Job(source=jobs[1].source, target=jobs[1].target.with_name("x" * 300 + ".png"))
     jobs[2] = Job(source=jobs[2].source, target=jobs[2].target.with_name("x" * 300) / "c.png")
-    monkeypatch.setattr(batch, "_plan", Plan(jobs=tuple(jobs)))
-    report = batch.run()
+    todo = Plan(blocks=map(block_of, jobs), home=pictures.parent / "out")
+    report = Batch(todo, LocalEngine(FakeModels(gain=2.0)), EnhanceOptions(), batching, Ear()).run()
     assert (report.counts["done"], report.exit_code) == (3, Exit.SOME_FAILED)
     assert ["File name too long" in failure.reason for failure in report.failures] == [True, True]
     assert results(pictures) == [".lumen", "a.png", "d.png", "e.png"]
@@ -436,7 +441,7 @@ FINE = {f"{name}.png": 1 for name in "abcde"} | {"fine.jpg": 1, "light.jpg": 0} 
 def run_fine(folder: Path, output: Path | None, enhance: EnhanceOptions, **options: Any) -> tuple[Batch, Ear]:
     ear = Ear()
     batching = BatchOptions(output=output, in_place=output is None, **options)
-    batch = Batch(plan_jobs([folder], batching), FakeModels(gain=1.05), enhance, batching, ear)
+    batch = Batch(plan_jobs([folder], batching), LocalEngine(FakeModels(gain=1.05)), enhance, batching, ear)
     batch.run()
     return batch, ear
 
@@ -514,7 +519,7 @@ def in_place(folder: Path, **options: Any) -> tuple[Batch, Ear]:
     batching = BatchOptions(in_place=True, **options)
     ear = Ear()
     plan = plan_jobs([folder], batching)
-    return Batch(plan, FakeModels(gain=3.5), EnhanceOptions(), batching, ear), ear
+    return Batch(plan, LocalEngine(FakeModels(gain=3.5)), EnhanceOptions(), batching, ear), ear
 
 
 def test_pictures_are_replaced_once(pictures: Path) -> None:
@@ -558,7 +563,7 @@ def test_in_place_a_picture_that_changes_meanwhile_is_left_alone(pictures: Path)
             write_picture(mine, pictures / "c.png")
 
     batch, _ = in_place(pictures)
-    batch._models = (FakeModels(gain=3.5, fault=fault),)
+    batch._engine = LocalEngine(FakeModels(gain=3.5, fault=fault))
     batch.run()
     (failure,) = batch.report.failures
     assert (failure.source.name, failure.reason) == ("c.png", "the file changed while it was worked on; run again")
@@ -575,7 +580,7 @@ def test_in_place_two_runs_at_once_enhance_no_picture_twice(pictures: Path) -> N
             other.run()
 
     batch, _ = in_place(pictures)
-    batch._models = (FakeModels(gain=3.5, fault=fault),)
+    batch._engine = LocalEngine(FakeModels(gain=3.5, fault=fault))
     batch.run()
     for name, pixels in before.items():
         assert np.array_equal(read_picture(pictures / name).pixels, pixels * 3.5)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lumen.batch.engines.local import LocalEngine
 from lumen.batch.plan import plan_jobs
 from lumen.batch.run import Batch
 from lumen.batch.sharing import share_cores
@@ -78,7 +79,9 @@ def results(pictures: Path, model: Path, threads: int) -> list[bytes]:
     """Enhance the pictures and return the files of the results."""
     batching = BatchOptions(output=pictures.parent / f"out{threads}")
     models = ModelSet(RuntimeOptions(model=str(model), device="cpu", threads=threads))
-    report = Batch(plan_jobs([pictures], batching), models, EnhanceOptions(tile_px=64), batching, Quiet()).run()
+    report = Batch(
+        plan_jobs([pictures], batching), LocalEngine(models), EnhanceOptions(tile_px=64), batching, Quiet()
+    ).run()
     assert report.counts["done"] == 6
     return [(pictures.parent / f"out{threads}" / f"{index}.png").read_bytes() for index in range(6)]
 
@@ -116,6 +119,6 @@ def test_memory_that_is_short_for_all_at_once_shrinks_the_tiles(
     monkeypatch.setattr("lumen.enhance.tile_size.MIN_WINDOW_PX", 64)
     batching = BatchOptions(output=pictures.parent / "short")
     models = ModelSet(RuntimeOptions(model=str(model), device="cpu", threads=2))
-    report = Batch(plan_jobs([pictures], batching), models, EnhanceOptions(), batching, Quiet()).run()
+    report = Batch(plan_jobs([pictures], batching), LocalEngine(models), EnhanceOptions(), batching, Quiet()).run()
     assert report.counts["done"] == 6
     assert [path.read_bytes() for path in sorted((pictures.parent / "short").glob("*.png"))] == alone

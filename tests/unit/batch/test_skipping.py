@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lumen.batch.engines.local import LocalEngine
 from lumen.batch.plan import plan_jobs
 from lumen.batch.run import Batch
 from lumen.config import BatchOptions, EnhanceOptions
@@ -34,7 +35,7 @@ def reasons(*inputs: str, rules: tuple[PictureRule, ...] = (), model: str = "m",
     batching = BatchOptions(output=Path("out"), **options)
     quiet = Quiet()
     plan = plan_jobs([Path(name) for name in inputs or ("in",)], batching)
-    Batch(plan, FakeModels(gain=2.0), enhance, batching, quiet, rules, model).run()
+    Batch(plan, LocalEngine(FakeModels(gain=2.0)), enhance, batching, quiet, rules, model).run()
     return {str(each.target): each.reason for each in quiet.outcomes if each.status == "skipped"}
 
 

@@ -13,7 +13,7 @@ TICK_S = 0.2
 
 
 def outcome(name: str, megapixels: float, status: Status = "done") -> Outcome:
-    return Outcome(source=Path(name), target=None, status=status, megapixels=megapixels)
+    return Outcome(source=Path(name), target=Path(name), status=status, megapixels=megapixels)
 
 
 def left_s(run: Throughput) -> float | None:
