@@ -49,9 +49,10 @@ def memory(folder: Path) -> str:
 
     return_freed_memory()  # as the commands do
     models = FakeModels(contract=2, tone_size=2)
+    options = EnhanceOptions(tile_px=192)  # of one frame: how many share a run, and its memory, depends on the load
     with clip.open("rb") as source, (folder / "out.mp4").open("w+b") as target:
-        facts = look_at(source, EnhanceOptions())
-        result = enhance_clip(source, target, facts, [models], EnhanceOptions(), Storing(suffix=".mp4"), look)
+        facts = look_at(source, options)
+        result = enhance_clip(source, target, facts, [models], options, Storing(suffix=".mp4"), look)
     assert result.frames == FRAMES
     (early, ffmpeg_early), (late, ffmpeg_late) = seen[EARLY], seen[LATE]
     assert late <= 1.05 * early, (early, late)
