@@ -24,6 +24,7 @@ Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
 Frames = Literal["refuse", "first", "all"]
 Sidecars = Literal["copy", "ignore"]
+VideoCodec = Literal["auto", "h264", "hevc", "av1", "ffv1"]
 Steady = Literal["off", "name", "time"]
 EngineChoice = Literal["local", "ray"]
 WatchBackend = Literal["auto", "inotify", "poll"]
@@ -163,15 +164,24 @@ class ResultOptions:
 
     Attributes:
         suffix: Added to the name of every result, before the extension.
-        format: Format of the results, which also sets their extension; `same` keeps that of each input.
+        format: Format of pictures, which also sets their extension; `same` keeps that of each input. Clips keep their
+            container where it holds their codec.
+        video_codec: What the frames of clips are encoded with: `h264`, `hevc`, `av1`, the lossless `ffv1`, or `auto`:
+            H.264, and HEVC for clips of more than 8 bits.
+        crf: Constant rate factor of clips, 0 (best) to 51; has no meaning for `ffv1`.
         frames: As of `EnhanceOptions`: with `all`, the results of GIF files are GIF files.
     """
 
     suffix: str = ""
     format: OutputFormat = "same"
     frames: Frames = "refuse"
+    video_codec: VideoCodec = "auto"
+    crf: int = 18
 
     def __post_init__(self) -> None:
+        _check_choice("--video-codec", self.video_codec, VideoCodec)
+        if not 0 <= self.crf <= 51:
+            raise UsageError(f"expected --crf from 0 to 51, got {self.crf}")
         if any(character in self.suffix for character in "/\\\0"):
             raise UsageError(f"expected --suffix to be part of a file name, got {self.suffix!r}")
 
@@ -188,6 +198,7 @@ class BatchOptions(ResultOptions):
         recursive: Include the sub-folders of input folders.
         follow_links: Follow links that are found in input folders; in place they never are. An input itself may be a
             link in any case.
+        clips: Take the clips in folders too; one that is given itself is taken in any case.
         include: Patterns of the files to take; none takes all.
         exclude: Patterns of files and folders to skip, whatever `include` says.
         existing: What to do if a result already exists: `skip` it, `update` it if the input is newer, `overwrite` it,
@@ -209,6 +220,7 @@ class BatchOptions(ResultOptions):
     backup: Path | None = None
     recursive: bool = False
     follow_links: bool = True
+    clips: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     existing: Existing = "skip"
@@ -229,6 +241,8 @@ class BatchOptions(ResultOptions):
             raise UsageError(
                 "--in-place cannot be combined with --suffix or --format, because the files keep their names"
             )
+        if self.in_place and self.clips:
+            raise UsageError("--clips cannot be combined with --in-place, because clips are never replaced; use --out")
         if self.backup is not None and not self.in_place:
             raise UsageError("expected --backup together with --in-place: without it the originals are never changed")
         if self.in_place and self.compare:
@@ -280,6 +294,7 @@ class WatchOptions(ResultOptions):
         archive: Folder to which `move` moves.
         failed_dir: Folder for inputs that failed or are of an unknown kind; None leaves them where they are.
         ignore: Patterns of files and folders to skip.
+        clips: Take clips too.
         order: Which file to take first when several are waiting.
         skip_backlog: Skip files that are there at the start and are not in the ledger yet.
         oneshot: Stop when every file that is there is finished.
@@ -300,6 +315,7 @@ class WatchOptions(ResultOptions):
     archive: Path | None = None
     failed_dir: Path | None = None
     ignore: tuple[str, ...] = ()
+    clips: bool = False
     order: WatchOrder = "oldest"
     skip_backlog: bool = False
     oneshot: bool = False

@@ -16,6 +16,7 @@ import numpy as np
 from lumen.batch.block import Block
 from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path, type_of
+from lumen.imaging.clip_formats import CLIP_SUFFIXES
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
@@ -36,8 +37,9 @@ def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
         return
     if type_of(output) not in (stat.S_IFDIR, 0):
         raise UsageError(f"expected a folder after --out, got the file {printable(output)}{_ONE}")
-    if not type_of(output) and output.suffix.lower() in SUFFIXES:
-        raise UsageError(f"expected a folder after --out, got {printable(output)}, which names a picture{_ONE}")
+    if not type_of(output) and output.suffix.lower() in (*SUFFIXES, *CLIP_SUFFIXES):
+        kind = "picture" if output.suffix.lower() in SUFFIXES else "clip"
+        raise UsageError(f"expected a folder after --out, got {printable(output)}, which names a {kind}{_ONE}")
     for given in inputs:
         if is_folder(given) and _same_folder(given, output):
             raise UsageError(

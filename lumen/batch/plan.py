@@ -29,6 +29,7 @@ from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError
 from lumen.files.paths import is_folder, real_path, type_of
+from lumen.imaging.clip_formats import is_clip
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
@@ -85,7 +86,7 @@ def plan_jobs(
     """
     check_inputs(inputs, options.output)
     first = [*inputs, *islice(listed, max(0, RECORDED_INPUTS - len(inputs)))]
-    passed_over = PassedOver()
+    passed_over = PassedOver(takes_clips=options.clips)
     blocks = _Blocks(inputs, options, listed=listed, reference=reference, passed_over=passed_over)
     return Plan(
         blocks=blocks,
@@ -134,7 +135,7 @@ class _Blocks:
             if len(own := self._own(whole)):
                 yield in_sequence(own, self._options.steady)
         if self._places is not None:
-            self._places.check_all(lambda: self._whole(PassedOver(), overlap.again()))
+            self._places.check_all(lambda: self._whole(PassedOver(takes_clips=self._options.clips), overlap.again()))
         self._look_below(overlap)
         if is_empty:
             raise NothingToDoError(self._nothing_found())
@@ -181,7 +182,7 @@ class _Blocks:
         """Count the pictures in sub-folders that were not searched."""
         if self._options.recursive:
             return
-        search = TreeSearch.of(self._options, PassedOver())
+        search = TreeSearch.of(self._options, PassedOver(takes_clips=self._options.clips))
         found = set(pictures_below(filter(is_folder, chain(self._inputs, self._listed)), search))
         self._passed_over.is_all = None not in found
         self._passed_over.below = sum(picture is not None and not overlap.has(picture) for picture in found)
@@ -215,7 +216,7 @@ class _Naming:
 
     def _block(self, found: FoundFolder, below: Path | None, target: Path, result: str | None = None) -> Block:
         """Return the block of a folder; `result` names the one result, if it is not named like its picture."""
-        names, results, failures = list[str](), list[str](), list[Outcome]()
+        names, results, failures, options = list[str](), list[str](), list[Outcome](), self._options
         is_writable = not self._options.in_place or self._is_writable(target)
         for name in found.names:
             if found.root is None and not os.path.lexists(found.path / name):
@@ -223,8 +224,8 @@ class _Naming:
             elif self._options.in_place:
                 why_not, wanted = self._why_not_in_place(found.path, name, is_writable=is_writable), result or name
             else:
-                wanted = self._options.result or result_name(
-                    name, self._options.suffix, self._options.format, self._options.frames
+                wanted = options.result or result_name(
+                    name, options.suffix, options.format, options.video_codec, frames=options.frames
                 )
                 why_not = _too_long(wanted)
             if why_not:
@@ -246,9 +247,11 @@ class _Naming:
     def _why_not_in_place(self, folder: Path, name: str, *, is_writable: bool) -> str:
         """Return why a file cannot be replaced, or nothing."""
         path = f"{folder}{os.sep}{name}"
+        if is_clip(name):
+            return "clips are never replaced; use --out instead of --in-place"
         if not os.access(path, os.W_OK) and type_of(Path(path)):
             return "the file is read-only"
-        if result_name(name, "", "same", self._options.frames) != name:
+        if result_name(name, "", "same", frames=self._options.frames) != name:
             return "lumen reads but does not write this format; use --out instead of --in-place"
         return "" if is_writable else "its folder is read-only"
 

@@ -45,8 +45,8 @@ class BatchListener(Protocol):
     def counted(self, pending: int, *, is_all: bool) -> None:
         """There is work on that many files by now; told again and again until these are all."""
 
-    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
-        """A fraction of one picture of that size, in [0, 1], is enhanced; called repeatedly."""
+    def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
+        """A fraction of one picture, or clip of so many frames, of that size is enhanced; called repeatedly."""
 
     def finished(self, outcome: Outcome) -> None:
         """One file is done, skipped, failed or planned."""

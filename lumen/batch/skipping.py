@@ -13,6 +13,7 @@ from lumen.batch.job import Job
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.picture_rules import PictureOptions
 from lumen.files.paths import is_plain_file
+from lumen.imaging.clip_formats import is_clip
 from lumen.text import printable
 
 AGAIN = "add --existing overwrite to make it again"
@@ -72,7 +73,10 @@ class Sorter:
         uncompared = [False] * len(reasons)
         if self._options.compare and any(reasons):
             compared = self._destination.skip_reasons(block.comparisons())
-            uncompared = [reason is not None and other is None for reason, other in zip(reasons, compared, strict=True)]
+            uncompared = [
+                reason is not None and other is None and not is_clip(name)
+                for name, reason, other in zip(block.names, reasons, compared, strict=True)
+            ]
         for start in range(0, max(1, len(reasons)), PART):
             end = start + PART
             part = block.cut(start, end)

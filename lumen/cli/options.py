@@ -271,6 +271,13 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
         help="Chroma subsampling of JPEG, AVIF and HEIC; keep is that of the input, auto too if its quality is kept, "
         "else 444 from quality 90 on.",
     ),
+    _result("--video-codec", help="What clips are encoded with; auto is H.264, and HEVC for more than 8 bits."),
+    _result(
+        "--crf",
+        type=click.IntRange(0, 51),
+        metavar="N",
+        help="Constant rate factor of clips: lower is better and larger.",
+    ),
     _enhance(
         "--unchanged",
         help="Pictures whose change nobody would see: copy the file itself, encode it like others, or skip it.",

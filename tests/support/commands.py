@@ -45,7 +45,7 @@ def command(*arguments: object, model: Path | None = None) -> list[str]:
 def start(line: list[str], **arguments: Any) -> subprocess.Popen[str]:
     """Start a command; its stdout and stderr are read as text."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(line, text=True, errors="surrogateescape", env=ENVIRONMENT, **(pipes | arguments))
+    return subprocess.Popen(line, text=True, errors="surrogateescape", **({"env": ENVIRONMENT} | pipes | arguments))
 
 
 def run(line: list[str], **arguments: Any) -> tuple[int, str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 from lumen.batch.job import Job
-from lumen.batch.report import Outcome
+from lumen.batch.report import Outcome, Progress
 from lumen.batch.work import PictureWork
 from lumen.config import EnhanceOptions
 from lumen.runtime.protocols import Models
@@ -43,8 +43,8 @@ class BatchEngine(Protocol):
                 here. After `leave` no other is taken, and those that were left are not yielded.
         """
 
-    def progress(self) -> Mapping[Job, tuple[float, float]]:
-        """Return how much of each picture in work is done, in [0, 1], and its megapixels; of those that are known."""
+    def progress(self) -> Mapping[Job, Progress]:
+        """Return how much of each file in work is done, of those that are known."""
 
     def leave(self) -> None:
         """Start no more work; may be called repeatedly."""

@@ -12,7 +12,7 @@ from typing import Any
 from lumen.batch.destinations import destination_of
 from lumen.batch.engines.local import LocalEngine
 from lumen.batch.job import Job, comparison_of
-from lumen.batch.report import Outcome
+from lumen.batch.report import Outcome, Progress
 from lumen.batch.work import PictureWork
 from lumen.cluster.blocks import Blocks, memory_of
 from lumen.cluster.connection import Cluster, require_ray
@@ -73,7 +73,7 @@ class RayEngine:
         for ended in self._blocks.run(map(self._task, chain(first, jobs))):
             yield None if ended is None else _of_job(ended)
 
-    def progress(self) -> Mapping[Job, tuple[float, float]]:
+    def progress(self) -> Mapping[Job, Progress]:
         """Return nothing: workers tell of whole files."""
         return {}
 

@@ -62,6 +62,7 @@ _enhance = partial(field_option, EnhanceOptions)
     "--follow-links/--no-follow-links",
     help="Follow links that are found in folders; never done in place.",
 )
+@_batch("--clips", help="Take the clips in folders too; a clip that is named is taken in any case.")
 @_batch("--include", metavar="GLOB", help="Take only files that match (path or name; repeatable).")
 @_batch("--exclude", metavar="GLOB", help="Skip files and folders that match (repeatable).")
 @click.option("--files-from", metavar="FILE|-", type=PATH, help="Read the inputs from a list.")
@@ -134,6 +135,7 @@ def command(
     Exit codes: 0 all done or skipped, 2 usage, 3 some files failed, 4 all failed or nothing found, 5 model or device
     unavailable, 6 output not writable, 130 stopped by Ctrl-C.
     """
+    from lumen.batch.clips import settle_clips
     from lumen.enhance.picture_rules import PictureOptions
 
     runtime, enhancing = options_of(RuntimeOptions, values), options_of(EnhanceOptions, values)
@@ -141,6 +143,7 @@ def command(
     if STREAM in (*inputs, values["output"]):
         ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
     batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
+    batching = settle_clips(inputs, batching)
     if reference is not None:
         _check_scoring(batching, pictures, dry_run=dry_run)
     from lumen.runtime.open import asked_model

@@ -76,13 +76,15 @@ def test_a_model_without_tones_is_refused() -> None:
     ],
 )
 def test_the_result_of_a_gif_is_a_gif(name: str, kind: str, frames: str, expected: str) -> None:
-    assert result_name(name, "", kind, frames) == expected  # type: ignore[arg-type]
+    assert result_name(name, "", kind, frames=frames) == expected  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
 def test_a_file_of_all_frames_becomes_one(tmp_path: Path, suffix: str) -> None:
     frames = [Image.new("RGB", (40, 32), (level,) * 3) for level in LEVELS]
-    options: dict[str, Any] = {"duration": [50, 60, 70, 80, 90], "loop": 0} | ({"lossless": True} if suffix == "webp" else {})
+    options: dict[str, Any] = {"duration": [50, 60, 70, 80, 90], "loop": 0} | (
+        {"lossless": True} if suffix == "webp" else {}
+    )
     frames[0].save(tmp_path / f"in.{suffix}", save_all=True, append_images=frames[1:], **options)
     enhance_file(tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}", models(), ALL)
     with Image.open(tmp_path / f"out.{suffix}") as result:

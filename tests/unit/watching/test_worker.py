@@ -22,16 +22,8 @@ from lumen.imaging.picture import Picture
 from lumen.stages import LeftError, Stages
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
-from lumen.watching.worker import (
-    AHEAD,
-    LONGEST_TURN_S,
-    ChangedError,
-    Ending,
-    HangingError,
-    KnownError,
-    Work,
-    Worker,
-)
+from lumen.watching.work import ChangedError, Ending, HangingError, KnownError, Work
+from lumen.watching.worker import AHEAD, LONGEST_TURN_S, Worker
 from tests.support.fakes import FakeModels
 from tests.support.files import needs_attributes
 
