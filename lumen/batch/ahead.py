@@ -1,4 +1,4 @@
-"""Planning ahead: while the first pictures are worked on, a thread plans the rest, and so counts it.
+"""Planning ahead: while the first pictures are worked on, the rest is planned by other threads, and so counted.
 
 What is planned waits in a packed form of a few bytes a file. A small run is planned to its end before its first
 picture, so all that is refused is refused before anything is done; a large one begins after `HEAD_START_S`.
@@ -19,6 +19,7 @@ from lumen.batch.plan import Plan
 from lumen.batch.skipping import ToDo
 
 HEAD_START_S = 2.0
+LEAVE_S = 5.0  # for the folder that is being listed
 TICK_S = 0.05
 PACKED = 1000  # files that are packed together
 
@@ -38,11 +39,11 @@ class PackedQueue(Generic[T]):
     def put(self, item: T, files: int) -> None:
         """Append an item that stands for so many files."""
         with self._lock:
-            self._last.append(item)
-            self._files += files
-            if self._files >= PACKED:
+            if self._files >= PACKED:  # not at once: one large folder alone goes on without a copy
                 self._packed.append(zlib.compress(pickle.dumps(self._last), 1))
                 self._last, self._files = [], 0
+            self._last.append(item)
+            self._files += files
 
     def take(self) -> T | None:
         """Return the first item, or None if there is none."""
@@ -57,7 +58,7 @@ class PackedQueue(Generic[T]):
 
 
 class Ahead:
-    """Plans and sorts on a thread of its own for the length of a `with` block.
+    """Plans on a thread of its own, and sorts on another, for the length of a `with` block.
 
     Attributes:
         files: How many files were found so far.
@@ -71,7 +72,7 @@ class Ahead:
 
         Args:
             plan: The plan.
-            sort: Says what is to be done with a block; called after `wait_for_sorted`, when the output is locked.
+            sort: Says what is to be done with a block; not called before `wait_for_sorted`, when the output is locked.
             whole: Wait for the end before the first picture, however long it takes.
         """
         self.files = self.pending = 0
@@ -79,18 +80,22 @@ class Ahead:
         self._plan, self._sort = plan, sort
         self._whole, self._wait_all = whole or not plan.is_stream, whole
         self._found, self._todo = PackedQueue[Block](), PackedQueue[ToDo]()
-        self._may_sort, self._is_over = threading.Event(), threading.Event()
+        self._is_over = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="plan", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._catching, args=(work,), name=name, daemon=True)
+            for name, work in (("plan", self._plan_all), ("sort", self._sort_all))
+        ]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._threads[0].start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._is_over.set()
-        self._may_sort.set()
-        self._thread.join()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(LEAVE_S)  # unless a disk does not answer
 
     def wait_for_plan(self, is_ending: Callable[[], bool]) -> None:
         """Wait until all is planned, or for the head start and the first block.
@@ -105,7 +110,7 @@ class Ahead:
 
     def wait_for_sorted(self, is_ending: Callable[[], bool]) -> None:
         """Begin to sort, and wait as `wait_for_plan` does; raises also what sorting raises."""
-        self._may_sort.set()
+        self._threads[1].start()
         self._wait(lambda: self.is_sorted, lambda: True, is_ending, whole=self._wait_all)
 
     def take(self) -> ToDo | None:
@@ -117,27 +122,32 @@ class Ahead:
         self._raise()
         return self._todo.take()
 
-    def _work(self) -> None:
+    def _catching(self, work: Callable[[], None]) -> None:
         try:
-            for block in self._plan.blocks:
-                if self._is_over.is_set():
-                    return
-                self.files += len(block)
-                self._found.put(block, len(block))
-                if self._may_sort.is_set():
-                    self._sort_found()
-            self.is_planned = True
-            self._may_sort.wait()
-            self._sort_found()
-            self.is_sorted = not self._is_over.is_set()
-        except BaseException as error:  # noqa: BLE001  # raised where the work is done
+            work()
+        except BaseException as error:  # noqa: BLE001  # raised where the pictures are worked on
             self._error = error
 
-    def _sort_found(self) -> None:
-        while not self._is_over.is_set() and (block := self._found.take()) is not None:
-            for todo in self._sort(block):
-                self.pending += todo.pending
-                self._todo.put(todo, len(todo.block))
+    def _plan_all(self) -> None:
+        for block in self._plan.blocks:
+            if self._is_over.is_set():
+                return
+            self._found.put(block, len(block))
+            self.files += len(block)
+        self.is_planned = True
+
+    def _sort_all(self) -> None:
+        while not self._is_over.is_set():
+            is_end, block = self.is_planned, self._found.take()
+            if block is not None:
+                for todo in self._sort(block):
+                    self.pending += todo.pending
+                    self._todo.put(todo, len(todo.block))
+            elif is_end:
+                self.is_sorted = True
+                return
+            else:
+                self._is_over.wait(TICK_S)
 
     def _wait(
         self, is_all: Callable[[], bool], is_enough: Callable[[], bool], is_ending: Callable[[], bool], *, whole: bool

@@ -131,12 +131,12 @@ class Places:
                         f"the result {printable(folder / result)} would lie among the inputs; choose another --out"
                     )
         if not self._is_tree:
-            self._sources.add(place for place, _ in self._taken(block))
-            self._targets.add(place for place, _ in self._made(block))
+            self._sources.add(each[0] for each in self._taken(block))
+            self._targets.add(each[0] for each in self._made(block))
         elif len(block.names) > 1 or self._identity(block.target) == self._identity(block.source):
             sources, targets = Claims(), Claims()
-            sources.add(place for place, _ in self._taken(block))
-            targets.add(place for place, _ in self._made(block))
+            sources.add(each[0] for each in self._taken(block))
+            targets.add(each[0] for each in self._made(block))
             if doubtful := targets.doubtful() | targets.doubtful(sources):
                 self._refuse(lambda: [block], doubtful)
         if self._is_tree and not folder.is_relative_to(self._output):
@@ -155,36 +155,40 @@ class Places:
 
     def _refuse(self, blocks: Callable[[], Iterable[Block]], doubtful: set[int]) -> None:
         """Look at candidates by their names."""
-        sources = {place: path for block in blocks() for place, path in self._taken(block) if hash(place) in doubtful}
+        sources: dict[_Place, Path] = {}
+        for block in blocks():
+            for place, name in self._taken(block):
+                if hash(place) in doubtful:
+                    sources[place] = block.source / name
         targets: dict[_Place, Path] = {}
         for block in blocks():
-            for place, (source, target) in self._made(block):  # a link at the target itself would be replaced
+            for place, name, result in self._made(block):  # a link at the target itself would be replaced
                 if hash(place) not in doubtful:
                     continue
                 if place in sources:
                     raise _overwrites(sources[place])
                 if place in targets:
                     raise UsageError(
-                        f"{printable(targets[place])} and {printable(source)} would both become {printable(target)}; "
-                        "enhance them into different folders"
+                        f"{printable(targets[place])} and {printable(block.source / name)} would both become "
+                        f"{printable(block.target / result)}; enhance them into different folders"
                     )
-                targets[place] = source
+                targets[place] = block.source / name
 
-    def _taken(self, block: Block) -> Iterator[tuple[_Place, Path]]:
-        """Yield the places of the pictures, and of links also those of the files that they lead to."""
+    def _taken(self, block: Block) -> Iterator[tuple[_Place, str]]:
+        """Yield the places of the pictures, and of links also those of the files that they lead to, with the names."""
         folder, fold = self._fold(self._identity(block.source)), self._fold
         for name in block.names:
-            yield (folder, fold(name)), block.source / name
+            yield (folder, fold(name)), name
             if name in block.links:
                 real = real_path(block.source / name)
-                yield (fold(self._identity(real.parent)), fold(real.name)), block.source / name
+                yield (fold(self._identity(real.parent)), fold(real.name)), name
 
-    def _made(self, block: Block) -> Iterator[tuple[_Place, tuple[Path, Path]]]:
-        """Yield the places of what is made, each with its picture and its path."""
+    def _made(self, block: Block) -> Iterator[tuple[_Place, str, str]]:
+        """Yield the places of what is made, with the names of its picture and its own."""
         folder, fold = self._fold(self._identity(block.target)), self._fold
         for each in (block, block.comparisons()) if self._compare else (block,):
             for name, result in zip(each.names, each.results, strict=True):
-                yield (folder, fold(result)), (block.source / name, block.target / result)
+                yield (folder, fold(result)), name, result
 
 
 def _overwrites(path: Path) -> UsageError:

@@ -68,7 +68,7 @@ class Destination(Protocol):
         """
 
     def prepare(self, block: Block) -> None:
-        """Remove temporary files of killed runs from a folder, before its first result is written."""
+        """Remove temporary files of killed runs from a folder of results: once, before its first one is written."""
 
     def refuse_existing(self, block: Block) -> None:
         """Raise `UsageError` if any result exists already (the policy `error`)."""

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import chain, groupby, islice
 from pathlib import Path, PurePath
 
 from lumen.batch.passed_over import PassedOver
@@ -37,6 +36,7 @@ class FoundFolder:
         place: Its path below the output folder, and below the input folder.
         names: The names of the pictures: sorted, or named ones as they were given.
         links: Those of them that are links.
+        missing: Those of named files that are not there.
         root: The input folder that is searched; None for named files.
         unreadable: Why the folder cannot be listed; then there are no names.
     """
@@ -45,6 +45,7 @@ class FoundFolder:
     place: Path = Path()
     names: Sequence[str] = ()
     links: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
     root: Path | None = None
     unreadable: str = ""
 
@@ -183,7 +184,7 @@ class PathList:
     data: bytes = b""
     null: bool = False
 
-    def __iter__(self) -> Iterator[Path]:
+    def __iter__(self) -> Iterator[str]:
         """Yield the paths; empty ones are left out."""
         end, start = (b"\0" if self.null else b"\n"), 0
         while start < len(self.data):
@@ -191,7 +192,7 @@ class PathList:
             entry = self.data[start : stop if stop >= 0 else None]
             start += len(entry) + 1
             if entry := entry if self.null else entry.removesuffix(b"\r"):
-                yield Path(os.fsdecode(entry))
+                yield os.fsdecode(entry)
 
     def __len__(self) -> int:
         """Return how many paths there are."""
@@ -204,7 +205,7 @@ class PathList:
 
 def find_folders(
     inputs: Iterable[Path],
-    listed: Iterable[Path],
+    listed: Iterable[str | Path],
     search: TreeSearch,
     places: Mapping[Path, PurePath] | None = None,
 ) -> Iterator[FoundFolder]:
@@ -220,53 +221,84 @@ def find_folders(
         search: How folders are searched.
         places: Folders below the output folder for single files, where they have one already.
     """
-    yield from _joined(chain.from_iterable(_of_input(given, search, places or {}) for given in inputs))
-    place_in, real_in = lru_cache(FOLDERS)(place_of_listed), lru_cache(FOLDERS)(real_path)
+    for given in inputs:
+        if is_folder(given):
+            yield from search.folders(given)
+        elif search.selection.takes(Path(given.name)):
+            named = _Named(given.parent, Path((places or {}).get(given, "")))
+            named.add(given.name, _own_type(given))
+            yield named.found()
+    yield from _listed_in(listed, search)
 
-    def of_entry(given: Path) -> Iterable[FoundFolder]:
+
+def _listed_in(listed: Iterable[str | Path], search: TreeSearch) -> Iterator[FoundFolder]:
+    """Yield what a list names; files of one folder that come one after the other are joined."""
+
+    @lru_cache(FOLDERS)
+    def facts(folder: str) -> tuple[Path, Path, bool]:
+        path = Path(folder)
+        return path, place_of_listed(path), search.is_output(real_path(path))
+
+    named = _Named(Path(), Path())
+    for entry in listed:
+        given = os.fspath(entry)
         kind = _own_type(given)
-        real = real_in(given.parent) / given.name if kind in (stat.S_IFREG, 0) else real_path(given)
-        if search.is_output(real):  # the list of a later run may contain the results of this one
-            return ()
-        if kind != stat.S_IFREG and is_folder(given):
-            place = place_of_listed(given)
-            return () if search.selection.drops(place) else search.folders(given, place)
-        place = place_in(given.parent)
-        return [_named(given, place, kind)] if search.selection.takes(place / given.name) else ()
-
-    yield from _joined(chain.from_iterable(map(of_entry, listed)))
-
-
-def _of_input(given: Path, search: TreeSearch, places: Mapping[Path, PurePath]) -> Iterable[FoundFolder]:
-    """Return what an input brings."""
-    if is_folder(given):
-        return search.folders(given)
-    if not search.selection.takes(Path(given.name)):
-        return ()
-    return [_named(given, Path(places.get(given, "")), _own_type(given))]
-
-
-def _named(given: Path, place: Path, kind: int) -> FoundFolder:
-    """Return a file that was named, of that type (`stat.S_IFMT`)."""
-    links = frozenset([given.name] if kind == stat.S_IFLNK else [])
-    return FoundFolder(path=given.parent, place=place, names=[given.name], links=links)
-
-
-def _joined(found: Iterable[FoundFolder]) -> Iterator[FoundFolder]:
-    """Join named files of one folder that come one after the other."""
-    for (_, _, root), group in groupby(found, lambda each: (each.path, each.place, each.root)):
-        if root is not None:
-            yield from group
+        folder, place, is_output = facts(os.path.dirname(given))  # noqa: PTH120  # of many strings
+        name = os.path.basename(given)  # noqa: PTH119
+        if kind in (stat.S_IFDIR, stat.S_IFLNK):
+            is_output = search.is_output(real_path(Path(given)))
+        if is_output:  # the list of a later run may contain the results of this one
             continue
-        while files := list(islice(group, JOINED)):  # until it is empty
-            names = [name for file in files for name in file.names]
-            yield replace(files[0], names=names, links=frozenset().union(*(file.links for file in files)))
+        if not name or (kind in (stat.S_IFDIR, stat.S_IFLNK) and is_folder(Path(given))):
+            yield from named.taken()
+            root = Path(given)
+            if not search.selection.drops(place := place_of_listed(root)):
+                yield from search.folders(root, place)
+        elif search.selection.takes_all or search.selection.takes(place / name):
+            if named.path is not folder or len(named.names) >= JOINED:
+                yield from named.taken()
+                named = _Named(folder, place)
+            named.add(name, kind)
+    yield from named.taken()
 
 
-def _own_type(path: Path) -> int:
+class _Named:
+    """Files of one folder that were named."""
+
+    def __init__(self, path: Path, place: Path) -> None:
+        self.path, self._place = path, place
+        self.names: list[str] = []
+        self._links, self._missing = set[str](), set[str]()
+
+    def add(self, name: str, kind: int) -> None:
+        """Take a file of that type (`stat.S_IFMT`, 0 if there is none)."""
+        self.names.append(name)
+        if kind == stat.S_IFLNK:
+            self._links.add(name)
+        elif not kind:
+            self._missing.add(name)
+
+    def taken(self) -> Iterator[FoundFolder]:
+        """Yield what there is, and begin anew."""
+        if self.names:
+            yield self.found()
+            self.names, self._links, self._missing = [], set(), set()
+
+    def found(self) -> FoundFolder:
+        """Return what there is."""
+        return FoundFolder(
+            path=self.path,
+            place=self._place,
+            names=self.names,
+            links=frozenset(self._links),
+            missing=frozenset(self._missing),
+        )
+
+
+def _own_type(path: str | Path) -> int:
     """Return `stat.S_IFMT` of a path itself, also of a link; 0 if nothing is there."""
     try:
-        return stat.S_IFMT(path.lstat().st_mode)
+        return stat.S_IFMT(os.lstat(path).st_mode)
     except (OSError, ValueError):  # a NUL in a name is a ValueError
         return 0
 

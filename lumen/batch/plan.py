@@ -13,12 +13,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path, PurePath
 
 from lumen.batch.backup import Originals, backup_place
 from lumen.batch.block import Block
-from lumen.batch.collisions import Places, check_inputs
+from lumen.batch.collisions import FOLDERS, Places, check_inputs
 from lumen.batch.discovery import FoundFolder, PathList, TreeSearch, find_folders, pictures_below
 from lumen.batch.history import places_of
 from lumen.batch.overlap import Overlap
@@ -85,15 +85,15 @@ def plan_jobs(
         NothingToDoError: From the iteration, at its end: no input matched.
     """
     check_inputs(inputs, options.output)
-    first = [*inputs, *islice(listed, max(0, RECORDED_INPUTS - len(inputs)))]
+    first = list(islice(_given(inputs, listed), RECORDED_INPUTS))
     passed_over = PassedOver(takes_clips=options.clips)
     blocks = _Blocks(inputs, options, listed=listed, reference=reference, passed_over=passed_over)
     return Plan(
         blocks=blocks,
-        inputs=first[:RECORDED_INPUTS],
+        inputs=first,
         of_inputs=len(inputs) + len(listed),
         home=options.output or (_home_in_place(first[0]) if first else Path()),
-        is_stream=blocks.is_tree,
+        is_stream=blocks.is_stream,
         passed_over=passed_over,
     )
 
@@ -110,16 +110,18 @@ class _Blocks:
         reference: Path | None,
         passed_over: PassedOver,
     ) -> None:
-        self.is_tree = len(inputs) == 1 and not listed and is_folder(inputs[0])
+        is_tree = len(inputs) == 1 and not listed and is_folder(inputs[0])
         self._inputs, self._listed, self._options = inputs, listed, options
         self._passed_over = passed_over
+        self._roots: dict[Path, None] = {}  # folders that were searched, in their order
         self._naming = _Naming(options)
         if options.output is not None:
             self._places: Places | Originals | None = Places(
-                options.output, inputs, compare=options.compare, is_tree=self.is_tree, reference=reference
+                options.output, inputs, compare=options.compare, is_tree=is_tree, reference=reference
             )
         else:
-            self._places = None if options.backup is None else Originals(options.backup, inputs, is_tree=self.is_tree)
+            self._places = None if options.backup is None else Originals(options.backup, inputs, is_tree=is_tree)
+        self.is_stream = is_tree or self._places is None
 
     def __iter__(self) -> Iterator[Block]:
         """Plan, and yield blocks of pictures and failures; see `plan_jobs` for what is raised."""
@@ -144,6 +146,8 @@ class _Blocks:
         """Yield what is found, whatever share of it is taken and wherever its results go."""
         search = TreeSearch.of(self._options, passed_over)
         for found in find_folders(self._inputs, self._listed, search, self._named_places()):
+            if found.root is not None:
+                self._roots[found.root] = None
             if found.unreadable:
                 yield Block(source=found.path, target=found.path, failures=[_failure(found.path, found.unreadable)])
             else:
@@ -183,12 +187,12 @@ class _Blocks:
         if self._options.recursive:
             return
         search = TreeSearch.of(self._options, PassedOver(takes_clips=self._options.clips))
-        found = set(pictures_below(filter(is_folder, chain(self._inputs, self._listed)), search))
+        found = set(pictures_below(self._roots, search))
         self._passed_over.is_all = None not in found
         self._passed_over.below = sum(picture is not None and not overlap.has(picture) for picture in found)
 
     def _nothing_found(self) -> str:
-        options, first = self._options, list(islice(chain(self._inputs, self._listed), 4))
+        options, first = self._options, list(islice(_given(self._inputs, self._listed), 4))
         where = ", ".join(printable(given) for given in first[:3]) + (", ..." if len(first) > 3 else "")
         chosen = " that --include and --exclude let through" if options.include or options.exclude else ""
         message = f"no pictures ({' '.join(sorted(SUFFIXES))}){chosen} were found in {where or 'an empty list'}"
@@ -200,7 +204,7 @@ class _Naming:
 
     def __init__(self, options: BatchOptions) -> None:
         self._options = options
-        self._is_writable = lru_cache(_FOLDERS)(lambda folder: not type_of(folder) or os.access(folder, os.W_OK))
+        self._is_writable = lru_cache(FOLDERS)(lambda folder: not type_of(folder) or os.access(folder, os.W_OK))
 
     def blocks(self, found: FoundFolder, below: Path | None) -> Iterator[Block]:
         """Yield the blocks of a folder: one, unless a link is replaced by name, whose target lies elsewhere."""
@@ -219,7 +223,7 @@ class _Naming:
         names, results, failures, options = list[str](), list[str](), list[Outcome](), self._options
         is_writable = not self._options.in_place or self._is_writable(target)
         for name in found.names:
-            if found.root is None and not os.path.lexists(found.path / name):
+            if name in found.missing:
                 why_not, wanted = "there is no such file", ""
             elif self._options.in_place:
                 why_not, wanted = self._why_not_in_place(found.path, name, is_writable=is_writable), result or name
@@ -256,7 +260,11 @@ class _Naming:
         return "" if is_writable else "its folder is read-only"
 
 
-_FOLDERS = 10_000  # of which is known whether they can be written to
+def _given(inputs: Iterable[Path], listed: Iterable[str | Path]) -> Iterator[Path]:
+    """Yield all that is given."""
+    yield from inputs
+    for entry in listed:
+        yield Path(entry)
 
 
 def _too_long(name: str) -> str:

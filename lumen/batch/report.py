@@ -145,7 +145,7 @@ class Report:
             if self.counts[status]
         ]
         if self.left or not self.is_counted:
-            parts.append(f"{self.left} left" if self.is_counted else f"{self.left} or more left")
+            parts.append(f"{self.left} {'left' if self.is_counted else 'or more left'}" if self.left else "more left")
         line = ", ".join(parts) or "nothing to do"
         if self.counts["done"]:
             line += f" in {self.seconds:.1f} s ({self.megapixels / max(self.seconds, 1e-9):.2f} megapixels/s)"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lumen.batch.ahead import TICK_S, Ahead, PackedQueue
+from lumen.batch.block import Block
 from lumen.batch.destinations import destination_of
 from lumen.batch.engines.engine import BatchEngine
 from lumen.batch.job import Job, comparison_of
@@ -98,6 +99,7 @@ class Batch:
         # Who asks for an error if any result exists must hear of it before the first picture.
         self._ahead = Ahead(plan, self._sorter.sort, whole=options.existing == "error")
         self._uncompared = PackedQueue[ToDo]()
+        self._prepared = set[int]()  # hashes of folders of results
         self._targets = set[Path]()  # results that have the name of a comparison
         self._work = PictureWork(
             pictures=self._enhance,
@@ -120,7 +122,9 @@ class Batch:
             OutputError: The output cannot be written; the run stops.
             LockedError: Another run works on the output folder.
             UnavailableError: The model or the device cannot be used.
-            UsageError: A result exists and must not; or the requested window or memory is too small.
+            NothingToDoError: No picture was found.
+            UsageError: A result exists and must not, or the requested window or memory is too small. Or results would
+                overwrite an input or each other: nothing of their folder was touched, but others may be done.
         """
         started = time.monotonic()
         try:
@@ -140,9 +144,11 @@ class Batch:
         return self.report
 
     def dry_run(self) -> Report:
-        """Report what `run` would do; write nothing and open no model."""
+        """Report what `run` would do; write nothing and open no model. It raises what `run` does of the plan."""
         for block in self._plan.blocks:
             self.report.total += len(block)
+            if self._asked_to_stop:
+                return self.report
             for todo in self._sorter.sort(block):
                 for job, reason, is_uncompared in self._open(todo):
                     if reason is None or is_uncompared:
@@ -199,12 +205,18 @@ class Batch:
                 time.sleep(TICK_S)
                 continue
             if None in todo.reasons:
-                self._destination.prepare(todo.block)
+                self._prepare(todo.block)
                 self._targets |= {job.target for job, _, _ in todo.jobs() if is_comparison(job.target.name)}
             if any(todo.uncompared):
                 self._uncompared.put(todo, len(todo.block))
             pending = (job for job, reason, _ in self._open(todo) if reason is None)
             yield from self._tones.of(todo.block, pending) if self._tones.are_asked else pending
+
+    def _prepare(self, block: Block) -> None:
+        """Prepare a folder of results once: later, what looks left over may be a result that is being written."""
+        if hash(block.target) not in self._prepared:
+            self._prepared.add(hash(block.target))
+            self._destination.prepare(block)
 
     def _open(self, todo: ToDo) -> Iterator[tuple[Job, str | None, bool]]:
         """Yield the jobs that need work, as `ToDo.jobs` does; report the other files on the way."""

@@ -15,7 +15,7 @@ from lumen.enhance.sequence import enhance_sequence
 from lumen.errors import DataError, DecodeError, UsageError
 from lumen.evaluation.columns import INPUT, OUTPUT, REFERENCE
 from lumen.evaluation.options import EvalOptions
-from lumen.evaluation.protocol import protocol
+from lumen.evaluation.protocol import ModelFacts, protocol
 from lumen.evaluation.report import EvalReport, PictureScores
 from lumen.evaluation.scoring import Scorer
 from lumen.files.inputs import open_named
@@ -76,7 +76,8 @@ def evaluate_clips(
                 levels[name].append(_cell_levels(samples))
             found.append(_scores(len(found), pixels, scorer))
             progress(len(found), max(total, len(found)), found[-1])
-    words = protocol(models, options, natural=scorer.natural, paired=None if reference is None else "frame by frame")
+    facts = {name: ModelFacts.of(each) for name, each in models.items()}
+    words = protocol(facts, options, natural=scorer.natural, paired=None if reference is None else "frame by frame")
     return EvalReport(
         pictures=tuple(found),
         problems=(),

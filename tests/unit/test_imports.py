@@ -53,7 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.batch": CORE | {"lumen.enhance", "lumen.stages", "lumen.cluster", "lumen.video"},
     "lumen.watching": CORE | {"lumen.enhance", "lumen.stages", "lumen.video"},
     "lumen.pages": FACTS,
-    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages", "lumen.video"},
+    "lumen.evaluation": CORE
+    | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages", "lumen.cluster", "lumen.video"},
     "lumen.doctor": CORE | {"lumen.extras", "lumen.video"},
     "lumen.models": FACTS | {"lumen.registry"},
     "lumen.train": CORE | {"lumen.metrics", "lumen.registry", "lumen.extras", "lumen.models"},

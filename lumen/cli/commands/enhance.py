@@ -17,6 +17,7 @@ from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
     PATH,
     BareOption,
+    engine_option,
     field_option,
     given_options,
     json_option,
@@ -107,7 +108,7 @@ _enhance = partial(field_option, EnhanceOptions)
     help="At the end, score the results against the pictures of the same names in DIR.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
-@_batch("--engine", help="Work in this process, or on the Ray cluster at RAY_ADDRESS; without one, on this machine.")
+@engine_option
 @_batch("--fail-fast", help="Stop at the first file that fails.")
 @_enhance("--strict", help="Fail files of which there is anything to warn, such as damage or lost metadata.")
 @json_option("file on stdout")

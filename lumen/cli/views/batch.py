@@ -94,7 +94,8 @@ class BatchView:
     def summarize(self, report: Report, notes: Sequence[str] = (), place: str = "") -> None:
         """Print notes, and as the last line the summary with the place of the results."""
         self._progress.stop()
-        if self._verbosity < 0 or 0 < report.total == report.left:  # the error says why nothing was started
+        is_begun = sum(report.counts.values()) > 0 or (not report.total and report.is_counted)
+        if self._verbosity < 0 or not is_begun:  # the error says why nothing was started
             return
         for note in notes:
             self._console.print(note)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from lumen.batch.discovery import FoundFolder, TreeSearch, find_folders, place_of_listed, read_list
 from lumen.batch.passed_over import PassedOver
+from lumen.batch.plan import plan_jobs
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
 
@@ -133,12 +135,12 @@ def test_in_place_links_are_not_followed() -> None:
 
 def test_lists_have_lines_or_nuls() -> None:
     assert list(read_list(b"a.jpg\n\n b c.jpg\r\n\xff.jpg", null=False)) == [
-        Path("a.jpg"),
-        Path(" b c.jpg"),
-        Path(os.fsdecode(b"\xff.jpg")),
+        "a.jpg",
+        " b c.jpg",
+        os.fsdecode(b"\xff.jpg"),
     ]
-    assert list(read_list(b"a.jpg\0new\nline.jpg\0", null=True)) == [Path("a.jpg"), Path("new\nline.jpg")]
-    assert list(read_list(b"\xef\xbb\xbfa.jpg\n", null=False)) == [Path("a.jpg")]
+    assert list(read_list(b"a.jpg\0new\nline.jpg\0", null=True)) == ["a.jpg", "new\nline.jpg"]
+    assert list(read_list(b"\xef\xbb\xbfa.jpg\n", null=False)) == ["a.jpg"]
     assert list(read_list(b"", null=True)) == list(read_list(b"\n", null=False)) == []
 
 
@@ -146,3 +148,78 @@ def test_lists_have_lines_or_nuls() -> None:
 def test_lists_of_the_other_kind_are_refused(data: bytes, null: bool) -> None:
     with pytest.raises(UsageError, match="--null"):
         read_list(data, null=null)
+
+
+def test_a_folder_comes_before_its_sub_folders_with_its_names_sorted() -> None:
+    search = TreeSearch.of(BatchOptions(output=Path("out"), recursive=True), PassedOver())
+    listed = [(str(folder.path), list(folder.names)) for folder in search.folders(Path("in"), Path("place"))]
+    assert listed == [
+        ("in", ["B.JPG", "a.jpg", "thumbs-of-mine.jpg"]),
+        ("in/sub", ["c.png"]),
+        ("in/sub/thumbs", ["c.png"]),
+        ("in/thumbs", ["a.jpg"]),
+    ]
+    assert names(search.folders(Path("in/sub"), Path("place"))) == ["place/c.png", "place/thumbs/c.png"]
+
+
+def test_linked_folders_come_last_and_each_folder_once() -> None:
+    touch("elsewhere/e.jpg", "elsewhere/deep/f.jpg", "in/.hidden/h.jpg")
+    for link, target in (
+        ("in/again", "sub"),  # seen
+        ("in/sub/parent", ".."),  # seen
+        ("in/away", "../elsewhere"),
+        ("in/later", "../elsewhere/deep"),  # seen by then
+        ("in/sub/around", "../.."),  # the folder around it, in which nothing is searched twice
+        ("in/shown", ".hidden"),
+    ):
+        Path(link).symlink_to(target)
+    real = ["B.JPG", "a.jpg", "thumbs-of-mine.jpg", "sub/c.png", "sub/thumbs/c.png", "thumbs/a.jpg"]
+    assert found("in") == [*real, "away/e.jpg", "away/deep/f.jpg", "shown/h.jpg"]
+    assert found("in", exclude=("sub",)) == [
+        *(name for name in real if not name.startswith("sub/")),
+        "again/c.png",
+        "again/thumbs/c.png",
+        "away/e.jpg",
+        "away/deep/f.jpg",
+        "shown/h.jpg",
+    ]
+
+
+def test_links_that_lead_into_the_output_folder_are_left_out_as_it_is() -> None:
+    touch("out/a.jpg", "out/sub/b.jpg")
+    Path("in/sub/one.jpg").symlink_to("../../out/a.jpg")
+    Path("in/sub/many").symlink_to("../../out/sub")
+    passed_over = PassedOver()
+    search = TreeSearch.of(BatchOptions(output=Path("out"), recursive=True), passed_over)
+    assert "sub/one.jpg" not in (taken := names(search.folders(Path("in"))))
+    assert "sub/many/b.jpg" not in taken
+    assert passed_over.links == 1
+    other = TreeSearch.of(BatchOptions(output=Path("other"), recursive=True), PassedOver())
+    assert {"sub/one.jpg", "sub/many/b.jpg"} <= set(names(other.folders(Path("in"))))
+
+
+def test_files_of_a_list_that_follow_each_other_in_one_folder_come_together() -> None:
+    listed = ["in/a.jpg", "in/lost.jpg", "in/B.JPG", "in/thumbs/a.jpg", "in/a.jpg"]
+    search = TreeSearch.of(BatchOptions(output=Path("out")), PassedOver())
+    folders = list(find_folders([], listed, search))
+    assert [(folder.place.as_posix(), list(folder.names)) for folder in folders] == [
+        ("in", ["a.jpg", "lost.jpg", "B.JPG"]),
+        ("in/thumbs", ["a.jpg"]),
+        ("in", ["a.jpg"]),
+    ]
+    assert folders[0].missing == {"lost.jpg"}
+
+
+def test_memory_does_not_grow_with_the_files_of_a_tree() -> None:
+    """As far as planning goes: what it yields belongs to others."""
+    touch(*(f"many/{folder:03}/IMG_{file:03}.jpg" for folder in range(60) for file in range(30)))
+    blocks = iter(plan_jobs([Path("many")], BatchOptions(output=Path("out"), recursive=True)).blocks)
+    tracemalloc.start()
+    try:
+        sizes = []
+        for number, _ in enumerate(blocks):
+            if number in (19, 59):
+                sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert (sizes[1] - sizes[0]) / (40 * 30) < 40

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lumen.batch.plan import shard_of
+from lumen.batch.plan import plan_jobs, shard_of
 from lumen.config import BatchOptions
 from lumen.errors import NothingToDoError
 from tests.support.batches import Planned, pairs, plan, planned, touch
@@ -213,3 +215,30 @@ def test_a_link_to_itself_fails_by_name_and_folders_of_links_end() -> None:
     Path("in/sub/here").symlink_to(".")
     sources_found = [source for source, _ in pairs(plan("in", recursive=True))]
     assert sources_found == ["in/B.JPG", "in/a.jpg", "in/a.png", "in/self.jpg", "in/sub/c.webp"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "listed", "options", "is_stream"),
+    [
+        (["in"], [], {"output": Path("out")}, True),
+        (["in", "in/sub"], [], {"output": Path("out")}, False),
+        (["in/a.jpg"], [], {"output": Path("out")}, False),
+        ([], ["in"], {"output": Path("out")}, False),
+        (["in"], [], {"in_place": True, "backup": Path("kept")}, True),
+        (["in", "in/sub"], [], {"in_place": True, "backup": Path("kept")}, False),
+        (["in", "in/sub"], ["in"], {"in_place": True}, True),
+    ],
+)
+def test_work_begins_early_where_results_of_several_inputs_cannot_meet(
+    inputs: list[str], listed: list[str], options: dict[str, Any], is_stream: bool
+) -> None:
+    plan = plan_jobs(list(map(Path, inputs)), BatchOptions(**options), listed=list(map(Path, listed)))
+    assert plan.is_stream is is_stream
+
+
+def test_a_plan_can_be_gone_through_again() -> None:
+    plan = plan_jobs([Path("in"), Path("in/sub")], BatchOptions(output=Path("out")))
+    first = [list(block.jobs()) for block in plan.blocks]
+    passed_over = dataclasses.replace(plan.passed_over)
+    assert [list(block.jobs()) for block in plan.blocks] == first
+    assert plan.passed_over == passed_over
