@@ -259,7 +259,10 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
         metavar="SIZE",
         help="Refuse pictures with more pixels.",
     ),
-    _enhance("--frames", help="Refuse animations and files with several pages, or take their first picture."),
+    _enhance(
+        "--frames",
+        help="Refuse animations and files with several pages, take their first picture, or all frames of animations.",
+    ),
     _result(
         "--format",
         type=FormatChoice(get_args(OutputFormat)),
