@@ -36,6 +36,7 @@ class NoWork:
     def __init__(self) -> None:
         self.first_s = self.first_cpu_s = 0.0
         self.jobs = 0
+        self.tone_models: Any = None  # no tones are asked for
 
     def open(self, _work: PictureWork, _variants: Collection[EnhanceOptions]) -> Mapping[str, Any]:
         """Do nothing."""
@@ -49,7 +50,7 @@ class NoWork:
             self.jobs += 1
             yield job, Outcome(source=job.source, target=job.target, status="done")
 
-    def progress(self) -> Mapping[Job, tuple[float, float]]:
+    def progress(self) -> Mapping[Job, Any]:
         """Return nothing."""
         return {}
 
@@ -66,7 +67,7 @@ class NoWork:
     def counted(self, pending: int, *, is_all: bool) -> None:
         """Do nothing."""
 
-    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
+    def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         """Do nothing."""
 
     def finished(self, outcome: Outcome) -> None:

@@ -17,6 +17,7 @@ from lumen.batch.block import Block
 from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path, require_input, type_of, type_of_output
 from lumen.files.store_path import StorePath
+from lumen.imaging.clip_formats import CLIP_SUFFIXES
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
@@ -43,8 +44,9 @@ def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
     kind = type_of_output(output)
     if kind not in (stat.S_IFDIR, 0):
         raise UsageError(f"expected a folder after --out, got the file {printable(output)}{_ONE}")
-    if not kind and output.suffix.lower() in SUFFIXES:
-        raise UsageError(f"expected a folder after --out, got {printable(output)}, which names a picture{_ONE}")
+    if not kind and output.suffix.lower() in (*SUFFIXES, *CLIP_SUFFIXES):
+        what = "picture" if output.suffix.lower() in SUFFIXES else "clip"
+        raise UsageError(f"expected a folder after --out, got {printable(output)}, which names a {what}{_ONE}")
     for given in inputs:
         if is_folder(given) and _same_folder(given, output):
             raise UsageError(

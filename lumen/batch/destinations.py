@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from lumen.batch.backup import Backup
 from lumen.batch.block import Block
@@ -26,6 +26,7 @@ from lumen.files.atomic import (
     remove_leftovers_in,
     write_atomically,
     write_in,
+    writing_atomically,
 )
 from lumen.files.inputs import Identity, Input, Parent, hold_folder
 from lumen.files.lock import lock_folder, lock_in
@@ -94,6 +95,14 @@ class Destination(Protocol):
 
         Raises:
             PictureError: It has changed, or no note can be taken.
+            OutputError: Nothing can be written.
+        """
+
+    def writing(self, job: Job, origin: Origin) -> AbstractContextManager[BinaryIO]:
+        """Return the file of a result that does not fit into memory, which gets its name when the `with` block ends.
+
+        Raises:
+            PictureError: This one result cannot be written.
             OutputError: Nothing can be written.
         """
 
@@ -204,10 +213,15 @@ class OutputFolder:
 
     def put(self, job: Job, data: bytes, origin: Origin) -> None:
         """Write a result with the modification time of its source: photographs are sorted by it."""
+        write_atomically(job.target, data, **self._place(origin))
+
+    def writing(self, job: Job, origin: Origin) -> AbstractContextManager[BinaryIO]:
+        """Return the file of a result, as `put` writes it."""
+        return writing_atomically(job.target, **self._place(origin))
+
+    def _place(self, origin: Origin) -> dict[str, Any]:
         modified_ns, extended = origin.identity.mtime_ns, origin.extended
-        write_atomically(
-            job.target, data, tag=self._tag, modified_ns=modified_ns, extended=extended, below=self._folder
-        )
+        return {"tag": self._tag, "modified_ns": modified_ns, "extended": extended, "below": self._folder}
 
 
 class InPlace:
@@ -299,6 +313,10 @@ class InPlace:
             journal.refresh(folder)
             self._look(folder, name, origin).stream.close()
             journal.note_fine(folder, name, origin.digest)
+
+    def writing(self, _job: Job, _origin: Origin) -> AbstractContextManager[BinaryIO]:
+        """Refuse to replace a clip."""
+        raise PictureError("clips are never replaced; use --out instead of --in-place")
 
     def put(self, job: Job, data: bytes, origin: Origin) -> str | None:
         """Replace a picture, unless somebody has changed it since it was read."""

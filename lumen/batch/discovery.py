@@ -370,7 +370,8 @@ def pictures_below(folders: Iterable[Path], search: TreeSearch) -> Iterator[str 
 
     It ends after a moment: a folder may be the root of a large disk.
     """
-    deep, started = replace(search, recursive=True, passed_over=PassedOver()), time.monotonic()
+    nobody, started = PassedOver(takes_clips=search.passed_over.takes_clips), time.monotonic()
+    deep = replace(search, recursive=True, passed_over=nobody)
     for root in folders:
         for found in deep.folders(root):
             if time.monotonic() - started > LOOK_S:

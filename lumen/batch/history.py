@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from lumen.batch.block import Block
 from lumen.batch.record import FAILURE_BYTES, FOLDER, KEPT_RUNS
-from lumen.config import EnhanceOptions
+from lumen.config import BatchOptions, EnhanceOptions
 from lumen.files.inputs import Parent, hold_folder
 from lumen.files.paths import is_folder, real_path
 from lumen.files.state import STATE
@@ -36,6 +36,7 @@ FOLDERS, HOMES = 10_000, 4  # that are remembered
 _FOREIGN = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 _CHANGE_NO_RESULT = {"tile_px", "max_memory_bytes", "max_pixels", "allow_8bit", "strict"}
 _DEFAULTS = {name: value for name, value in asdict(EnhanceOptions()).items() if name not in _CHANGE_NO_RESULT}
+_OF_RUN = {"steady": BatchOptions.steady, "exposure_from": BatchOptions.exposure_from}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +64,20 @@ class _Done(NamedTuple):
     run: dict[str, Any]
 
 
-def settings_of(options: Mapping[str, Any], model: str | None) -> dict[str, object]:
+def settings_of(
+    options: Mapping[str, Any], model: str | None, run: Mapping[str, Any] | None = None
+) -> dict[str, object]:
     """Return what decides how a result looks.
 
     Args:
         options: Fields of `EnhanceOptions`; missing ones, of former versions, have their defaults.
         model: The model as it was asked for; None if that is not known.
+        run: Fields of `BatchOptions`, as of `options`.
     """
     found: dict[str, object] = {name: options.get(name, default) for name, default in _DEFAULTS.items()}
+    for name, default in _OF_RUN.items():
+        value = (run or {}).get(name, default)
+        found[name] = value if value is None else str(value)
     return found if model is None else {**found, "model": model}
 
 
@@ -248,7 +255,7 @@ def _made_of(facts: Mapping[str, Any], target: str, run: Mapping[str, Any]) -> M
     """Return what a line of a record tells; raises one of `_FOREIGN` if lumen did not write it."""
     given = facts["source"]
     source = path_of(given) if is_url(given) else Path(os.path.normpath(Path(run.get("cwd") or Path.cwd(), given)))
-    settings = settings_of({**run["enhance"], **facts.get("options", {})}, run.get("model"))
+    settings = settings_of({**run["enhance"], **facts.get("options", {})}, run.get("model"), run["batch"])
     return Made(source=source, target=PurePath(target), settings=settings)
 
 

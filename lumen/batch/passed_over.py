@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from lumen.batch.sidecars import ENDINGS
-from lumen.files.patterns import is_comparison, is_hidden, is_picture_name
+from lumen.files.patterns import is_clip_name, is_comparison, is_hidden, is_picture_name
 from lumen.files.state import STATE
 from lumen.text import counted, printable
 
@@ -20,34 +20,40 @@ class PassedOver:
     """Counts what is not taken, to be told at the end of a run.
 
     Attributes:
+        takes_clips: Whether clips are taken like pictures.
         below: Pictures in sub-folders of folders that were not searched with their sub-folders.
         is_all: Whether all sub-folders were looked at to count these.
         hidden: Hidden files with the name of a picture.
         hidden_folders: Hidden folders, without those of lumen itself.
         links: Links to pictures, where none are followed.
+        clips: Clips, where they are not taken.
         comparisons: Pictures of before and after that lumen wrote.
         unusable: Objects of a store whose keys have empty, `.` or `..` parts, which no folder can mirror.
         others: Files that are no pictures by their names, by suffix; sidecars are none of them.
     """
 
+    takes_clips: bool = False
     below: int = 0
     is_all: bool = True
     hidden: int = 0
     hidden_folders: int = 0
     links: int = 0
+    clips: int = 0
     comparisons: int = 0
     unusable: int = 0
     others: Counter[str] = field(default_factory=Counter)
 
     def forget(self) -> None:
         """Begin to count anew."""
-        vars(self).update(vars(PassedOver()))
+        vars(self).update(vars(PassedOver(takes_clips=self.takes_clips)))
 
     def takes(self, name: str) -> bool:
         """Tell whether a file in a folder is a picture by its name, and count it if not."""
-        if is_picture_name(name):
+        if is_picture_name(name) or (self.takes_clips and is_clip_name(name)):
             return True
-        if is_comparison(name):
+        if is_clip_name(name):
+            self.clips += 1
+        elif is_comparison(name):
             self.comparisons += 1
         elif is_hidden(name):
             self.hidden += is_picture_name(name.lstrip("."))
@@ -77,6 +83,8 @@ class PassedOver:
         ]
         told = ", ".join(filter(None, parts))
         found = [f"passed over: {told}"] if told else []
+        if self.clips:
+            found.append(f"{counted(self.clips, 'clip')} not taken; add --clips")
         if self.below:
             more = "" if self.is_all else "more than "
             found.append(f"{more}{counted(self.below, 'picture')} in sub-folders not taken; add -r")

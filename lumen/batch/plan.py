@@ -24,11 +24,13 @@ from lumen.batch.history import places_of
 from lumen.batch.overlap import Overlap
 from lumen.batch.passed_over import PassedOver
 from lumen.batch.report import Outcome
+from lumen.batch.sequences import in_sequence
 from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError
 from lumen.files.paths import is_folder, real_path, type_of
 from lumen.files.store_path import StorePath, path_of
+from lumen.imaging.clip_formats import is_clip
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
@@ -85,7 +87,7 @@ def plan_jobs(
     """
     check_inputs(inputs, options.output)
     first = list(islice(_given(inputs, listed), RECORDED_INPUTS))
-    passed_over = PassedOver()
+    passed_over = PassedOver(takes_clips=options.clips)
     blocks = _Blocks(inputs, options, listed=listed, reference=reference, passed_over=passed_over)
     return Plan(
         blocks=blocks,
@@ -134,9 +136,9 @@ class _Blocks:
             if self._places is not None:
                 self._places.check(whole)
             if len(own := self._own(whole)):
-                yield own
+                yield in_sequence(own, self._options.steady)
         if self._places is not None:
-            self._places.check_all(lambda: self._whole(PassedOver(), overlap.again()))
+            self._places.check_all(lambda: self._whole(PassedOver(takes_clips=self._options.clips), overlap.again()))
         self._look_below(overlap)
         if is_empty:
             raise NothingToDoError(self._nothing_found())
@@ -158,12 +160,13 @@ class _Blocks:
         index, count = self._options.shard
         if count == 1:
             return block
-        mine = [shard_of(block.place / name, count) == index for name in block.names]
-        failures = [
-            each
-            for each in block.failures
-            if each.source == block.source or shard_of(block.place / each.source.name, count) == index
-        ]
+
+        def is_own(name: str) -> bool:
+            is_sequence = self._options.steady != "off"  # which is one unit
+            return shard_of(block.place if is_sequence else block.place / name, count) == index
+
+        mine = [is_own(name) for name in block.names]
+        failures = [each for each in block.failures if each.source == block.source or is_own(each.source.name)]
         return replace(block.part(mine), failures=failures)
 
     def _named_places(self) -> dict[Path, PurePath]:
@@ -184,7 +187,7 @@ class _Blocks:
         """Count the pictures in sub-folders that were not searched."""
         if self._options.recursive:
             return
-        search = TreeSearch.of(self._options, PassedOver())
+        search = TreeSearch.of(self._options, PassedOver(takes_clips=self._options.clips))
         found = set(pictures_below(self._roots, search))
         self._passed_over.is_all = None not in found
         self._passed_over.below = sum(picture is not None and not overlap.has(picture) for picture in found)
@@ -218,7 +221,7 @@ class _Naming:
 
     def _block(self, found: FoundFolder, below: Path | None, target: Path, result: str | None = None) -> Block:
         """Return the block of a folder; `result` names the one result, if it is not named like its picture."""
-        names, results, failures = list[str](), list[str](), list[Outcome]()
+        names, results, failures, options = list[str](), list[str](), list[Outcome](), self._options
         is_writable = not self._options.in_place or self._is_writable(target)
         for name in found.names:
             if name in found.missing:
@@ -226,7 +229,9 @@ class _Naming:
             elif self._options.in_place:
                 why_not, wanted = self._why_not_in_place(found.path, name, is_writable=is_writable), result or name
             else:
-                wanted = self._options.result or result_name(name, self._options.suffix, self._options.format)
+                wanted = options.result or result_name(
+                    name, options.suffix, options.format, options.video_codec, frames=options.frames
+                )
                 why_not = _too_long(wanted)
             if why_not:
                 failures.append(_failure(found.path / name, why_not))
@@ -249,9 +254,11 @@ class _Naming:
         if isinstance(folder, StorePath):
             return NOT_IN_PLACE
         path = f"{folder}{os.sep}{name}"
+        if is_clip(name):
+            return "clips are never replaced; use --out instead of --in-place"
         if not os.access(path, os.W_OK) and type_of(Path(path)):
             return "the file is read-only"
-        if result_name(name, "", "same") != name:
+        if result_name(name, "", "same", frames=self._options.frames) != name:
             return "lumen reads but does not write this format; use --out instead of --in-place"
         return "" if is_writable else "its folder is read-only"
 

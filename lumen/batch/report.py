@@ -6,13 +6,27 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from lumen.errors import Exit
 
 KEPT = 1000  # failures, and different reasons
 
 Status = Literal["done", "skipped", "failed", "planned"]
+
+
+class Progress(NamedTuple):
+    """How much of a file is done.
+
+    Attributes:
+        fraction: In [0, 1].
+        megapixels: Of its picture, or of all its frames.
+        frames: How many frames it has, if it is a clip; otherwise 0.
+    """
+
+    fraction: float
+    megapixels: float
+    frames: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +45,7 @@ class Outcome:
         is_unchanged: Whether the picture was fine, so that its file was copied, or in place left, or skipped.
         stops_run: Whether it failed by the error that ends the run, which is shown then.
         changes: Options of this picture that differ from those of the run.
+        frames: How many frames it has, if it is a clip; otherwise 0.
     """
 
     source: Path
@@ -44,6 +59,7 @@ class Outcome:
     is_unchanged: bool = False
     stops_run: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
+    frames: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON values."""
@@ -57,6 +73,7 @@ class Outcome:
             "damaged": self.is_damaged,
             "warnings": list(self.warnings),
             "unchanged": self.is_unchanged,
+            **({"frames": self.frames} if self.frames else {}),
             **({"options": dict(self.changes)} if self.changes else {}),
         }
 

@@ -21,6 +21,7 @@ from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report
 from lumen.batch.skipping import Sorter, ToDo
+from lumen.batch.toned import JobTones
 from lumen.batch.work import PictureWork
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
@@ -45,8 +46,8 @@ class BatchListener(Protocol):
     def counted(self, pending: int, *, is_all: bool) -> None:
         """There is work on that many files by now; told again and again until these are all."""
 
-    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
-        """A fraction of one picture of that size, in [0, 1], is enhanced; called repeatedly."""
+    def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
+        """A fraction of one picture, or clip of so many frames, of that size is enhanced; called repeatedly."""
 
     def finished(self, outcome: Outcome) -> None:
         """One file is done, skipped, failed or planned."""
@@ -106,6 +107,7 @@ class Batch:
             destination=self._destination,
             is_target=self._targets.__contains__,
         )
+        self._tones = JobTones(engine.tone_models, self._enhance, options, self._work.look)
         self._record: RunRecord | None = None
         # Plain flags: signal handlers can interrupt each other, and would deadlock on the lock inside an event.
         self._asked_to_stop = self._has_said_stopping = self._at_once = False
@@ -198,6 +200,7 @@ class Batch:
             is_end, todo = self._ahead.is_sorted, self._ahead.take()
             if todo is None:
                 if is_end:
+                    yield from self._tones.end()
                     return
                 time.sleep(TICK_S)
                 continue
@@ -206,7 +209,8 @@ class Batch:
                 self._targets |= {job.target for job, _, _ in todo.jobs() if is_comparison(job.target.name)}
             if any(todo.uncompared):
                 self._uncompared.put(todo, len(todo.block))
-            yield from (job for job, reason, _ in self._open(todo) if reason is None)
+            pending = (job for job, reason, _ in self._open(todo) if reason is None)
+            yield from self._tones.of(todo.block, pending) if self._tones.are_asked else pending
 
     def _prepare(self, block: Block) -> None:
         """Prepare a folder of results once: later, what looks left over may be a result that is being written."""

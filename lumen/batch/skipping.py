@@ -14,6 +14,7 @@ from lumen.batch.job import Job
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.picture_rules import PictureOptions
 from lumen.files.paths import is_plain_file
+from lumen.imaging.clip_formats import is_clip
 from lumen.text import printable
 
 AGAIN = "add --existing overwrite to make it again"
@@ -73,7 +74,10 @@ class Sorter:
         uncompared = [False] * len(reasons)
         if self._options.compare and any(reasons):
             compared = self._destination.skip_reasons(block.comparisons())
-            uncompared = [reason is not None and other is None for reason, other in zip(reasons, compared, strict=True)]
+            uncompared = [
+                reason is not None and other is None and not is_clip(name)
+                for name, reason, other in zip(block.names, reasons, compared, strict=True)
+            ]
         for start in range(0, max(1, len(reasons)), PART):
             end = start + PART
             part = block.cut(start, end)
@@ -102,7 +106,7 @@ class Sorter:
         ]
 
     def _settings(self, job: Job) -> Mapping[str, object]:
-        return settings_of(asdict(self._enhance.of(job.relative)), self._model)
+        return settings_of(asdict(self._enhance.of(job.relative)), self._model, vars(self._options))
 
 
 def _with(reason: str, job: Job, made: Made, now: Mapping[str, object]) -> str:

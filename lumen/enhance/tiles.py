@@ -16,7 +16,7 @@ from lumen.enhance.tile_size import check_memory, plan_windows, smallest_window_
 from lumen.errors import OutOfMemoryError
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import box_of, cut, paste
-from lumen.runtime.protocols import Model, Pixels
+from lumen.runtime.protocols import Floats, Model, Pixels
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,12 @@ SHRINK = 0.7  # factor of the side: about half the memory
 
 
 def enhance_pixels(
-    pixels: Pixels, model: Model, options: EnhanceOptions, progress: PictureProgress, tone: Tone | None = None
+    pixels: Pixels,
+    model: Model,
+    options: EnhanceOptions,
+    progress: PictureProgress,
+    tone: Tone | None = None,
+    fixed_tone: Floats | None = None,
 ) -> Pixels:
     """Enhance pixels window by window. If memory is short, the windows shrink and finished rows are kept.
 
@@ -34,6 +39,7 @@ def enhance_pixels(
         options: Exposure, shadows, strength, passes and memory.
         progress: Called with the fraction done, in (0, 1], after each model run.
         tone: Conversion of the picture's levels to sRGB, if they need one.
+        fixed_tone: float32 [K], used instead of the tone that the model decides on for this picture.
 
     Returns:
         Shape and dtype of `pixels`.
@@ -50,6 +56,7 @@ def enhance_pixels(
     height, width = pixels.shape[:2]
     thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)  # [h, w, 3]
     ev, shadows = np.array([options.ev], np.float32), np.array([options.shadows], np.float32)
+    tones = None if fixed_tone is None else fixed_tone[None]
     result = np.empty_like(pixels)
     rows_done = 0  # stay valid when the window shrinks, because its size never changes the result
     while rows_done < height:
@@ -64,7 +71,7 @@ def enhance_pixels(
                 step = tile_progress(progress, plan, tile)
                 box = box_of(plan, tile)
                 enhanced = run_passes(
-                    model, seen, thumbnail, ev, options.quality_passes, step, box=box, shadows=shadows
+                    model, seen, thumbnail, ev, options.quality_passes, step, box=box, shadows=shadows, tones=tones
                 )
                 enhanced = enhanced if tone is None else tone.stored(enhanced, window)
                 paste(result, plan, tile, _blend(window, enhanced, options.strength))

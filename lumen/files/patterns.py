@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from fnmatch import translate
 from pathlib import PurePath
 
+from lumen.imaging.clip_formats import is_clip
 from lumen.imaging.formats import SUFFIXES
 
 COMPARISON_SUFFIX = ".compare.jpg"  # of before and after; appended to a whole name: `a.jpg` and `a.png` each get one
@@ -57,6 +58,15 @@ def is_picture_name(name: str) -> bool:
     stem, dot, suffix = name.rpartition(".")
     is_picture = bool(stem) and dot + suffix.lower() in SUFFIXES
     return is_picture and not is_hidden(name) and not is_comparison(name)
+
+
+def is_clip_name(name: str) -> bool:
+    """Tell whether a name is that of a clip, and not hidden.
+
+    >>> is_clip_name("a.MP4"), is_clip_name(".a.mp4"), is_clip_name("a.mp4.part"), is_clip_name(".mp4")
+    (True, False, False, False)
+    """
+    return is_clip(name) and not is_hidden(name)
 
 
 def is_comparison(name: str) -> bool:

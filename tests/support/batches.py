@@ -67,7 +67,7 @@ class Quiet:
     def counted(self, pending: int, *, is_all: bool) -> None:
         """Nothing."""
 
-    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
+    def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         """Nothing."""
 
     def finished(self, outcome: Outcome) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from lumen.batch.destinations import destination_of
 from lumen.batch.engines.local import LocalEngine
 from lumen.batch.job import Job, comparison_of
-from lumen.batch.report import Outcome
+from lumen.batch.report import Outcome, Progress
 from lumen.batch.work import PictureWork
 from lumen.cluster.blocks import Blocks, memory_of
 from lumen.cluster.connection import Cluster, require_ray
@@ -43,7 +43,15 @@ class RayEngine:
         require_ray(runtime)
         self._runtime = runtime
         self._held = ExitStack()
+        self._tone_models: Models | None = None
         self._littered: set[Path] = set()  # folders where lost workers may have left unfinished files
+
+    @property
+    def tone_models(self) -> Models:
+        """The model on the CPU of this machine: a tone is little work, and the other devices belong to the workers."""
+        if self._tone_models is None:
+            self._tone_models = ModelSet(replace(self._runtime, device="cpu", precision="fp32"))
+        return self._tone_models
 
     def open(self, work: PictureWork, variants: Collection[EnhanceOptions]) -> Mapping[str, Any]:
         """Connect, look at the nodes, and open the model in one worker."""
@@ -70,7 +78,7 @@ class RayEngine:
         for ended in self._blocks.run(map(self._task, chain(first, jobs))):
             yield None if ended is None else _of_job(ended)
 
-    def progress(self) -> Mapping[Job, tuple[float, float]]:
+    def progress(self) -> Mapping[Job, Progress]:
         """Return nothing: workers tell of whole files."""
         return {}
 

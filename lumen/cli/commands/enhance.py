@@ -16,6 +16,7 @@ from lumen.batch.named_result import with_named_result
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
     PLACE,
+    BareOption,
     engine_option,
     field_option,
     given_options,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
-BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format"}
+BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format", "frames"}
 BATCH_ONLY |= {"files_from", "null", "reference", "dry_run", "as_json"}
 
 _IN_PLACE = "originals are replaced, and kept, on disks alone"
@@ -68,6 +69,7 @@ _enhance = partial(field_option, EnhanceOptions)
     "--follow-links/--no-follow-links",
     help="Follow links that are found in folders; never done in place.",
 )
+@_batch("--clips", help="Take the clips in folders too; a clip that is named is taken in any case.")
 @_batch("--include", metavar="GLOB", help="Take only files that match (path or name; repeatable).")
 @_batch("--exclude", metavar="GLOB", help="Skip files and folders that match (repeatable).")
 @click.option("--files-from", metavar="FILE|-", type=PLACE, help="Read the inputs from a list.")
@@ -87,6 +89,20 @@ _enhance = partial(field_option, EnhanceOptions)
 @_batch(
     "--compare",
     help="Also write a picture of before (left) and after (right) beside each result: a.jpg.compare.jpg for a.jpg.",
+)
+@_batch(
+    "--steady",
+    cls=BareOption,
+    bare="name",
+    metavar="[=name|time]",
+    show_default=False,
+    help="Pictures of a folder are a sequence, in the order of their names or by time, and get one steady light.",
+)
+@_batch(
+    "--exposure-from",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Give all pictures the tone of this one.",
 )
 @_batch("--sidecars", help="Copy the XMP and AAE files that lie beside pictures to their results, or ignore them.")
 @picture_options
@@ -126,6 +142,7 @@ def command(
     Exit codes: 0 all done or skipped, 2 usage, 3 some files failed, 4 all failed or nothing found, 5 model or device
     unavailable, 6 output not writable, 130 stopped by Ctrl-C.
     """
+    from lumen.batch.clips import settle_clips
     from lumen.enhance.picture_rules import PictureOptions
 
     runtime, enhancing = options_of(RuntimeOptions, values), options_of(EnhanceOptions, values)
@@ -133,6 +150,7 @@ def command(
     if STREAM in (*inputs, values["output"]):
         ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
     batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
+    batching = settle_clips(inputs, batching)
     if reference is not None:
         _check_scoring(batching, pictures, reference, dry_run=dry_run)
     from lumen.runtime.open import asked_model

@@ -54,10 +54,12 @@ _span = partial(_watch, type=parse_span, show=span_as_typed, metavar="TIME")
     help="What to do with an input once its result is on disk.",
 )
 @_watch("--failed-dir", type=PATH, metavar="DIR", help="Folder for inputs that cannot be enhanced.")
+@_watch("--clips", help="Take clips too, not only pictures.")
 @_watch("--ignore", metavar="GLOB", help="Skip files and folders that match (repeatable).")
 @_watch("--order", help="Which file to take first when several are waiting.")
 @_watch("--skip-backlog", help="Skip files that are there at the start and were not seen before.")
 @_watch("--moved-from", type=PATH, metavar="DIR", help="IN was at DIR before: its results stay valid.")
+@_watch("--steady", help="Each folder is the sequence of one camera, and gets a steady light.")
 @_watch("--oneshot", help="Stop when every file that is there is finished.")
 @_watch(
     "--min-free",

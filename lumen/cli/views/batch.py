@@ -15,7 +15,7 @@ from lumen.batch.report import Outcome, Report
 from lumen.cli.state import State
 from lumen.cli.views.console import log_console, print_json, progress_bar
 from lumen.cli.views.throughput import Throughput
-from lumen.text import printable
+from lumen.text import counted, printable
 
 PLAIN_EVERY_S = 30.0
 PLAIN_STEPS = 10  # a line at each tenth of a fast run,
@@ -36,6 +36,7 @@ class BatchView:
             state,
             TextColumn("{task.fields[run].files}/{task.fields[run].of} files"),
             TextColumn("{task.fields[run].percent}"),
+            TextColumn("{task.fields[run].frames}"),
             TextColumn("{task.fields[run].speed}"),
             TextColumn("{task.fields[run].left}"),
             TextColumn("{task.fields[run].failures}", style="red"),
@@ -59,9 +60,9 @@ class BatchView:
         """Take over how many files are known; until these are all, the bar only says that there is work."""
         self._throughput.count(pending, is_all=is_all)
 
-    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
+    def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         """Move the bar as part of a file is done."""
-        self._throughput.progress(str(job.source), fraction, megapixels)
+        self._throughput.progress(str(job.source), fraction, megapixels, frames)
         if self._live:
             name = Text(printable(job.source.name))
             name.truncate(NAME_WIDTH, overflow="ellipsis")
@@ -109,6 +110,8 @@ class BatchView:
             self._console.print(f"skipped: {name}: {printable(outcome.reason)}")
         elif outcome.status == "done" and self._verbosity > 0:
             size = f"{outcome.megapixels:.2f} MP, {outcome.seconds:.2f} s"
+            if outcome.frames:
+                size = f"{counted(outcome.frames, 'frame')}, {size}"
             if outcome.is_unchanged:
                 size += ", it was fine" if outcome.target == outcome.source else ", copied: it was fine"
             size += "".join(f", {name} {value}" for name, value in outcome.changes.items())

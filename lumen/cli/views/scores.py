@@ -62,6 +62,9 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
     for column in report.columns:
         if equal := report.equal(column):
             print_line(f"{report.title(column)}: {equal} equal to the reference, left out of the mean PSNR")
+    if report.flicker:
+        told = ", ".join(f"{report.title(column)} {stops:.3f}" for column, stops in report.flicker.items())
+        print_line(f"flicker of a still part, in stops: {told}")
     if report.problems:
         print_line(f"not scored: {len(report.problems)}, listed on stderr")
     print_line("protocol:")

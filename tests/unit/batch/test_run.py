@@ -42,7 +42,7 @@ class Ear:
         self.pending, self.is_all, self.begun_with = 0, False, (0, False)
         self.outcomes: list[Outcome] = []
         self.fractions: list[float] = []
-        self.megapixels = 0.0
+        self.megapixels, self.frames = 0.0, 0
         self.stops = 0
 
     def started(self, pending: int) -> None:
@@ -51,9 +51,10 @@ class Ear:
     def counted(self, pending: int, *, is_all: bool) -> None:
         self.pending, self.is_all = pending, is_all
 
-    def progressed(self, _job: Job, fraction: float, megapixels: float) -> None:
+    def progressed(self, _job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         self.fractions.append(fraction)
         self.megapixels = megapixels
+        self.frames = frames
 
     def finished(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
