@@ -11,7 +11,7 @@ from pathlib import PurePath
 from lumen.imaging.formats import SUFFIXES
 
 COMPARISON_SUFFIX = ".compare.jpg"  # of before and after; appended to a whole name: `a.jpg` and `a.png` each get one
-PREVIEW_SUFFIX = ".preview.webp"  # of what pages show
+PREVIEW_SUFFIX = ".preview.jpg"  # of what pages show
 
 
 class Selection:
@@ -52,7 +52,7 @@ def is_picture_name(name: str) -> bool:
 
     >>> is_picture_name("IMG.JPG"), is_picture_name(".a.jpg"), is_picture_name("a.jpg.filepart")
     (True, False, False)
-    >>> is_picture_name("IMG.JPG.compare.jpg"), is_picture_name("IMG.after.preview.webp")
+    >>> is_picture_name("IMG.JPG.compare.jpg"), is_picture_name("IMG.after.preview.jpg")
     (False, False)
     """
     stem, dot, suffix = name.rpartition(".")

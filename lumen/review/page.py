@@ -161,7 +161,7 @@ class _Maker:
     def _urls(self, each: Previewed) -> dict[str, str]:
         """Return the previews of a picture as data URLs."""
         return {
-            name: "data:image/webp;base64," + base64.b64encode(self._read(each, name)).decode("ascii")
+            name: "data:image/jpeg;base64," + base64.b64encode(self._read(each, name)).decode("ascii")
             for name in each.shots
         }
 

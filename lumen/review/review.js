@@ -49,7 +49,7 @@
   // Previews: inside the page, or files beside it.
   const url = (picture, name) => {
     if (name === "after" && !("after" in picture.shots)) name = "before";
-    if (data.beside !== null) return `${data.beside}${picture.id}.${name}.preview.webp`;
+    if (data.beside !== null) return `${data.beside}${picture.id}.${name}.preview.jpg`;
     picture.urls ??= JSON.parse(at(`shots-${picture.id}`).textContent);
     return picture.urls[name];
   };
