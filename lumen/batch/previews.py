@@ -28,7 +28,7 @@ from lumen.enhance.reduced import reduced, reduced_results
 from lumen.files.atomic import write_in
 from lumen.files.inputs import Parent, hold_folder
 from lumen.files.patterns import PREVIEW_SUFFIX
-from lumen.files.state import STATE, state_in
+from lumen.files.state import state_in
 from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
 
@@ -195,11 +195,6 @@ class PreviewStore:
             previews.inner(key[:2], make=make) as folder,
         ):
             yield folder
-
-
-def has_previews(home: Path) -> bool:
-    """Tell whether a folder has any previews, so that a page was asked for before."""
-    return (home / STATE / FOLDER).is_dir()
 
 
 def key_of(target: str) -> str:

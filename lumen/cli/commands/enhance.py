@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from lumen.cli.options import (
     parse_shard,
     picture_options,
 )
-from lumen.cli.pages import PageReport, hint_after
+from lumen.cli.pages import PageReport
 from lumen.cli.settings import rules_of, settings_given, settings_option
 from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
@@ -33,6 +33,8 @@ from lumen.text import printable
 
 if TYPE_CHECKING:
     from lumen.batch.engines.engine import BatchEngine
+    from lumen.batch.run import Batch
+    from lumen.cli.views.batch import BatchView
     from lumen.enhance.picture_rules import PictureOptions
 
 STREAM = Path("-")
@@ -135,7 +137,7 @@ def command(
         ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
     batching = options_of(BatchOptions, values, previews=report is not None)
     batching = with_named_result(inputs if files_from is None else (), batching)
-    page = PageReport(report, inputs, batching)
+    page = PageReport(report, inputs, batching, is_hinted=not (as_json or dry_run))
     if reference is not None:
         _check_scoring(batching, pictures, dry_run=dry_run)
     from lumen.runtime.open import asked_model
@@ -154,21 +156,11 @@ def command(
     warn_before(plan)
     _log_settings(ctx)
     view = BatchView(state, as_json=as_json)
-    batch = Batch(
-        plan, engine, enhancing, batching, view, pictures.rules, asked_model(runtime), settings=settings_given(ctx)
-    )
+    asked = asked_model(runtime), settings_given(ctx)
+    batch = Batch(plan, engine, enhancing, batching, view, pictures.rules, *asked)
+    notes = partial(notes_after, plan, batch.report, batching)
     with stop_on_ctrl_c(batch.stop), view:
-        try:
-            if dry_run:
-                batch.dry_run()
-            else:
-                batch.run()
-                page.write(state, view)
-        finally:
-            # Also after Ctrl-C, to say how many are left.
-            notes, place = notes_after(plan, batch.report, batching)
-            notes += hint_after(state, batch.report, batching, asked=report is not None or as_json)
-            view.summarize(batch.report, notes, "; ".join(filter(None, (place, page.told))))
+        _run(state, batch, view, page, notes, dry_run=dry_run)
     if batch.stopped:
         ctx.exit(Exit.SIGINT)
     scored = Exit.OK
@@ -176,6 +168,27 @@ def command(
         results = results_of(plan, batch.report, batching)
         scored = score_results(state, results, reference, pictures.reading(), as_json=as_json)
     ctx.exit(batch.report.exit_code or scored or page.exit_code)
+
+
+def _run(
+    state: State,
+    batch: Batch,
+    view: BatchView,
+    page: PageReport,
+    notes_after: Callable[[], tuple[list[str], str]],
+    *,
+    dry_run: bool,
+) -> None:
+    """Run a batch and make its page, and say how it ended, also after Ctrl-C."""
+    try:
+        if dry_run:
+            batch.dry_run()
+        else:
+            batch.run()
+            page.write(state, view)
+    finally:
+        notes, place = notes_after()
+        view.summarize(batch.report, notes + page.hint(state, batch.report), page.beside(place))
 
 
 def _engine(choice: EngineChoice, runtime: RuntimeOptions, inputs: Sequence[Path]) -> BatchEngine:
