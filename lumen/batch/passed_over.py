@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import stat
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePath
 
 from lumen.batch.sidecars import ENDINGS
-from lumen.files.paths import type_of
 from lumen.files.patterns import is_comparison, is_hidden, is_picture_name
 from lumen.files.state import STATE
 from lumen.text import counted, printable
@@ -39,23 +37,20 @@ class PassedOver:
     comparisons: int = 0
     others: Counter[str] = field(default_factory=Counter)
 
-    def takes(self, path: Path, *, follow: bool) -> bool:
-        """Tell by its name whether a file in a folder is a picture to take, and count it if not.
+    def forget(self) -> None:
+        """Begin to count anew."""
+        vars(self).update(vars(PassedOver()))
 
-        Pipes and devices, which would block, are not taken. A file that cannot be inspected is: reading it then reports
-        the failure.
-        """
-        name = path.name
+    def takes(self, name: str) -> bool:
+        """Tell whether a file in a folder is a picture by its name, and count it if not."""
         if is_picture_name(name):
-            if follow or not path.is_symlink():
-                return type_of(path) in (stat.S_IFREG, 0)
-            self.links += 1
-        elif is_comparison(name):
+            return True
+        if is_comparison(name):
             self.comparisons += 1
         elif is_hidden(name):
             self.hidden += is_picture_name(name.lstrip("."))
         elif not name.endswith(ENDINGS) and name.lower() not in _SYSTEM_NAMES:
-            self.others[path.suffix.lower()] += 1
+            self.others[PurePath(name).suffix.lower()] += 1
         return False
 
     def enters(self, name: str) -> bool:

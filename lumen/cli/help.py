@@ -31,7 +31,7 @@ GROUPS: dict[str, dict[str, str]] = {
         FIRST: "--gt --model --as-is --results --report",
         FILES: "--input --pair --gt-per-folder --settings",
         RESULTS: "--baseline --gt-mean --match-brightness --aim --niqe --lpips --save --json",
-        DEVICES: "--device --precision --threads",
+        DEVICES: "--device --precision --threads --engine",
         ADVANCED: "--channel --border --data-range --niqe-model --check",
     },
     "train": {

@@ -19,6 +19,7 @@ from click.core import ParameterSource
 from lumen.cli.values import FormatChoice, parse_number
 from lumen.config import (
     QUALITY_PASSES,
+    BatchOptions,
     EnhanceOptions,
     OnSuccess,
     OutputFormat,
@@ -209,6 +210,12 @@ threads_option = _runtime(
     type=click.IntRange(min=0),
     metavar="N",
     help="CPU threads that the models use together; 0 takes the cores that the process may use.",
+)
+
+engine_option = field_option(
+    BatchOptions,
+    "--engine",
+    help="Work in this process, or on the Ray cluster at RAY_ADDRESS; without one, on this machine.",
 )
 
 _PICTURE_OPTIONS: tuple[Decorator, ...] = (

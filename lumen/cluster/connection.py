@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ RAY = Package(name="ray", module="ray", extra="ray")
 ADDRESS, USAGE_REPORTS = "RAY_ADDRESS", "RAY_USAGE_STATS_ENABLED"
 COUNT_S = 5.0  # after which the nodes are counted again: they come and go
 NODE_WAIT_S = 600.0  # for a node that is large enough: clusters that grow start machines for a run
+KNOCK_S = 10.0
 _TICK_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -153,18 +155,35 @@ class Cluster:
 
 def _connect() -> None:
     import ray
+    from ray._private import worker as driver
     from ray.exceptions import RayError
+
+    # Ray prints what its nodes say on stdout, which is for results alone; no setting changes that.
+    driver.print_to_stdstream = _log_lines
 
     # What Ray says at the start is for people who look after a cluster: it is told with -v.
     level = logging.INFO if log.isEnabledFor(logging.INFO) else logging.ERROR
     logging.getLogger("ray").setLevel(level)
+    where = os.environ.get(ADDRESS, "")
     try:
+        _knock(where)
         ray.init(include_dashboard=False, log_to_driver=log.isEnabledFor(logging.DEBUG), logging_level=level)
     except (RayError, RuntimeError, ValueError, OSError) as error:
-        where = os.environ.get(ADDRESS)
         found = f"the Ray cluster at {ADDRESS}={where} cannot be used" if where else "Ray cannot be started here"
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UnavailableError(f"{found}: {reason}") from error
+
+
+def _knock(address: str) -> None:
+    """Raise `OSError` if nobody listens at an address: Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
+
+
+def _log_lines(said: Mapping[str, Any], *_: object, **__: object) -> None:
+    for line in said.get("lines", ()):
+        log.info("ray: %s", line)
 
 
 @contextmanager

@@ -31,13 +31,18 @@ class Selection:
         self._include = [_compiled(pattern) for pattern in include]
         self._exclude = [_compiled(pattern) for pattern in exclude]
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether there are no patterns."""
+        return not self._include and not self._exclude
+
     def takes(self, relative: PurePath) -> bool:
         """Tell whether a file is wanted."""
         return (not self._include or _matches(self._include, relative)) and not self.drops(relative)
 
     def drops(self, relative: PurePath) -> bool:
         """Tell whether a file, or a folder with all that is in it, is excluded."""
-        return _matches(self._exclude, relative)
+        return bool(self._exclude) and _matches(self._exclude, relative)
 
 
 def is_hidden(name: str) -> bool:

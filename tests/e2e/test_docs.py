@@ -96,7 +96,7 @@ def test_code_that_fails_would_be_seen(tmp_path: Path) -> None:
 
 @every_page
 def test_every_block_has_a_language(page: Page) -> None:
-    assert {block.language for block in page.blocks} <= {"bash", "python", "ini", "text"}
+    assert {block.language for block in page.blocks} <= {"bash", "python", "ini", "text", "yaml"}
 
 
 def test_installs_name_what_the_project_has() -> None:

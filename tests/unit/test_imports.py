@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.watching": CORE | {"lumen.enhance", "lumen.stages"},
     "lumen.pages": FACTS,
     "lumen.review": CORE | {"lumen.enhance", "lumen.batch", "lumen.pages"},
-    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages"},
+    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages", "lumen.cluster"},
     "lumen.doctor": CORE | {"lumen.extras"},
     "lumen.models": FACTS | {"lumen.registry"},
     "lumen.train": CORE | {"lumen.metrics", "lumen.registry", "lumen.extras", "lumen.models"},

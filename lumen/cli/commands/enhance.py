@@ -16,6 +16,7 @@ from lumen.batch.named_result import with_named_result
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
     PATH,
+    engine_option,
     field_option,
     given_options,
     json_option,
@@ -32,6 +33,7 @@ from lumen.errors import Exit, UsageError
 from lumen.text import printable
 
 if TYPE_CHECKING:
+    from lumen.batch.discovery import PathList
     from lumen.batch.engines.engine import BatchEngine
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
@@ -100,7 +102,7 @@ _enhance = partial(field_option, EnhanceOptions)
     help="At the end, score the results against the pictures of the same names in DIR.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
-@_batch("--engine", help="Work in this process, or on the Ray cluster at RAY_ADDRESS; without one, on this machine.")
+@engine_option
 @_batch("--fail-fast", help="Stop at the first file that fails.")
 @_enhance("--strict", help="Fail files of which there is anything to warn, such as damage or lost metadata.")
 @json_option("file on stdout")
@@ -146,14 +148,9 @@ def command(
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
-    from lumen.cli.views.notes import notes_after, warn_before
+    from lumen.cli.views.notes import notes_after
 
-    plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null))
-    if reference is not None:
-        from lumen.cli.views.scores import check_reference, results_of, score_results
-
-        check_reference(plan, reference)
-    warn_before(plan)
+    plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null), reference=reference)
     _log_settings(ctx)
     view = BatchView(state, as_json=as_json)
     asked = asked_model(runtime), settings_given(ctx)
@@ -165,6 +162,8 @@ def command(
         ctx.exit(Exit.SIGINT)
     scored = Exit.OK
     if reference is not None:
+        from lumen.cli.views.scores import results_of, score_results
+
         results = results_of(plan, batch.report, batching)
         scored = score_results(state, results, reference, pictures.reading(), as_json=as_json)
     ctx.exit(batch.report.exit_code or scored or page.exit_code)
@@ -226,7 +225,7 @@ def _check_scoring(batching: BatchOptions, pictures: PictureOptions, *, dry_run:
         raise UsageError("--gt cannot be combined with --dry-run, because nothing would be written")
 
 
-def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> list[Path]:
+def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> PathList | Sequence[Path]:
     """Return the paths in the list of `--files-from`."""
     if list_file is None:
         if null:
@@ -234,13 +233,13 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> lis
         if not inputs:
             raise UsageError("expected files or folders, - for stdin, or --files-from")
         return []
-    from lumen.batch.discovery import split_list
+    from lumen.batch.discovery import read_list
 
     try:
         data = sys.stdin.buffer.read() if list_file == STREAM else list_file.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read the list {printable(list_file)}: {error.strerror}") from error
-    return split_list(data, null=null)
+    return read_list(data, null=null)
 
 
 def _to_stdout(

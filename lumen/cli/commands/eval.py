@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 import click
 
 from lumen.cli.help import GroupedCommand
-from lumen.cli.options import PATH, device_option, given_options, options_of, precision_option, threads_option
+from lumen.cli.options import (
+    PATH,
+    device_option,
+    engine_option,
+    given_options,
+    options_of,
+    precision_option,
+    threads_option,
+)
 from lumen.cli.settings import settings_option
 from lumen.cli.state import State, pass_state
 from lumen.cli.values import parse_number
@@ -41,6 +49,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
 @device_option
 @precision_option
 @threads_option
+@engine_option
 @click.option("--as-is", is_flag=True, help="Score the files in LOW themselves, such as results of other tools.")
 @click.option(
     "--input", "dark", metavar="DIR", type=_pictures, help="With --as-is: the dark pictures LOW was made from."

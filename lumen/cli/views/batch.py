@@ -34,7 +34,7 @@ class BatchView:
         self._last_line_s, self._last_step = 0.0, 0
         self._progress = progress_bar(
             state,
-            TextColumn("{task.fields[run].files}/{task.fields[run].pending} files"),
+            TextColumn("{task.fields[run].files}/{task.fields[run].of} files"),
             TextColumn("{task.fields[run].percent}"),
             TextColumn("{task.fields[run].speed}"),
             TextColumn("{task.fields[run].left}"),
@@ -54,6 +54,10 @@ class BatchView:
         self._throughput.start(pending)  # without files that failed before the work started
         self._progress.reset(self._task, total=1, visible=True)
         self._progress.start()
+
+    def counted(self, pending: int, *, is_all: bool) -> None:
+        """Take over how many files are known; until these are all, the bar only says that there is work."""
+        self._throughput.count(pending, is_all=is_all)
 
     def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
         """Move the bar as part of a file is done."""
@@ -93,7 +97,8 @@ class BatchView:
     def summarize(self, report: Report, notes: Sequence[str] = (), place: str = "") -> None:
         """Print notes, and as the last line the summary with the place of the results."""
         self._progress.stop()
-        if self._verbosity < 0 or 0 < report.total == report.left:  # the error says why nothing was started
+        is_begun = sum(report.counts.values()) > 0 or (not report.total and report.is_counted)
+        if self._verbosity < 0 or not is_begun:  # the error says why nothing was started
             return
         for note in notes:
             self._console.print(note)
@@ -111,7 +116,7 @@ class BatchView:
             if outcome.is_unchanged:
                 size += ", it was fine" if outcome.target == outcome.source else ", copied: it was fine"
             size += "".join(f", {name} {value}" for name, value in outcome.changes.items())
-            self._console.print(f"[{self._throughput.files}/{self._throughput.pending}] {line} ({size})")
+            self._console.print(f"[{self._throughput.files}/{self._throughput.of}] {line} ({size})")
 
     def _plain_line(self) -> None:
         """Print a line of progress when one is due; after the last file the summary follows."""

@@ -9,17 +9,16 @@ import pytest
 
 from lumen.batch import discovery
 from lumen.batch.passed_over import PassedOver
-from lumen.batch.plan import plan_jobs
 from lumen.config import BatchOptions
 from lumen.errors import NothingToDoError
-from tests.support.batches import plan, touch
+from tests.support.batches import plan, planned, touch
 
 pytestmark = pytest.mark.usefixtures("folder")
 
 
 def found(*inputs: str, **options: object) -> PassedOver:
     chosen = BatchOptions(**{"output": Path("out"), **options})  # type: ignore[arg-type]
-    return plan_jobs([Path(name) for name in inputs], chosen).passed_over
+    return planned([Path(name) for name in inputs], chosen).plan.passed_over
 
 
 def test_pictures_in_sub_folders_are_counted_as_r_would_take_them() -> None:
