@@ -47,7 +47,7 @@ Shot = NDArray[np.uint8]  # [h, w, 3], sRGB, upright
 
 
 @dataclass(kw_only=True)
-class Shots:
+class PictureShots:
     """The previews of one picture, and what they show in numbers.
 
     Attributes:
@@ -63,7 +63,7 @@ class Shots:
     variants: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, picture: Picture) -> Shots:
+    def of(cls, picture: Picture) -> PictureShots:
         """Return those of a picture that is not enhanced yet."""
         before = _shown(picture, SIDE_PX)
         upright = (before.shape[1] >= before.shape[0]) == (picture.width >= picture.height)
@@ -121,7 +121,9 @@ class PreviewStore:
         """Take the folder, which need not be there yet."""
         self._home = home
 
-    def keep(self, target: str, shots: Shots, result: Path | None, options: EnhanceOptions | Mapping[str, Any]) -> None:
+    def keep(
+        self, target: str, shots: PictureShots, result: Path | None, options: EnhanceOptions | Mapping[str, Any]
+    ) -> None:
         """Write the previews of one picture.
 
         Args:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lumen.batch.comparison import compare_existing, comparison, preview
 from lumen.batch.destinations import Destination, Origin
 from lumen.batch.job import Job, comparison_of, open_source
-from lumen.batch.previews import PreviewStore, Shots, shown_after
+from lumen.batch.previews import PictureShots, PreviewStore, shown_after
 from lumen.batch.report import Outcome, Status
 from lumen.batch.sidecars import copy_sidecars
 from lumen.config import BatchOptions, EnhanceOptions
@@ -49,7 +49,7 @@ class PictureItem:
     seconds: float
     is_left: bool = False  # nobody would see the change
     before: NDArray[np.uint8] | None = None  # a reduced copy for the comparison
-    shots: Shots | None = None  # reduced copies for a page
+    shots: PictureShots | None = None  # reduced copies for a page
 
     @property
     def nbytes(self) -> int:
@@ -124,7 +124,7 @@ class PictureWork:
         progress(0.0)
         item.before = preview(item.picture) if self._wants_comparison(item.job) else None
         picture, job = item.picture, item.job
-        item.shots = Shots.of(picture) if self.options.previews else None
+        item.shots = PictureShots.of(picture) if self.options.previews else None
         item.picture = enhance_picture(picture, models, item.options, progress)
         if item.shots is not None and self.options.variants:
             item.shots.add_variants(picture, models, item.options)

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from lumen.batch.previews import PreviewStore, Shots, key_of, shown_after
+from lumen.batch.previews import PictureShots, PreviewStore, key_of, shown_after
 from lumen.config import EnhanceOptions
 from lumen.enhance.file_io import read_source
 from lumen.errors import PictureError
@@ -129,10 +129,10 @@ def _roots(counts: Iterable[int]) -> Iterator[int]:
     return (round(255 * math.sqrt(max(0, count) / 1000)) for count in counts)
 
 
-def _from_files(picture: RecordedPicture, home: Path, *, is_there: bool) -> Shots:
+def _from_files(picture: RecordedPicture, home: Path, *, is_there: bool) -> PictureShots:
     """Return previews from the files of a picture and its result."""
     with open_named(picture.source).stream as stream:
-        shots = Shots.of(read_source(picture.source, READING, stream=stream))
+        shots = PictureShots.of(read_source(picture.source, READING, stream=stream))
     if is_there and not picture.facts.get("unchanged"):
         target = picture.target or ""
         with open_input(home, target).stream as stream:
