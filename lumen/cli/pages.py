@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lumen.batch.report import Report
 from lumen.cli.state import State
 from lumen.config import BatchOptions
-from lumen.errors import Exit, OutputError
+from lumen.errors import Exit, NothingToDoError, OutputError
 from lumen.files.state import STATE
 from lumen.text import counted, printable
 
@@ -68,7 +68,7 @@ class PageReport:
         view.stop_bar()
         try:
             self.told = write_page_of(state, self._home, self._place)
-        except OutputError as error:
+        except (OutputError, NothingToDoError) as error:  # the second if no record could be written
             log.warning("the page cannot be written: %s", error)
             self.exit_code = Exit.OUTPUT
 
