@@ -135,20 +135,18 @@ class PreviewStore:
         Raises:
             OSError: They cannot be written.
         """
-        key, files = key_of(target), shots.files()
-        sizes = {name: len(data) for name, data in files.items()}
-        known = {"target": target, "made": _made(options), "result": _identity(result), "bytes": sizes}
-        facts = shots.facts() | known
+        key = key_of(target)
+        facts = shots.facts() | {"target": target, "made": _made(options), "result": _identity(result)}
         with self._folder(key, make=True) as folder:
             with suppress(FileNotFoundError):
                 folder.unlink(f"{key}.json")
-            for name, data in files.items():
+            for name, data in shots.files().items():
                 write_in(folder, shot_name(key, name), data, is_durable=False)
             # Last: what it names is there.
             write_in(folder, f"{key}.json", json.dumps(facts).encode(), is_durable=False)
 
     def facts(self, target: str, result: Path | None, options: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return what is known of the previews of a picture; None if there are none, or not of this result.
+        """Return what is known of the previews of a picture, and the bytes of each; None if any is not of this result.
 
         Args:
             target: The result, as a path below the folder.
@@ -159,8 +157,11 @@ class PreviewStore:
         try:
             with self._folder(key) as folder, folder.open(f"{key}.json").stream as stream:
                 facts = json.loads(stream.read(META_BYTES))
-            is_current = facts["result"] == _identity(result) and facts["made"] == _made(options)
-            return _checked(facts) if is_current and facts["target"] == target else None
+                if (facts["target"], facts["result"], facts["made"]) != (target, _identity(result), _made(options)):
+                    return None
+                found = _checked(facts)
+                sizes = {name: folder.facts(shot_name(key, name)).st_size for name in found["shots"]}
+                return found | {"bytes": sizes}
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
 
@@ -222,7 +223,6 @@ def _checked(facts: Mapping[str, Any]) -> dict[str, Any]:
         "look": [int(level) for level in facts["look"]],
         "histogram": channels,
         "shots": shots,
-        "bytes": {name: int(facts["bytes"][name]) for name in shots},
         "variants": {
             name: [float(ev), float(shadows)] for name, (ev, shadows) in facts["variants"].items() if name in shots
         },

@@ -70,6 +70,12 @@ def test_previews_of_another_result_are_none(store: PreviewStore, result: Path) 
     assert facts_of(store, result) is None, "made again"
 
 
+def test_previews_that_were_lost_are_none(store: PreviewStore, result: Path) -> None:
+    key = key_of("a.png")
+    (result.parent / ".lumen/previews" / key[:2] / f"{key}.before.preview.jpg").unlink()
+    assert facts_of(store, result) is None
+
+
 @pytest.mark.parametrize(
     "change",
     [
