@@ -61,7 +61,7 @@ class Overlap:
 
     def has(self, picture: str) -> bool:
         """Tell whether a picture, by its absolute path, was found and is remembered."""
-        return _digest(picture) in self._found
+        return bool(self._found) and _digest(self._key(Path(picture))) in self._found
 
     def _key(self, path: Path) -> str:
         return str(real_path(path)) if self._real else os.path.normpath(path.absolute())

@@ -29,6 +29,8 @@ def test_pictures_in_sub_folders_are_counted_as_r_would_take_them() -> None:
     assert found("in", output=Path("in/out"), exclude=("deep",)).below == 1
     assert found("in", "in/sub", output=Path("in/out")).below == 1, "what another input brings is taken"
     assert found("in/a.jpg").below == 0, "nobody asked for the folder"
+    Path("alias").symlink_to("in")
+    assert found("alias", "alias/sub", output=None, in_place=True).below == 2, "by whatever way it is found"
 
 
 def test_what_is_passed_over_is_counted_by_kind() -> None:
