@@ -206,6 +206,8 @@ class BatchOptions(ResultOptions):
         compare: Also write a before and after picture beside each result, `a.jpg.compare.jpg` for `a.jpg`; of results
             that exist too.
         sidecars: `copy` the XMP and AAE files that lie beside a picture to its result, or `ignore` them.
+        previews: Keep previews of before and after in `.lumen/previews` of the output folder, for a page.
+        variants: Keep previews of what less and more exposure and shadows would give, too.
         shard: `(i, n)` takes part i, from 1, of n parts that together are all files.
         fail_fast: Stop after the first file that fails.
         steady: Whether the pictures of a folder are a sequence with steady light, in the natural order of their names
@@ -226,6 +228,8 @@ class BatchOptions(ResultOptions):
     existing: Existing = "skip"
     compare: bool = False
     sidecars: Sidecars = "copy"
+    previews: bool = False
+    variants: bool = False
     shard: tuple[int, int] = (1, 1)
     fail_fast: bool = False
     steady: Steady = "off"
@@ -254,6 +258,12 @@ class BatchOptions(ResultOptions):
                 "--in-place cannot be combined with --engine ray, because the lock that keeps a picture from being "
                 "enhanced twice does not reach across machines on every file system; use --out"
             )
+        if self.in_place and self.previews:
+            raise UsageError(
+                "--report cannot be combined with --in-place: the page belongs to the results in an output folder"
+            )
+        if self.variants and not self.previews:
+            raise UsageError("expected --variants together with --report, the page that shows them")
         super().__post_init__()
         if "" in (*self.include, *self.exclude):
             raise UsageError("expected a pattern after --include and --exclude, got nothing")

@@ -140,5 +140,5 @@ def _now() -> str:
 def model_facts(models: Sequence[Model]) -> Mapping[str, Any]:
     """Return which model made the results, in what precision, and on which devices: JSON values."""
     spec = models[0].spec
-    facts = {name: getattr(spec, name) for name in ("name", "architecture", "weights_sha256")}
+    facts = {name: getattr(spec, name) for name in ("name", "architecture", "weights_sha256", "contract")}
     return {**facts, "precision": models[0].precision, "devices": [model.device.name for model in models]}

@@ -68,6 +68,7 @@ class Batch:
         listener: BatchListener,
         rules: Sequence[PictureRule] = (),
         model: str | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         """Prepare a run; nothing is touched yet.
 
@@ -79,6 +80,7 @@ class Batch:
             listener: Told what happens.
             rules: For which pictures `enhance` differs.
             model: What was asked for as model, to tell later runs that ask for another one.
+            settings: Options as `--settings` has them, JSON values: the page of the run offers them for the next one.
 
         Raises:
             UsageError: The options would lose part of the inputs.
@@ -94,6 +96,7 @@ class Batch:
         self._options = options
         self._listener = listener
         self._model = model
+        self._settings_given = settings
         self._destination = destination_of(options)
         self._sorter = Sorter(self._destination, options, self._enhance, model)
         # Who asks for an error if any result exists must hear of it before the first picture.
@@ -306,6 +309,8 @@ class Batch:
         }
         if self._enhance.rules:
             options["pictures"] = self._enhance.as_list()
+        if self._settings_given is not None:
+            options["settings"] = self._settings_given
         # By the folder and the model, later runs know how a result was made, and from what.
         options |= {"cwd": os.getcwd(), "model": self._model}  # noqa: PTH109  # as text
         files = self.report.total if self.report.is_counted else None  # it stands at the end of the record too

@@ -81,8 +81,10 @@ class Sorter:
         for start in range(0, max(1, len(reasons)), PART):
             end = start + PART
             part = block.cut(start, end)
-            self._look(part, reasons[start:end])
-            yield ToDo(block=part, reasons=self._explained(part, reasons[start:end]), uncompared=uncompared[start:end])
+            explained = self._explained(part, reasons[start:end])
+            self._look(part, explained)
+            skipped = zip(explained, uncompared[start:end], strict=True)
+            yield ToDo(block=part, reasons=explained, uncompared=[reason is not None and it for reason, it in skipped])
 
     def _look(self, block: Block, reasons: Sequence[str | None]) -> None:
         """Note what kinds of pictures there are."""
@@ -94,19 +96,36 @@ class Sorter:
             self.variants |= {self._enhance.of(block.place / name) for name in names}
 
     def _explained(self, block: Block, reasons: Sequence[str | None]) -> list[str | None]:
-        """Return why each picture is skipped, from the records of the runs that made the results."""
+        """Return why each picture is skipped, from the records of the runs that made the results.
+
+        With the policy `update`, one is not whose result was made with other options than those named for it alone.
+        """
         if self._history is None or self._options.output is None or not any(reasons):
             return list(reasons)
         folder = block.target.relative_to(self._options.output)
         targets = [str(folder / name) for name in block.results]
         made = self._history.results_made(compress(targets, reasons))
         return [
-            reason if reason is None or target not in made else _with(reason, job, made[target], self._settings(job))
+            reason if reason is None or target not in made else self._reason(reason, job, made[target])
             for job, reason, target in zip(block.jobs(), reasons, targets, strict=True)
         ]
 
+    def _reason(self, reason: str, job: Job, made: Made) -> str | None:
+        is_named = self._options.existing == "update" and is_outdated(made, self._enhance.changes(job.relative))
+        if is_named and not _are_others(made.source, job.source):
+            return None
+        return _with(reason, job, made, self._settings(job))
+
     def _settings(self, job: Job) -> Mapping[str, object]:
         return settings_of(asdict(self._enhance.of(job.relative)), self._model, vars(self._options))
+
+
+def is_outdated(made: Made, changes: Mapping[str, object]) -> bool:
+    """Tell whether a result was made with other options than those that were named for its picture alone.
+
+    Options of the whole run do not count: `--existing update` would undo what was chosen for a picture before.
+    """
+    return any(name in made.settings and made.settings[name] != value for name, value in changes.items())
 
 
 def _with(reason: str, job: Job, made: Made, now: Mapping[str, object]) -> str:

@@ -5,6 +5,7 @@ It is the same for every engine, and knows nothing of other files: which ones th
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from lumen.batch.clips import ClipItem, convert_clip, outcome_facts, read_clip
 from lumen.batch.comparison import compare_existing, comparison, preview
 from lumen.batch.destinations import Destination, Origin
 from lumen.batch.job import Job, comparison_of, open_source
+from lumen.batch.previews import PictureShots, PreviewStore, shown_after
 from lumen.batch.report import Outcome, Status
 from lumen.batch.sidecars import copy_sidecars
 from lumen.config import BatchOptions, EnhanceOptions
@@ -35,6 +37,8 @@ from lumen.imaging.clip_formats import is_clip
 from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(kw_only=True)
 class PictureItem:
@@ -48,6 +52,7 @@ class PictureItem:
     is_left: bool = False  # nobody would see the change
     before: NDArray[np.uint8] | None = None  # a reduced copy for the comparison
     frames: int = 0  # of a clip
+    shots: PictureShots | None = None  # reduced copies for a page
 
     @property
     def nbytes(self) -> int:
@@ -147,7 +152,10 @@ class PictureWork:
             return convert_clip(item, models, self.options, self.destination, progress)
         item.before = preview(item.picture) if self._wants_comparison(item.job) else None
         picture, job = item.picture, item.job
+        item.shots = PictureShots.of(picture) if self.options.previews else None
         item.picture = enhance_picture(picture, models, item.options, progress, fixed_tone=job.tone)
+        if item.shots is not None and self.options.variants:
+            item.shots.add_variants(picture, models, item.options)
         if not item.origin.is_result:  # which is never left as it is, even where its original would be
             item.is_left = is_left(picture, item.picture, job.source, job.target, item.options)
         item.seconds += time.monotonic() - started
@@ -177,6 +185,7 @@ class PictureWork:
         needless = self.destination.put(job, data, item.origin)
         if needless is not None:
             return self.outcome(job, "skipped", reason=needless)
+        self._keep_previews(item, is_there=True)
         return self.outcome(
             job,
             "done",
@@ -190,6 +199,7 @@ class PictureWork:
     def _leave(self, item: PictureItem, started: float) -> Outcome:
         """End a file that stays as it is, without a result of its own."""
         self.destination.leave(item.job, item.origin)
+        self._keep_previews(item, is_there=False)
         is_done = item.options.unchanged == "copy"
         return self.outcome(
             item.job,
@@ -217,6 +227,20 @@ class PictureWork:
         except PictureError as error:
             return (f"there is no comparison: {error}",)
         return ()
+
+    def _keep_previews(self, item: PictureItem, *, is_there: bool) -> None:
+        """Keep previews if a page wants them; they can be made again, so failing to is no warning of the picture."""
+        if item.shots is None or self.options.output is None:
+            return
+        if not item.is_left:
+            item.shots.pixels["after"] = shown_after(item.picture)
+        target = str(item.job.target.relative_to(self.options.output))
+        try:
+            PreviewStore(self.options.output).keep(
+                target, item.shots, item.job.target if is_there else None, item.options
+            )
+        except OSError as error:
+            log.info("there are no previews of %s: %s", item.job.target, error.strerror or error)
 
     def _copy_sidecars(self, item: PictureItem) -> tuple[str, ...]:
         """Copy the files that belong to the picture; in place they are there, and stripped metadata stand in them."""

@@ -12,7 +12,8 @@ _STORING = "--format --unchanged --quality --subsampling --metadata --allow-8bit
 _RUNNING = "--device --precision --threads --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
-        FIRST: "--out --in-place --backup --recursive --ev --shadows --strength --model --compare --steady --dry-run",
+        FIRST: "--out --in-place --backup --recursive --ev --shadows --strength --model --compare --steady --report "
+        "--variants --dry-run",
         FILES: "--existing --clips --include --exclude --files-from --null --shard --follow-links --fail-fast "
         "--settings",
         RESULTS: f"{_STORING} --exposure-from --sidecars --strict --gt --json",
@@ -46,6 +47,7 @@ GROUPS: dict[str, dict[str, str]] = {
         RESULTS: "--name --scores",
         ADVANCED: "--architecture --halo --align --whole --check",
     },
+    "review": {FIRST: "--out"},
     "models": {RESULTS: "--json"},
     "doctor": {RESULTS: "--json"},
 }

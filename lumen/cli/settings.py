@@ -28,7 +28,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 PICTURE, MATCH = "picture", "match"
 PER_PICTURE = {field.name for field in fields(EnhanceOptions)}
 COMMANDS = ("enhance", "watch")  # that may treat single pictures differently
-FILE_BYTES = 1 << 20
+FILE_BYTES = 1 << 22
+# Beside those that may differ between pictures, what a further run of the same pictures is told again.
+_REPEATED = [
+    *("recursive", "follow_links", "include", "exclude", "format", "suffix", "sidecars"),
+    *("model", "device", "precision"),
+]
 
 _META = "lumen.settings"
 
@@ -55,6 +60,32 @@ def rules_of(ctx: click.Context) -> list[PictureRule]:
     typed = {name for name in PER_PICTURE if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     left = [(match, {name: value for name, value in found.items() if name not in typed}) for match, found in rules]
     return [PictureRule(match=match, changes=changes) for match, changes in left if changes]
+
+
+def settings_given(ctx: click.Context) -> dict[str, Any]:
+    """Return the options given to a command that decide how pictures look and which are taken, as such a file has them.
+
+    What else a run was told, such as where results go and what is done with those that exist, is left out.
+    """
+    given = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
+    names = {option.name: _long(option) for option in ctx.command.params if isinstance(option, click.Option)}
+    found: dict[str, Any] = {}
+    for name in (*PER_PICTURE, *_REPEATED):
+        if name in ctx.params and ctx.get_parameter_source(name) in given:
+            found[names[name]] = _as_json(name, ctx.params[name])
+    rules = [
+        {MATCH: rule.match, **{names[name]: _as_json(name, value) for name, value in rule.changes.items()}}
+        for rule in rules_of(ctx)
+    ]
+    return found | ({PICTURE: rules} if rules else {})
+
+
+def _as_json(name: str, value: object) -> object:
+    if name == "tile_px" and value is None:
+        return "auto"
+    if isinstance(value, tuple):
+        return [str(each) for each in value]
+    return value if isinstance(value, bool | int | float) else str(value)
 
 
 def _take(ctx: click.Context, _option: click.Parameter, path: Path | None) -> None:

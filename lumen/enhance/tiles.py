@@ -30,6 +30,7 @@ def enhance_pixels(
     progress: PictureProgress,
     tone: Tone | None = None,
     fixed_tone: Floats | None = None,
+    thumbnail: Floats | None = None,
 ) -> Pixels:
     """Enhance pixels window by window. If memory is short, the windows shrink and finished rows are kept.
 
@@ -40,6 +41,8 @@ def enhance_pixels(
         progress: Called with the fraction done, in (0, 1], after each model run.
         tone: Conversion of the picture's levels to sRGB, if they need one.
         fixed_tone: float32 [K], used instead of the tone that the model decides on for this picture.
+        thumbnail: What the model sees as the whole picture, [h, w, 3]; by default `pixels`, as `thumbnail_for` shows
+            them.
 
     Returns:
         Shape and dtype of `pixels`.
@@ -54,7 +57,8 @@ def enhance_pixels(
     check_shadows(model, options)
     spec = model.spec
     height, width = pixels.shape[:2]
-    thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)  # [h, w, 3]
+    if thumbnail is None:
+        thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)
     ev, shadows = np.array([options.ev], np.float32), np.array([options.shadows], np.float32)
     tones = None if fixed_tone is None else fixed_tone[None]
     result = np.empty_like(pixels)

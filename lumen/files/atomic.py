@@ -142,6 +142,7 @@ def write_in(
     attributes: Attributes | None = None,
     instead_of: Identity | None = None,
     is_new: bool = False,
+    is_durable: bool = True,
 ) -> None:
     """Write a file as `write_atomically` does, in a folder that is held open.
 
@@ -155,6 +156,7 @@ def write_in(
         attributes: What the file takes over, as far as the system lets it; without them its mode follows the umask.
         instead_of: The file that may be replaced, with the content that it has now.
         is_new: Nothing may be replaced.
+        is_durable: It is flushed to the disk; without that a power cut may leave it empty.
 
     Raises:
         OSError: The file cannot be written, or `FileExistsError` if `is_new` and the name is taken.
@@ -169,6 +171,7 @@ def write_in(
         attributes=attributes,
         instead_of=instead_of,
         is_new=is_new,
+        is_durable=is_durable,
     ) as file:
         file.write(data)
 
@@ -184,6 +187,7 @@ def _writing_in(
     attributes: Attributes | None = None,
     instead_of: Identity | None = None,
     is_new: bool = False,
+    is_durable: bool = True,
 ) -> Iterator[BinaryIO]:
     # The name does not contain the final one, which may already be as long as the file system allows.
     temporary = f".{secrets.token_hex(8)}{tag}{TEMP_SUFFIX}"
@@ -194,7 +198,7 @@ def _writing_in(
         # A private file must not become readable by others while it is written.
         with folder.create(temporary, 0o666 if attributes is None else 0o600) as file:
             yield file
-            _complete(file, settable(file, path), attributes, modified_ns, extended or {})
+            _complete(file, settable(file, path), attributes, modified_ns, extended or {}, is_durable=is_durable)
         if instead_of is not None and not Identity.of(folder.facts(name)).has_content_of(instead_of):
             raise PictureError("the file changed while it was worked on; run again")
         if is_new:
@@ -207,7 +211,8 @@ def _writing_in(
         raise
     finally:
         _unfinished.discard(path)
-    folder.flush()
+    if is_durable:
+        folder.flush()
 
 
 def _name_new(folder: Parent, temporary: str, name: str) -> None:
@@ -263,6 +268,8 @@ def _complete(
     attributes: Attributes | None,
     modified_ns: int | None,
     extended: Mapping[str, bytes],
+    *,
+    is_durable: bool,
 ) -> None:
     """Give a file that was written its attributes and time, and flush it to the disk."""
     _set_extended(extended, place)
@@ -271,7 +278,8 @@ def _complete(
     file.flush()
     if modified_ns is not None:
         _set_time(place, modified_ns)
-    os.fsync(file.fileno())
+    if is_durable:
+        os.fsync(file.fileno())
 
 
 def settable(file: BinaryIO, path: Path) -> int | Path:

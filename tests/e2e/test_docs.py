@@ -42,7 +42,7 @@ every_page_of_today = pytest.mark.parametrize(
 def pictures_in(folder: Path, *, below: bool) -> set[str]:
     """Return the names, up to the first dot, of the pictures in a folder where a page runs."""
     found = folder.rglob("*.*") if below else folder.glob("*.*")
-    return {path.name.partition(".")[0] for path in found if path.suffix in PICTURES}
+    return {path.name.partition(".")[0] for path in found if path.suffix in PICTURES and ".lumen" not in path.parts}
 
 
 def words_of(section: Section) -> list[list[str]]:

@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.batch": CORE | {"lumen.enhance", "lumen.stages", "lumen.cluster", "lumen.video"},
     "lumen.watching": CORE | {"lumen.enhance", "lumen.stages", "lumen.video"},
     "lumen.pages": FACTS,
+    "lumen.review": CORE | {"lumen.enhance", "lumen.batch", "lumen.pages"},
     "lumen.evaluation": CORE
     | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages", "lumen.cluster", "lumen.video"},
     "lumen.doctor": CORE | {"lumen.extras", "lumen.video"},

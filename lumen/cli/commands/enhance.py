@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,8 @@ from lumen.cli.options import (
     parse_shard,
     picture_options,
 )
-from lumen.cli.settings import rules_of, settings_option
+from lumen.cli.pages import PageReport
+from lumen.cli.settings import rules_of, settings_given, settings_option
 from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
 from lumen.cli.values import OnDisk, Place
@@ -38,12 +39,14 @@ from lumen.text import printable
 if TYPE_CHECKING:
     from lumen.batch.discovery import PathList
     from lumen.batch.engines.engine import BatchEngine
+    from lumen.batch.run import Batch
+    from lumen.cli.views.batch import BatchView
     from lumen.enhance.picture_rules import PictureOptions
 
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
 BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format", "frames"}
-BATCH_ONLY |= {"files_from", "null", "reference", "dry_run", "as_json"}
+BATCH_ONLY |= {"files_from", "null", "reference", "report", "dry_run", "as_json"}
 
 _IN_PLACE = "originals are replaced, and kept, on disks alone"
 
@@ -104,6 +107,13 @@ _enhance = partial(field_option, EnhanceOptions)
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Give all pictures the tone of this one.",
 )
+@click.option(
+    "--report",
+    metavar="PAGE",
+    type=OnDisk("pages are written on disks alone"),
+    help="Write a page to judge the results by and to choose other settings: a file PAGE.html, or a folder.",
+)
+@_batch("--variants", help="On that page, also show what other exposures and shadows would give.")
 @_batch("--sidecars", help="Copy the XMP and AAE files that lie beside pictures to their results, or ignore them.")
 @picture_options
 @click.option(
@@ -129,6 +139,7 @@ def command(
     files_from: Path | None,
     null: bool,
     reference: Path | None,
+    report: Path | None,
     dry_run: bool,
     as_json: bool,
     **values: Any,
@@ -140,7 +151,7 @@ def command(
     stdin and written to stdout.
 
     Exit codes: 0 all done or skipped, 2 usage, 3 some files failed, 4 all failed or nothing found, 5 model or device
-    unavailable, 6 output not writable, 130 stopped by Ctrl-C.
+    unavailable, 6 output or page not writable, 130 stopped by Ctrl-C.
     """
     from lumen.batch.clips import settle_clips
     from lumen.enhance.picture_rules import PictureOptions
@@ -149,8 +160,10 @@ def command(
     pictures = PictureOptions(enhancing, rules_of(ctx))
     if STREAM in (*inputs, values["output"]):
         ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
-    batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
+    batching = options_of(BatchOptions, values, previews=report is not None)
+    batching = with_named_result(inputs if files_from is None else (), batching)
     batching = settle_clips(inputs, batching)
+    page = PageReport(report, inputs, batching, is_hinted=not (as_json or dry_run))
     if reference is not None:
         _check_scoring(batching, pictures, reference, dry_run=dry_run)
     from lumen.runtime.open import asked_model
@@ -164,22 +177,41 @@ def command(
     plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null), reference=reference)
     _log_settings(ctx)
     view = BatchView(state, as_json=as_json)
-    batch = Batch(plan, engine, enhancing, batching, view, pictures.rules, asked_model(runtime))
+    asked = asked_model(runtime), settings_given(ctx)
+    batch = Batch(plan, engine, enhancing, batching, view, pictures.rules, *asked)
+    notes = partial(notes_after, plan, batch.report, batching)
     with stop_on_ctrl_c(batch.stop), view:
-        try:
-            report = batch.dry_run() if dry_run else batch.run()
-        finally:
-            # Also after Ctrl-C, to say how many are left.
-            view.summarize(batch.report, *notes_after(plan, batch.report, batching))
+        _run(state, batch, view, page, notes, dry_run=dry_run)
     if batch.stopped:
         ctx.exit(Exit.SIGINT)
     scored = Exit.OK
     if reference is not None:
         from lumen.cli.views.scores import results_of, score_results
 
-        results = results_of(plan, report, batching)
+        results = results_of(plan, batch.report, batching)
         scored = score_results(state, results, reference, pictures.reading(), as_json=as_json)
-    ctx.exit(report.exit_code or scored)
+    ctx.exit(batch.report.exit_code or scored or page.exit_code)
+
+
+def _run(
+    state: State,
+    batch: Batch,
+    view: BatchView,
+    page: PageReport,
+    notes_after: Callable[[], tuple[list[str], str]],
+    *,
+    dry_run: bool,
+) -> None:
+    """Run a batch and make its page, and say how it ended, also after Ctrl-C."""
+    try:
+        if dry_run:
+            batch.dry_run()
+        else:
+            batch.run()
+            page.write(state, view)
+    finally:
+        notes, place = notes_after()
+        view.summarize(batch.report, notes + page.hint(state, batch.report), page.beside(place))
 
 
 def _engine(choice: EngineChoice, runtime: RuntimeOptions, inputs: Sequence[Path]) -> BatchEngine:

@@ -91,6 +91,10 @@ class BatchView:
         if self._verbosity >= 0:
             self._console.print("stopping after the current file; press Ctrl-C again to stop at once", style="yellow")
 
+    def stop_bar(self) -> None:
+        """Remove the bar, since there may be one at a time."""
+        self._progress.stop()
+
     def summarize(self, report: Report, notes: Sequence[str] = (), place: str = "") -> None:
         """Print notes, and as the last line the summary with the place of the results."""
         self._progress.stop()
