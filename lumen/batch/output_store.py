@@ -15,7 +15,7 @@ from lumen.errors import OutputError
 from lumen.files.atomic import output_error
 from lumen.files.store_lock import lock_prefix
 from lumen.files.store_path import StorePath
-from lumen.files.stores import Listing, list_prefix, put_object
+from lumen.files.stores import Listing, assume_empty, list_prefix, put_object
 
 LISTINGS = 8  # kept at the same time
 
@@ -37,7 +37,9 @@ class OutputStore(OutputFolder):
             yield
 
     def prepare(self, block: Block) -> None:
-        """Do nothing: a run that was killed leaves nothing half."""
+        """List the prefix, so that nothing is asked for each picture; a run that was killed leaves nothing half."""
+        assert isinstance(block.target, StorePath)
+        self._listing(block.target)
 
     def put(self, job: Job, data: bytes, _origin: Origin) -> None:
         """Put a result."""
@@ -55,10 +57,10 @@ class OutputStore(OutputFolder):
     def _listed(self, prefix: StorePath) -> Listing:
         """List a prefix, unless the one around it shows that nothing is there."""
         if prefix != self._prefix and prefix.name not in self._listing(prefix.parent).folders:
-            return Listing()
+            return assume_empty(prefix)
         try:
             return list_prefix(prefix)
         except FileNotFoundError:
-            return Listing()
+            return assume_empty(prefix)
         except OSError as error:
             raise OutputError(f"cannot list {prefix}: {error.strerror or error}") from error

@@ -189,6 +189,13 @@ def list_prefix(path: StorePath) -> Listing:
     return listing
 
 
+def assume_empty(path: StorePath) -> Listing:
+    """Take note that nothing lies below a prefix, so that nothing is asked of it."""
+    listing = Listing()
+    _hold(path, listing)
+    return listing
+
+
 def put_object(path: StorePath, data: bytes, *, is_new: bool = False) -> None:
     """Write a whole object: until it is complete, what was there before is there.
 

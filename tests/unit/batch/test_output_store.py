@@ -6,12 +6,19 @@ import pytest
 
 from lumen.batch.block import Block
 from lumen.batch.destinations import Origin, destination_of
+from lumen.batch.engines.local import LocalEngine
 from lumen.batch.job import Job
 from lumen.batch.output_store import OutputStore
-from lumen.config import BatchOptions, Existing
+from lumen.batch.plan import plan_jobs
+from lumen.batch.run import Batch
+from lumen.config import BatchOptions, EnhanceOptions, Existing
 from lumen.errors import OutputError, PictureError, UsageError
 from lumen.files.identity import Identity
+from lumen.files.paths import exists
 from lumen.files.store_path import StorePath
+from tests.support.batches import Quiet
+from tests.support.commands import save
+from tests.support.fakes import FakeModels
 from tests.support.stores import MemoryFiles
 
 IN, OUT = StorePath("s3:", "bucket", "in"), StorePath("s3:", "bucket", "out")
@@ -47,7 +54,25 @@ def test_what_exists_is_found_by_one_listing_of_each_prefix(memory_store: Memory
 def test_prefixes_that_are_not_there_are_not_listed(memory_store: MemoryFiles) -> None:
     fill(memory_store, "out/x")
     assert store_of().skip_reasons(block("new/sub", "a.jpg", "b.jpg")) == [None, None]
+    assert not exists(OUT / "new/sub/a.jpg.compare.jpg")
     assert memory_store.requests == {"ls": 1}
+
+
+def test_a_picture_costs_two_requests_to_read_and_one_to_write(memory_store: MemoryFiles, tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / f"{number}.png", size=(20 + number, 20))
+        memory_store.objects[f"bucket/in/sub/{number}.png"] = (tmp_path / f"{number}.png").read_bytes()
+    for existing, listings in (("skip", 0), ("overwrite", 1)):
+        batching = BatchOptions(output=OUT, existing=existing, recursive=True)  # type: ignore[arg-type]
+        plan = plan_jobs([IN], batching)
+        memory_store.requests.clear()
+        engine = LocalEngine(FakeModels(gain=2.0))
+        report = Batch(plan, engine, EnhanceOptions(), batching, Quiet()).run()
+        assert report.counts["done"] == 4
+        assert memory_store.requests["cat_file"] == 4 + 1  # and the lock
+        assert memory_store.requests["info"] <= 4 + 4  # and the lock, and whether inputs are results
+        assert memory_store.requests["pipe_file"] == 4 + 3  # and the lock twice, and the record
+        assert memory_store.requests["ls"] == 5 + listings
 
 
 @pytest.mark.parametrize(
