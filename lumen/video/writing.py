@@ -100,7 +100,7 @@ class Output:
         try:
             with self._lock:
                 self._out.mux_one(packet)
-        except (av.error.InvalidDataError, av.error.ArgumentError):
+        except av.error.FFmpegError:  # a fault of the disk is kept by the file, and raised in any case
             self._refused[index] = self._refused.get(index, 0) + 1
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class Output:
         with self._lock:
             self._out.close()
         for index, count in self._refused.items():
-            self.lost.append(f"{count} packets of {_name(self._streams[index])} are lost: their times are out of order")
+            self.lost.append(f"{count} packets of {_name(self._streams[index])} are lost: the container refuses them")
 
     def _encode(self, frame: VideoFrame | None) -> None:
         try:
