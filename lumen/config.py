@@ -201,7 +201,8 @@ class BatchOptions(ResultOptions):
         clips: Take the clips in folders too; one that is given itself is taken in any case.
         include: Patterns of the files to take; none takes all.
         exclude: Patterns of files and folders to skip, whatever `include` says.
-        existing: What to do if a result already exists: `skip` it, `update` it if the input is newer, `overwrite` it,
+        existing: What to do if a result already exists: `skip` it, `update` it if the input is newer or a rule
+            names other options for this picture than those it was made with, `overwrite` it,
             or stop with an `error` before anything is done.
         compare: Also write a before and after picture beside each result, `a.jpg.compare.jpg` for `a.jpg`; of results
             that exist too.

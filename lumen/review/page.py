@@ -206,7 +206,8 @@ class _Maker:
     def _command(self) -> str:
         """Return the line that makes the chosen pictures."""
         inputs = [str(each) for each in self.run.asked.get("inputs", ())]
-        output = str(self.run.asked.get("batch", {}).get("output") or self.home)
+        batch = self.run.asked.get("batch", {})
+        output = str(Path(str(batch.get("output") or self.home), str(batch.get("result") or "")))
         words = ["lumen", "enhance", *inputs, "-o", output, "--settings", "chosen.toml", "--existing", "update"]
         return " ".join(shlex.quote(printable(word)) for word in words)
 

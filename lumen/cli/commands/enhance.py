@@ -87,7 +87,8 @@ _enhance = partial(field_option, EnhanceOptions)
 )
 @_batch(
     "--existing",
-    help="If a result exists: skip it, update it if the input is newer, overwrite it, or refuse to start.",
+    help="If a result exists: skip it, update it if the input is newer or --settings names other options for it, "
+    "overwrite it, or refuse to start.",
 )
 @_batch(
     "--compare",

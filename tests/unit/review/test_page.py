@@ -185,3 +185,13 @@ def test_a_folder_without_a_record_is_refused() -> None:
     OUT.mkdir()
     with pytest.raises(NothingToDoError, match="the record of a run"):
         write()
+
+
+def test_the_command_names_the_inputs_and_the_result() -> None:
+    enhance()
+    write()
+    line = "lumen enhance in -o {} --settings chosen.toml --existing update</pre>"
+    assert line.format("out") in Path("page.html").read_text()
+    enhance("in/a.png", result="better.png")
+    write()
+    assert line.replace(" in ", " in/a.png ").format("out/better.png") in Path("page.html").read_text()
