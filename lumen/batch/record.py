@@ -83,7 +83,8 @@ class RunRecord:
             "unchanged": report.unchanged,
             "not_named_here": self._left_out,
         }
-        self._write({"ended": _now(), "counts": report.counts, **facts})
+        files = {"files": report.total, "files_are_all": report.is_counted}
+        self._write({"ended": _now(), "counts": report.counts, **files, **facts})
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()

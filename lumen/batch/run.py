@@ -8,16 +8,20 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
+from pathlib import Path
 from typing import Any, Protocol
 
+from lumen.batch.ahead import TICK_S, Ahead, PackedQueue
+from lumen.batch.block import Block
 from lumen.batch.destinations import destination_of
 from lumen.batch.engines.engine import BatchEngine
-from lumen.batch.history import settings_of
 from lumen.batch.job import Job, comparison_of
 from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report
-from lumen.batch.skipping import sort_out
+from lumen.batch.skipping import Sorter, ToDo
+from lumen.batch.toned import JobTones
 from lumen.batch.work import PictureWork
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
@@ -28,20 +32,22 @@ from lumen.errors import (
     UsageError,
     reason_of,
 )
+from lumen.files.patterns import is_comparison
 
 log = logging.getLogger(__name__)
-
-RECORDED_INPUTS = 100
 
 
 class BatchListener(Protocol):
     """Is told what happens, on the thread that runs the batch."""
 
     def started(self, pending: int) -> None:
-        """Work begins on that many files."""
+        """Work begins, on that many files as far as is known."""
 
-    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
-        """A fraction of one picture of that size, in [0, 1], is enhanced; called repeatedly."""
+    def counted(self, pending: int, *, is_all: bool) -> None:
+        """There is work on that many files by now; told again and again until these are all."""
+
+    def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
+        """A fraction of one picture, or clip of so many frames, of that size is enhanced; called repeatedly."""
 
     def finished(self, outcome: Outcome) -> None:
         """One file is done, skipped, failed or planned."""
@@ -84,7 +90,7 @@ class Batch:
             raise UsageError(
                 "--frames first cannot be combined with --in-place, because the other pictures of a file would be lost"
             )
-        self.report = Report(total=len(plan.jobs) + len(plan.failures))
+        self.report = Report(total=0, is_counted=False)
         self._plan = plan
         self._engine = engine
         self._options = options
@@ -92,12 +98,19 @@ class Batch:
         self._model = model
         self._settings_given = settings
         self._destination = destination_of(options)
+        self._sorter = Sorter(self._destination, options, self._enhance, model)
+        # Who asks for an error if any result exists must hear of it before the first picture.
+        self._ahead = Ahead(plan, self._sorter.sort, whole=options.existing == "error")
+        self._uncompared = PackedQueue[ToDo]()
+        self._prepared = set[int]()  # hashes of folders of results
+        self._targets = set[Path]()  # results that have the name of a comparison
         self._work = PictureWork(
             pictures=self._enhance,
             options=options,
             destination=self._destination,
-            is_target={job.target for job in plan.jobs}.__contains__,
+            is_target=self._targets.__contains__,
         )
+        self._tones = JobTones(engine.tone_models, self._enhance, options, self._work.look)
         self._record: RunRecord | None = None
         # Plain flags: signal handlers can interrupt each other, and would deadlock on the lock inside an event.
         self._asked_to_stop = self._has_said_stopping = self._at_once = False
@@ -112,33 +125,39 @@ class Batch:
             OutputError: The output cannot be written; the run stops.
             LockedError: Another run works on the output folder.
             UnavailableError: The model or the device cannot be used.
-            UsageError: A result exists and must not; or the requested window or memory is too small.
+            NothingToDoError: No picture was found.
+            UsageError: A result exists and must not, or the requested window or memory is too small. Or results would
+                overwrite an input or each other: nothing of their folder was touched, but others may be done.
         """
         started = time.monotonic()
         try:
-            with self._destination.held(self._plan.jobs):
-                self._record = RunRecord(self._plan.home, self._request())
-                pending, uncompared = self._pending()
-                if pending and not self._ending:
-                    # Before the first file: a missing model must not count as a failed file.
-                    variants = {self._enhance.of(job.relative) for job in pending}
-                    self._record.model(self._engine.open(self._work, variants))
-                    self._listener.started(len(pending) + len(uncompared))
-                    self._run_jobs(iter(pending))
-                elif uncompared:
-                    self._listener.started(len(uncompared))
-                self._add_comparisons(uncompared)
+            with self._ahead:
+                self._ahead.wait_for_plan(lambda: self._ending)
+                with self._destination.held():
+                    self._ahead.wait_for_sorted(lambda: self._ending)
+                    self._count()
+                    self._record = RunRecord(self._plan.home, self._request())
+                    self._enhance_all(self._jobs())
+                    self._add_comparisons()
         finally:
+            self._count()
             self.report.seconds = time.monotonic() - started
             if self._record is not None:
                 self._record.close(self.report)
         return self.report
 
     def dry_run(self) -> Report:
-        """Report what `run` would do; write nothing and open no model."""
-        pending, uncompared = self._pending()
-        for job in [*pending, *map(comparison_of, uncompared)]:
-            self._finish(self._work.outcome(job, "planned"))
+        """Report what `run` would do; write nothing and open no model. It raises what `run` does of the plan."""
+        for block in self._plan.blocks:
+            self.report.total += len(block)
+            if self._asked_to_stop:
+                return self.report
+            for todo in self._sorter.sort(block):
+                for job, reason, is_uncompared in self._open(todo):
+                    if reason is None or is_uncompared:
+                        self._finish(self._work.outcome(comparison_of(job) if is_uncompared else job, "planned"))
+        self.report.is_counted = True
+        self._sorter.earlier.warn(is_all=True)
         return self.report
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -154,47 +173,94 @@ class Batch:
     @property
     def stopped(self) -> bool:
         """Whether files are left because of `stop`."""
-        return self._asked_to_stop and self.report.left > 0
+        return self._asked_to_stop and (self.report.left > 0 or not self.report.is_counted)
 
     @property
     def _ending(self) -> bool:
         return self._asked_to_stop or (self._options.fail_fast and bool(self.report.failures))
 
-    def _pending(self) -> tuple[list[Job], dict[Job, str]]:
-        """Report files that cannot be enhanced or need not be, and return the rest: `ToDo.pending` and `uncompared`."""
-        if self._options.existing == "error":
-            self._destination.refuse_existing(self._plan.jobs)
-        for outcome in self._plan.failures:
+    def _enhance_all(self, jobs: Iterator[Job]) -> None:
+        """Open the models when there is a picture for them, and enhance all."""
+        first = next(jobs, None)
+        if self._ending or not self._ahead.pending:
+            return
+        if first is not None:
+            variants = set(self._sorter.variants)
+            if not self._ahead.is_sorted:  # later pictures may have any of them
+                variants.update(self._enhance.variants())
+            # Before the first file: a missing model must not count as a failed file.
+            facts = self._engine.open(self._work, variants)
+            if self._record is not None:
+                self._record.model(facts)
+        self._listener.started(self._ahead.pending)
+        self._count()
+        if first is not None:
+            self._run_jobs(chain([first], jobs))
+
+    def _jobs(self) -> Iterator[Job]:
+        """Yield what to enhance as it becomes known; report what is skipped on the way."""
+        while not self._ending:
+            is_end, todo = self._ahead.is_sorted, self._ahead.take()
+            if todo is None:
+                if is_end:
+                    yield from self._tones.end()
+                    return
+                time.sleep(TICK_S)
+                continue
+            if None in todo.reasons:
+                self._prepare(todo.block)
+                self._targets |= {job.target for job, _, _ in todo.jobs() if is_comparison(job.target.name)}
+            if any(todo.uncompared):
+                self._uncompared.put(todo, len(todo.block))
+            pending = (job for job, reason, _ in self._open(todo) if reason is None)
+            yield from self._tones.of(todo.block, pending) if self._tones.are_asked else pending
+
+    def _prepare(self, block: Block) -> None:
+        """Prepare a folder of results once: later, what looks left over may be a result that is being written."""
+        if hash(block.target) not in self._prepared:
+            self._prepared.add(hash(block.target))
+            self._destination.prepare(block)
+
+    def _open(self, todo: ToDo) -> Iterator[tuple[Job, str | None, bool]]:
+        """Yield the jobs that need work, as `ToDo.jobs` does; report the other files on the way."""
+        for outcome in todo.block.failures:
             self._finish(outcome)
-        todo = sort_out(self._plan.jobs, self._destination, self._options, self._settings, self._changes)
-        for job, reason in todo.skipped.items():
-            self._finish(self._work.outcome(job, "skipped", reason=reason))
-        return todo.pending, todo.uncompared
+        for job, reason, is_uncompared in todo.jobs():
+            if reason is None or is_uncompared:
+                yield job, reason, is_uncompared
+            else:
+                self._finish(self._work.outcome(job, "skipped", reason=reason))
 
-    def _settings(self, job: Job) -> dict[str, object]:
-        return settings_of(dataclasses.asdict(self._enhance.of(job.relative)), self._model)
+    def _count(self) -> None:
+        """Take over what is planned by now."""
+        ahead = self._ahead
+        self.report.total, self.report.is_counted = ahead.files, ahead.is_planned
+        self._sorter.earlier.warn(is_all=ahead.is_sorted)
+        self._listener.counted(ahead.pending, is_all=ahead.is_sorted)
 
-    def _changes(self, job: Job) -> Mapping[str, object]:
-        return self._enhance.changes(job.relative)
-
-    def _add_comparisons(self, uncompared: Mapping[Job, str]) -> None:
+    def _add_comparisons(self) -> None:
         """Write comparisons from inputs and results that exist, without enhancing anything."""
-        for job, reason in uncompared.items():
-            if self._ending:
-                return
-            try:
-                ending: Outcome | Exception = self._work.compare_existing(job, reason)
-            except (PictureError, MemoryError) as error:
-                warnings = (f"there is no comparison: {reason_of(error)}",)
-                ending = self._work.outcome(job, "skipped", reason=reason, warnings=warnings)
-            except OutputError as error:
-                ending = error
-            self._end_job(job, ending)
-            self._report_progress()
+        while (todo := self._uncompared.take()) is not None:
+            for job, reason, is_uncompared in todo.jobs():
+                if self._ending:
+                    return
+                if is_uncompared and reason is not None:
+                    self._add_comparison(job, reason)
 
-    def _run_jobs(self, pending: Iterator[Job]) -> None:
+    def _add_comparison(self, job: Job, reason: str) -> None:
         try:
-            for ended in self._engine.run(pending):
+            ending: Outcome | Exception = self._work.compare_existing(job, reason)
+        except (PictureError, MemoryError) as error:
+            warnings = (f"there is no comparison: {reason_of(error)}",)
+            ending = self._work.outcome(job, "skipped", reason=reason, warnings=warnings)
+        except OutputError as error:
+            ending = error
+        self._end_job(job, ending)
+        self._report_progress()
+
+    def _run_jobs(self, jobs: Iterator[Job]) -> None:
+        try:
+            for ended in self._engine.run(jobs):
                 if ended is not None:
                     self._end_job(*ended)
                 if self._ending:
@@ -229,6 +295,7 @@ class Batch:
         self._listener.finished(outcome)
 
     def _report_progress(self) -> None:
+        self._count()
         for job, progress in self._engine.progress().items():
             self._listener.progressed(job, *progress)
         if self._asked_to_stop and not self._has_said_stopping:
@@ -236,7 +303,6 @@ class Batch:
             self._listener.stopping()
 
     def _request(self) -> Mapping[str, Any]:
-        inputs = self._plan.inputs
         options: dict[str, Any] = {
             "batch": dataclasses.asdict(self._options),
             "enhance": dataclasses.asdict(self._enhance.options),
@@ -247,4 +313,5 @@ class Batch:
             options["settings"] = self._settings_given
         # By the folder and the model, later runs know how a result was made, and from what.
         options |= {"cwd": os.getcwd(), "model": self._model}  # noqa: PTH109  # as text
-        return {"inputs": inputs[:RECORDED_INPUTS], "of_inputs": len(inputs), "files": self.report.total, **options}
+        files = self.report.total if self.report.is_counted else None  # it stands at the end of the record too
+        return {"inputs": self._plan.inputs, "of_inputs": self._plan.of_inputs, "files": files, **options}

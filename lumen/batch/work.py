@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lumen.batch.clips import ClipItem, convert_clip, outcome_facts, read_clip
 from lumen.batch.comparison import compare_existing, comparison, preview
 from lumen.batch.destinations import Destination, Origin
 from lumen.batch.job import Job, comparison_of, open_source
-from lumen.batch.previews import PreviewStore, Shots, shown_after
+from lumen.batch.previews import PictureShots, PreviewStore, shown_after
 from lumen.batch.report import Outcome, Status
 from lumen.batch.sidecars import copy_sidecars
 from lumen.config import BatchOptions, EnhanceOptions
@@ -28,10 +29,11 @@ from lumen.enhance.picture_rules import PictureOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.enhance.progress import PictureProgress
 from lumen.enhance.unchanged import content_of, is_left
-from lumen.errors import PictureError
+from lumen.errors import PictureError, UnsupportedError
 from lumen.files.atomic import user_attributes
 from lumen.files.inputs import Identity
 from lumen.files.paths import is_plain_file
+from lumen.imaging.clip_formats import is_clip
 from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
 
@@ -49,12 +51,21 @@ class PictureItem:
     seconds: float
     is_left: bool = False  # nobody would see the change
     before: NDArray[np.uint8] | None = None  # a reduced copy for the comparison
-    shots: Shots | None = None  # reduced copies for a page
+    frames: int = 0  # of a clip
+    shots: PictureShots | None = None  # reduced copies for a page
 
     @property
     def nbytes(self) -> int:
         """Bytes that its pixels take."""
         return self.picture.pixels.nbytes
+
+    @property
+    def megapixels(self) -> float:
+        """Size of the picture."""
+        return self.picture.megapixels
+
+
+Item = PictureItem | ClipItem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +104,15 @@ class PictureWork:
         reason, seconds = f"only the comparison was made, because {reason}", time.monotonic() - started
         return self.outcome(beside, "done", reason=reason, seconds=seconds, megapixels=megapixels)
 
-    def read(self, job: Job) -> PictureItem:
-        """Read and decode the picture of a job.
+    def read(self, job: Job) -> Item:
+        """Read and decode the picture of a job, or look at its clip.
 
         Raises:
             PictureError: It cannot be read.
         """
         started, options = time.monotonic(), self.pictures.of(job.relative)
+        if is_clip(job.source):
+            return read_clip(job, options)
         opened = open_source(job)
         with opened.stream as stream:
             extended = user_attributes(stream) if options.metadata == "keep" else {}
@@ -113,8 +126,21 @@ class PictureWork:
         seconds = time.monotonic() - started
         return PictureItem(job=job, options=options, picture=picture, origin=origin, seconds=seconds)
 
-    def enhance(self, item: PictureItem, models: Models, progress: PictureProgress) -> PictureItem:
-        """Enhance a picture.
+    def look(self, job: Job) -> Picture:
+        """Decode the picture of a job, or its original if it is itself a result; nothing is asked of its result.
+
+        Raises:
+            PictureError: It cannot be read.
+        """
+        if is_clip(job.source):
+            raise UnsupportedError("a clip is no picture of a sequence: its frames are one of their own")
+        with open_source(job).stream as stream:
+            original = self.destination.original(job, self.destination.digest(stream))
+            with stream if original is None else original.stream as pixels:
+                return read_source(job.source, self.pictures.of(job.relative), stream=pixels)
+
+    def enhance(self, item: Item, models: Models, progress: PictureProgress) -> Item:
+        """Enhance a picture, or a clip, whose result is then written.
 
         Raises:
             PictureError: It cannot be enhanced.
@@ -122,10 +148,12 @@ class PictureWork:
         """
         started = time.monotonic()
         progress(0.0)
+        if isinstance(item, ClipItem):
+            return convert_clip(item, models, self.options, self.destination, progress)
         item.before = preview(item.picture) if self._wants_comparison(item.job) else None
         picture, job = item.picture, item.job
-        item.shots = Shots.of(picture) if self.options.previews else None
-        item.picture = enhance_picture(picture, models, item.options, progress)
+        item.shots = PictureShots.of(picture) if self.options.previews else None
+        item.picture = enhance_picture(picture, models, item.options, progress, fixed_tone=job.tone)
         if item.shots is not None and self.options.variants:
             item.shots.add_variants(picture, models, item.options)
         if not item.origin.is_result:  # which is never left as it is, even where its original would be
@@ -133,13 +161,15 @@ class PictureWork:
         item.seconds += time.monotonic() - started
         return item
 
-    def write(self, item: PictureItem) -> Outcome:
+    def write(self, item: Item) -> Outcome:
         """Write the result of a picture and what belongs to it.
 
         Raises:
             PictureError: This one result cannot be written.
             OutputError: Nothing can be written.
         """
+        if isinstance(item, ClipItem):
+            return self.outcome(item.job, **outcome_facts(item))
         started = time.monotonic()
         job, picture = item.job, item.picture
         if item.is_left and (self.options.in_place or item.options.unchanged == "skip"):

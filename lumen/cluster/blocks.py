@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -49,12 +50,16 @@ class Blocks(Generic[J, R]):
         worker: How each worker runs a model.
     """
 
-    def __init__(self, cluster: Cluster, options: RuntimeOptions) -> None:
-        """Take the cluster, and what a worker is like."""
+    def __init__(
+        self, cluster: Cluster, options: RuntimeOptions, lost: Callable[[Sequence[J]], object] = lambda _: None
+    ) -> None:
+        """Take the cluster, what a worker is like, and what is called with the jobs of each worker that is lost."""
         self._cluster = cluster
+        self._tell_lost = lost
         self._needs = cluster.needs_of(options)
         self.worker = replace(options, threads=self._needs.cpus)
-        self._running: dict[Any, _Block[J]] = {}
+        # Ray itself waits in ways that lose what a signal raises; Python waits for its futures.
+        self._running: dict[Future[BlockEnding[R]], tuple[Any, _Block[J]]] = {}  # with what Ray knows the task by
         self._again: deque[_Block[J]] = deque()
         self._waiting: deque[J] = deque()  # taken from the jobs, and in no block yet
         self._told: set[str] = set()
@@ -70,11 +75,12 @@ class Blocks(Generic[J, R]):
         import ray
 
         check_nodes(self._cluster, expected)
-        self._cluster.wait_for_room(self._needs)
         self._parcel = ray.put(Parcel(key=token_hex(8), sessions=sessions, models=models, expected=expected))
         opening = ray.remote(max_retries=MAX_RETRIES, **self._needs.as_options())(open_session)
+        answer = opening.remote(self._parcel).future()
+        self._cluster.wait_for_room(self._needs)  # with a task that waits, a cluster grows
         try:
-            facts, memory = ray.get(opening.remote(self._parcel))
+            facts, memory = answer.result()
         except ray.exceptions.RayTaskError as error:
             raise fault_of(error, "a node") from error
         except ray.exceptions.RayError as error:
@@ -129,7 +135,8 @@ class Blocks(Generic[J, R]):
             self._tell("no node of the Ray cluster has room for a worker at this time; waiting for one")
         room = BLOCKS_PER_WORKER * max(1, workers)
         while len(self._running) < room and (block := self._next_block(jobs, room)).jobs:
-            self._running[self._task.remote(self._parcel, block.jobs)] = block
+            answer = self._task.remote(self._parcel, block.jobs)
+            self._running[answer.future()] = (answer, block)
 
     def _next_block(self, jobs: Iterator[J], room: int) -> _Block[J]:
         """Return the next block, the smaller the fewer jobs there are left, so that all workers end together.
@@ -138,25 +145,21 @@ class Blocks(Generic[J, R]):
         """
         if self._again:
             return self._again.popleft()
-        self._waiting.extend(islice(jobs, room * BLOCK_JOBS - len(self._waiting)))
+        self._waiting.extend(islice(jobs, max(0, room * BLOCK_JOBS - len(self._waiting))))
         count = max(1, len(self._waiting) // room)
         return _Block(jobs=tuple(self._waiting.popleft() for _ in range(min(count, len(self._waiting)))))
 
     def _collect(self, wait_s: float) -> Iterator[Ended[J, R]]:
         """Yield the jobs of blocks that have ended."""
-        import ray
+        for future in wait(self._running, wait_s, FIRST_COMPLETED).done:
+            _, block = self._running.pop(future)
+            yield from self._ended(block, future)
 
-        if not ray.wait(list(self._running), num_returns=1, timeout=wait_s)[0]:
-            return
-        for answer in ray.wait(list(self._running), num_returns=len(self._running), timeout=0)[0]:
-            yield from self._ended(self._running.pop(answer), answer)
-
-    def _ended(self, block: _Block[J], answer: Any) -> Iterator[Ended[J, R]]:
-        import ray
+    def _ended(self, block: _Block[J], future: Future[BlockEnding[R]]) -> Iterator[Ended[J, R]]:
         from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError, TaskCancelledError
 
         try:
-            ending: BlockEnding[R] = ray.get(answer)
+            ending = future.result()
         except TaskCancelledError:
             return
         except RayTaskError as error:
@@ -173,6 +176,7 @@ class Blocks(Generic[J, R]):
 
     def _lost(self, block: _Block[J], error: Exception) -> Iterator[Ended[J, R]]:
         """Do the jobs of a lost worker again, each alone, so that one that ends its worker takes no other with it."""
+        self._tell_lost(block.jobs)
         log.info("a worker of the Ray cluster was lost with %d files, which go again: %s", len(block.jobs), error)
         if len(block.jobs) > 1:
             self._again.extend(_Block(jobs=(job,)) for job in block.jobs)
@@ -185,7 +189,7 @@ class Blocks(Generic[J, R]):
     def _cancel(self) -> None:
         import ray
 
-        for answer in self._running:
+        for answer, _ in self._running.values():
             with suppress(ray.exceptions.RayError, ValueError):  # it has just ended
                 ray.cancel(answer, force=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -15,12 +16,14 @@ from typing import Any
 from lumen.config import RuntimeOptions
 from lumen.errors import DeviceError, UnavailableError, UsageError
 from lumen.extras import Package
+from lumen.text import counted
 
 RAY = Package(name="ray", module="ray", extra="ray")
 
 ADDRESS, USAGE_REPORTS = "RAY_ADDRESS", "RAY_USAGE_STATS_ENABLED"
 COUNT_S = 5.0  # after which the nodes are counted again: they come and go
 NODE_WAIT_S = 600.0  # for a node that is large enough: clusters that grow start machines for a run
+KNOCK_S = 10.0
 _TICK_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -65,8 +68,8 @@ class Needs:
         return {"num_cpus": self.cpus, "num_gpus": self.gpus, "memory": self.memory or None}
 
     def __str__(self) -> str:
-        parts = [f"{self.cpus} CPUs", f"{self.gpus} GPU" if self.gpus else ""]
-        return ", ".join([*filter(None, parts), f"{self.memory / 1e9:.1f} GB of memory"])
+        memory = f"{self.memory / 1e9:.1f} GB of memory" if self.memory else ""
+        return " and ".join(filter(None, [counted(self.cpus, "CPU"), "a GPU" if self.gpus else "", memory]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +132,8 @@ class Cluster:
         Raises:
             DeviceError: None has, and none came.
         """
-        deadline = time.monotonic() + (NODE_WAIT_S if os.environ.get(ADDRESS) else 0.0)
+        is_here = os.environ.get(ADDRESS, "local") == "local"
+        deadline = time.monotonic() + (0.0 if is_here else NODE_WAIT_S)
         is_told = False
         while not self.workers(needs):
             if time.monotonic() >= deadline:
@@ -153,18 +157,35 @@ class Cluster:
 
 def _connect() -> None:
     import ray
+    from ray._private import worker as driver
     from ray.exceptions import RayError
+
+    # Ray prints what its nodes say on stdout, which is for results alone; no setting changes that.
+    driver.print_to_stdstream = _log_lines
 
     # What Ray says at the start is for people who look after a cluster: it is told with -v.
     level = logging.INFO if log.isEnabledFor(logging.INFO) else logging.ERROR
     logging.getLogger("ray").setLevel(level)
+    where = os.environ.get(ADDRESS, "")
     try:
+        _knock(where)
         ray.init(include_dashboard=False, log_to_driver=log.isEnabledFor(logging.DEBUG), logging_level=level)
-    except (RayError, RuntimeError, ValueError, OSError) as error:
-        where = os.environ.get(ADDRESS)
+    except (RayError, RuntimeError, ValueError, OSError, ImportError) as error:
         found = f"the Ray cluster at {ADDRESS}={where} cannot be used" if where else "Ray cannot be started here"
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UnavailableError(f"{found}: {reason}") from error
+
+
+def _knock(address: str) -> None:
+    """Raise `OSError` if nobody listens at an address: Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
+
+
+def _log_lines(said: Mapping[str, Any], *_: object, **__: object) -> None:
+    for line in said.get("lines", ()):
+        log.info("ray: %s", line)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import secrets
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 from lumen.cluster.connection import Cluster
 from lumen.errors import LumenError, UnavailableError, UsageError
+from lumen.files.atomic import own_error
 from lumen.files.inputs import hold_folder
 from lumen.files.state import STATE, state_in
 from lumen.text import printable
@@ -25,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenFile:
+class SharedFile:
     """A file that a node must see under this path, with this size, and with this content if one is given."""
 
     path: Path
@@ -33,7 +35,7 @@ class SeenFile:
     content: bytes | None = None
 
     @classmethod
-    def of(cls, path: Path) -> SeenFile:
+    def of(cls, path: Path) -> SharedFile:
         """Return an input; raises `OSError` if it cannot be inspected."""
         return cls(path=path, size=path.stat().st_size)
 
@@ -47,13 +49,20 @@ class SeenFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a node must have: the versions of packages, and files of the inputs and of the output folder."""
+    """What a node must have.
+
+    Attributes:
+        versions: Of packages, by their names.
+        files: Of the inputs and the output folder.
+        cwd: The folder that relative paths start from; workers enter it.
+    """
 
     versions: Mapping[str, str]
-    files: tuple[SeenFile, ...]
+    files: tuple[SharedFile, ...]
+    cwd: Path
 
     def check(self) -> None:
-        """Look at this machine.
+        """Look at this machine, and enter the folder that paths start from.
 
         Raises:
             UnavailableError: It has other versions.
@@ -66,6 +75,8 @@ class Expected:
                     f"node {_address()} has {name} {has}, and the machine that started the run {wanted}; install the "
                     "same versions everywhere"
                 )
+        with suppress(OSError):  # absolute paths need none
+            os.chdir(self.cwd)
         for file in self.files:
             if not file.is_seen():
                 folder = file.path.parent if file.content is None else file.path.parent.parent
@@ -85,18 +96,23 @@ def versions_here() -> dict[str, str]:
 
 
 @contextmanager
-def marked(folder: Path, name: str) -> Iterator[SeenFile]:
+def marked(folder: Path, name: str) -> Iterator[SharedFile]:
     """Write a file with a new content into the `.lumen` of a folder, by which other machines know that it is the same.
 
     Raises:
-        OSError: It cannot be written.
+        OutputError: It cannot be written.
     """
     token = secrets.token_hex(TOKEN_BYTES).encode()
-    with hold_folder(folder, make=True) as held, state_in(held) as state:
-        with state.open_or_create(name) as stream:
+    path = folder / STATE / name
+    try:
+        with hold_folder(folder, make=True) as held, state_in(held) as state, state.open_or_create(name) as stream:
             stream.write(token)
-        yield SeenFile(path=folder / STATE / name, size=len(token), content=token)
-        with suppress(OSError):
+    except OSError as error:
+        raise own_error(path, error) from error
+    try:
+        yield SharedFile(path=path, size=len(token), content=token)
+    finally:
+        with suppress(OSError), hold_folder(folder) as held, state_in(held, make=False) as state:
             state.unlink(name)
 
 
@@ -134,11 +150,10 @@ def fault_of(error: Any, address: str) -> Exception:
 
 
 def _raise_fault(address: str, answer: Any) -> None:
-    import ray
     from ray.exceptions import RayError, RayTaskError
 
     try:
-        ray.get(answer)
+        answer.future().result()
     except RayTaskError as error:
         raise fault_of(error, address) from error
     except RayError as error:  # it has gone; whoever comes later is looked at too

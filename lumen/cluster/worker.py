@@ -17,10 +17,11 @@ from lumen.runtime.memory import return_freed_memory
 
 J = TypeVar("J")
 R = TypeVar("R")
+Numbered = tuple[int, R | Exception]  # how a job of a block ended, by its number there
 J_contra = TypeVar("J_contra", contravariant=True)
 
 
-class Session(Protocol[J_contra, R]):
+class WorkerSession(Protocol[J_contra, R]):
     """What works on jobs in one process, with its models open."""
 
     def facts(self) -> Mapping[str, Any]:
@@ -29,20 +30,20 @@ class Session(Protocol[J_contra, R]):
     def memory(self) -> int:
         """Return the bytes that the work on pictures takes at most, beside its GPU."""
 
-    def run(self, jobs: Sequence[J_contra]) -> Iterator[tuple[int, R | Exception] | None]:
+    def run(self, jobs: Sequence[J_contra]) -> Iterator[Numbered[R] | None]:
         """Yield the number of each job that has ended with its result or its error, and None from time to time."""
 
     def leave(self) -> None:
         """Finish what is worked on, and leave the other jobs; may be called repeatedly."""
 
-    def close(self) -> list[tuple[int, R | Exception]]:
+    def close(self) -> list[Numbered[R]]:
         """End a run: return the jobs that were still finished and not yielded, and drop the rest."""
 
 
 class Sessions(Protocol[J_contra, R]):
     """Opens a session in a worker process; it is pickled."""
 
-    def open(self, options: Sequence[RuntimeOptions]) -> Session[J_contra, R]:
+    def open(self, options: Sequence[RuntimeOptions]) -> WorkerSession[J_contra, R]:
         """Open one, with the models as they lie on this machine; raises `LumenError`."""
 
 
@@ -72,12 +73,12 @@ class BlockEnding(Generic[R]):
         warnings: What lumen warned of meanwhile.
     """
 
-    endings: tuple[tuple[int, R | Exception], ...]
+    endings: tuple[Numbered[R], ...]
     warnings: tuple[str, ...]
 
 
 # The session of this process: a worker of Ray serves one run, and its tasks one after the other.
-_opened: dict[str, Session[Any, Any]] = {}
+_opened: dict[str, WorkerSession[Any, Any]] = {}
 
 
 def open_session(parcel: Parcel[Any, Any]) -> tuple[Mapping[str, Any], int]:
@@ -101,7 +102,7 @@ def work_on(parcel: Parcel[J, R], jobs: Sequence[J]) -> BlockEnding[R]:
     return BlockEnding(endings=endings, warnings=tuple(warnings))
 
 
-def _session_of(parcel: Parcel[J, R]) -> Session[J, R]:
+def _session_of(parcel: Parcel[J, R]) -> WorkerSession[J, R]:
     if parcel.key not in _opened:
         parcel.expected.check()
         return_freed_memory()
@@ -109,8 +110,8 @@ def _session_of(parcel: Parcel[J, R]) -> Session[J, R]:
     return _opened[parcel.key]
 
 
-def _endings(session: Session[J, R], jobs: Sequence[J], interrupts: _Interrupts) -> list[tuple[int, R | Exception]]:
-    found: list[tuple[int, R | Exception]] = []
+def _endings(session: WorkerSession[J, R], jobs: Sequence[J], interrupts: _Interrupts) -> list[Numbered[R]]:
+    found: list[Numbered[R]] = []
     try:
         for ended in session.run(jobs):
             if ended is not None:

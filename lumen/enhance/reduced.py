@@ -22,8 +22,8 @@ def reduced_results(
 ) -> list[Picture]:
     """Return the results of a picture for several options, each no side longer than `side_px`.
 
-    The picture is reduced first, and the model then works on it with the light of the full picture. So brightness and
-    colours are those of a full result. Noise is not: averaging has taken most of it.
+    The picture is reduced first, and the model then works on it with the light of the full picture. So they come near
+    a full result in brightness and colour. Noise and fine texture are others: averaging has taken most of them.
 
     Args:
         picture: uint8 or uint16 pixels [H, W, 3] of any size.

@@ -29,6 +29,7 @@ def enhance_pixels(
     options: EnhanceOptions,
     progress: PictureProgress,
     tone: Tone | None = None,
+    fixed_tone: Floats | None = None,
     thumbnail: Floats | None = None,
 ) -> Pixels:
     """Enhance pixels window by window. If memory is short, the windows shrink and finished rows are kept.
@@ -39,6 +40,7 @@ def enhance_pixels(
         options: Exposure, shadows, strength, passes and memory.
         progress: Called with the fraction done, in (0, 1], after each model run.
         tone: Conversion of the picture's levels to sRGB, if they need one.
+        fixed_tone: float32 [K], used instead of the tone that the model decides on for this picture.
         thumbnail: What the model sees as the whole picture, [h, w, 3]; by default `pixels`, as `thumbnail_for` shows
             them.
 
@@ -58,6 +60,7 @@ def enhance_pixels(
     if thumbnail is None:
         thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)
     ev, shadows = np.array([options.ev], np.float32), np.array([options.shadows], np.float32)
+    tones = None if fixed_tone is None else fixed_tone[None]
     result = np.empty_like(pixels)
     rows_done = 0  # stay valid when the window shrinks, because its size never changes the result
     while rows_done < height:
@@ -72,7 +75,7 @@ def enhance_pixels(
                 step = tile_progress(progress, plan, tile)
                 box = box_of(plan, tile)
                 enhanced = run_passes(
-                    model, seen, thumbnail, ev, options.quality_passes, step, box=box, shadows=shadows
+                    model, seen, thumbnail, ev, options.quality_passes, step, box=box, shadows=shadows, tones=tones
                 )
                 enhanced = enhanced if tone is None else tone.stored(enhanced, window)
                 paste(result, plan, tile, _blend(window, enhanced, options.strength))

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from fnmatch import translate
 from pathlib import PurePath
 
+from lumen.imaging.clip_formats import is_clip
 from lumen.imaging.formats import SUFFIXES
 
 COMPARISON_SUFFIX = ".compare.jpg"  # of before and after; appended to a whole name: `a.jpg` and `a.png` each get one
-PREVIEW_SUFFIX = ".preview.webp"  # of what pages show
+PREVIEW_SUFFIX = ".preview.jpg"  # of what pages show
 
 
 class Selection:
@@ -31,13 +32,18 @@ class Selection:
         self._include = [_compiled(pattern) for pattern in include]
         self._exclude = [_compiled(pattern) for pattern in exclude]
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether there are no patterns."""
+        return not self._include and not self._exclude
+
     def takes(self, relative: PurePath) -> bool:
         """Tell whether a file is wanted."""
         return (not self._include or _matches(self._include, relative)) and not self.drops(relative)
 
     def drops(self, relative: PurePath) -> bool:
         """Tell whether a file, or a folder with all that is in it, is excluded."""
-        return _matches(self._exclude, relative)
+        return bool(self._exclude) and _matches(self._exclude, relative)
 
 
 def is_hidden(name: str) -> bool:
@@ -52,12 +58,21 @@ def is_picture_name(name: str) -> bool:
 
     >>> is_picture_name("IMG.JPG"), is_picture_name(".a.jpg"), is_picture_name("a.jpg.filepart")
     (True, False, False)
-    >>> is_picture_name("IMG.JPG.compare.jpg"), is_picture_name("IMG.after.preview.webp")
+    >>> is_picture_name("IMG.JPG.compare.jpg"), is_picture_name("IMG.after.preview.jpg")
     (False, False)
     """
     stem, dot, suffix = name.rpartition(".")
     is_picture = bool(stem) and dot + suffix.lower() in SUFFIXES
     return is_picture and not is_hidden(name) and not is_comparison(name) and not name.endswith(PREVIEW_SUFFIX)
+
+
+def is_clip_name(name: str) -> bool:
+    """Tell whether a name is that of a clip, and not hidden.
+
+    >>> is_clip_name("a.MP4"), is_clip_name(".a.mp4"), is_clip_name("a.mp4.part"), is_clip_name(".mp4")
+    (True, False, False, False)
+    """
+    return is_clip(name) and not is_hidden(name)
 
 
 def is_comparison(name: str) -> bool:

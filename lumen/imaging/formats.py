@@ -13,7 +13,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final, Literal
 
-from lumen.config import OutputFormat
+from lumen.config import Frames, OutputFormat
 from lumen.extras import Package
 
 Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "heif", "jxl", "gif", "raw"]
@@ -158,7 +158,9 @@ _ALL: Final = (
         label="GIF",
         suffixes=(".gif",),
         marks=((0, b"GIF87a"), (0, b"GIF89a")),
-        stored_as="png",
+        stored_as="png",  # but for animations
+        side_px=65_535,
+        metadata=frozenset({"comment"}),
     ),
     Codec(
         name="raw",
@@ -200,14 +202,17 @@ def format_of(name: str | PurePath) -> Format | None:
     return SUFFIXES.get(PurePath(name).suffix.lower())
 
 
-def result_suffix(suffix: str, asked: OutputFormat = "same") -> str:
+def result_suffix(suffix: str, asked: OutputFormat = "same", frames: Frames = "refuse") -> str:
     """Return the suffix of a file's result.
 
-    It stays if it already names the format of the result, or if it is unknown and no format is requested.
+    It stays if it already names the format of the result, or if it is unknown and no format is requested. With all
+    `frames`, the result of a GIF is a GIF.
 
     >>> result_suffix(".JPG"), result_suffix(".JPG", "png"), result_suffix(".jpeg", "jpg"), result_suffix(".NEF")
     ('.JPG', '.png', '.jpeg', '.tiff')
     """
     found = SUFFIXES.get(suffix.lower())
+    if frames == "all" and asked == "same" and found == "gif":
+        return suffix
     wanted = _CHOICES[asked] if asked != "same" else found and stored_as(found)
     return suffix if wanted is None or wanted == found else CODECS[wanted].suffixes[0]

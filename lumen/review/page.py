@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from lumen.batch.previews import SIDE_PX, VARIANT_PX, PreviewStore, key_of
 from lumen.errors import OutputError, PictureError
-from lumen.files.atomic import make_folder, output_error, write_atomically
+from lumen.files.atomic import make_folder, own_error, write_atomically
 from lumen.files.inputs import hold_folder
 from lumen.files.paths import real_path
 from lumen.files.patterns import PREVIEW_SUFFIX
@@ -75,24 +75,24 @@ def write_page(home: Path, place: PagePlace, progress: Progress = lambda *_: Non
     run, recorded = read_records(home)
     failures = [picture for picture in recorded.values() if _has_failed(picture)]
     good = sorted((each for each in recorded.values() if each.target and not _has_failed(each)), key=_order)
-    with TemporaryDirectory(prefix="lumen-") as spare:
-        stores = PreviewStore(home), PreviewStore(Path(spare))
-        found: list[Previewed] = []
-        notes: dict[str, list[str]] = {}
-        for number, picture in enumerate(good, 1):
-            seen = previewed(picture, home, *stores)
-            if isinstance(seen, str):
-                notes.setdefault(seen, []).append(printable(picture.target))
-            else:
-                found.append(seen)
-            progress(number, len(good))
-        maker = _Maker(home=home, place=place, run=run, stores=stores, failures=failures, notes=_notes(notes))
-        try:
+    try:
+        with TemporaryDirectory(prefix="lumen-", ignore_cleanup_errors=True) as spare:
+            stores = PreviewStore(home), PreviewStore(Path(spare))
+            found: list[Previewed] = []
+            unseen: dict[str, list[str]] = {}
+            for number, picture in enumerate(good, 1):
+                seen = previewed(picture, home, *stores)
+                if isinstance(seen, str):
+                    unseen.setdefault(seen, []).append(printable(picture.target))
+                else:
+                    found.append(seen)
+                progress(number, len(good))
+            maker = _Maker(home=home, place=place, run=run, stores=stores, failures=failures, notes=_notes(unseen))
             return maker.write(found)
-        except OSError as error:
-            raise _as_output_error(place.page, error) from error
-        except PictureError as error:  # of its name, but no picture's
-            raise OutputError(str(error)) from error
+    except OSError as error:
+        raise own_error(place.page, error) from error
+    except PictureError as error:  # of its name, but no picture's
+        raise OutputError(str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +161,7 @@ class _Maker:
     def _urls(self, each: Previewed) -> dict[str, str]:
         """Return the previews of a picture as data URLs."""
         return {
-            name: "data:image/webp;base64," + base64.b64encode(self._read(each, name)).decode("ascii")
+            name: "data:image/jpeg;base64," + base64.b64encode(self._read(each, name)).decode("ascii")
             for name in each.shots
         }
 
@@ -206,7 +206,8 @@ class _Maker:
     def _command(self) -> str:
         """Return the line that makes the chosen pictures."""
         inputs = [str(each) for each in self.run.asked.get("inputs", ())]
-        output = str(self.run.asked.get("batch", {}).get("output") or self.home)
+        batch = self.run.asked.get("batch", {})
+        output = str(Path(str(batch.get("output") or self.home), str(batch.get("result") or "")))
         words = ["lumen", "enhance", *inputs, "-o", output, "--settings", "chosen.toml", "--existing", "update"]
         return " ".join(shlex.quote(printable(word)) for word in words)
 
@@ -236,8 +237,3 @@ def _others(page: Path, pages: Sequence[Path]) -> list[tuple[str, str | None]]:
         (f"Page {number}", None if other == page else where)
         for number, (other, where) in enumerate(zip(pages, links, strict=True), 1)
     ]
-
-
-def _as_output_error(path: Path, error: OSError) -> OutputError:
-    fault = output_error(path, error)
-    return fault if isinstance(fault, OutputError) else OutputError(str(fault))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from lumen.batch.previews import PreviewStore, Shots, key_of, shown_after
+from lumen.batch.previews import PictureShots, PreviewStore, key_of, shown_after
 from lumen.config import EnhanceOptions
 from lumen.enhance.file_io import read_source
 from lumen.errors import PictureError
@@ -69,10 +72,9 @@ class Previewed:
             "variants": [
                 {"name": name, "ev": ev, "shadows": shadows} for name, (ev, shadows) in facts["variants"].items()
             ],
-            **{
-                name: facts[name]
-                for name in ("width", "height", "dark", "light", "change", "look", "histogram", "shots")
-            },
+            "look": _packed(facts["look"]),
+            "histogram": [_packed(chain(*map(_roots, facts["histogram"][side]))) for side in ("before", "after")],
+            **{name: facts[name] for name in ("width", "height", "dark", "light", "change", "shots")},
         }
 
 
@@ -117,10 +119,20 @@ def previewed_again(picture: RecordedPicture, store: PreviewStore, result: Path 
     return Previewed(picture=picture, target=target, is_there=result is not None, facts=facts)
 
 
-def _from_files(picture: RecordedPicture, home: Path, *, is_there: bool) -> Shots:
+def _packed(levels: Iterable[int]) -> str:
+    """Return numbers from 0 to 255 in base64: the script of a page reads ten thousand such lists in no time."""
+    return base64.b64encode(bytes(max(0, min(255, level)) for level in levels)).decode("ascii")
+
+
+def _roots(counts: Iterable[int]) -> Iterator[int]:
+    """Yield the square roots of counts of a thousand, of 255: low bins are to be seen beside high ones."""
+    return (round(255 * math.sqrt(max(0, count) / 1000)) for count in counts)
+
+
+def _from_files(picture: RecordedPicture, home: Path, *, is_there: bool) -> PictureShots:
     """Return previews from the files of a picture and its result."""
     with open_named(picture.source).stream as stream:
-        shots = Shots.of(read_source(picture.source, READING, stream=stream))
+        shots = PictureShots.of(read_source(picture.source, READING, stream=stream))
     if is_there and not picture.facts.get("unchanged"):
         target = picture.target or ""
         with open_input(home, target).stream as stream:

@@ -83,8 +83,8 @@ def read_records(home: Path) -> tuple[RecordedRun, dict[str, RecordedPicture]]:
                     pictures.setdefault(key, picture)
     if newest is None:
         raise NothingToDoError(
-            f"expected a folder with the record of a run in {STATE}/{FOLDER}, as `lumen enhance -o` leaves it, "
-            f"got {printable(home)}"
+            f"expected a folder with the record of a run in {STATE}/{FOLDER}, as `lumen enhance -o` leaves it "
+            f"(runs in place have no page), got {printable(home)}"
         )
     return newest, pictures
 

@@ -4,7 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const { pictures } = data;
   const at = (id) => document.getElementById(id);
-  const [cards, more, sort, show, find] = ["cards", "more", "sort", "show", "find"].map(at);
+  const [cards, more, less, sort, show, find] = ["cards", "more", "less", "sort", "show", "find"].map(at);
   const CHUNK = 24, NEAR = "900px", EV = 4, SHADOWS = 2, SIMILAR = 12, UNDOS = 50;
   const steps = { ev: 0.5, shadows: 0.25 };
 
@@ -37,6 +37,7 @@
   // Words
   const signed = (value) => (value > 0 ? `+${value}` : `${value}`.replace("-", "−"));
   const percent = (value) => `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;
+  const unpacked = (text) => [...atob(text)].map((character) => character.charCodeAt(0));
   const told = (made, values) => {
     const parts = [];
     if (values.ev !== made.ev || values.shadows === made.shadows) parts.push(`exposure ${signed(values.ev)}`);
@@ -49,7 +50,7 @@
   // Previews: inside the page, or files beside it.
   const url = (picture, name) => {
     if (name === "after" && !("after" in picture.shots)) name = "before";
-    if (data.beside !== null) return `${data.beside}${picture.id}.${name}.preview.webp`;
+    if (data.beside !== null) return `${data.beside}${picture.id}.${name}.preview.jpg`;
     picture.urls ??= JSON.parse(at(`shots-${picture.id}`).textContent);
     return picture.urls[name];
   };
@@ -202,12 +203,29 @@
       fill(entry.target);
     }
   }, { rootMargin: NEAR });
+  // The cards are those of `order` from `start` on.
+  let start = 0;
+  const card = (picture) => live.get(picture) ?? made(picture);
+  const end = () => start + cards.children.length;
   const grow = () => {
-    const next = order.slice(cards.children.length, cards.children.length + CHUNK);
-    cards.append(...next.map((picture) => live.get(picture) ?? made(picture)));
-    more.hidden = cards.children.length >= order.length;
+    cards.append(...order.slice(end(), end() + CHUNK).map(card));
+    more.hidden = end() >= order.length;
   };
-  new IntersectionObserver((entries) => { if (entries.some((each) => each.isIntersecting)) grow(); }, { rootMargin: NEAR }).observe(more);
+  const growUp = () => {
+    const from = Math.max(0, start - CHUNK);
+    cards.prepend(...order.slice(from, start).map(card));
+    start = from;
+    less.hidden = !start;
+  };
+  const begin = (place) => {
+    start = place;
+    cards.replaceChildren();
+    less.hidden = !start;
+    grow();
+  };
+  for (const [edge, act] of [[more, grow], [less, growUp]]) {
+    new IntersectionObserver((entries) => { if (entries.some((each) => each.isIntersecting)) act(); }, { rootMargin: NEAR }).observe(edge);
+  }
 
   // Which pictures, in which order
   const by = {
@@ -232,8 +250,7 @@
     order = pictures.filter((picture) => picture.name.toLowerCase().includes(wanted) && kinds[show.value](picture));
     const rank = by[sort.value];
     if (rank) order.sort((a, b) => rank(a) - rank(b));
-    cards.replaceChildren();
-    grow();
+    begin(0);
     at("count").textContent = order.length === pictures.length ? "" : `${order.length} of ${pictures.length}`;
   };
   for (const control of [sort, show, find]) control.addEventListener("input", arrange);
@@ -264,21 +281,22 @@
   const histogram = (card) => {
     let canvas = card.querySelector("canvas");
     if (!toggles.histogram) return canvas?.remove();
-    const { before, after } = card.picture.histogram;
+    const [before, after] = card.picture.histogram.map(unpacked).map((bins) => [0, 1, 2].map((channel) =>
+      bins.slice(channel * bins.length / 3, (channel + 1) * bins.length / 3))); // square roots of shares
     canvas ??= element("canvas", { width: 512, height: 120, className: "histogram" });
     canvas.setAttribute("role", "img");
-    const end = (side, bin) => Math.max(...side.map((channel) => channel.at(bin))) / 10;
+    const end = (side, bin) => 100 * (Math.max(...side.map((channel) => channel.at(bin))) / 255) ** 2;
     canvas.setAttribute("aria-label", `Histogram after: ${end(after, 0).toFixed(1)} % darkest, ${end(after, -1).toFixed(1)} % brightest`);
     card.querySelector(".stage").after(canvas);
     const pen = canvas.getContext("2d");
     const ink = getComputedStyle(document.body);
     pen.clearRect(0, 0, canvas.width, canvas.height);
-    const top = Math.max(60, ...[...before, ...after].flatMap((channel) => channel.slice(1, -1)));
+    const top = Math.max(62, ...[...before, ...after].flatMap((channel) => channel.slice(1, -1)));
     const line = (values, color, filled) => {
       pen.beginPath();
       if (filled) pen.moveTo(0, canvas.height);
       values.forEach((value, bin) => pen.lineTo((bin + 0.5) * canvas.width / values.length,
-        canvas.height * (1 - Math.min(1, Math.sqrt(value / top)))));
+        canvas.height * (1 - Math.min(1, value / top))));
       if (filled) { pen.lineTo(canvas.width, canvas.height); pen.closePath(); }
       pen.lineWidth = 3;
       if (filled) { pen.fillStyle = color; pen.globalAlpha = 0.35; pen.fill(); pen.globalAlpha = 1; } else { pen.strokeStyle = color; pen.stroke(); }
@@ -382,7 +400,10 @@
     changed(others);
     say(`${told({}, values)} copied from ${picture.name} to ${many(others.length)} ${which}.`);
   };
-  const distance = (a, b) => a.look.reduce((sum, value, index) => sum + Math.abs(value - b.look[index]), 0) / a.look.length;
+  const distance = (a, b) => {
+    const [first, second] = [a, b].map((picture) => (picture.levels ??= unpacked(picture.look)));
+    return first.reduce((sum, level, index) => sum + Math.abs(level - second[index]), 0) / first.length;
+  };
   const acts = {
     download: () => download("chosen.toml", settings()),
     names: () => download("names.txt", order.map((picture) => `${picture.source}\n`).join("")),
@@ -417,11 +438,14 @@
     card.tabIndex = 0;
   });
   const go = (picture) => {
-    while (picture && !cards.contains(live.get(picture)) && cards.children.length < order.length) grow();
-    const card = picture && live.get(picture);
-    if (!card || !cards.contains(card)) return;
-    card.focus({ preventScroll: true });
-    card.scrollIntoView({ block: "nearest" });
+    const place = order.indexOf(picture);
+    if (place < 0) return;
+    if (place < start - CHUNK || place >= end() + CHUNK) begin(Math.max(0, place - CHUNK / 2));
+    while (place < start) growUp();
+    while (place >= end()) grow();
+    const there = live.get(picture);
+    there.focus({ preventScroll: true });
+    there.scrollIntoView({ block: "nearest" });
   };
   const move = (step) => {
     const picture = current();

@@ -22,6 +22,7 @@ from lumen.runtime.devices import CPU, ComputePrecision
 from lumen.spec import ModelSpec, SampleType
 
 GAMMA = 2.2
+FAKE_LEVEL = 0.4  # that fakes of contract 2 aim at
 
 
 def fake_spec(sample: SampleType = "uint8", **changes: Any) -> ModelSpec:
@@ -88,9 +89,18 @@ class FakeModel:
         self.releases = 0
 
     def run(
-        self, tiles: NDArray[Any], thumbnails: NDArray[np.float32], ev: NDArray[np.float32], **_: Any
+        self,
+        tiles: NDArray[Any],
+        thumbnails: NDArray[np.float32],
+        ev: NDArray[np.float32],
+        *,
+        tones: NDArray[np.float32] | None = None,
+        **_: Any,
     ) -> NDArray[Any]:
-        """Enhance tiles [N, H, W, 3]; the checks are those a real session would make."""
+        """Enhance tiles [N, H, W, 3]; the checks are those a real session would make.
+
+        With contract 2 the factor is that of the tone.
+        """
         assert tiles.dtype == self.spec.sample
         assert tiles.ndim == 4 and tiles.shape[3] == 3
         assert tiles.shape[1] % self.spec.align == 0 and tiles.shape[2] % self.spec.align == 0
@@ -102,8 +112,21 @@ class FakeModel:
             self.fault(tiles)
         mean = box_mean(tiles.astype(np.float64), self.radius)
         factor = self.gain * 2.0 ** (ev.astype(np.float64) / GAMMA)
+        if self.spec.contract > 1:
+            given = self.tone(thumbnails, ev, np.ones_like(ev)) if tones is None else tones
+            assert given.shape == (len(thumbnails), self.spec.tone_size) and given.dtype == np.float32
+            factor = np.exp(given[:, 0].astype(np.float64))
         scaled = mean * factor[:, None, None, None]
         return np.clip(np.rint(scaled), 0, self.spec.levels).astype(tiles.dtype)
+
+    def tone(
+        self, thumbnails: NDArray[np.float32], ev: NDArray[np.float32], shadows: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the tones [M, K]: the logarithm of the factor by which pictures reach a mean level, and its parts."""
+        level = np.maximum(thumbnails.mean(axis=(1, 2, 3)), 1e-3)
+        factor = np.log(FAKE_LEVEL / level) + ev * np.float32(np.log(2) / GAMMA)
+        rest = [shadows] * (self.spec.tone_size - 1)
+        return np.stack([factor, *rest], axis=1).astype(np.float32)
 
     def brightness(self, thumbnail: NDArray[np.float32], ev: float = 0.0) -> float:
         """Return the mean level in [0, 1] the output aims at."""

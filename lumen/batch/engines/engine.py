@@ -6,14 +6,19 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 from lumen.batch.job import Job
-from lumen.batch.report import Outcome
+from lumen.batch.report import Outcome, Progress
 from lumen.batch.work import PictureWork
 from lumen.config import EnhanceOptions
+from lumen.runtime.protocols import Models
 from lumen.stages import Ended
 
 
 class BatchEngine(Protocol):
     """Works on jobs, in its own order, as many at a time as it has room for; its methods are for one thread."""
+
+    @property
+    def tone_models(self) -> Models:
+        """What decides in this process on tones that several pictures share; opened on first use."""
 
     def open(self, work: PictureWork, variants: Collection[EnhanceOptions]) -> Mapping[str, Any]:
         """Get ready, before the first job: a missing model must not count as a failed file.
@@ -38,8 +43,8 @@ class BatchEngine(Protocol):
                 here. After `leave` no other is taken, and those that were left are not yielded.
         """
 
-    def progress(self) -> Mapping[Job, tuple[float, float]]:
-        """Return how much of each picture in work is done, in [0, 1], and its megapixels; of those that are known."""
+    def progress(self) -> Mapping[Job, Progress]:
+        """Return how much of each file in work is done, of those that are known."""
 
     def leave(self) -> None:
         """Start no more work; may be called repeatedly."""

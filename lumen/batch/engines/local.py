@@ -9,9 +9,9 @@ from typing import Any
 
 from lumen.batch.job import Job
 from lumen.batch.record import model_facts
-from lumen.batch.report import Outcome
+from lumen.batch.report import Outcome, Progress
 from lumen.batch.sharing import PICTURES_PER_RUN, share_cores
-from lumen.batch.work import PictureItem, PictureWork
+from lumen.batch.work import Item, PictureWork
 from lumen.config import EnhanceOptions
 from lumen.enhance.model_choice import check_options
 from lumen.errors import OutOfMemoryError
@@ -34,8 +34,13 @@ class LocalEngine:
         self._sets = tuple(models) if isinstance(models, Sequence) else (models,)
         self._helpers = helpers
         self._workers: list[Models] = []
-        self._progress: dict[Job, tuple[float, float]] = {}
-        self._stages: Stages[Job, PictureItem, Outcome, Models] | None = None
+        self._progress: dict[Job, Progress] = {}
+        self._stages: Stages[Job, Item, Outcome, Models] | None = None
+
+    @property
+    def tone_models(self) -> Models:
+        """The first of the models."""
+        return self._sets[0]
 
     def open(self, work: PictureWork, variants: Collection[EnhanceOptions]) -> Mapping[str, Any]:
         """Open the models."""
@@ -64,7 +69,7 @@ class LocalEngine:
                 self._progress.pop(ended[0], None)
             yield ended
 
-    def progress(self) -> Mapping[Job, tuple[float, float]]:
+    def progress(self) -> Mapping[Job, Progress]:
         """Return how much of each picture is enhanced."""
         return dict(self._progress)
 
@@ -80,10 +85,10 @@ class LocalEngine:
     def _models(self) -> list[Model]:
         return [each.for_sample("uint8") for each in self._sets]
 
-    def _enhance(self, models: Models, items: Sequence[PictureItem]) -> list[PictureItem]:
+    def _enhance(self, models: Models, items: Sequence[Item]) -> list[Item]:
         return [self._work.enhance(item, models, partial(self._progressed, item)) for item in items]
 
-    def _progressed(self, item: PictureItem, fraction: float) -> None:
+    def _progressed(self, item: Item, fraction: float) -> None:
         assert self._stages is not None
         self._stages.check()
-        self._progress[item.job] = fraction, item.picture.megapixels
+        self._progress[item.job] = Progress(fraction, item.megapixels, item.frames)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,17 @@ from typing import Any
 from lumen.batch.destinations import destination_of
 from lumen.batch.engines.local import LocalEngine
 from lumen.batch.job import Job, comparison_of
-from lumen.batch.report import Outcome
+from lumen.batch.report import Outcome, Progress
 from lumen.batch.work import PictureWork
 from lumen.cluster.blocks import Blocks, memory_of
 from lumen.cluster.connection import Cluster, require_ray
-from lumen.cluster.nodes import Expected, SeenFile, check_nodes, marked, versions_here
+from lumen.cluster.nodes import Expected, SharedFile, check_nodes, marked, versions_here
 from lumen.cluster.shipping import ShippedModel
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.enhance.picture_rules import PictureOptions
-from lumen.errors import OutputError
+from lumen.files.atomic import remove_leftovers
 from lumen.runtime.open import ModelSet
+from lumen.runtime.protocols import Models
 from lumen.stages import Ended
 
 LOOKED_AT = 3  # of the first pictures, whether every node sees them
@@ -42,6 +43,15 @@ class RayEngine:
         require_ray(runtime)
         self._runtime = runtime
         self._held = ExitStack()
+        self._tone_models: Models | None = None
+        self._littered: set[Path] = set()  # folders where lost workers may have left unfinished files
+
+    @property
+    def tone_models(self) -> Models:
+        """The model on the CPU of this machine: a tone is little work, and the other devices belong to the workers."""
+        if self._tone_models is None:
+            self._tone_models = ModelSet(replace(self._runtime, device="cpu", precision="fp32"))
+        return self._tone_models
 
     def open(self, work: PictureWork, variants: Collection[EnhanceOptions]) -> Mapping[str, Any]:
         """Connect, look at the nodes, and open the model in one worker."""
@@ -50,21 +60,25 @@ class RayEngine:
             self._cluster = Cluster()
             opening.callback(self._cluster.close)
             mark = opening.enter_context(_marked(work.options))
-            self._blocks: Blocks[Task, Outcome] = Blocks(self._cluster, self._runtime)
-            sessions = PictureSessions(pictures=work.pictures, options=work.options, variants=tuple(variants))
-            expected = Expected(versions=versions_here(), files=(mark,))
+            self._blocks: Blocks[Task, Outcome] = Blocks(self._cluster, self._runtime, self._lost)
+            sessions = self.sessions(work, variants)
+            expected = Expected(versions=versions_here(), files=(mark,), cwd=Path.cwd())
             facts = self._blocks.open(sessions, (ShippedModel.of(self._blocks.worker),), expected)
             self._held = opening.pop_all()
         return facts
 
+    def sessions(self, work: PictureWork, variants: Collection[EnhanceOptions]) -> PictureSessions:
+        """Return what workers are sent."""
+        return PictureSessions(pictures=work.pictures, options=work.options, variants=tuple(variants))
+
     def run(self, jobs: Iterator[Job]) -> Iterator[Ended[Job, Outcome] | None]:
         """Pass the jobs through the workers."""
         first = list(islice(jobs, LOOKED_AT))
-        check_nodes(self._cluster, Expected(versions={}, files=tuple(_seen(first))))
+        check_nodes(self._cluster, Expected(versions={}, files=tuple(_seen(first)), cwd=Path.cwd()))
         for ended in self._blocks.run(map(self._task, chain(first, jobs))):
             yield None if ended is None else _of_job(ended)
 
-    def progress(self) -> Mapping[Job, tuple[float, float]]:
+    def progress(self) -> Mapping[Job, Progress]:
         """Return nothing: workers tell of whole files."""
         return {}
 
@@ -76,8 +90,13 @@ class RayEngine:
         """Let workers finish what they are writing, and leave the cluster."""
         ended = self._blocks.close(at_once=at_once)
         if not at_once:
+            for folder in self._littered:
+                remove_leftovers(folder, _tag(self._work.options), below=self._work.options.output)
             self._held.close()
         return [_of_job(each) for each in ended]
+
+    def _lost(self, tasks: Sequence[Task]) -> None:
+        self._littered.update(job.target.parent for job, _ in tasks)
 
     def _task(self, job: Job) -> Task:
         return job, self._work.is_target(comparison_of(job).target)
@@ -93,17 +112,17 @@ class PictureSessions:
 
     def open(self, options: Sequence[RuntimeOptions]) -> PictureSession:
         """Open the model in this process."""
-        return PictureSession(self, *options)
+        return PictureSession(self, ModelSet(*options))
 
 
 class PictureSession:
     """A worker process: `LocalEngine` with its models, for one block after the other."""
 
-    def __init__(self, asked: PictureSessions, runtime: RuntimeOptions) -> None:
+    def __init__(self, asked: PictureSessions, models: Models) -> None:
         """Open the model; raises `LumenError`."""
         self._jobs: dict[Job, int] = {}
         self._taken: set[Path] = set()
-        self._models = ModelSet(runtime)
+        self._models = models
         self._engine = LocalEngine(self._models, helpers=1)  # the other cores belong to other workers
         self._variants = asked.variants
         work = PictureWork(
@@ -139,20 +158,22 @@ class PictureSession:
         return [(self._jobs[job], ending) for job, ending in self._engine.close()]
 
 
-def _marked(options: BatchOptions) -> AbstractContextManager[SeenFile]:
+def _marked(options: BatchOptions) -> AbstractContextManager[SharedFile]:
     """Mark the output folder, each shard by a name of its own."""
     assert options.output is not None
+    return marked(options.output, f"cluster{_tag(options)}")
+
+
+def _tag(options: BatchOptions) -> str:
+    """Return what tells the files of a shard apart, as `OutputFolder` does."""
     index, count = options.shard
-    try:
-        return marked(options.output, "cluster" if count == 1 else f"cluster-{index}of{count}")
-    except OSError as error:
-        raise OutputError(f"cannot write to the folder {options.output}: {error.strerror}") from error
+    return "" if count == 1 else f".{index}of{count}"
 
 
-def _seen(jobs: Sequence[Job]) -> Iterator[SeenFile]:
+def _seen(jobs: Sequence[Job]) -> Iterator[SharedFile]:
     for job in jobs:
         with suppress(OSError):  # a lost file is the failure of that file alone
-            yield SeenFile.of(job.source)
+            yield SharedFile.of(job.source)
 
 
 def _of_job(ended: Ended[Task, Outcome]) -> Ended[Job, Outcome]:

@@ -111,7 +111,7 @@ def _small(picture: Picture) -> bytes:
         image = image.reduce(2)
 
 
-class Frames:
+class LastFrames:
     """The last frames of each folder, of all folders at most `MOST_FRAMES`. Safe to share between threads."""
 
     def __init__(self) -> None:

@@ -18,13 +18,13 @@ from typing import Final
 from lumen.errors import OutputError, reason_of
 from lumen.watching.context import WatchContext
 from lumen.watching.ledger.status import WatchStatus, read_status, reading
-from lumen.watching.monitoring.frames import Frame, Frames
+from lumen.watching.monitoring.frames import Frame, LastFrames
 from lumen.watching.monitoring.last_day import LastDay
 from lumen.watching.monitoring.metrics import metrics_text
 from lumen.watching.monitoring.shown_file import ShownFile
 from lumen.watching.monitoring.snapshot import Disk, Sign, Snapshot
 from lumen.watching.watcher import Watcher
-from lumen.watching.worker import Work
+from lumen.watching.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Monitor:
         self._clock = context.clock
         self._watcher = watcher
         self._input = context.tree.root
-        self._frames, self._day = Frames(), LastDay()
+        self._frames, self._day = LastFrames(), LastDay()
         self._status: WatchStatus | None = None
         self._news: SimpleQueue[Callable[[], None]] = SimpleQueue()  # to be told by the thread of the watcher
         self._closing = threading.Event()
@@ -81,8 +81,8 @@ class Monitor:
 
     def show(self, work: Work) -> None:
         """Show a picture that is done."""
-        if work.frame is not None:
-            before, after = work.frame
+        if work.pair is not None:
+            before, after = work.pair
             self._frames.add(Frame(path=work.settled.relative, at=self._clock.time(), before=before, after=after))
 
     def close(self) -> bool:

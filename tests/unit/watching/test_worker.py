@@ -22,16 +22,8 @@ from lumen.imaging.picture import Picture
 from lumen.stages import LeftError, Stages
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
-from lumen.watching.worker import (
-    AHEAD,
-    LONGEST_TURN_S,
-    ChangedError,
-    Ending,
-    HangingError,
-    KnownError,
-    Work,
-    Worker,
-)
+from lumen.watching.work import ChangedError, Ending, HangingError, KnownError, Work
+from lumen.watching.worker import AHEAD, LONGEST_TURN_S, Worker
 from tests.support.fakes import FakeModels
 from tests.support.files import needs_attributes
 
@@ -222,7 +214,7 @@ def test_a_result_that_cannot_be_written_is_kept_and_written_later(shop: Shop, m
     work = shop.picture("a.png")
     with monkeypatch.context() as patch:
         patch.setattr(
-            "lumen.watching.worker.write_atomically", lambda *_, **__: (_ for _ in ()).throw(OutputError("full"))
+            "lumen.watching.results.write_atomically", lambda *_, **__: (_ for _ in ()).throw(OutputError("full"))
         )
         opened.begin(work)
         assert isinstance(shop.run()["a.png"], OutputError)
@@ -273,7 +265,7 @@ def test_nothing_is_begun_while_the_writing_is_behind(
     def write(*_: Any, **__: Any) -> None:
         gate.wait(30)
 
-    monkeypatch.setattr("lumen.watching.worker.write_atomically", write)
+    monkeypatch.setattr("lumen.watching.results.write_atomically", write)
     opened = shop.open(helpers=2)
     for name in ("a.png", "b.png"):
         assert opened.room > 0
@@ -289,7 +281,7 @@ def test_nothing_is_begun_while_the_writing_is_behind(
 def test_models_wait_too_while_the_writing_is_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lumen.watching.worker.BEHIND", 1)
     gate = threading.Event()
-    monkeypatch.setattr("lumen.watching.worker.write_atomically", lambda *_, **__: gate.wait(30))
+    monkeypatch.setattr("lumen.watching.results.write_atomically", lambda *_, **__: gate.wait(30))
     opened = shop.open()
     first, second = shop.picture("a.png"), shop.picture("b.png")
     opened.write_again(first)

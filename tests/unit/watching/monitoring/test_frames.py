@@ -16,7 +16,7 @@ from PIL import Image
 from lumen.files.marks import WATCH_PAGE_MARK
 from lumen.imaging.picture import Metadata, Picture
 from lumen.watching.monitoring import frames as module
-from lumen.watching.monitoring.frames import MOST_FRAMES, MOST_OF_A_FOLDER, ROOM, SIDE_PX, Frames, pair_of
+from lumen.watching.monitoring.frames import MOST_FRAMES, MOST_OF_A_FOLDER, ROOM, SIDE_PX, LastFrames, pair_of
 from tests.support.ledger import NOW
 from tests.support.monitoring import frame_of
 
@@ -53,7 +53,7 @@ def test_a_picture_that_cannot_be_shown_is_no_fault(monkeypatch: pytest.MonkeyPa
 
 
 def test_few_cameras_have_several_frames_and_many_have_one() -> None:
-    frames = Frames()
+    frames = LastFrames()
     for number in range(10):
         frames.add(frame_of(f"cam1/{number}.png", NOW + number))
     assert [frame.path for frame in frames.shown()] == [f"cam1/{9 - n}.png" for n in range(MOST_OF_A_FOLDER)]
@@ -72,19 +72,19 @@ def page_with(kept: Any, mark: bytes = WATCH_PAGE_MARK) -> bytes:
 
 def restored(folder: Path, page: bytes) -> list[str]:
     (folder / "page.html").write_bytes(page)
-    frames = Frames()
+    frames = LastFrames()
     frames.restore(folder / "page.html", "/out")
     return [frame.path for frame in frames.shown()]
 
 
 def test_frames_come_back_from_the_page(tmp_path: Path) -> None:
-    frames = Frames()
+    frames = LastFrames()
     for path in ("cam1/<b>.png", NOT_UTF_8, "a.png"):
         frames.add(frame_of(path))
     kept = frames.kept("/out")
     assert sorted(restored(tmp_path, page_with(kept))) == sorted(["cam1/<b>.png", NOT_UTF_8, "a.png"])
     (tmp_path / "page.html").unlink()
-    again = Frames()
+    again = LastFrames()
     again.restore(tmp_path / "page.html", "/out")
     assert again.shown() == []
 

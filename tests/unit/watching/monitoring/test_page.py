@@ -10,7 +10,7 @@ import pytest
 
 from lumen.watching.ledger.folders import FolderNumbers
 from lumen.watching.ledger.status import FailedVersion, WaitingVersion
-from lumen.watching.monitoring.frames import MOST_FRAMES, ROOM, Frames
+from lumen.watching.monitoring.frames import MOST_FRAMES, ROOM, LastFrames
 from lumen.watching.monitoring.last_day import PARTS, Part
 from lumen.watching.monitoring.page import MOST_FOLDERS, page_values, watch_page
 from lumen.watching.monitoring.snapshot import Snapshot
@@ -22,8 +22,8 @@ NASTY = '<script>alert("1")</script>'
 NOT_UTF_8 = os.fsdecode(b"caf\xe9")
 
 
-def page(seen: Snapshot, frames: Frames | None = None) -> str:
-    frames = frames or Frames()
+def page(seen: Snapshot, frames: LastFrames | None = None) -> str:
+    frames = frames or LastFrames()
     return watch_page(page_values(seen, frames.shown()), frames.kept("/srv/enhanced"), seen.now)
 
 
@@ -73,7 +73,7 @@ def test_numbers_stand_there() -> None:
 
 
 def test_names_are_text_and_the_policy_is_strict() -> None:
-    frames = Frames()
+    frames = LastFrames()
     for path in (f"{NASTY}/a.png", f"{NOT_UTF_8}/b\n.png"):
         frames.add(frame_of(path))
     status = status_of(
@@ -99,7 +99,7 @@ def test_names_are_text_and_the_policy_is_strict() -> None:
 
 
 def test_a_page_of_many_cameras_stays_small() -> None:
-    frames = Frames()
+    frames = LastFrames()
     folders = tuple(FolderNumbers(name=f"cam{n:04}", last_arrival=NOW + n) for n in range(2000))
     for number in range(2000):
         frames.add(frame_of(f"cam{number:04}/a.png", NOW + number))
