@@ -237,10 +237,24 @@ def test_eval_never_loads_torch(folders: tuple[Path, Path], fake_model: Path) ->
     assert not {"torch", "ray"} & loaded
 
 
-def test_only_pages_load_jinja(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_only_pages_load_jinja(folders: tuple[Path, Path], fake_model: Path, tmp_path: Path) -> None:
     line = ("eval", "--gt", folders[1], folders[0], "--as-is", "--report")
     assert "jinja2" not in loaded_by(*line, tmp_path / "scores.csv")
     assert "jinja2" in loaded_by(*line, tmp_path / "scores.html")
+    watch = (
+        "watch",
+        folders[0],
+        tmp_path / "out",
+        "--oneshot",
+        "--settle",
+        "50ms",
+        "--min-free",
+        "0",
+        "-m",
+        fake_model,
+    )
+    assert "jinja2" not in loaded_by(*watch, "--metrics", tmp_path / "lumen.prom")
+    assert "jinja2" in loaded_by(*watch, "--page", tmp_path / "page.html")
 
 
 def test_a_format_is_loaded_when_a_file_of_it_comes(
