@@ -15,6 +15,7 @@ from torch.export import Dim
 
 from lumen.models import Network
 from lumen.spec import SampleType
+from lumen_export.graph import compute_when_asked, enter_blocks
 from lumen_export.tile_safety import tile_nodes
 from lumen_export.wrapper import ToneModel, model_of
 
@@ -65,6 +66,8 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
     _free_thumbnails(model)
     if isinstance(module, ToneModel):
         _fix_scales(model, inputs)
+        enter_blocks(model)
+        compute_when_asked(model, ("tone", "brightness"), "ev")
     return model
 
 

@@ -115,7 +115,12 @@ class OnnxModel:
         if self.spec.contract > 1:
             tones = self._tones_of(thumbnails, ev, np.ones_like(ev) if shadows is None else shadows)
             whole = np.tile(WHOLE, (len(tiles), 1))
-            asked = {"tiles": tiles, "tones": tones, "boxes": whole if boxes is None else boxes}
+            asked = {
+                "tiles": tiles,
+                "tones": tones,
+                "boxes": whole if boxes is None else boxes,
+                "ev": np.full(len(tones), np.nan, np.float32),  # no tone is asked for
+            }
             enhanced, finite = self._run(("enhanced", "finite"), {**tiny_inputs(self.spec, len(tones)), **asked})
             if np.isfinite(tones).all() and finite.all():
                 return np.asarray(enhanced)
@@ -186,8 +191,7 @@ class OnnxModel:
         if self._session is None:
             self._session = self._open(self._connect, tiles)
         try:
-            options = None if self.spec.contract == 1 else _of_one_half()
-            values = run_session(self._session, outputs, feeds, options)
+            values = run_session(self._session, outputs, feeds)
         except native_errors() as error:
             if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(_no_memory(tiles, self.device)) from error
@@ -222,13 +226,6 @@ class OnnxModel:
             if _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(_no_memory(tiles, self.device)) from error
             raise
-
-
-def _of_one_half() -> Any:
-    """Return the options of a run that computes nothing but what is asked for."""
-    options = load_onnxruntime().RunOptions()
-    options.only_execute_path_to_fetches = True
-    return options
 
 
 def _no_memory(tiles: Pixels, device: str) -> str:
