@@ -29,7 +29,7 @@ def enter_blocks(model: onnx.ModelProto) -> None:
             nodes.append(helper.make_node("MaxPool", [source], [f"{source}_blocked"], kernel_shape=[1, 1]))
             node.input[0] = f"{source}_blocked"
         nodes.append(node)
-    _replace_nodes(model.graph, nodes)
+    replace_nodes(model.graph, nodes)
 
 
 def _channels(model: onnx.ModelProto) -> dict[str, int]:
@@ -83,7 +83,7 @@ def compute_when_asked(model: onnx.ModelProto, outputs: Collection[str], asked: 
     del graph.initializer[:], graph.value_info[:]
     graph.initializer.extend([*kept, numpy_helper.from_array(np.array(0.5, np.float32), "half")])
     graph.value_info.extend(values)
-    _replace_nodes(graph, [*outer, *test, branch])
+    replace_nodes(graph, [*outer, *test, branch])
 
 
 def _nan_branch(outputs: Collection[onnx.ValueInfoProto], asked: str) -> onnx.GraphProto:
@@ -100,7 +100,8 @@ def _nan_branch(outputs: Collection[onnx.ValueInfoProto], asked: str) -> onnx.Gr
     return helper.make_graph(nodes, "unasked", [], values, constants)
 
 
-def _replace_nodes(graph: onnx.GraphProto, nodes: Collection[onnx.NodeProto]) -> None:
+def replace_nodes(graph: onnx.GraphProto, nodes: Collection[onnx.NodeProto]) -> None:
+    """Make these the nodes of a graph, some of which may be its own."""
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]  # what is deleted is emptied
     del graph.node[:]
     graph.node.extend(copies)

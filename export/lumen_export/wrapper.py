@@ -82,8 +82,8 @@ def planes(pictures: Tensor) -> Tensor:
     Behind the reshaping onnxruntime leaves the transposition where it is; else it moves it down the graph, to where
     values of one channel meet values of three, which is slow with the channels last.
     """
-    _, height, width, channels = pictures.shape
-    return pictures.reshape(-1, height * width, channels).transpose(1, 2).reshape(-1, channels, height, width)
+    count, height, width, channels = pictures.shape
+    return pictures.reshape(count, height * width, channels).transpose(1, 2).reshape(count, channels, height, width)
 
 
 def model_of(network: Network, sample: torch.dtype) -> TileModel:

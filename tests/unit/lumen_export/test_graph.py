@@ -45,8 +45,11 @@ def two_halves() -> onnx.ModelProto:
         helper.make_node("Gather", ["table", "index"], ["tone"]),
         helper.make_node("Mul", ["ev", "two"], ["level"]),
     ]
-    constants = {"two": np.array(2, np.float32), "table": np.arange(9, dtype=np.float32).reshape(3, 3)}
-    outputs = {"y": ["n"], "tone": ["m", 3], "level": ["m"]}
+    constants: dict[str, np.ndarray] = {
+        "two": np.array(2, np.float32),
+        "table": np.arange(9, dtype=np.float32).reshape(3, 3),
+    }
+    outputs: dict[str, Sequence[Any]] = {"y": ["n"], "tone": ["m", 3], "level": ["m"]}
     return graph(nodes, {"x": ["n"], "ev": ["m"]}, outputs, constants)
 
 
