@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,6 @@ from lumen.batch.job import Job, comparison_of, open_source
 from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord, model_facts
 from lumen.batch.report import Outcome, Report, Status
-from lumen.batch.sharing import share_cores
 from lumen.batch.sidecars import copy_sidecars
 from lumen.batch.skipping import sort_out
 from lumen.config import BatchOptions, EnhanceOptions
@@ -30,6 +29,7 @@ from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.enhance.pipeline import enhance_picture
+from lumen.enhance.sharing import Cores, Share, workers_on
 from lumen.enhance.unchanged import content_of, is_left
 from lumen.errors import (
     OutOfMemoryError,
@@ -153,8 +153,7 @@ class Batch:
                             check_options(model, options)
                     self._record.model(model_facts(models))
                     self._listener.started(len(pending) + len(uncompared))
-                    workers = share_cores(self._models, len(pending), variants)
-                    self._run_jobs(pending, workers, helper_threads([model.device for model in models]))
+                    self._run_jobs(pending, variants, helper_threads([model.device for model in models]))
                 elif uncompared:
                     self._listener.started(len(uncompared))
                 self._add_comparisons(uncompared)
@@ -228,12 +227,13 @@ class Batch:
         reason, seconds = f"only the comparison was made, because {reason}", time.monotonic() - started
         return self._outcome(beside, "done", reason=reason, seconds=seconds, megapixels=megapixels)
 
-    def _run_jobs(self, pending: Sequence[Job], workers: Sequence[Models], helpers: int) -> None:
-        def improve(models: Models, items: Sequence[_Item]) -> list[_Item]:
-            return [self._improve(item, models, stages.check) for item in items]
+    def _run_jobs(self, pending: Sequence[Job], variants: Collection[EnhanceOptions], helpers: int) -> None:
+        def improve(cores: Cores, items: Sequence[_Item]) -> list[_Item]:
+            with cores.lend(lambda: (len(pending) - stages.begun) // len(self._models)) as share:
+                return [self._improve(item, cores.sets[0], share, stages.check) for item in items]
 
         steps = Steps(read=self._read, work=improve, write=self._write)
-        stages = Stages(steps, workers, helpers=helpers, interrupt=terminate_runs)
+        stages = Stages(steps, workers_on(self._models, variants), helpers=helpers, interrupt=terminate_runs)
         has_room = partial(few_inside, stages, _size)
         try:
             for ended in drive(stages, pending, has_room, short_of_memory=(MemoryError, OutOfMemoryError)):
@@ -297,7 +297,7 @@ class Batch:
         seconds = time.monotonic() - started
         return _Item(job=job, options=options, picture=picture, origin=origin, seconds=seconds)
 
-    def _improve(self, item: _Item, models: Models, check: Callable[[], None]) -> _Item:
+    def _improve(self, item: _Item, models: Models, share: Share, check: Callable[[], None]) -> _Item:
         def progress(fraction: float) -> None:
             check()
             self._fractions[item.job] = fraction, megapixels
@@ -306,7 +306,7 @@ class Batch:
         progress(0.0)
         item.before = preview(item.picture) if self._wants_comparison(item.job) else None
         picture, job = item.picture, item.job
-        item.picture = enhance_picture(picture, models, item.options, progress)
+        item.picture = enhance_picture(picture, models, item.options, progress, share)
         if not item.origin.is_result:  # which is never left as it is, even where its original would be
             item.is_left = is_left(picture, item.picture, job.source, job.target, item.options)
         item.seconds += time.monotonic() - started

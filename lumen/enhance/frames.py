@@ -9,6 +9,7 @@ import numpy as np
 from lumen.color.tone import tone_facts, tone_of
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import with_pixels
+from lumen.enhance.sharing import Share
 from lumen.enhance.tile_size import plan_windows, window_px
 from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import thumbnail_for
@@ -42,13 +43,16 @@ def frames_per_run(picture: Picture, models: Models, options: EnhanceOptions) ->
     return max(1, min(MOST_FRAMES, side * side // (plan.window_h * plan.window_w)))
 
 
-def enhance_frames(pictures: Sequence[Picture], models: Models, options: EnhanceOptions) -> list[Picture]:
+def enhance_frames(
+    pictures: Sequence[Picture], models: Models, options: EnhanceOptions, share: Share | None = None
+) -> list[Picture]:
     """Enhance at most `frames_per_run` pictures that are alike, with the result of `enhance_picture` for each.
 
     Args:
         pictures: uint8 or uint16 pixels [H, W, 3], of the same size and depth, each within one window.
         models: The 8-bit and 16-bit models.
         options: Exposure and memory.
+        share: CPU threads that they may use; None is all.
 
     Raises:
         OutOfMemoryError: There is too little memory for so many pictures.
@@ -56,6 +60,8 @@ def enhance_frames(pictures: Sequence[Picture], models: Models, options: Enhance
         ModelError: The model failed.
     """
     model = models.for_sample(pictures[0].sample)
+    if share is not None and share.threads != model.threads:
+        model = models.with_threads(share.threads).for_sample(pictures[0].sample)
     plan = plan_windows(pictures[0].height, pictures[0].width, model.spec, window_px(model, options))
     (tile,) = plan.tiles
     windows = np.stack([cut(picture.pixels, plan, tile) for picture in pictures])  # [N, h, w, 3]

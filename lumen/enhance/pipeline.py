@@ -19,6 +19,7 @@ from lumen.config import EnhanceOptions
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.model_choice import model_for
 from lumen.enhance.progress import PictureProgress, ignore_progress
+from lumen.enhance.sharing import Share, whole_share
 from lumen.enhance.tiles import enhance_pixels
 from lumen.enhance.unchanged import is_left
 from lumen.errors import UsageError
@@ -51,7 +52,11 @@ class FileResult:
 
 
 def enhance_picture(
-    picture: Picture, models: Models, options: EnhanceOptions | None = None, progress: PictureProgress | None = None
+    picture: Picture,
+    models: Models,
+    options: EnhanceOptions | None = None,
+    progress: PictureProgress | None = None,
+    share: Share | None = None,
 ) -> Picture:
     """Enhance one picture; size, depth, alpha and metadata stay, except for the dark thumbnail in the EXIF block.
 
@@ -59,7 +64,8 @@ def enhance_picture(
         picture: uint8 or uint16 pixels [H, W, 3] of any size.
         models: The 8-bit and 16-bit models; `model_for` chooses.
         options: Exposure, strength, passes and memory.
-        progress: Called with the fraction done, in (0, 1], after each model run.
+        progress: Called with the fraction done, in (0, 1], after each model run, on any thread.
+        share: CPU threads and memory that it may use; None is all.
 
     Raises:
         OutOfMemoryError: Even the smallest window does not fit into memory.
@@ -67,7 +73,13 @@ def enhance_picture(
     """
     options = options or EnhanceOptions()
     model, tone = model_for(picture, models)
-    return with_pixels(picture, enhance_pixels(picture.pixels, model, options, progress or ignore_progress, tone))
+    share = share or whole_share([model], [options])
+    runs = share.runs_for(picture, model, options)
+    threads = share.threads // runs
+    if threads != model.threads:
+        model = models.with_threads(threads).for_sample(model.spec.sample)
+    pixels = enhance_pixels(picture.pixels, model, options, progress or ignore_progress, tone, runs=runs)
+    return with_pixels(picture, pixels)
 
 
 def with_pixels(picture: Picture, pixels: Pixels) -> Picture:
