@@ -95,7 +95,7 @@ def killed(line: list[str], url: str, seconds: float) -> int:
     for _ in range(KILLS):
         process = subprocess.Popen(line, env=environment(url))
         try:
-            process.wait(timeout=1 + chance.random() * seconds / KILLS * 2)
+            process.wait(timeout=1 + chance.random() * seconds / KILLS)
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()

@@ -51,9 +51,10 @@ class Steps(Generic[J, I, R, W]):
 class Stages(Generic[J, I, R, W]):
     """Jobs in three stages: a job becomes an item when it is read, and a result when it is written.
 
-    The methods are for one thread, except `check`.
+    The methods are for one thread, except `check` and `waiting`.
 
     Attributes:
+        begun: How many items workers have been given.
         workers: How many workers there are.
         helpers: How many jobs are read at once, and how many are written.
         is_leaving: Whether `leave` was called.
@@ -83,6 +84,7 @@ class Stages(Generic[J, I, R, W]):
         self.workers = len(workers)
         self.helpers = helpers
         self.is_leaving = False
+        self.begun = 0
         self._steps = steps
         self._is_behind = is_behind
         self._wake = wake
@@ -96,6 +98,11 @@ class Stages(Generic[J, I, R, W]):
         self._readers = ThreadPoolExecutor(helpers, "read")
         self._runners = ThreadPoolExecutor(self.workers, "work")
         self._writers = ThreadPoolExecutor(helpers, "write")
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait for a worker."""
+        return len(self._ready)
 
     @property
     def reading(self) -> list[J]:
@@ -138,6 +145,7 @@ class Stages(Generic[J, I, R, W]):
                 joining = set(map(id, self._steps.gather(worker, run[0][1], self.ready)))
                 run += [each for each in self._ready if id(each[1]) in joining]
                 self._ready = deque(each for each in self._ready if id(each[1]) not in joining)
+            self.begun += len(run)
             call = partial(self._steps.work, worker, [item for _, item in run])
             self._working[self._start(self._runners, call)] = (worker, run)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from lumen.batch.destinations import Destination, Origin
 from lumen.batch.job import Job, open_source
-from lumen.batch.sharing import share_cores
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.file_io import refuse_warnings
+from lumen.enhance.sharing import Share, whole_share
 from lumen.errors import PictureError, UnsupportedError
 from lumen.files.atomic import user_attributes
 from lumen.files.inputs import Input
@@ -92,6 +92,7 @@ def convert_clip(
     options: BatchOptions,
     destination: Destination,
     progress: Callable[[float], None],
+    share: Share | None = None,
 ) -> ClipItem:
     """Enhance a clip and write its result.
 
@@ -101,7 +102,7 @@ def convert_clip(
     """
     started, job = time.monotonic(), item.job
     opened = _again(item)
-    workers = share_cores([models], item.facts.frames, {item.options})
+    share = share or whole_share([models.for_sample(item.facts.sample)], [item.options])
     tone = None if options.exposure_from is None else job.tone  # or that of a picture before it in a sequence
     task = ClipTask(source=job.source, target=job.target, options=item.options, results=options, tone=tone)
     with opened.stream:
@@ -110,7 +111,7 @@ def convert_clip(
             opened,
             destination.writing(job, item.origin),
             item.facts,
-            workers,
+            share.sets(models, item.facts.frames),
             lambda frames: progress(min(1.0, frames / item.frames)),
             lambda result: refuse_warnings(result.warnings, item.options),
         )

@@ -14,7 +14,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -113,6 +112,8 @@ class RunRecord:
 
 def versions() -> dict[str, str]:
     """Return the versions of lumen, Python, the system, and the packages that affect results."""
+    from importlib.metadata import PackageNotFoundError, version  # only here: it takes long to load
+
     # `platform.platform` starts a process to name the processor, and reads the interpreter's file.
     system = "-".join((platform.system(), platform.release(), platform.machine()))
     found = {"lumen": __version__, "python": platform.python_version(), "system": system}

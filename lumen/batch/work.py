@@ -28,6 +28,7 @@ from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
 from lumen.enhance.picture_rules import PictureOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.enhance.progress import PictureProgress
+from lumen.enhance.sharing import Share
 from lumen.enhance.unchanged import content_of, is_left
 from lumen.errors import PictureError, UnsupportedError
 from lumen.files.atomic import user_attributes
@@ -139,8 +140,8 @@ class PictureWork:
             with stream if original is None else original.stream as pixels:
                 return read_source(job.source, self.pictures.of(job.relative), stream=pixels)
 
-    def enhance(self, item: Item, models: Models, progress: PictureProgress) -> Item:
-        """Enhance a picture, or a clip, whose result is then written.
+    def enhance(self, item: Item, models: Models, progress: PictureProgress, share: Share | None = None) -> Item:
+        """Enhance a picture, or a clip, whose result is then written, with the CPU threads of a share; None is all.
 
         Raises:
             PictureError: It cannot be enhanced.
@@ -149,11 +150,11 @@ class PictureWork:
         started = time.monotonic()
         progress(0.0)
         if isinstance(item, ClipItem):
-            return convert_clip(item, models, self.options, self.destination, progress)
+            return convert_clip(item, models, self.options, self.destination, progress, share)
         item.before = preview(item.picture) if self._wants_comparison(item.job) else None
         picture, job = item.picture, item.job
         item.shots = PictureShots.of(picture) if self.options.previews else None
-        item.picture = enhance_picture(picture, models, item.options, progress, fixed_tone=job.tone)
+        item.picture = enhance_picture(picture, models, item.options, progress, share, fixed_tone=job.tone)
         if item.shots is not None and self.options.variants:
             item.shots.add_variants(picture, models, item.options)
         if not item.origin.is_result:  # which is never left as it is, even where its original would be

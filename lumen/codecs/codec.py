@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -120,16 +121,13 @@ def decode_picture(
 
 
 def with_quality(picture: Picture, file_bytes: int) -> Picture:
-    """Return a picture of a lossy file with its estimated quality, if its format does not tell it.
+    """Return a picture of a lossy file that can estimate its quality, if its format does not tell it.
 
     Args:
         picture: As it was decoded.
         file_bytes: Length of its file.
     """
-    try:
-        return replace(picture, quality=own_quality.estimate(picture, file_bytes))
-    except _DAMAGE:  # of an encoder, which will be told when the result is stored
-        return picture
+    return replace(picture, quality=own_quality.estimator(picture, file_bytes))
 
 
 def write_picture(
@@ -257,9 +255,14 @@ def _faults(metadata: Metadata) -> list[str]:
 
 def _encoding(picture: Picture, kind: Format, quality: Quality, subsampling: Subsampling) -> Encoding:
     """Return how to encode a picture; its file tells the quality to keep only for its own format."""
-    own = quality == "keep" and kind == picture.format and (picture.tables or picture.quality)
-    number = quality if quality != "keep" else picture.quality if own else None
-    return Encoding(quality=number or DEFAULT_QUALITY, subsampling=subsampling, is_own=bool(own))
+    if quality != "keep":
+        return Encoding(quality=quality, subsampling=subsampling, is_own=False)
+    number = None
+    if kind == picture.format and picture.quality is not None:
+        with suppress(*_DAMAGE):  # of the encoder, which will be told when the result is stored
+            number = picture.quality()
+    own = kind == picture.format and bool(picture.tables or number)
+    return Encoding(quality=number or DEFAULT_QUALITY, subsampling=subsampling, is_own=own)
 
 
 def _in_depth(picture: Picture, kind: Format) -> Picture:

@@ -40,7 +40,7 @@ def enhance_animation(
     tones = [fixed_tone] * len(frames) if fixed_tone is not None else _steady(frames, model, options, tone)
     results: list[Pixels] = []
     for number, (frame, each) in enumerate(zip(frames, tones, strict=True), 1):
-        results.append(enhance_pixels(frame, model, options, ignore_progress, tone, each))
+        results.append(enhance_pixels(frame, model, options, ignore_progress, tone, fixed_tone=each))
         progress(number / len(frames))
     return np.concatenate(results)
 

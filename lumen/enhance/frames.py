@@ -9,6 +9,7 @@ import numpy as np
 from lumen.color.tone import tone_facts, tone_of
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import with_pixels
+from lumen.enhance.sharing import Share
 from lumen.enhance.tile_size import plan_windows, window_px
 from lumen.imaging.picture import Picture
 from lumen.imaging.thumbnail import thumbnail_for
@@ -46,6 +47,7 @@ def enhance_frames(
     pictures: Sequence[Picture],
     models: Models,
     options: EnhanceOptions,
+    share: Share | None = None,
     *,
     fixed_tones: Sequence[Floats] | None = None,
 ) -> list[Picture]:
@@ -55,6 +57,7 @@ def enhance_frames(
         pictures: uint8 or uint16 pixels [H, W, 3], of the same size and depth, each within one window.
         models: The 8-bit and 16-bit models.
         options: Exposure and memory.
+        share: CPU threads that they may use; None is all.
         fixed_tones: float32 [K] for each picture, used instead of its own, see `lumen.enhance.steady`.
 
     Raises:
@@ -63,6 +66,8 @@ def enhance_frames(
         ModelError: The model failed.
     """
     model = models.for_sample(pictures[0].sample)
+    if share is not None and share.threads != model.threads:
+        model = models.with_threads(share.threads).for_sample(pictures[0].sample)
     plan = plan_windows(pictures[0].height, pictures[0].width, model.spec, window_px(model, options))
     (tile,) = plan.tiles
     windows = np.stack([cut(picture.pixels, plan, tile) for picture in pictures])  # [N, h, w, 3]

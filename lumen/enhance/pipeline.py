@@ -20,6 +20,7 @@ from lumen.enhance.animation import enhance_animation
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.model_choice import model_for
 from lumen.enhance.progress import PictureProgress, ignore_progress
+from lumen.enhance.sharing import Share, whole_share
 from lumen.enhance.tiles import enhance_pixels
 from lumen.enhance.unchanged import is_left
 from lumen.errors import UsageError
@@ -56,6 +57,7 @@ def enhance_picture(
     models: Models,
     options: EnhanceOptions | None = None,
     progress: PictureProgress | None = None,
+    share: Share | None = None,
     *,
     fixed_tone: Floats | None = None,
 ) -> Picture:
@@ -65,7 +67,8 @@ def enhance_picture(
         picture: uint8 or uint16 pixels [H, W, 3] of any size.
         models: The 8-bit and 16-bit models; `model_for` chooses.
         options: Exposure, strength, passes and memory.
-        progress: Called with the fraction done, in (0, 1], after each model run.
+        progress: Called with the fraction done, in (0, 1], after each model run, on any thread.
+        share: CPU threads and memory that it may use; None is all.
         fixed_tone: float32 [K], used instead of the picture's own, see `lumen.enhance.steady`.
 
     Raises:
@@ -74,10 +77,15 @@ def enhance_picture(
     """
     options = options or EnhanceOptions()
     model, tone = model_for(picture, models)
-    progress = progress or ignore_progress
+    progress, share = progress or ignore_progress, share or whole_share([model], [options])
+    runs = share.runs_for(picture, model, options)
+    threads = share.threads // runs
+    if threads != model.threads:
+        model = models.with_threads(threads).for_sample(model.spec.sample)
     if picture.animation is not None:
         return with_pixels(picture, enhance_animation(picture, model, options, progress, tone, fixed_tone))
-    return with_pixels(picture, enhance_pixels(picture.pixels, model, options, progress, tone, fixed_tone))
+    pixels = enhance_pixels(picture.pixels, model, options, progress, tone, fixed_tone=fixed_tone, runs=runs)
+    return with_pixels(picture, pixels)
 
 
 def with_pixels(picture: Picture, pixels: Pixels) -> Picture:

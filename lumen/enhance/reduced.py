@@ -39,7 +39,7 @@ def reduced_results(
     thumbnail = thumbnail_for(picture.pixels, model.spec, None if tone is None else tone.seen)
     small = reduced(picture, side_px)
     return [
-        with_pixels(small, enhance_pixels(small.pixels, model, options, ignore_progress, tone, thumbnail))
+        with_pixels(small, enhance_pixels(small.pixels, model, options, ignore_progress, tone, thumbnail=thumbnail))
         for options in variants
     ]
 

@@ -131,7 +131,7 @@ class Picture:
         chroma: Chroma subsampling of a JPEG, AVIF or HEIC; None if it is another one, and for other files.
         tables: Quantisation tables of a JPEG, one per channel or one for all, 64 values each in natural order; empty if
             they are not for Y, Cb and Cr, or grey, and for other files.
-        quality: Quality of another lossy file, 1 to 100, if it was estimated; otherwise None.
+        quality: Estimates the quality of another lossy file, 1 to 100, when it is called; None if it is not known how.
         notes: What could not be read from the file as it was, one line each.
         damage: What is wrong with the file, apart from its metadata; None if nothing is known.
         animation: If all frames of an animation were asked for: `pixels` and `alpha` hold them below each other.
@@ -147,7 +147,7 @@ class Picture:
     lossless: bool = False
     chroma: Chroma | None = None
     tables: tuple[tuple[int, ...], ...] = ()
-    quality: int | None = None
+    quality: Callable[[], int] | None = None
     notes: tuple[str, ...] = ()
     damage: Damage | None = None
     animation: Animation | None = None

@@ -80,5 +80,5 @@ class Models(Protocol):
     def for_sample(self, sample: SampleType) -> Model:
         """Return the model for a sample type, opened on first use; thread-safe."""
 
-    def split(self, runs: int) -> Models:
-        """Return the same models for that many runs at once, each with its part of the CPU threads."""
+    def with_threads(self, threads: int) -> Models:
+        """Return the same models, each run of which takes that many CPU threads; several may run at once."""

@@ -16,6 +16,7 @@ from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.frames import are_alike, enhance_frames, frames_per_run
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.enhance.pipeline import enhance_picture
+from lumen.enhance.sharing import Cores, Share, workers_on
 from lumen.enhance.unchanged import content_of, is_left
 from lumen.errors import (
     LumenError,
@@ -87,8 +88,9 @@ class Worker:
         self._steps = 0  # of any stage, counted on any thread: only that it grows matters
         self._left: list[Future[Work]] = []
         steps = Steps(read=self._read, work=self._improve, write=self._write, gather=self._alike)
+        workers = workers_on(models, self._options.variants())
         self._stages = Stages(
-            steps, models, helpers=helpers, is_behind=self._is_behind, wake=wake, interrupt=terminate_runs
+            steps, workers, helpers=helpers, is_behind=self._is_behind, wake=wake, interrupt=terminate_runs
         )
 
     @property
@@ -176,12 +178,12 @@ class Worker:
         writing = self._stages.writing
         return len(writing) >= BEHIND or _nbytes(writing) > BEHIND_BYTES
 
-    def _alike(self, models: Models, first: Work, others: Sequence[Work]) -> Sequence[Work]:
+    def _alike(self, cores: Cores, first: Work, others: Sequence[Work]) -> Sequence[Work]:
         """Return pictures that can share a run with the first one."""
         if first.picture is None or not others:
             return ()
         try:
-            count = frames_per_run(first.picture, models, first.options)
+            count = frames_per_run(first.picture, cores.sets[0], first.options)
         except LumenError:
             return ()  # the run itself reports the error
         same = [work for work in others if work.options == first.options]
@@ -246,8 +248,12 @@ class Worker:
         except OSError:
             return True
 
-    def _improve(self, models: Models, works: Sequence[Work]) -> list[Work | Exception]:
+    def _improve(self, cores: Cores, works: Sequence[Work]) -> list[Work | Exception]:
         """Enhance pictures together; if that fails, one by one, so that none fails because of another."""
+        with cores.lend(lambda: self._stages.waiting) as share:
+            return self._improve_all(works, cores.sets[0], share)
+
+    def _improve_all(self, works: Sequence[Work], models: Models, share: Share) -> list[Work | Exception]:
         started = time.monotonic()
         self._steps += 1
         for work in works:
@@ -256,22 +262,23 @@ class Worker:
             with suppress(Exception):
                 pictures = [work.picture for work in works if work.picture is not None]
                 tones = [work.tone for work in works if work.tone is not None] or None
-                enhanced = enhance_frames(pictures, models, works[0].options, fixed_tones=tones)
+                enhanced = enhance_frames(pictures, models, works[0].options, share, fixed_tones=tones)
                 for work, picture in zip(works, enhanced, strict=True):
                     _take(work, picture)
                     work.together = len(works)
                     work.seconds += (time.monotonic() - started) / len(works)
                 return list(works)
-        return [self._improve_one(work, models) for work in works]
+        return [self._improve_one(work, models, share) for work in works]
 
-    def _improve_one(self, work: Work, models: Models) -> Work | Exception:
+    def _improve_one(self, work: Work, models: Models, share: Share) -> Work | Exception:
         started = time.monotonic()
         try:
             self._step()
             if work.clip is not None:
-                self._convert(work, work.clip, models)
+                self._convert(work, work.clip, share.sets(models, work.clip.frames))
             elif work.picture is not None:
-                _take(work, enhance_picture(work.picture, models, work.options, self._step, fixed_tone=work.tone))
+                tone = work.tone
+                _take(work, enhance_picture(work.picture, models, work.options, self._step, share, fixed_tone=tone))
         except Exception as error:  # noqa: BLE001
             try:
                 self._stages.check()
@@ -281,7 +288,7 @@ class Worker:
         work.seconds += time.monotonic() - started
         return work
 
-    def _convert(self, work: Work, facts: ClipFacts, models: Models) -> None:
+    def _convert(self, work: Work, facts: ClipFacts, sets: Sequence[Models]) -> None:
         """Enhance a clip and write its result."""
         settled = work.settled
         task = ClipTask(source=settled.path, target=work.target, options=work.options, results=self._results)
@@ -291,7 +298,7 @@ class Worker:
                 raise ChangedError("it changed before it was enhanced")
             try:
                 writing = clip_writing(work.target, self._output, settled.version.mtime_ns, work.extended)
-                result = convert_file(task, opened, writing, facts, [models], self._step, ClipResult.refuse_damaged)
+                result = convert_file(task, opened, writing, facts, sets, self._step, ClipResult.refuse_damaged)
             except OutputError:
                 work.stage = "write"
                 raise

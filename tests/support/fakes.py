@@ -71,6 +71,8 @@ class FakeModel:
         *,
         gain: float = 1.0,
         radius: int = 0,
+        threads: int = 1,
+        budget_bytes: int = 1 << 30,
         fault: Callable[[NDArray[Any]], None] | None = None,
         **spec_changes: Any,
     ) -> None:
@@ -78,8 +80,8 @@ class FakeModel:
         self.spec = fake_spec(sample, **spec_changes)
         self.device = CPU
         self.precision: ComputePrecision = "fp32"
-        self.budget_bytes = 1 << 30
-        self.threads = 1
+        self.budget_bytes = budget_bytes
+        self.threads = threads
         self.window_limit_px: int | None = None
         self.gain = gain
         self.radius = radius
@@ -153,9 +155,28 @@ class FakeModels:
                 self.opened[sample] = FakeModel(sample, **self._arguments)
             return self.opened[sample]
 
-    def split(self, _runs: int) -> FakeModels:
+    def with_threads(self, _threads: int) -> FakeModels:
         """Return itself: the fakes have no threads."""
         return self
+
+
+class Meeting:
+    """A fault of a fake model: its first runs on several threads wait for each other.
+
+    Attributes:
+        threads: Those that have run the model.
+    """
+
+    def __init__(self, threads: int) -> None:
+        """Break unless that many threads run the model at once."""
+        self.threads: set[int] = set()
+        self._barrier = threading.Barrier(threads)
+
+    def __call__(self, _tiles: NDArray[Any]) -> None:
+        """Wait, the first time on each thread."""
+        if threading.get_ident() not in self.threads:
+            self.threads.add(threading.get_ident())
+            self._barrier.wait(20)
 
 
 def write_fake_onnx(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain, islice
 from typing import Any
 
 from lumen.batch.job import Job
 from lumen.batch.record import model_facts
 from lumen.batch.report import Outcome, Progress
-from lumen.batch.sharing import PICTURES_PER_RUN, share_cores
 from lumen.batch.work import Item, PictureWork
 from lumen.config import EnhanceOptions
 from lumen.enhance.model_choice import check_options
+from lumen.enhance.sharing import Cores, workers_on
 from lumen.errors import OutOfMemoryError
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Model, Models
@@ -33,9 +33,10 @@ class LocalEngine:
         """
         self._sets = tuple(models) if isinstance(models, Sequence) else (models,)
         self._helpers = helpers
-        self._workers: list[Models] = []
+        self._cores: list[Cores] = []
+        self._taken, self._has_all = 0, False
         self._progress: dict[Job, Progress] = {}
-        self._stages: Stages[Job, Item, Outcome, Models] | None = None
+        self._stages: Stages[Job, Item, Outcome, Cores] | None = None
 
     @property
     def tone_models(self) -> Models:
@@ -53,18 +54,14 @@ class LocalEngine:
 
     def run(self, jobs: Iterator[Job]) -> Iterator[Ended[Job, Outcome] | None]:
         """Pass the jobs through the stages; once more after `close`, with the models as they are."""
-        if not self._workers:
-            models = self._models()
-            # With so many, or more, every thread has something to do.
-            first = list(islice(jobs, PICTURES_PER_RUN * sum(model.threads for model in models)))
-            self._helpers = self._helpers or helper_threads([model.device for model in models])
-            self._workers = share_cores(self._sets, len(first), self._variants)
-            jobs = chain(first, jobs)
+        if not self._cores:
+            self._helpers = self._helpers or helper_threads([model.device for model in self._models()])
+            self._cores = workers_on(self._sets, self._variants)
         steps = Steps(read=self._work.read, work=self._enhance, write=self._work.write)
-        stages = Stages(steps, self._workers, helpers=self._helpers or 1, interrupt=terminate_runs)
-        self._stages = stages
+        stages = Stages(steps, self._cores, helpers=self._helpers or 1, interrupt=terminate_runs)
+        self._stages, self._taken, self._has_all = stages, 0, False
         has_room = partial(few_inside, stages, lambda item: item.nbytes)
-        for ended in drive(stages, jobs, has_room, short_of_memory=(MemoryError, OutOfMemoryError)):
+        for ended in drive(stages, self._counted(jobs), has_room, short_of_memory=(MemoryError, OutOfMemoryError)):
             if ended is not None:
                 self._progress.pop(ended[0], None)
             yield ended
@@ -85,8 +82,21 @@ class LocalEngine:
     def _models(self) -> list[Model]:
         return [each.for_sample("uint8") for each in self._sets]
 
-    def _enhance(self, models: Models, items: Sequence[Item]) -> list[Item]:
-        return [self._work.enhance(item, models, partial(self._progressed, item)) for item in items]
+    def _counted(self, jobs: Iterator[Job]) -> Iterator[Job]:
+        for job in jobs:
+            self._taken += 1
+            yield job
+        self._has_all = True
+
+    def _others(self) -> int:
+        """Return for each device how many pictures no worker has yet; very many while not all are known."""
+        assert self._stages is not None
+        return (self._taken - self._stages.begun) // len(self._sets) if self._has_all else sys.maxsize
+
+    def _enhance(self, cores: Cores, items: Sequence[Item]) -> list[Item]:
+        with cores.lend(self._others) as share:
+            models = cores.sets[0]
+            return [self._work.enhance(item, models, partial(self._progressed, item), share) for item in items]
 
     def _progressed(self, item: Item, fraction: float) -> None:
         assert self._stages is not None

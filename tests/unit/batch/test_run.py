@@ -32,7 +32,7 @@ from lumen.files.atomic import write_atomically
 from lumen.files.lock import lock_folder
 from lumen.imaging.picture import Picture
 from tests.support.batches import block_of, planned
-from tests.support.fakes import FakeModels
+from tests.support.fakes import FakeModels, Meeting
 
 
 class Ear:
@@ -312,6 +312,14 @@ def test_memory_that_is_never_enough_fails_that_file_only(pictures: Path) -> Non
     ear = Ear()
     assert make(pictures, ear, FakeModels(fault=fault)).run().counts["failed"] == 2
     assert [name for name, status in ear.statuses().items() if status == "failed"] == ["b.png", "e.png"]
+
+
+def test_pictures_share_the_threads_of_one_model(pictures: Path) -> None:
+    meeting = Meeting(2)
+    report = make(pictures, Ear(), FakeModels(gain=2.0, threads=2, fault=meeting)).run()
+    assert report.counts["done"] == 5 and len(meeting.threads) == 2
+    made = [read_picture(pictures.parent / "out" / f"{name}.png").pixels for name in "abcde"]
+    assert [(int(each.min()), int(each.max())) for each in made] == [(level * 20,) * 2 for level in range(1, 6)]
 
 
 def test_several_models_work_side_by_side(pictures: Path) -> None:

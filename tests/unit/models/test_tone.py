@@ -12,9 +12,11 @@ from lumen.models.tone import (
     U_MIN,
     ShapeHead,
     brighten,
+    brightest_channel,
     crushed_blacks,
     finish,
     is_grey,
+    mean_channel,
     solve_exposure,
 )
 
@@ -28,6 +30,12 @@ def curve(exposure: float, shape: torch.Tensor = SHAPE) -> torch.Tensor:
 
 def pictures(count: int) -> torch.Tensor:
     return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.3
+
+
+def test_the_brightest_and_the_mean_channel() -> None:
+    seen = pictures(2)
+    assert torch.equal(brightest_channel(seen), seen.amax(dim=1, keepdim=True))
+    assert torch.allclose(mean_channel(seen), seen.mean(dim=1, keepdim=True), atol=1e-7)
 
 
 @pytest.mark.parametrize("exposure", [-4.0, -0.5, 0.3, 2.0, U_MAX])

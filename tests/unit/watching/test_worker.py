@@ -24,7 +24,7 @@ from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
 from lumen.watching.work import ChangedError, Ending, HangingError, KnownError, Work
 from lumen.watching.worker import AHEAD, LONGEST_TURN_S, Worker
-from tests.support.fakes import FakeModels
+from tests.support.fakes import FakeModels, Meeting
 from tests.support.files import needs_attributes
 
 Make = Callable[..., Worker]
@@ -114,6 +114,34 @@ def test_a_backlog_of_equal_frames_shares_runs(shop: Shop) -> None:
     assert sorted(shape[0] for shape in shop.models.for_sample("uint8").shapes) == [1, 1, 5]
     assert [level(shop.out / f"{index}.png") for index in range(6)] == [0, 20, 40, 60, 80, 100]
     assert sorted(work.together for work in works) == [1, 1, 5, 5, 5, 5, 5]
+
+
+def test_a_backlog_shares_the_threads_and_a_picture_alone_has_all(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    meeting, gate = Meeting(2), threading.Event()
+
+    def fault(tiles: Any) -> None:
+        gate.wait(30)
+        if tiles.max() != 77:  # the first one is alone
+            meeting(tiles)
+
+    lent: list[int] = []
+
+    def with_threads(models: FakeModels, threads: int) -> FakeModels:
+        lent.append(threads)
+        return models
+
+    monkeypatch.setattr(FakeModels, "with_threads", with_threads)
+    shop.open(threads=2, fault=fault)
+    works = [shop.picture(f"{index}.png", 10 * index, (60 + index, 60)) for index in range(6)]
+    shop.begin(shop.picture("first.png", 77))
+    for work in works:
+        shop.shop.begin(work)
+    shop.run(until=lambda: shop.shop._stages.waiting == 5)  # the sixth waits for threads
+    gate.set()
+    assert set(shop.run().values()) == {None}
+    assert [level(shop.out / f"{index}.png") for index in range(6)] == [0, 20, 40, 60, 80, 100]
+    assert len(meeting.threads) == 2
+    assert lent and set(lent) == {1} and len(lent) < 7
 
 
 @pytest.mark.parametrize("together", [False, True])
