@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 
 import numpy as np
 
@@ -46,8 +47,7 @@ def enhance_pixels(
         progress: Called with the fraction done, in (0, 1], after each model run, on any thread.
         tone: Conversion of the picture's levels to sRGB, if they need one.
         fixed_tone: float32 [K], used instead of the tone that the model decides on for this picture.
-        thumbnail: What the model sees as the whole picture, [h, w, 3]; by default `pixels`, as `thumbnail_for` shows
-            them.
+        thumbnail: What the model sees as the whole picture, [h, w, 3]; by default that of `pixels`.
         runs: How many windows to enhance at once.
 
     Returns:
@@ -61,14 +61,13 @@ def enhance_pixels(
         progress(1.0)
         return pixels.copy()
     check_shadows(model, options)
-    spec = model.spec
-    height, width = pixels.shape[:2]
-    if thumbnail is None:
-        thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)
-    ev, shadows = np.array([options.ev], np.float32), np.array([options.shadows], np.float32)
+    spec, (height, width) = model.spec, pixels.shape[:2]
+    seen = None if tone is None else tone.seen
+    thumbnail = thumbnail_for(pixels, spec, seen) if thumbnail is None else thumbnail
+    ev, shadows = (np.array([each], np.float32) for each in (options.ev, options.shadows))
     tones = None if fixed_tone is None else fixed_tone[None]
-    result = np.empty_like(pixels)
-    rows_done = 0  # stay valid when the window shrinks, because its size never changes the result
+    run = partial(run_passes, model, thumbnail=thumbnail, ev=ev, passes=options.quality_passes, shadows=shadows)
+    result, rows_done = np.empty_like(pixels), 0  # rows stay valid when the window shrinks: its size changes no result
     while rows_done < height:
         plan = plan_windows(height, width, spec, window_px(model, options))
         check_memory(plan, model, options)
@@ -76,12 +75,8 @@ def enhance_pixels(
 
         def enhance(tile: Tile, plan: TilePlan = plan, told: TileProgress = told) -> None:
             window = cut(pixels, plan, tile)  # [h, w, 3]
-            seen = window if tone is None else tone.seen(window)
-            step, box = told.of(tile), box_of(plan, tile)
-            enhanced = run_passes(
-                model, seen, thumbnail, ev, options.quality_passes, step, box=box, shadows=shadows, tones=tones
-            )
-            enhanced = enhanced if tone is None else tone.stored(enhanced, window)
+            restored = partial(run, progress=told.of(tile), box=box_of(plan, tile), tones=tones)
+            enhanced = restored(window) if tone is None else tone.stored(restored(tone.seen(window)), window)
             paste(result, plan, tile, _blend(window, enhanced, options.strength))
 
         try:

@@ -226,9 +226,7 @@ class Picture:
     def to_channels(self) -> Samples:
         """Return the samples for storing: `[H, W]` if grey and opaque, otherwise `[H, W, 2 to 4]`."""
         color = gray_of(self.pixels) if self.gray else self.pixels
-        if self.alpha is None:
-            return np.ascontiguousarray(color)
-        return np.dstack([color, self.alpha])
+        return np.ascontiguousarray(color if self.alpha is None else np.dstack([color, self.alpha]))
 
     def turned(self, orientation: int) -> Picture:
         """Return the picture with its pixels turned as EXIF `orientation` (1 to 8) says; the tag stays unchanged."""

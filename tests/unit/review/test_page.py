@@ -159,7 +159,7 @@ def test_the_old_page_stays_if_the_new_one_cannot_be_written(is_folder: bool, mo
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(atomic, "_write_through", full)
+    monkeypatch.setattr(atomic, "_complete", full)
     with pytest.raises(OutputError, match="No space left"):
         write(asked)
     assert page.read_bytes() == old
