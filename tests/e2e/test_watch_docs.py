@@ -61,7 +61,7 @@ def test_the_options_of_pictures_are_those_of_enhance() -> None:
 def test_the_table_of_options_is_complete() -> None:
     named = set(re.findall(r"^\| `(--[a-z-]+)", section("Options"), re.MULTILINE))
     everywhere = {name for parameter in cli.params for name in parameter.opts} | {"--help"}
-    assert named == spellings("watch") - spellings("enhance") - everywhere | {"--json"}
+    assert named == spellings("watch") - spellings("enhance") - everywhere | {"--json", "--clips", "--steady"}
 
 
 def test_options_in_the_text_exist() -> None:

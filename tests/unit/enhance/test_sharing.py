@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,7 @@ def test_an_error_of_one_window_ends_the_picture(model: Path, monkeypatch: pytes
 
     def fail(*_: Any, **__: Any) -> Any:
         begun.append(1)
+        time.sleep(0.1 * (len(begun) > 2))  # so that the first error is seen before all are begun
         raise ValueError("broken")
 
     monkeypatch.setattr(OnnxModel, "run", fail)
