@@ -1,4 +1,4 @@
-"""Collections of real files, such as the tests of picture libraries: run `python benchmarks/collections.py FOLDER...`.
+"""Collections of real files, such as the tests of picture libraries: run `python benchmarks/public_files.py FOLDER...`.
 
 Runs `lumen enhance --strength 0` on copies, which reads and writes all but leaves the levels, and judges each result
 against its input by ExifTool, which must be on the PATH, and by Pillow and tifffile. A refusal is doubtful if it calls
