@@ -42,6 +42,11 @@ CRUSHED_U, CRUSHED_TOE = 4.0, 3 / 255
 VIVID = 0.22
 SQUARE = 8  # px, as JPEG codes them: over such squares, levels say what was recorded
 DIM, BLANK = 1.5 / 255, 0.1 / 255  # levels at which colours, and everything, are half as strong
+# Dark squares that are flat, as JPEG leaves them: there a level says little, and the next square has another.
+EVEN = 0.5 / 255  # range of a flat square
+FLAT_DIM = 2 / 255  # level at which its colours are half as strong
+FLAT_LEVEL = 8 / 255  # up to twice which a flat square counts
+FLAT_SQUARES = 5  # across which flats are evened out
 KNEE = 0.94  # level from which highlights roll off
 WHITE_SPAN = 0.2  # below white; tiles that were brighter stay
 
@@ -192,7 +197,8 @@ def finish(picture: Tensor, tiles: Tensor, curve: Tensor, square: int = SQUARE) 
     """Give restored tiles the strength of colour of their picture, and roll off the highlights that they did not have.
 
     Colours fade where the tiles are all but black: there they are those of noise, and of the blocks of JPEG. Where they
-    are black, so is the result.
+    are black, so is the result. Dark flat squares become as bright as those around them: lifted one by one, those of
+    level 0, 1 and 2 would be a chequerboard.
 
     Args:
         picture: float [N, 3, H, W], restored; H and W multiples of `square`.
@@ -211,7 +217,37 @@ def finish(picture: Tensor, tiles: Tensor, curve: Tensor, square: int = SQUARE) 
     anything, colours = recorded[:, :1], recorded[:, 1:]
     mean = picture.mean(dim=1, keepdim=True)
     picture = anything * (mean + colour * colours * (picture - mean))
+    flat, even = even_flats(picture, tiles, level, square)
+    picture = picture + share * flat * (even - picture)
     room = ((1 - tiles) / WHITE_SPAN).clamp(max=1) * share
     picture = picture.clamp(max=1)
     over = F.relu(picture - KNEE) / (1 - KNEE)
     return picture - room * (1 - KNEE) * (over - torch.tanh(over))
+
+
+def even_flats(picture: Tensor, tiles: Tensor, level: Tensor, square: int) -> tuple[Tensor, Tensor]:
+    """Return where tiles are dark and flat, and what the picture is around there on average.
+
+    Args:
+        picture: float [N, 3, H, W], restored.
+        tiles: float [N, 3, H, W] in [0, 1], as they were.
+        level: float [N, 1, H / square, W / square], their mean levels.
+        square: Side of the squares, in pixels.
+
+    Returns:
+        float [N, 1, H, W] in [0, 1], and float [N, 3, H, W].
+    """
+
+    def around(squares: Tensor) -> Tensor:
+        return F.avg_pool2d(squares, FLAT_SQUARES, 1, FLAT_SQUARES // 2, count_include_pad=False)
+
+    largest = tiles.amax(dim=1, keepdim=True)
+    spread = F.max_pool2d(largest, square) + F.max_pool2d(-largest, square)
+    flat = (spread < EVEN).to(level.dtype) * (2 - level / FLAT_LEVEL).clamp(0, 1)
+    weight = around(flat) + DARKEST
+    even, seen = around(F.avg_pool2d(picture, square) * flat) / weight, around(level * flat) / weight
+    mean = even.mean(dim=1, keepdim=True)
+    even = mean + seen**2 / (seen**2 + FLAT_DIM**2) * (even - mean)
+    return F.interpolate(flat, scale_factor=square), F.interpolate(
+        even, scale_factor=square
+    )  # as they are, not smoothly
