@@ -43,17 +43,17 @@ def inputs(session: Any, side: int) -> dict[str, Any]:
         "ev": np.zeros(1, np.float32),
     }
     if "tones" in shapes:
+        feeds |= {"boxes": np.array([[0.2, 0.3, 0.6, 0.7]], np.float32), "shadows": np.ones(1, np.float32)}
         feeds["tones"] = np.zeros((1, shapes["tones"][1]), np.float32)
         feeds["tones"] = session.run(["tone"], feeds)[0]
+        feeds["ev"][:] = np.nan  # no tone is asked for
     return feeds
 
 
 def run_tile(session: Any, feeds: dict[str, Any]) -> float:
     """Enhance a tile, without the half of contract 2 that is run once per picture; return the CPU seconds it took."""
-    options = onnxruntime.RunOptions()
-    options.only_execute_path_to_fetches = True
     start = time.process_time()
-    session.run(["enhanced"], feeds, options)
+    session.run(["enhanced"], feeds)
     return time.process_time() - start
 
 

@@ -26,7 +26,8 @@ This is contract 1. In contract 2, what is decided once per picture is a vector,
     enhanced, finite                   as above
 
 Both halves are in one graph and share nothing: to get the outputs of one half, the other may be fed any values of the
-right shape. K is the size of `tones` in the graph.
+right shape. Where `ev` is NaN for all pictures no tone is asked for: `tone` and `brightness` are then of no use, and
+newer files do not compute them. K is the size of `tones` in the graph.
 
 In the 16-bit file of a model, `uint16` replaces `uint8`. `finite` exists because integers cannot represent NaN. The
 spec is stored in the file's `metadata_props`, so that the runtime needs neither torch nor the code of the network.

@@ -15,6 +15,7 @@ from torch.export import Dim
 
 from lumen.models import Network
 from lumen.spec import SampleType
+from lumen_export.graph import compute_when_asked, enter_blocks, replace_nodes
 from lumen_export.tile_safety import tile_nodes
 from lumen_export.wrapper import ToneModel, model_of
 
@@ -63,8 +64,11 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
     for node in model.graph.node:
         del node.metadata_props[:]  # of the tracer: half of the file's text, with paths of this machine
     _free_thumbnails(model)
+    _count_tiles(model)
     if isinstance(module, ToneModel):
         _fix_scales(model, inputs)
+        enter_blocks(model)
+        compute_when_asked(model, ("tone", "brightness"), "ev")
     return model
 
 
@@ -118,3 +122,18 @@ def _free_thumbnails(model: onnx.ModelProto) -> None:
             for size in value.type.tensor_type.shape.dim:
                 if size.dim_param == "n":
                     size.dim_param = "m"
+
+
+def _count_tiles(model: onnx.ModelProto) -> None:
+    """Take the number of tiles, where they are reshaped, from the tiles.
+
+    The tracer believes that there are as many thumbnails, and counts whichever input it likes.
+    """
+    makers = {name: node for node in model.graph.node for name in node.output}
+    inputs = {value.name for value in model.graph.input}
+    for node in tile_nodes(model):
+        sizes = makers.get(node.input[1]) if node.op_type == "Reshape" else None
+        count = makers.get(sizes.input[0]) if sizes is not None and sizes.op_type == "Concat" else None
+        if sizes is not None and count is not None and count.op_type == "Shape" and count.input[0] in inputs:
+            sizes.input[0] = "tile_count"
+    replace_nodes(model.graph, [onnx.helper.make_node("Shape", ["tiles"], ["tile_count"], end=1), *model.graph.node])

@@ -24,9 +24,9 @@ def tile_nodes(model: onnx.ModelProto, of: Collection[str] = ("tiles",)) -> list
     return nodes
 
 
-def _makers_of(model: onnx.ModelProto, output: str) -> set[str]:
-    """Return the first output of every node that `output` is computed from; nodes are in execution order."""
-    needed, makers = {output}, set()
+def makers_of(model: onnx.ModelProto, *outputs: str) -> set[str]:
+    """Return the first output of every node that `outputs` are computed from; nodes are in execution order."""
+    needed, makers = set(outputs), set()
     for node in reversed(model.graph.node):
         if needed & set(node.output):
             needed |= set(node.input)
@@ -44,7 +44,7 @@ def tile_faults(model: onnx.ModelProto) -> list[str]:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
             constants[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
     faults = []
-    makers = _makers_of(model, "enhanced")
+    makers = makers_of(model, "enhanced")
     for node in tile_nodes(model):
         if node.output[0] not in makers:
             continue

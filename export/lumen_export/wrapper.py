@@ -41,7 +41,7 @@ class TileModel(nn.Module):
 
         Inputs as in `lumen.spec`.
         """
-        x = tiles.to(torch.float32).permute(0, 3, 1, 2) / self.levels
+        x = planes(tiles.to(torch.float32)) * (1 / self.levels)
         thumbnail = thumbnails.permute(0, 3, 1, 2)
         y, brightness = self.network.enhance(x, thumbnail, lambda chosen: shift_exposure(chosen, ev))
         return self.stored(y), brightness, is_finite(y)
@@ -64,7 +64,7 @@ class ToneModel(TileModel):
 
         Inputs as in `lumen.spec`.
         """
-        x = tiles.to(torch.float32).permute(0, 3, 1, 2) / self.levels
+        x = planes(tiles.to(torch.float32)) * (1 / self.levels)
         y = self.network.restore_toned(x, boxes, tones)
         tone, brightness = self.tone(thumbnails, ev, shadows)
         return self.stored(y), is_finite(y), tone, brightness
@@ -74,6 +74,16 @@ class ToneModel(TileModel):
         thumbnail = thumbnails.permute(0, 3, 1, 2)
         tone = self.network.tone(thumbnail, shift_exposure(self.network.brightness(thumbnail), ev), shadows)
         return tone, self.network.reached(thumbnail, tone)
+
+
+def planes(pictures: Tensor) -> Tensor:
+    """Return pictures [N, H, W, 3] as [N, 3, H, W].
+
+    Behind the reshaping onnxruntime leaves the transposition where it is; else it moves it down the graph, to where
+    values of one channel meet values of three, which is slow with the channels last.
+    """
+    count, height, width, channels = pictures.shape
+    return pictures.reshape(count, height * width, channels).transpose(1, 2).reshape(count, channels, height, width)
 
 
 def model_of(network: Network, sample: torch.dtype) -> TileModel:

@@ -22,7 +22,7 @@ class Stage(nn.Module):
 
     recompute = False
 
-    def through(self, block: nn.Module, *inputs: Any) -> Any:
+    def through(self, block: Callable[..., Any], *inputs: Any) -> Any:
         """Return `block(*inputs)`."""
         if self.recompute and self.training and torch.is_grad_enabled():
             return checkpoint(block, *inputs, use_reentrant=False)

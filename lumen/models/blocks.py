@@ -12,7 +12,6 @@ Reference:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -80,11 +79,10 @@ class SKFF(nn.Module):
         self.streams = streams
         self.weights = nn.Linear(code, streams * channels)
 
-    def forward(self, features: Sequence[Tensor], code: Tensor) -> Tensor:
-        """Return float [N, C, H, W], the fusion of `streams` features of that shape."""
+    def forward(self, code: Tensor) -> tuple[Tensor, ...]:
+        """Return the weights of the streams, float [M, C, 1, 1] each, for code [M, D]."""
         logits = self.weights(code).view(code.shape[0], self.streams, -1, 1, 1)
-        weights = torch.softmax(logits, dim=1)
-        return reduce(torch.add, (feature * weights[:, index] for index, feature in enumerate(features)))
+        return torch.softmax(logits, dim=1).unbind(dim=1)
 
 
 class Down(nn.Module):
@@ -111,8 +109,18 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return float [N, C', H * 2**steps, W * 2**steps]."""
-        size = (x.shape[2] * self.factor, x.shape[3] * self.factor)
-        return F.interpolate(self.conv(x), size=size, mode="bilinear", align_corners=False)
+        return upsampled(self.convolved(x), self.factor)
+
+    def convolved(self, x: Tensor) -> Tensor:
+        """Return float [N, C', H, W]."""
+        y: Tensor = self.conv(x)
+        return y
+
+
+def upsampled(x: Tensor, factor: int) -> Tensor:
+    """Return x [N, C, H, W] as float [N, C, factor * H, factor * W]."""
+    size = (x.shape[2] * factor, x.shape[3] * factor)
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def resize(widths: Sequence[int], source: int, target: int) -> nn.Module:
@@ -142,18 +150,35 @@ class MRB(nn.Module):
 
     def forward(self, streams: Sequence[Tensor], code: Tensor) -> list[Tensor]:
         """Return as many streams, of the same shapes."""
+        pairs = self.pairs(streams, code)
+        return [fine if coarse is None else fine + upsampled(coarse, 2) for fine, coarse in pairs]
+
+    def pairs(self, streams: Sequence[Tensor], code: Tensor) -> list[tuple[Tensor, Tensor | None]]:
+        """Return the streams of `forward` as pairs of what they have in full, and at half of their resolution.
+
+        The second is still to be upsampled and added; the coarsest stream has none.
+        """
         features = [dau(stream, code) for dau, stream in zip(self.daus, streams, strict=True)]
-        fused = []
+        fused: list[tuple[Tensor, Tensor | None]] = []
         for target, skff in enumerate(self.skffs):
             resizers = self.resizers[target]
             assert isinstance(resizers, nn.ModuleList)
-            parts = [resizer(features[source]) for resizer, source in zip(resizers, self.sources[target], strict=True)]
-            fused.append(streams[target] + skff(parts, code))
+            fine: Tensor = streams[target]
+            coarse: Tensor | None = None
+            for source, resizer, share in zip(self.sources[target], resizers, skff(code), strict=True):
+                if isinstance(resizer, Up) and resizer.factor == 2:
+                    coarse = resizer.convolved(features[source]) * share
+                else:
+                    fine = fine + resizer(features[source]) * share
+            fused.append((fine, coarse))
         return fused
 
 
 class RRG(Stage):
-    """Recursive residual group: blocks in a row, coarser streams upsampled and added, a 3x3 convolution, and a skip."""
+    """Recursive residual group: blocks in a row, coarser streams upsampled and added, a 3x3 convolution, and a skip.
+
+    What the last block and the coarser stream add to a stream is upsampled as one sum.
+    """
 
     def __init__(self, widths: Sequence[int], blocks: int, code: int, *, spatial: bool, neighbours: int) -> None:
         super().__init__()
@@ -167,10 +192,13 @@ class RRG(Stage):
         streams = [x]
         for down in self.descend:
             streams.append(down(streams[-1]))
-        for block in self.blocks:
+        *blocks, last = self.blocks
+        for block in blocks:
             streams = self.through(block, streams, code)
-        top = streams[-1]
-        for up, stream in zip(reversed(self.ascend), reversed(streams[:-1]), strict=True):
-            top = stream + up(top)
+        assert isinstance(last, MRB)
+        *finer, (top, _) = self.through(last.pairs, streams, code)
+        for up, (fine, coarse) in zip(reversed(self.ascend), reversed(finer), strict=True):
+            assert isinstance(up, Up) and coarse is not None
+            top = fine + upsampled(coarse + up.convolved(top), 2)
         y: Tensor = x + self.conv(top)
         return y

@@ -35,11 +35,11 @@ class LocalHead(nn.Module):
         return (LARGEST_STEP * torch.sigmoid(SHARPNESS * self.out(features))).flatten(1)
 
 
-def local_gain(picture: Tensor, grid: Tensor, boxes: Tensor) -> Tensor:
+def local_gain(level: Tensor, grid: Tensor, boxes: Tensor) -> Tensor:
     """Return the factors by which tiles are exposed before the curve.
 
     Args:
-        picture: float [N, 3, h, w] in [0, 1].
+        level: float [N, 1, h, w] in [0, 1], the mean of the channels.
         grid: float [M, 3 g^2] as `LocalHead` gives it, scaled as the user asks; M = 1 or N.
         boxes: float [N, 4], top, left, bottom and right of each tile as fractions of the picture; outside 0 to 1 in its
             reflection.
@@ -48,10 +48,9 @@ def local_gain(picture: Tensor, grid: Tensor, boxes: Tensor) -> Tensor:
         float [N, 1, h, w], at least 1.
     """
     side = round((grid.shape[1] // STEPS) ** 0.5)
-    rows = _hats(picture.shape[2], boxes[:, 0], boxes[:, 2], side)[:, None]
-    columns = _hats(picture.shape[3], boxes[:, 1], boxes[:, 3], side)[:, None]
+    rows = _hats(level.shape[2], boxes[:, 0], boxes[:, 2], side)[:, None]
+    columns = _hats(level.shape[3], boxes[:, 1], boxes[:, 3], side)[:, None]
     steps = rows @ grid.view(-1, STEPS, side, side) @ columns.transpose(2, 3)
-    level = picture.mean(dim=1, keepdim=True)
     bins = STEPS * (1 + BEND) * level / (level + BEND)
     above = torch.arange(1, STEPS + 1, device=bins.device, dtype=bins.dtype).view(1, -1, 1, 1)
     return torch.exp((steps * (above - bins).clamp(0, 1)).sum(dim=1, keepdim=True))

@@ -43,9 +43,10 @@ VIVID = 0.22
 SQUARE = 8  # px, as JPEG codes them: over such squares, levels say what was recorded
 DIM, BLANK = 1.5 / 255, 0.1 / 255  # levels at which colours, and everything, are half as strong
 # Dark squares that are flat, as JPEG leaves them: there a level says little, and the next square has another.
-EVEN = 0.5 / 255  # range of a flat square
+EVEN = 0.2 / 255  # range of a flat square
 FLAT_DIM = 2 / 255  # level at which its colours are half as strong
-FLAT_LEVEL = 8 / 255  # up to twice which a flat square counts
+FLAT_LEVEL = 12 / 255  # below which a flat square counts
+LEAST_EXPOSURE = 0.5  # above which squares are evened out
 FLAT_SQUARES = 5  # across which flats are evened out
 KNEE = 0.94  # level from which highlights roll off
 WHITE_SPAN = 0.2  # below white; tiles that were brighter stay
@@ -120,15 +121,25 @@ def brighten(level: Tensor, curve: Tensor) -> Tensor:
     changed = u * u / (1 + u * u)
     toe, lift, contrast = toe * changed, lift * changed, contrast * changed
     k = torch.expm1(u) * (1 + toe)
-    first, second, third = 1 + lift - contrast, 3 * contrast - lift, -2 * contrast
+    first, second, third = (1 + lift - contrast) / u, (3 * contrast - lift) / (u * u), -2 * contrast / (u * u * u)
+    z = torch.log1p(k * (level * level / (level + (toe + DARKEST * DARKEST))))
+    each = z * (first + z * (second + z * third))
+    largest = brightest_channel(level)
+    gain = brightest_channel(each) / (largest + DARKEST)  # the curve rises, so this is that of the largest channel
+    shared = chroma * (largest / (largest + fade))
+    return each * (1 - shared) + level * (shared * gain)
 
-    def mapped(x: Tensor) -> Tensor:
-        z = torch.log1p(k * (x * x / (x + toe + DARKEST * DARKEST))) / u
-        return z * (first + z * (second + z * third))
 
-    each, largest = mapped(level), level.amax(dim=1, keepdim=True)
-    gain = mapped(largest) / (largest + DARKEST)
-    return each + chroma * (largest / (largest + fade)) * (level * gain - each)
+def brightest_channel(picture: Tensor) -> Tensor:
+    """Return the largest channel [N, 1, H, W] of pictures [N, 3, H, W]: by planes, which onnxruntime does fastest."""
+    red, green, blue = torch.split(picture, 1, dim=1)
+    return torch.maximum(torch.maximum(red, green), blue)
+
+
+def mean_channel(picture: Tensor) -> Tensor:
+    """Return the mean [N, 1, H, W] of the channels of pictures [N, 3, H, W], in the same way."""
+    red, green, blue = torch.split(picture, 1, dim=1)
+    return (red + green + blue) * (1 / 3)
 
 
 def crushed_blacks(thumbnails: Tensor) -> Tensor:
@@ -211,43 +222,48 @@ def finish(picture: Tensor, tiles: Tensor, curve: Tensor, square: int = SQUARE) 
     """
     exposure, colour = (curve[:, index].view(-1, 1, 1, 1) for index in (0, CURVE - 1))
     share = share_finished(exposure)
-    level = F.avg_pool2d(tiles.mean(dim=1, keepdim=True), square)
-    recorded = torch.cat([level / (level + faint) for faint in (BLANK, DIM)], dim=1)
-    recorded = 1 - share * (1 - F.interpolate(recorded, scale_factor=square, mode="bilinear"))
+    half = half_level(tiles)
+    level = F.avg_pool2d(half, square // 2)
+    anything, colours = (1 - share * (1 - level / (level + faint)) for faint in (BLANK, DIM))
+    recorded = F.interpolate(torch.cat([anything, colour * colours], dim=1), scale_factor=square, mode="bilinear")
     anything, colours = recorded[:, :1], recorded[:, 1:]
-    mean = picture.mean(dim=1, keepdim=True)
-    picture = anything * (mean + colour * colours * (picture - mean))
-    flat, even = even_flats(picture, tiles, level, square)
-    picture = picture + share * flat * (even - picture)
-    room = ((1 - tiles) / WHITE_SPAN).clamp(max=1) * share
+    own = anything * colours
+    picture = own * picture + (anything - own) * mean_channel(picture)
+    flat, even = even_flats(picture, half, level)
+    picture = torch.where(flat & (exposure > LEAST_EXPOSURE), even, picture)
+    most = share * (1 - KNEE)
+    room = torch.minimum(most / WHITE_SPAN * (1 - tiles), most)
     picture = picture.clamp(max=1)
-    over = F.relu(picture - KNEE) / (1 - KNEE)
-    return picture - room * (1 - KNEE) * (over - torch.tanh(over))
+    over = F.relu(picture - KNEE) * (1 / (1 - KNEE))
+    return picture - room * (over - torch.tanh(over))
 
 
-def even_flats(picture: Tensor, tiles: Tensor, level: Tensor, square: int) -> tuple[Tensor, Tensor]:
-    """Return where tiles are dark and flat, and what the picture is around there on average.
+def half_level(tiles: Tensor) -> Tensor:
+    """Return the mean level of every 2x2 pixels, float [N, 1, H / 2, W / 2], of tiles [N, 3, H, W]."""
+    return F.avg_pool2d(mean_channel(tiles), 2)
+
+
+def even_flats(picture: Tensor, half: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which places are dark and flat, and what a picture is there and in the flats around on average.
 
     Args:
         picture: float [N, 3, H, W], restored.
-        tiles: float [N, 3, H, W] in [0, 1], as they were.
-        level: float [N, 1, H / square, W / square], their mean levels.
-        square: Side of the squares, in pixels.
+        half: float [N, 1, H / 2, W / 2] in [0, 1], levels of the tiles as they were.
+        level: float [N, 1, H / s, W / s], their means over squares of s pixels.
 
     Returns:
-        float [N, 1, H, W] in [0, 1], and float [N, 3, H, W].
+        bool [N, 1, H, W], and float [N, 3, H, W].
     """
+    square = picture.shape[-1] // level.shape[-1]
 
     def around(squares: Tensor) -> Tensor:
         return F.avg_pool2d(squares, FLAT_SQUARES, 1, FLAT_SQUARES // 2, count_include_pad=False)
 
-    largest = tiles.amax(dim=1, keepdim=True)
-    spread = F.max_pool2d(largest, square) + F.max_pool2d(-largest, square)
-    flat = (spread < EVEN).to(level.dtype) * (2 - level / FLAT_LEVEL).clamp(0, 1)
+    spread = F.max_pool2d(half, square // 2) + F.max_pool2d(-half, square // 2)
+    flat = ((spread < EVEN) & (level < FLAT_LEVEL)).to(level.dtype)
     weight = around(flat) + DARKEST
     even, seen = around(F.avg_pool2d(picture, square) * flat) / weight, around(level * flat) / weight
-    mean = even.mean(dim=1, keepdim=True)
+    mean = mean_channel(even)
     even = mean + seen**2 / (seen**2 + FLAT_DIM**2) * (even - mean)
-    return F.interpolate(flat, scale_factor=square), F.interpolate(
-        even, scale_factor=square
-    )  # as they are, not smoothly
+    wide = F.interpolate(torch.cat([even, flat.expand_as(even[:, :1])], dim=1), scale_factor=square)  # not smoothly
+    return wide[:, 3:] > 0.5, wide[:, :3]

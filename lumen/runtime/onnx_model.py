@@ -114,7 +114,12 @@ class OnnxModel:
         if self.spec.contract > 1:
             tones = self._tones_of(thumbnails, ev, np.ones_like(ev) if shadows is None else shadows)
             whole = np.tile(WHOLE, (len(tiles), 1))
-            asked = {"tiles": tiles, "tones": tones, "boxes": whole if boxes is None else boxes}
+            asked = {
+                "tiles": tiles,
+                "tones": tones,
+                "boxes": whole if boxes is None else boxes,
+                "ev": np.full(len(tones), np.nan, np.float32),  # no tone is asked for
+            }
             enhanced, finite = self._run(("enhanced", "finite"), {**tiny_inputs(self.spec, len(tones)), **asked})
             if np.isfinite(tones).all() and finite.all():
                 return np.asarray(enhanced)

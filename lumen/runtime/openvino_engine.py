@@ -28,7 +28,7 @@ from lumen.extras import Package
 from lumen.runtime.cores import usable_cores
 from lumen.runtime.devices import ComputePrecision, Device
 from lumen.runtime.engine import EngineError, Size, Value
-from lumen.runtime.openvino_nan import keep_nan
+from lumen.runtime.openvino_nan import graphs_of, keep_nan
 from lumen.runtime.runs import run_cancellable
 
 PACKAGE = Package(name="openvino", module="openvino", extra="openvino")
@@ -37,7 +37,7 @@ KEPT_SHAPES = 4  # portrait and landscape, and the turned passes of --quality-pa
 
 _PRECISIONS: dict[str, ComputePrecision] = {"BF16": "bf16", "FP16": "fp16", "FP32": "fp32"}  # the fastest first
 _TYPES = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
-_LOOPS = {"Loop", "TensorIterator", "If"}
+_LOOPS = {"Loop", "TensorIterator"}
 
 _WHERE = re.compile(r"Exception from \S+:\d+:$|Check '.*' failed at \S+:\d+:?$|While validating node ")
 _ERRORS = (RuntimeError, ValueError, MemoryError)  # it has none of its own
@@ -157,7 +157,7 @@ def open_session(path: Path, device: Device, precision: ComputePrecision, thread
         model = core.read_model(path.read_bytes())
     except (*_ERRORS, OSError) as error:
         raise UnusableModelError(f"{path} cannot be loaded as an ONNX model: {_reason(error)}") from error
-    loops = sorted({each.get_type_name() for each in model.get_ops()} & _LOOPS)
+    loops = sorted({each.get_type_name() for graph in graphs_of(model) for each in graph.get_ops()} & _LOOPS)
     if loops:
         raise DeviceError(f"{device} cannot be used: {path} holds a {loops[0]}, which OpenVINO cannot interrupt")
     keep_nan(model)

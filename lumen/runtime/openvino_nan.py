@@ -7,7 +7,7 @@ then, and nothing shows it. These operators are replaced by others that give the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,20 @@ SLOPE = (
 
 def keep_nan(model: Any) -> None:
     """Replace the operators of an `openvino.Model` that lose NaN, in place."""
-    for node in model.get_ordered_ops():
-        make = _MADE.get(node.get_type_name())
-        if make is not None:
-            _replace(node, make)
+    for graph in graphs_of(model):
+        for node in graph.get_ordered_ops():
+            make = _MADE.get(node.get_type_name())
+            if make is not None:
+                _replace(node, make)
+
+
+def graphs_of(model: Any) -> Iterator[Any]:
+    """Yield an `openvino.Model`, and the branches of every `If` in it."""
+    yield model
+    for node in model.get_ops():
+        if node.get_type_name() == "If":
+            yield from graphs_of(node.get_then_body())
+            yield from graphs_of(node.get_else_body())
 
 
 def _replace(node: Any, make: Callable[[Any], Any]) -> None:

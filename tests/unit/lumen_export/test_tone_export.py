@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,6 +18,7 @@ from lumen.imaging.thumbnail import area_thumbnail
 from lumen.models import build_network
 from lumen.models.tone_mirnet import ToneMIRNet
 from lumen.runtime.onnx_model import OnnxModel
+from lumen.runtime.onnxruntime_engine import OnnxRuntimeSession
 from lumen.runtime.open import open_model
 from lumen.runtime.protocols import Floats
 from lumen.train.checkpoint import Checkpoint, save_checkpoint
@@ -81,6 +84,21 @@ def test_the_halves_share_nothing(path: Path) -> None:
             needed |= set(node.input)
     assert {"tiles", "tones", "boxes"} <= needed and not {"thumbnails", "ev", "shadows"} & needed
     assert all(node.input[2] for node in graph.node if node.op_type == "Resize"), "factors, not sizes"
+
+
+def test_a_tile_computes_no_tone(model: OnnxModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    tones = []
+    run = OnnxRuntimeSession.run
+
+    def watched(session: OnnxRuntimeSession, outputs: Sequence[str], feeds: Mapping[str, Any]) -> Sequence[Any]:
+        tones.append(run(session, ["tone"], feeds)[0])
+        return run(session, outputs, feeds)
+
+    tile, thumbnail = picture()[None, :64, :64], area_thumbnail(picture(), model.spec.thumbnail_px)[None]
+    monkeypatch.setattr(OnnxRuntimeSession, "run", watched)
+    model.run(tile, thumbnail, np.zeros(1, np.float32))
+    of_picture, of_tile = tones
+    assert np.isfinite(of_picture).all() and np.isnan(of_tile).all()
 
 
 def test_the_tone_is_decided_once_per_picture(model: OnnxModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lumen.models import Network
-from lumen_export.wrapper import TileModel, shift_exposure
+from lumen_export.wrapper import TileModel, planes, shift_exposure
 from tests.support.networks import copy_of
 
 
@@ -31,3 +31,8 @@ def test_shift_exposure_is_stops_of_linear_light() -> None:
     assert float(shift_exposure(level, torch.tensor([0.0]))) == 0.5
     assert float(shift_exposure(level, torch.tensor([1.0]))) == pytest.approx(0.6858, abs=1e-3)
     assert float(shift_exposure(level, torch.tensor([4.0]))) == pytest.approx(0.98)
+
+
+def test_planes_hold_the_channels() -> None:
+    pictures = torch.rand(2, 5, 7, 3)
+    assert torch.equal(planes(pictures), pictures.permute(0, 3, 1, 2))

@@ -40,11 +40,10 @@ def test_spatial_attention_gates_between_nothing_and_all() -> None:
 
 
 def test_skff_weights_sum_to_one_over_the_streams() -> None:
-    fusion = SKFF(16, CODE, 3)
-    x, code = noise(1, 16, 6, 6), noise(1, CODE)
-    assert torch.allclose(fusion([x, x, x], code), x, atol=1e-5)
-    different = fusion([x, 2 * x, 3 * x], code)
-    assert torch.all(different[x > 0] > x[x > 0])
+    shares = SKFF(16, CODE, 3)(noise(2, CODE))
+    assert [share.shape for share in shares] == [(2, 16, 1, 1)] * 3
+    assert torch.allclose(torch.stack(shares).sum(dim=0), torch.ones(2, 16, 1, 1))
+    assert all(torch.all(share > 0) for share in shares)
 
 
 @pytest.mark.parametrize("steps", [1, 2])
@@ -71,3 +70,17 @@ def test_rrg_keeps_the_shape() -> None:
     group = RRG((8, 16, 24), 2, CODE, spatial=True, neighbours=1)
     x = noise(1, 8, 16, 32)
     assert group(x, noise(1, CODE)).shape == x.shape
+
+
+def test_a_group_upsamples_one_sum_and_equals_its_parts() -> None:
+    group = RRG((8, 16, 24), 2, CODE, spatial=False, neighbours=2).eval()
+    x, code = noise(1, 8, 16, 16), noise(1, CODE)
+    streams = [x]
+    for down in group.descend:
+        streams.append(down(streams[-1]))
+    for block in group.blocks:
+        streams = block(streams, code)
+    top = streams[2]
+    for up, stream in zip(reversed(group.ascend), reversed(streams[:2]), strict=True):
+        top = stream + up(top)
+    assert torch.allclose(group(x, code), x + group.conv(top), atol=1e-5)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from lumen.models import build_network
 from lumen.models.local import LARGEST_STEP
 from lumen.models.tone import CRUSHED_TOE, CRUSHED_U, CURVE, U_MAX
-from lumen.models.tone_mirnet import ToneMIRNet, whole_boxes
+from lumen.models.tone_mirnet import ToneMIRNet, shuffled, whole_boxes
 
 SMALL = {"widths": (8, 16), "blocks": 1, "code": 8, "thumbnail_px": 32}
 
@@ -30,6 +30,11 @@ def picture(height: int, width: int) -> torch.Tensor:
 
 def thumbnail_of(x: torch.Tensor) -> torch.Tensor:
     return F.interpolate(x, (32, 32), mode="area")
+
+
+def test_shuffling_in_two_steps_is_pixel_shuffle() -> None:
+    x = torch.rand(2, 24, 5, 7, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(shuffled(x), F.pixel_shuffle(x, 2))
 
 
 @torch.no_grad()
