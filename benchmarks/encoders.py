@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lumen.codecs import avif, heif
-from lumen.config import EnhanceOptions
+from lumen.config import DEFAULT_QUALITY
 from lumen.metrics.fidelity import ssim
 
 ENCODE = """
@@ -39,15 +39,22 @@ if kind == "heic":
     size = pixels.shape[1::-1]
     with open(target, "wb") as file:
         pillow_heif.encode("RGB", size, pixels.tobytes(), file, **settings)
+elif settings.pop("as_lumen", False):
+    from lumen.codecs.codec import write_picture
+    from lumen.imaging.picture import Picture
+    write_picture(Picture(pixels=pixels, format="avif"), target, quality=settings["quality"])
 else:
     Image.fromarray(pixels).save(target, "AVIF", **settings)
 after = resource.getrusage(resource.RUSAGE_SELF)
 cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-print(json.dumps({"cpu": cpu, "peak_mib": after.ru_maxrss / 1024}))
+with open("/proc/self/status") as status:  # getrusage counts the memory of the process that started this one, too
+    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+print(json.dumps({"cpu": cpu, "peak_mib": peak / 1024}))
 """
 PRESETS = ("slow", "medium", "fast", "faster", "veryfast", "superfast", "ultrafast")
 SPEEDS = (6, 7, 8, 9, 10)
 LARGE_MP = 50
+ROWS = 1024  # of a large picture, whose SSIM is measured
 
 
 def filled(photos: list[Path], megapixels: float) -> NDArray[np.uint8]:
@@ -86,11 +93,11 @@ def decoded(data: bytes) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))
 
 
-def settings_of(kind: str, quality: int, tile: int = 0) -> Iterator[tuple[str, dict[str, Any], bool]]:
-    """Yield each setting with its name and whether lumen uses it; `tile` is the side of the tiles of HEIC files."""
+def settings_of(kind: str, quality: int) -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """Yield each setting with its name and whether lumen uses it."""
     if kind == "heic":
         for preset in PRESETS:
-            settings = {"quality": quality, "chroma": 420, "enc_params": {"preset": preset}, "tile_size": tile}
+            settings = {"quality": quality, "chroma": 420, "enc_params": {"preset": preset}, "tile_size": 0}
             yield f"preset {preset}", settings, preset == heif.PRESET
     else:
         for speed in SPEEDS:
@@ -98,11 +105,21 @@ def settings_of(kind: str, quality: int, tile: int = 0) -> Iterator[tuple[str, d
             yield f"speed {speed}", settings, speed == avif.SPEED
 
 
+def large_settings(kind: str, quality: int, shape: tuple[int, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the setting that lumen uses, with its name: for one picture, and in tiles."""
+    name, settings, _ = next(each for each in settings_of(kind, quality) if each[2])
+    yield f"{name}, one picture", settings
+    if kind == "heic":
+        yield f"{name}, tiles *", settings | {"tile_size": heif.tile_px(shape[1], shape[0])}
+    else:
+        yield f"{name}, tiles *", {"quality": quality, "as_lumen": True}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTOS", help="files or folders")
     parser.add_argument("--megapixels", type=float, default=3.0)
-    parser.add_argument("--quality", type=int, default=EnhanceOptions.quality)
+    parser.add_argument("--quality", type=int, default=DEFAULT_QUALITY)
     parser.add_argument("--format", choices=("heic", "avif"), action="append", help="by default both")
     parser.add_argument("--large", action="store_true", help=f"also {LARGE_MP} megapixels as lumen stores them")
     options = parser.parse_args()
@@ -132,12 +149,12 @@ def main() -> None:
             pixels = filled(found, LARGE_MP)
             np.save(source, pixels)
             for kind in options.format or ("heic", "avif"):
-                for tile in (0, heif.tile_px(pixels.shape[1], pixels.shape[0])) if kind == "heic" else (0,):
-                    used = next(each for each in settings_of(kind, options.quality, tile) if each[2])
-                    cost, _ = encoded(kind, source, used[1])
-                    name = used[0] + (f", tiles of {tile} px *" if tile else "")
+                for name, settings in large_settings(kind, options.quality, pixels.shape):
+                    cost, data = encoded(kind, source, settings)
+                    score = float(ssim(pixels[:ROWS], decoded(data)[:ROWS], data_range=255))
                     print(
-                        f"{kind}, {LARGE_MP} MP, {name}: {cost['cpu']:.1f} s CPU, {cost['peak_mib']:.0f} MiB",
+                        f"{kind}, {LARGE_MP} MP, {name}: {cost['cpu']:.1f} s CPU, {cost['peak_mib']:.0f} MiB, "
+                        f"{len(data) / 1e6:.2f} MB, SSIM {score:.4f}",
                         flush=True,
                     )
 

@@ -62,6 +62,7 @@ SEEDS = (
     "webp-exif.webp",
     "bmp-alpha.bmp",
     "bmp-4444.bmp",
+    "bmp-array.bmp",
     "bmp-palette.bmp",
     "gif-comment.gif",
     "gif-anamorphic.gif",

@@ -22,8 +22,11 @@ Quality = int | Literal["keep"]
 Unchanged = Literal["copy", "encode", "skip"]
 Subsampling = Literal["auto", "444", "420", "keep"]
 MetadataChoice = Literal["keep", "strip"]
-Frames = Literal["refuse", "first"]
+Frames = Literal["refuse", "first", "all"]
 Sidecars = Literal["copy", "ignore"]
+VideoCodec = Literal["auto", "h264", "hevc", "av1", "ffv1"]
+Steady = Literal["off", "name", "time"]
+EngineChoice = Literal["local", "ray"]
 WatchBackend = Literal["auto", "inotify", "poll"]
 WatchOrder = Literal["oldest", "newest"]
 OnSuccess = Literal["keep", "move", "delete"]
@@ -110,7 +113,8 @@ class EnhanceOptions:
         metadata: `keep` all, or `strip` all but what decides how a picture looks: orientation, colour profile and
             resolution.
         allow_8bit: Allow storing 16-bit pictures in 8-bit formats, which is refused otherwise.
-        frames: `refuse` animations and files with several pages, or take their `first` picture.
+        frames: `refuse` animations and files with several pages, take their `first` picture, or `all` frames of
+            animations, with one steady light.
         max_pixels: Pictures with more pixels are refused before they are decoded.
         strict: Refuse a picture instead of warning: of damage, and of anything else that its result would not show.
     """
@@ -160,13 +164,24 @@ class ResultOptions:
 
     Attributes:
         suffix: Added to the name of every result, before the extension.
-        format: Format of the results, which also sets their extension; `same` keeps that of each input.
+        format: Format of pictures, which also sets their extension; `same` keeps that of each input. Clips keep their
+            container where it holds their codec.
+        video_codec: What the frames of clips are encoded with: `h264`, `hevc`, `av1`, the lossless `ffv1`, or `auto`:
+            H.264, and HEVC for clips of more than 8 bits.
+        crf: Constant rate factor of clips, 0 (best) to 51; has no meaning for `ffv1`.
+        frames: As of `EnhanceOptions`: with `all`, the results of GIF files are GIF files.
     """
 
     suffix: str = ""
     format: OutputFormat = "same"
+    frames: Frames = "refuse"
+    video_codec: VideoCodec = "auto"
+    crf: int = 18
 
     def __post_init__(self) -> None:
+        _check_choice("--video-codec", self.video_codec, VideoCodec)
+        if not 0 <= self.crf <= 51:
+            raise UsageError(f"expected --crf from 0 to 51, got {self.crf}")
         if any(character in self.suffix for character in "/\\\0"):
             raise UsageError(f"expected --suffix to be part of a file name, got {self.suffix!r}")
 
@@ -183,15 +198,23 @@ class BatchOptions(ResultOptions):
         recursive: Include the sub-folders of input folders.
         follow_links: Follow links that are found in input folders; in place they never are. An input itself may be a
             link in any case.
+        clips: Take the clips in folders too; one that is given itself is taken in any case.
         include: Patterns of the files to take; none takes all.
         exclude: Patterns of files and folders to skip, whatever `include` says.
-        existing: What to do if a result already exists: `skip` it, `update` it if the input is newer, `overwrite` it,
+        existing: What to do if a result already exists: `skip` it, `update` it if the input is newer or a rule
+            names other options for this picture than those it was made with, `overwrite` it,
             or stop with an `error` before anything is done.
         compare: Also write a before and after picture beside each result, `a.jpg.compare.jpg` for `a.jpg`; of results
             that exist too.
         sidecars: `copy` the XMP and AAE files that lie beside a picture to its result, or `ignore` them.
+        previews: Keep previews of before and after in `.lumen/previews` of the output folder, for a page.
+        variants: Keep previews of what less and more exposure and shadows would give, too.
         shard: `(i, n)` takes part i, from 1, of n parts that together are all files.
         fail_fast: Stop after the first file that fails.
+        steady: Whether the pictures of a folder are a sequence with steady light, in the natural order of their names
+            (`name`), or by the time of their EXIF data or of the files (`time`); `off` exposes each by itself.
+        exposure_from: A picture whose tone all others get; None for their own.
+        engine: Where files are worked on: in this process (`local`), or by the workers of a Ray cluster (`ray`).
     """
 
     output: Path | None = None
@@ -200,13 +223,19 @@ class BatchOptions(ResultOptions):
     backup: Path | None = None
     recursive: bool = False
     follow_links: bool = True
+    clips: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     existing: Existing = "skip"
     compare: bool = False
     sidecars: Sidecars = "copy"
+    previews: bool = False
+    variants: bool = False
     shard: tuple[int, int] = (1, 1)
     fail_fast: bool = False
+    steady: Steady = "off"
+    exposure_from: Path | None = None
+    engine: EngineChoice = "local"
 
     def __post_init__(self) -> None:
         if self.in_place and self.output is not None:
@@ -217,19 +246,46 @@ class BatchOptions(ResultOptions):
             raise UsageError(
                 "--in-place cannot be combined with --suffix or --format, because the files keep their names"
             )
+        if self.in_place and self.clips:
+            raise UsageError("--clips cannot be combined with --in-place, because clips are never replaced; use --out")
         if self.backup is not None and not self.in_place:
             raise UsageError("expected --backup together with --in-place: without it the originals are never changed")
         if self.in_place and self.compare:
             raise UsageError(
                 "--compare cannot be combined with --in-place: comparisons lie beside the results in an output folder"
             )
+        if self.in_place and self.engine == "ray":
+            raise UsageError(
+                "--in-place cannot be combined with --engine ray, because the lock that keeps a picture from being "
+                "enhanced twice does not reach across machines on every file system; use --out"
+            )
+        if self.in_place and self.previews:
+            raise UsageError(
+                "--report cannot be combined with --in-place: the page belongs to the results in an output folder"
+            )
+        if self.variants and not self.previews:
+            raise UsageError("expected --variants together with --report, the page that shows them")
         super().__post_init__()
         if "" in (*self.include, *self.exclude):
             raise UsageError("expected a pattern after --include and --exclude, got nothing")
         _check_choice("--sidecars", self.sidecars, Sidecars)
+        _check_choice("--engine", self.engine, EngineChoice)
+        self._check_tones()
         index, count = self.shard
         if not 1 <= index <= count:
             raise UsageError(f"expected --shard I/N with I from 1 to N, got {index}/{count}")
+
+    def _check_tones(self) -> None:
+        _check_choice("--steady", self.steady, Steady)
+        if self.steady == "off":
+            return
+        if self.exposure_from is not None:
+            raise UsageError("expected --steady or --exposure-from, got both: one tone for all is steady already")
+        if self.in_place and self.backup is None:
+            raise UsageError(
+                "--steady with --in-place needs --backup DIR, because a run that was interrupted looks at the "
+                "originals of all pictures again when it goes on"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,9 +305,11 @@ class WatchOptions(ResultOptions):
         archive: Folder to which `move` moves.
         failed_dir: Folder for inputs that failed or are of an unknown kind; None leaves them where they are.
         ignore: Patterns of files and folders to skip.
+        clips: Take clips too.
         order: Which file to take first when several are waiting.
         skip_backlog: Skip files that are there at the start and are not in the ledger yet.
         oneshot: Stop when every file that is there is finished.
+        steady: Whether each folder is a sequence, such as the frames of a camera, with steady light.
         timeout_s: A file fails when nothing of it was read or decoded for so long, and the next one is taken.
         moved_from: Path under which the folder was watched before, if it is another one now.
         min_free_bytes: Pause while the disk of the output has less free space; None takes 1 GiB, or a tenth of a
@@ -268,9 +326,11 @@ class WatchOptions(ResultOptions):
     archive: Path | None = None
     failed_dir: Path | None = None
     ignore: tuple[str, ...] = ()
+    clips: bool = False
     order: WatchOrder = "oldest"
     skip_backlog: bool = False
     oneshot: bool = False
+    steady: bool = False
     timeout_s: float = 600.0
     moved_from: Path | None = None
     min_free_bytes: int | None = None
@@ -286,6 +346,8 @@ class WatchOptions(ResultOptions):
                 raise UsageError(f"expected --{option} above 0 seconds, got {value:g}")
         if self.retries < 1:
             raise UsageError(f"expected --retries of at least 1, got {self.retries}")
+        if self.steady and self.order == "newest":
+            raise UsageError("--steady cannot be combined with --order newest: light is steady in the order of time")
         if (self.on_success == "move") != (self.archive is not None):
             raise UsageError(f"expected --on-success keep, move:DIR or delete, got {self.on_success!r}")
         if self.min_free_bytes is not None and self.min_free_bytes < 0:

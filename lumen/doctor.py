@@ -15,6 +15,7 @@ import numpy as np
 from lumen.config import RuntimeOptions
 from lumen.errors import LumenError
 from lumen.extras import Package, install_line
+from lumen.imaging.clip_formats import PACKAGE as CLIPS
 from lumen.imaging.formats import CODECS, Codec
 from lumen.runtime.choice import find_device
 from lumen.runtime.cores import usable_cores
@@ -30,6 +31,7 @@ from lumen.runtime.open import open_model
 from lumen.runtime.openvino_engine import PACKAGE, targets
 from lumen.spec import SampleType
 from lumen.version import __version__
+from lumen.video.source import known_codecs
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def diagnose() -> Iterator[Check]:
     yield from _check_models()
     yield _check_auto()
     yield from _check_formats()
+    yield _check_clips()
     yield _check_package(Package(name="torch", module="torch", extra="train"))
 
 
@@ -150,6 +153,20 @@ def _check_formats() -> Iterator[Check]:
         return
     for codec in CODECS.values():
         yield _check_format(codec)
+
+
+def _check_clips() -> Check:
+    """Say which codecs FFmpeg writes clips with; it reads far more."""
+    if not CLIPS.is_installed():
+        return _check_package(CLIPS)
+    try:
+        written, lacking = known_codecs()
+    except LumenError as error:
+        return Check(CLIPS.extra, "broken", f"{error}; {install_line(CLIPS.extra)}")
+    detail = f"{CLIPS.module} {metadata.version(CLIPS.name)}: reads clips, writes {', '.join(written) or 'none'}"
+    if lacking:
+        return Check(CLIPS.extra, "warning", f"{detail}; it lacks {', '.join(lacking)}")
+    return Check(CLIPS.extra, "ok", detail)
 
 
 def _check_format(codec: Codec) -> Check:

@@ -18,7 +18,8 @@
     │   ├── ModelError                a model file is missing, damaged or of another contract
     │   │   └── UnusableModelError    its file is there, but damaged or of another contract
     │   │       └── ContractError     it gave something else than its contract says
-    │   └── MissingExtraError         an optional package is not installed
+    │   ├── MissingExtraError         an optional package is not installed
+    │   └── StoreError                a store cannot be reached, or does not let its objects be read
     └── OutputError                6  the output cannot be written
         ├── DiskFullError             no space left
         └── LockedError               another run holds the output folder
@@ -125,6 +126,10 @@ class ContractError(UnusableModelError):
 
 class MissingExtraError(UnavailableError):
     """An optional package is not installed; the message names the extra."""
+
+
+class StoreError(UnavailableError):
+    """A store cannot be reached, has nothing under a name, or does not let its objects be read."""
 
 
 class OutputError(LumenError):

@@ -10,10 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from lumen.errors import MissingExtraError
 
@@ -47,6 +44,11 @@ def install_line(extra: str) -> str:
 
 def _source() -> str:
     """Return the folder that lumen was installed from, by the record of pip (PEP 610); empty without one."""
+    # Only here, for an error: they load mail and network, a tenth of the start of a command.
+    from importlib import metadata
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
     try:
         origin = json.loads(metadata.distribution(NAME).read_text("direct_url.json") or "{}")
     except (metadata.PackageNotFoundError, OSError, ValueError):

@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPo
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 TICK_S = 0.2  # after which `drive` yields None
@@ -50,9 +51,10 @@ class Steps(Generic[J, I, R, W]):
 class Stages(Generic[J, I, R, W]):
     """Jobs in three stages: a job becomes an item when it is read, and a result when it is written.
 
-    The methods are for one thread, except `check`.
+    The methods are for one thread, except `check` and `waiting`.
 
     Attributes:
+        begun: How many items workers have been given.
         workers: How many workers there are.
         helpers: How many jobs are read at once, and how many are written.
         is_leaving: Whether `leave` was called.
@@ -82,6 +84,7 @@ class Stages(Generic[J, I, R, W]):
         self.workers = len(workers)
         self.helpers = helpers
         self.is_leaving = False
+        self.begun = 0
         self._steps = steps
         self._is_behind = is_behind
         self._wake = wake
@@ -95,6 +98,11 @@ class Stages(Generic[J, I, R, W]):
         self._readers = ThreadPoolExecutor(helpers, "read")
         self._runners = ThreadPoolExecutor(self.workers, "work")
         self._writers = ThreadPoolExecutor(helpers, "write")
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait for a worker."""
+        return len(self._ready)
 
     @property
     def reading(self) -> list[J]:
@@ -137,6 +145,7 @@ class Stages(Generic[J, I, R, W]):
                 joining = set(map(id, self._steps.gather(worker, run[0][1], self.ready)))
                 run += [each for each in self._ready if id(each[1]) in joining]
                 self._ready = deque(each for each in self._ready if id(each[1]) not in joining)
+            self.begun += len(run)
             call = partial(self._steps.work, worker, [item for _, item in run])
             self._working[self._start(self._runners, call)] = (worker, run)
 
@@ -272,11 +281,11 @@ def drive(
 
     Args:
         stages: What the jobs go through.
-        jobs: In the order in which they are started.
+        jobs: In the order in which they are started; taken one by one as there is room, so there may be any number.
         has_room: Tells whether another job may start.
         short_of_memory: Errors after which a job is retried once, alone.
     """
-    waiting, again = deque(jobs), deque[J]()
+    waiting, again = iter(jobs), deque[J]()
     is_alone = False
     while True:
         stages.begin_work()
@@ -287,8 +296,8 @@ def drive(
                 stages.submit(again.popleft())
                 is_alone = True
         else:
-            while waiting and has_room():
-                stages.submit(waiting.popleft())
+            while has_room() and (following := list(islice(waiting, 1))):
+                stages.submit(*following)
         if not stages.inside:
             return
         silent = True

@@ -9,8 +9,12 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.support.stores import MemoryFiles
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,6 +38,19 @@ def fake_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     write_fake_onnx(folder / "fake.u16.onnx", "uint16", gain=2.0, radius=0)
     return write_fake_onnx(folder / "fake.onnx", "uint8", gain=2.0, radius=0)
+
+
+@pytest.fixture
+def memory_store(monkeypatch: pytest.MonkeyPatch) -> MemoryFiles:
+    """The objects of every store that is asked, in memory; pauses before another try take no time."""
+    from lumen.files import store_requests, stores
+    from tests.support.stores import MemoryFiles
+
+    files = MemoryFiles()
+    monkeypatch.setattr(store_requests, "file_system", lambda *_: files)
+    monkeypatch.setattr(store_requests, "FIRST_PAUSE_S", 0.0)
+    stores.forget_listings()
+    return files
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,8 @@ def compute_when_asked(model: onnx.ModelProto, outputs: Collection[str], asked: 
     """Compute some outputs only if the input `asked`, float [M], is not NaN throughout; else they are NaN.
 
     onnxruntime runs all nodes of a graph, whatever outputs are asked for. So those that nothing else needs go into a
-    branch of an `If`, with their constants.
+    branch of an `If`, with their constants. Nodes that no output needs are dropped: in the branch they would tie it to
+    the rest of the graph.
 
     Args:
         model: Traced graph; `outputs` have sizes [M] or [M, K].
@@ -52,7 +53,8 @@ def compute_when_asked(model: onnx.ModelProto, outputs: Collection[str], asked: 
     graph = model.graph
     declared = {value.name: value for value in graph.output}
     elsewhere = makers_of(model, *(name for name in declared if name not in outputs))
-    inner = [node for node in graph.node if node.output[0] not in elsewhere]
+    needed = makers_of(model, *outputs)
+    inner = [node for node in graph.node if node.output[0] in needed - elsewhere]
     outer = [node for node in graph.node if node.output[0] in elsewhere]
     used_outside = {name for node in outer for name in node.input}
     constants = [tensor for tensor in graph.initializer if tensor.name not in used_outside]
@@ -79,7 +81,8 @@ def compute_when_asked(model: onnx.ModelProto, outputs: Collection[str], asked: 
         else_branch=_nan_branch([declared[name] for name in outputs], asked),
     )
     kept = [tensor for tensor in graph.initializer if tensor.name in used_outside]
-    values = [value for value in graph.value_info if value.name not in made]
+    made_outside = {name for node in outer for name in node.output}
+    values = [value for value in graph.value_info if value.name in made_outside]
     del graph.initializer[:], graph.value_info[:]
     graph.initializer.extend([*kept, numpy_helper.from_array(np.array(0.5, np.float32), "half")])
     graph.value_info.extend(values)

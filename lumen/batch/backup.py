@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import lru_cache
 from pathlib import Path, PurePath
 
-from lumen.batch.collisions import folding_of, identity_of
+from lumen.batch.block import Block
+from lumen.batch.collisions import FOLDERS, Claims, folding_of, identity_of
 from lumen.batch.history import is_place
 from lumen.batch.in_place import digest_of
 from lumen.batch.job import Job
@@ -121,43 +122,82 @@ def _ends_of(picture: Path) -> list[PurePath]:
     return [PurePath(*parts[start:]) for start in reversed(range(len(parts)))]
 
 
-def check_backup(jobs: Sequence[Job], inputs: Sequence[Path], backup: Path) -> None:
-    """Refuse a folder of originals that is no folder, lies among the inputs or around them, or has too few places.
+class Originals:
+    """Refuses a folder of originals that is no folder, lies among the inputs or around them, or has too few places.
 
-    Raises:
-        UsageError: As the message says.
+    As `lumen.batch.collisions.Places` does for results, folder by folder or once everything is known.
     """
-    if type_of(backup) not in (stat.S_IFDIR, 0):
-        raise UsageError(f"expected a folder after --backup, got the file {printable(backup)}")
-    if not type_of(backup) and backup.suffix.lower() in SUFFIXES:
-        raise UsageError(f"expected a folder after --backup, got {printable(backup)}, which names a picture")
-    identity, fold = cache(identity_of), folding_of(backup)
 
-    def lies_in(inner: Path, outer: Path) -> bool:
+    def __init__(self, backup: Path, inputs: Sequence[Path], *, is_tree: bool) -> None:
+        """Look at the folders.
+
+        Args:
+            backup: The folder of originals.
+            inputs: The files and folders that are given.
+            is_tree: Whether one folder is the only input.
+
+        Raises:
+            UsageError: As the message says.
+        """
+        if type_of(backup) not in (stat.S_IFDIR, 0):
+            raise UsageError(f"expected a folder after --backup, got the file {printable(backup)}")
+        if not type_of(backup) and backup.suffix.lower() in SUFFIXES:
+            raise UsageError(f"expected a folder after --backup, got {printable(backup)}, which names a picture")
+        self._backup, self._is_tree = backup, is_tree
+        self._identity, self._fold = lru_cache(FOLDERS)(identity_of), folding_of(backup)
+        self.forget()
+        for given in inputs:
+            self._check_root(given if is_folder(given) else None)
+
+    def forget(self) -> None:
+        """Begin anew, for the same plan."""
+        self._claims = Claims()
+
+    def check(self, block: Block) -> None:
+        """Refuse the pictures of a folder that lies in the folder of originals, or that lack places there."""
+        self._check_root(block.below)
+        if block.names and self._lies_in(block.target, self._backup):
+            raise UsageError(
+                f"the pictures in {printable(block.target)} lie in the backup folder {printable(self._backup)}; choose "
+                "another --backup"
+            )
+        claims = Claims() if self._is_tree else self._claims
+        claims.add(place for place, _ in self._kept(block))
+        if self._is_tree and (doubtful := claims.doubtful()):
+            self._refuse([block], doubtful)
+
+    def check_all(self, blocks: Callable[[], Iterable[Block]]) -> None:
+        """Refuse pictures of several inputs whose originals would have one place, by `UsageError`."""
+        if doubtful := self._claims.doubtful():
+            self._refuse(blocks(), doubtful)
+
+    def _check_root(self, given: Path | None) -> None:
+        if given is not None and self._lies_in(self._backup, given):
+            raise UsageError(
+                f"the backup folder {printable(self._backup)} would lie in the input folder {printable(given)}, where "
+                "later runs would take the originals for pictures; choose another --backup"
+            )
+
+    def _refuse(self, blocks: Iterable[Block], doubtful: set[int]) -> None:
+        """Look at candidates by their names."""
+        places: dict[str, Path] = {}
+        for place, job in (each for block in blocks for each in self._kept(block)):
+            if hash(place) not in doubtful:
+                continue
+            if place in places:
+                raise UsageError(
+                    f"the originals of {printable(places[place])} and {printable(job.source)} would both become "
+                    f"{printable(self._backup / job.relative)}; enhance them in two runs, each with a --backup of its "
+                    "own"
+                )
+            places[place] = job.source
+
+    def _kept(self, block: Block) -> Iterator[tuple[str, Job]]:
+        return ((self._fold(str(job.relative)), job) for job in block.jobs())
+
+    def _lies_in(self, inner: Path, outer: Path) -> bool:
         real = real_path(inner)
-        return identity(real_path(outer)) in map(identity, (real, *real.parents))
-
-    for given in inputs:
-        if is_folder(given) and lies_in(backup, given):
-            raise UsageError(
-                f"the backup folder {printable(backup)} would lie in the input folder {printable(given)}, where later "
-                "runs would take the originals for pictures; choose another --backup"
-            )
-    for folder in {job.target.parent for job in jobs}:
-        if lies_in(folder, backup):
-            raise UsageError(
-                f"the pictures in {printable(folder)} lie in the backup folder {printable(backup)}; choose another "
-                "--backup"
-            )
-    places: dict[str, Path] = {}
-    for job in jobs:
-        place = fold(str(job.relative))
-        if place in places:
-            raise UsageError(
-                f"the originals of {printable(places[place])} and {printable(job.source)} would both become "
-                f"{printable(backup / job.relative)}; enhance them in two runs, each with a --backup of its own"
-            )
-        places[place] = job.source
+        return self._identity(real_path(outer)) in map(self._identity, (real, *real.parents))
 
 
 def _check(there: Input, place: Path, original: Input, digest: str) -> None:

@@ -6,31 +6,47 @@ import os
 import shlex
 import stat
 import unicodedata
-from collections.abc import Callable, Sequence
-from functools import cache
+from array import array
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
-from lumen.batch.job import Job
+import numpy as np
+
+from lumen.batch.block import Block
 from lumen.errors import UsageError
-from lumen.files.paths import is_folder, real_path, type_of
+from lumen.files.paths import is_folder, real_path, require_input, type_of, type_of_output
+from lumen.files.store_path import StorePath
+from lumen.imaging.clip_formats import CLIP_SUFFIXES
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
 _ONE = "; only the result of one picture, which is named itself, can be called so"
+FOLDERS = 10_000  # whose identities are remembered
+NOT_IN_PLACE = "a store cannot replace a picture under a lock, and keeps no original until its result is there"
 MOST_PARTS = 20  # of a name with spaces, looked for among so many inputs
+
+
+_Place = tuple[str, str]  # identity of a folder and a name in it
 
 
 def check_inputs(inputs: Sequence[Path], output: Path | None) -> None:
     """Refuse inputs that do not exist, and an output folder that is a file, a picture's name or an input."""
     for given in inputs:
-        if not os.path.lexists(given):
+        if isinstance(given, StorePath):
+            if output is None:
+                raise UsageError(f"--in-place cannot be combined with {printable(given)}: {NOT_IN_PLACE}; use --out")
+            require_input(given)
+        elif not os.path.lexists(given):
             raise UsageError(f"there is no file or folder {printable(given)}{_quotes(inputs, given)}")
     if output is None:
         return
-    if type_of(output) not in (stat.S_IFDIR, 0):
+    kind = type_of_output(output)
+    if kind not in (stat.S_IFDIR, 0):
         raise UsageError(f"expected a folder after --out, got the file {printable(output)}{_ONE}")
-    if not type_of(output) and output.suffix.lower() in SUFFIXES:
-        raise UsageError(f"expected a folder after --out, got {printable(output)}, which names a picture{_ONE}")
+    if not kind and output.suffix.lower() in (*SUFFIXES, *CLIP_SUFFIXES):
+        what = "picture" if output.suffix.lower() in SUFFIXES else "clip"
+        raise UsageError(f"expected a folder after --out, got {printable(output)}, which names a {what}{_ONE}")
     for given in inputs:
         if is_folder(given) and _same_folder(given, output):
             raise UsageError(
@@ -57,38 +73,139 @@ def _same_folder(first: Path, second: Path) -> bool:
         return real_path(first) == real_path(second)
 
 
-def check_places(jobs: Sequence[Job], inputs: Sequence[Path], output: Path) -> None:
-    """Refuse results that would overwrite an input or each other, or that the next run would take for inputs."""
-    real_folder, identity, fold = cache(real_path), cache(identity_of), folding_of(output)
+class Claims:
+    """Which places were claimed twice, at eight bytes for each claim: equal hashes are candidates to look at."""
 
-    def place_of(path: Path) -> tuple[str, str]:
-        return fold(identity(path.parent)), fold(path.name)
+    def __init__(self) -> None:
+        self._hashes = array("q")
 
-    # An input folder may contain the output folder, which is left out of the scan. The reverse is refused.
-    inside = [real_path(given) for given in inputs if is_folder(given)]
-    around = [folder for folder in inside if folder.is_relative_to(real_path(output))]
-    sources = {place_of(real_path(job.source)): job.source for job in jobs}
-    sources |= {place_of(job.source): job.source for job in jobs}  # links themselves
-    targets: dict[tuple[str, str], Path] = {}
-    for job in jobs:
-        place = place_of(job.target)  # a link at the target itself would be replaced
-        if place in sources:
+    def add(self, places: Iterable[Hashable]) -> None:
+        """Take note of claims."""
+        self._hashes.extend(map(hash, places))
+
+    def doubtful(self, others: Claims | None = None) -> set[int]:
+        """Return the hashes of places that may be claimed twice, or also in `others`."""
+        own = np.frombuffer(self._hashes, np.int64)
+        if others is not None:
+            theirs = np.frombuffer(others._hashes, np.int64)  # noqa: SLF001  # of its own class
+            return set(np.intersect1d(own, theirs).tolist())
+        ordered = np.sort(own)
+        return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+
+
+class Places:
+    """Refuses results that would overwrite an input or each other, or that the next run would take for inputs.
+
+    Of one tree, which the results mirror, all that can meet is in one folder: `check` settles it before anything of the
+    folder is touched. Of several inputs `check_all` does, once everything is known.
+    """
+
+    def __init__(
+        self, output: Path, inputs: Sequence[Path], *, compare: bool, is_tree: bool, reference: Path | None = None
+    ) -> None:
+        """Look at the folders.
+
+        Args:
+            output: The output folder.
+            inputs: The files and folders that are given.
+            compare: Whether comparisons lie beside the results.
+            is_tree: Whether one folder is the only input.
+            reference: A folder in which there may be no results.
+        """
+        self._output, self._compare, self._reference = real_path(output), compare, reference and real_path(reference)
+        # An input folder may contain the output folder, which is left out of the scan. The reverse is refused.
+        self._inside = [real_path(given) for given in inputs if is_folder(given)]
+        self._around = [folder for folder in self._inside if folder.is_relative_to(self._output)]
+        self._is_tree = is_tree
+        self._identity, self._fold = lru_cache(FOLDERS)(identity_of), folding_of(output)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, for the same plan."""
+        self._sources, self._targets = Claims(), Claims()
+
+    def check(self, block: Block) -> None:
+        """Refuse the pictures of a folder whose results have unsafe places in one folder, by `UsageError`."""
+        folder = real_path(block.target)
+        if self._reference is not None and block.names and folder.is_relative_to(self._reference):
             raise UsageError(
-                f"a result would overwrite the input {printable(sources[place])}; choose another --out, or --in-place"
+                f"expected --out apart from --gt, got results in {printable(block.target)}: references are inputs"
             )
-        stands = real_folder(job.target.parent) / job.target.name
-        if any(stands.is_relative_to(folder) for folder in around):
-            raise UsageError(f"the result {printable(stands)} would lie among the inputs; choose another --out")
-        if place in targets:
-            raise UsageError(
-                f"{printable(targets[place])} and {printable(job.source)} would both become "
-                f"{printable(job.target)}; enhance them into different folders"
-            )
-        targets[place] = job.source
+        for around in self._around:
+            for result in block.results:
+                if (folder / result).is_relative_to(around):
+                    raise UsageError(
+                        f"the result {printable(folder / result)} would lie among the inputs; choose another --out"
+                    )
+        if not self._is_tree:
+            self._sources.add(each[0] for each in self._taken(block))
+            self._targets.add(each[0] for each in self._made(block))
+        elif len(block.names) > 1 or self._identity(block.target) == self._identity(block.source):
+            sources, targets = Claims(), Claims()
+            sources.add(each[0] for each in self._taken(block))
+            targets.add(each[0] for each in self._made(block))
+            if doubtful := targets.doubtful() | targets.doubtful(sources):
+                self._refuse(lambda: [block], doubtful)
+        if self._is_tree and not folder.is_relative_to(self._output):
+            self._refuse_detour(block, folder)
+
+    def check_all(self, blocks: Callable[[], Iterable[Block]]) -> None:
+        """Refuse what is unsafe between several inputs, by `UsageError`; `blocks` returns all that was checked."""
+        if doubtful := self._targets.doubtful() | self._targets.doubtful(self._sources):
+            self._refuse(blocks, doubtful)
+
+    def _refuse_detour(self, block: Block, folder: Path) -> None:
+        """Refuse results in a folder that a link in the output folder leads to, if inputs have their names there."""
+        for result in block.results if any(folder.is_relative_to(each) for each in self._inside) else ():
+            if os.path.lexists(folder / result):
+                raise _overwrites(folder / result)
+
+    def _refuse(self, blocks: Callable[[], Iterable[Block]], doubtful: set[int]) -> None:
+        """Look at candidates by their names."""
+        sources: dict[_Place, Path] = {}
+        for block in blocks():
+            for place, name in self._taken(block):
+                if hash(place) in doubtful:
+                    sources[place] = block.source / name
+        targets: dict[_Place, Path] = {}
+        for block in blocks():
+            for place, name, result in self._made(block):  # a link at the target itself would be replaced
+                if hash(place) not in doubtful:
+                    continue
+                if place in sources:
+                    raise _overwrites(sources[place])
+                if place in targets:
+                    raise UsageError(
+                        f"{printable(targets[place])} and {printable(block.source / name)} would both become "
+                        f"{printable(block.target / result)}; enhance them into different folders"
+                    )
+                targets[place] = block.source / name
+
+    def _taken(self, block: Block) -> Iterator[tuple[_Place, str]]:
+        """Yield the places of the pictures, and of links also those of the files that they lead to, with the names."""
+        folder, fold = self._fold(self._identity(block.source)), self._fold
+        for name in block.names:
+            yield (folder, fold(name)), name
+            if name in block.links:
+                real = real_path(block.source / name)
+                yield (fold(self._identity(real.parent)), fold(real.name)), name
+
+    def _made(self, block: Block) -> Iterator[tuple[_Place, str, str]]:
+        """Yield the places of what is made, with the names of its picture and its own."""
+        folder, fold = self._fold(self._identity(block.target)), self._fold
+        for each in (block, block.comparisons()) if self._compare else (block,):
+            for name, result in zip(each.names, each.results, strict=True):
+                yield (folder, fold(result)), name, result
+
+
+def _overwrites(path: Path) -> UsageError:
+    return UsageError(f"a result would overwrite the input {printable(path)}; choose another --out, or --in-place")
 
 
 def identity_of(folder: Path) -> str:
     """Return one name for a folder however it is reached: it may be mounted twice, or be given in another case."""
+    if isinstance(folder, StorePath):
+        return str(folder)
     try:
         facts = folder.stat()
     except OSError:  # not made yet
@@ -98,7 +215,7 @@ def identity_of(folder: Path) -> str:
 
 def folding_of(output: Path) -> Callable[[str], str]:
     """Return a function that makes two names equal if they mean the same file: many disks ignore case."""
-    if not _ignores_case(output):
+    if isinstance(output, StorePath) or not _ignores_case(output):
         return str
     return lambda name: unicodedata.normalize("NFC", name).casefold()
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from lumen.batch.backup import Backup
+from lumen.batch.block import Block
 from lumen.batch.in_place import Journal, PictureState, digest_of
 from lumen.batch.job import Job
 from lumen.config import BatchOptions
@@ -25,9 +26,11 @@ from lumen.files.atomic import (
     remove_leftovers_in,
     write_atomically,
     write_in,
+    writing_atomically,
 )
-from lumen.files.inputs import Identity, Input, Parent, facts_below, hold_folder
+from lumen.files.inputs import Identity, Input, Parent, hold_folder
 from lumen.files.lock import lock_folder, lock_in
+from lumen.files.store_path import StorePath
 from lumen.text import printable
 
 WAIT_S = 60.0  # for others that work on single files of the folder
@@ -57,19 +60,25 @@ class Origin:
 class Destination(Protocol):
     """Writes results, and knows which exist already."""
 
-    def held(self, jobs: Sequence[Job]) -> AbstractContextManager[None]:
-        """Lock out other runs for the length of a `with` block, and remove temporary files of killed runs.
+    def held(self) -> AbstractContextManager[None]:
+        """Lock out other runs for the length of a `with` block.
 
         Raises:
             LockedError: Another run works there.
             OutputError: The folder cannot be written.
         """
 
-    def refuse_existing(self, jobs: Sequence[Job]) -> None:
+    def prepare(self, block: Block) -> None:
+        """Remove temporary files of killed runs from a folder of results: once, before its first one is written."""
+
+    def refuse_existing(self, block: Block) -> None:
         """Raise `UsageError` if any result exists already (the policy `error`)."""
 
-    def skip_reason(self, job: Job) -> str | None:
-        """Return why a job can be skipped, or None if it must be done."""
+    def skip_reasons(self, block: Block) -> list[str | None]:
+        """Return for each picture of a block why it can be skipped, or None if it must be done.
+
+        It is called on the thread that plans, while other threads write results of earlier blocks.
+        """
 
     def digest(self, stream: BinaryIO) -> str:
         """Return what `put` must know of the content of a file, before it is decoded."""
@@ -86,6 +95,14 @@ class Destination(Protocol):
 
         Raises:
             PictureError: It has changed, or no note can be taken.
+            OutputError: Nothing can be written.
+        """
+
+    def writing(self, job: Job, origin: Origin) -> AbstractContextManager[BinaryIO]:
+        """Return the file of a result that does not fit into memory, which gets its name when the `with` block ends.
+
+        Raises:
+            PictureError: This one result cannot be written.
             OutputError: Nothing can be written.
         """
 
@@ -108,7 +125,13 @@ class Destination(Protocol):
 
 def destination_of(options: BatchOptions) -> Destination:
     """Return the destination that the options ask for."""
-    return InPlace(options) if options.output is None else OutputFolder(options, options.output)
+    if options.output is None:
+        return InPlace(options)
+    if isinstance(options.output, StorePath):
+        from lumen.batch.output_store import OutputStore
+
+        return OutputStore(options, options.output)
+    return OutputFolder(options, options.output)
 
 
 class OutputFolder:
@@ -123,56 +146,60 @@ class OutputFolder:
         self._tag = "" if count == 1 else f".{index}of{count}"
 
     @contextmanager
-    def held(self, jobs: Sequence[Job]) -> Iterator[None]:
-        """Lock the folder and remove temporary files of killed runs."""
+    def held(self) -> Iterator[None]:
+        """Lock the folder."""
         # Several single pictures may be made at the same time, each as a file of its own in one folder.
         wait_s = 0.0 if self._options.result is None else WAIT_S
         with lock_folder(self._folder, shard=self._options.shard, wait_s=wait_s):
-            for folder in {job.target.parent for job in jobs}:
-                remove_leftovers(folder, self._tag, below=self._folder)
             yield
 
-    def refuse_existing(self, jobs: Sequence[Job]) -> None:
-        """Refuse to start if a result exists."""
-        there = [job.target for job in jobs if self._existing(job) is not None]
+    def prepare(self, block: Block) -> None:
+        """Remove the temporary files of this run's share."""
+        remove_leftovers(block.target, self._tag, below=self._folder)
+
+    def refuse_existing(self, block: Block) -> None:
+        """Refuse to go on if a result exists."""
+        there = [name for name, facts in zip(block.results, self._existing(block), strict=True) if facts is not None]
         if there:
             raise UsageError(
-                f"expected no results before the run, but {len(there)} exist, such as {printable(there[0])}; "
-                "use --existing skip, update or overwrite"
+                f"expected no results before the run, but {len(there)} exist, such as "
+                f"{printable(block.target / there[0])}; use --existing skip, update or overwrite"
             )
 
-    def skip_reason(self, job: Job) -> str | None:
-        """Return a reason if a result exists and is new enough.
+    def skip_reasons(self, block: Block) -> list[str | None]:
+        """Return a reason where a result exists and is new enough.
 
         An existing result is complete: files get their final name only when they are.
         """
-        existing = self._options.existing
-        if existing in ("overwrite", "error"):
-            return None
-        result = self._existing(job)
-        if result is None:
-            return None
+        if self._options.existing in ("overwrite", "error"):
+            return [None] * len(block.names)
+        return [
+            None if facts is None else self._reason(block.source / name, facts)
+            for name, facts in zip(block.names, self._existing(block), strict=True)
+        ]
+
+    def _reason(self, source: Path, result: os.stat_result) -> str | None:
         try:
-            newer_by_ns = job.source.stat().st_mtime_ns - result.st_mtime_ns
+            newer_by_ns = source.stat().st_mtime_ns - result.st_mtime_ns
         except OSError:  # a lost input, which reading the file reports
-            return None if existing == "update" else "the result exists"
-        if existing == "update":
+            return None if self._options.existing == "update" else "the result exists"
+        if self._options.existing == "update":
             return None if newer_by_ns > 0 else "the result is newer than the input"
         if newer_by_ns > COARSEST_NS:
             return "the result exists, but its picture has changed since; add --existing update to make it again"
         return "the result exists"
 
-    def _existing(self, job: Job) -> os.stat_result | None:
-        """Return what a result is that exists already.
+    def _existing(self, block: Block) -> list[os.stat_result | None]:
+        """Return what each result is that exists already.
 
         What lies behind a link in the place of a folder is none: nothing would be written there. A result itself may
         have been moved to another disk, with a link in its place.
         """
         try:
-            facts = facts_below(self._folder, str(job.target.relative_to(self._folder)))
-            return job.target.stat() if stat.S_ISLNK(facts.st_mode) else facts
-        except (OSError, ValueError):  # also a name that is too long, which writing reports
-            return None
+            with hold_folder(block.target, below=self._folder) as folder:
+                return [_facts_of_result(folder, name) for name in block.results]
+        except (OSError, ValueError):
+            return [None] * len(block.results)
 
     def digest(self, _stream: BinaryIO) -> str:
         """Return nothing: the input stays."""
@@ -186,10 +213,15 @@ class OutputFolder:
 
     def put(self, job: Job, data: bytes, origin: Origin) -> None:
         """Write a result with the modification time of its source: photographs are sorted by it."""
+        write_atomically(job.target, data, **self._place(origin))
+
+    def writing(self, job: Job, origin: Origin) -> AbstractContextManager[BinaryIO]:
+        """Return the file of a result, as `put` writes it."""
+        return writing_atomically(job.target, **self._place(origin))
+
+    def _place(self, origin: Origin) -> dict[str, Any]:
         modified_ns, extended = origin.identity.mtime_ns, origin.extended
-        write_atomically(
-            job.target, data, tag=self._tag, modified_ns=modified_ns, extended=extended, below=self._folder
-        )
+        return {"tag": self._tag, "modified_ns": modified_ns, "extended": extended, "below": self._folder}
 
 
 class InPlace:
@@ -202,42 +234,56 @@ class InPlace:
         self._journal = lru_cache(JOURNALS)(lambda _: Journal())
 
     @contextmanager
-    def held(self, jobs: Sequence[Job]) -> Iterator[None]:
-        """Remove temporary files of killed runs; nothing stays locked, since many folders may be involved."""
-        for path, below in {(job.target.parent, job.below) for job in jobs}:
-            with suppress(OSError, LockedError), hold_folder(path, below=below) as folder:
-                if leftovers_in(folder):
-                    with lock_in(folder):
-                        remove_leftovers_in(folder)
+    def held(self) -> Iterator[None]:
+        """Lock nothing, since many folders may be involved."""
         yield
 
-    def refuse_existing(self, jobs: Sequence[Job]) -> None:
-        """Refuse to start if a picture was already enhanced in place."""
-        for job in jobs:
-            with suppress(OSError):
-                if self._state(job) not in ("new", "fine"):
-                    raise UsageError(
-                        f"expected pictures that were never enhanced in place, got {printable(job.source)}; "
-                        "use --existing skip, update or overwrite"
-                    )
+    def prepare(self, block: Block) -> None:
+        """Remove temporary files of killed runs, unless another run works on the folder."""
+        with suppress(OSError, LockedError), hold_folder(block.target, below=block.below) as folder:
+            if leftovers_in(folder):
+                with lock_in(folder):
+                    remove_leftovers_in(folder)
 
-    def skip_reason(self, job: Job) -> str | None:
-        """Return a reason if a picture was already enhanced in place."""
+    def refuse_existing(self, block: Block) -> None:
+        """Refuse to go on if a picture was already enhanced in place."""
+        for name, state in zip(block.names, self._states(block), strict=True):
+            if state not in ("new", "fine", None):
+                raise UsageError(
+                    f"expected pictures that were never enhanced in place, got {printable(block.source / name)}; "
+                    "use --existing skip, update or overwrite"
+                )
+
+    def skip_reasons(self, block: Block) -> list[str | None]:
+        """Return a reason where a picture was already enhanced in place."""
         if self._existing == "overwrite":
-            return None
-        try:
-            state = self._state(job)
-        except OSError:  # reading the file, or replacing it, reports why
-            return None
+            return [None] * len(block.names)
+        has_original = self._backup.has if self._backup is not None else lambda _: False
+        return [
+            self._reason(state, has_original=state == "enhanced" and has_original(job))
+            for job, state in zip(block.jobs(), self._states(block), strict=True)
+        ]
+
+    def _reason(self, state: PictureState | None, *, has_original: bool) -> str | None:
         if state == "changed" and self._existing == "skip":
             return CHANGED
         if state == "fine":
             return "fine without enhancement before; --existing overwrite tries other settings"
         if state != "enhanced":
             return None
-        if self._backup is not None and self._backup.has(job):
+        if has_original:
             return f"enhanced in place before; --existing overwrite starts again from originals in {self._backup}"
         return ENHANCED
+
+    def _states(self, block: Block) -> list[PictureState | None]:
+        """Return the states of pictures; None where reading the file, or replacing it, will report why."""
+        journal = Journal()  # of its own, because others write to theirs meanwhile
+        try:
+            with hold_folder(block.target, below=block.below) as folder:
+                journal.refresh(folder)
+                return [_state_in(folder, journal, name) for name in block.results]
+        except OSError:
+            return [None] * len(block.results)
 
     def digest(self, stream: BinaryIO) -> str:
         """Return the digest of an original, by which the journal knows it."""
@@ -267,6 +313,10 @@ class InPlace:
             journal.refresh(folder)
             self._look(folder, name, origin).stream.close()
             journal.note_fine(folder, name, origin.digest)
+
+    def writing(self, _job: Job, _origin: Origin) -> AbstractContextManager[BinaryIO]:
+        """Refuse to replace a clip."""
+        raise PictureError("clips are never replaced; use --out instead of --in-place")
 
     def put(self, job: Job, data: bytes, origin: Origin) -> str | None:
         """Replace a picture, unless somebody has changed it since it was read."""
@@ -312,11 +362,21 @@ class InPlace:
             raise PictureError("the file changed while it was worked on; run again")
         return now
 
-    def _state(self, job: Job) -> PictureState:
-        with hold_folder(job.target.parent, below=job.below) as folder:
-            journal = self._journal(folder.path)
-            journal.refresh(folder)
-            return journal.state(folder, job.target.name)
+
+def _facts_of_result(folder: Parent, name: str) -> os.stat_result | None:
+    """Return what a result is, or None if there is none."""
+    try:
+        facts = folder.facts(name)
+        return (folder.path / name).stat() if stat.S_ISLNK(facts.st_mode) else facts
+    except (OSError, ValueError):  # also a name that is too long, which writing reports
+        return None
+
+
+def _state_in(folder: Parent, journal: Journal, name: str) -> PictureState | None:
+    try:
+        return journal.state(folder, name)
+    except OSError:
+        return None
 
 
 def _is_same(now: Input, origin: Origin) -> bool:

@@ -1,49 +1,225 @@
-"""Find the pictures to enhance: in folders, by name, in lists, and by patterns."""
+"""Find the pictures to enhance: in folders, by name, in lists, and by patterns.
+
+They are found folder by folder and never held together: `find_folders` yields one `FoundFolder` after the other. All
+that the rest of lumen knows of a tree is the order in which `TreeSearch.folders` yields its folders, with the names of
+their pictures. Whatever can list one folder at a time, such as a store by prefixes, can yield the same.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 from lumen.batch.passed_over import PassedOver
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
-from lumen.files.paths import is_folder, real_path
-from lumen.files.patterns import Selection
+from lumen.files.paths import is_folder, real_path, type_of
+from lumen.files.patterns import Selection, is_hidden, is_picture_name
+from lumen.files.store_path import StorePath, path_of
 
 LOOK_S = 1.0  # for pictures that are not taken
+FOLDERS = 10_000  # of which a list of files remembers the places
+JOINED = 1000  # files of a list that are planned together
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundPicture:
-    """A picture.
+class FoundFolder:
+    """Pictures of one folder: all that are taken of it, or some that were named one after the other.
 
     Attributes:
-        path: The file.
-        relative: Its path below the output folder.
-        below: The folder in which it was found, if no link may be followed on the way from there.
+        path: The folder.
+        place: Its path below the output folder, and below the input folder.
+        names: The names of the pictures: sorted, or named ones as they were given.
+        links: Those of them that are links.
+        missing: Those of named files that are not there.
+        root: The input folder that is searched; None for named files.
+        unreadable: Why the folder cannot be listed; then there are no names.
     """
 
     path: Path
-    relative: Path
-    below: Path | None = None
+    place: Path = Path()
+    names: Sequence[str] = ()
+    links: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+    root: Path | None = None
+    unreadable: str = ""
 
 
-def find_pictures(
-    inputs: Sequence[Path],
-    listed: Sequence[Path],
-    options: BatchOptions,
-    unreadable: Callable[[OSError], None],
-    passed_over: PassedOver | None = None,
+@dataclass(frozen=True, kw_only=True)
+class TreeSearch:
+    """How folders are searched.
+
+    Attributes:
+        selection: The patterns of files and folders.
+        passed_over: Told of what is in folders and not taken.
+        recursive: Whether sub-folders are searched.
+        follow: Whether links are followed.
+        output: The real path of the output folder, which is left out, and with it links that lead there.
+    """
+
+    selection: Selection = field(default_factory=Selection)
+    passed_over: PassedOver = field(default_factory=PassedOver)
+    recursive: bool = False
+    follow: bool = True
+    output: Path | None = None
+
+    @classmethod
+    def of(cls, options: BatchOptions, passed_over: PassedOver) -> TreeSearch:
+        """Return the search that the options ask for."""
+        return cls(
+            selection=Selection(options.include, options.exclude),
+            passed_over=passed_over,
+            recursive=options.recursive,
+            follow=options.follow_links and not options.in_place,  # or files that nobody named would be replaced
+            output=None if options.output is None else real_path(options.output),
+        )
+
+    def folders(self, root: Path, place: Path = Path()) -> Iterator[FoundFolder]:
+        """Yield the folders of a tree: each before its sub-folders, these by name, and each once.
+
+        Folders that are only reached through links come last, so that none changes where the result of a real file
+        goes. A folder is listed when it is asked for; what is held meanwhile are the names of folders still to visit.
+
+        Args:
+            root: The input folder.
+            place: Its path below the output folder.
+        """
+        if isinstance(root, StorePath):
+            from lumen.batch.prefix_search import find_prefixes
+
+            yield from find_prefixes(self, root, place)
+            return
+        started = list[_Start]()
+        waiting = deque([Path()])
+        while waiting:
+            start = _Start(real=real_path(root / (first := waiting.popleft())), below=first)
+            if first.parts and (self.is_output(start.real) or self._has_seen(start.real, started)):
+                continue
+            stack = [first]
+            while stack:
+                below = stack.pop()
+                real = start.real / below.relative_to(first)
+                if below != first and (real == self.output or self._has_seen(real, started)):
+                    continue
+                found, inner = self._listed(root, below, place)
+                yield found
+                stack.extend(below / name for name in reversed(inner) if not inner[name])
+                waiting.extend(below / name for name in inner if inner[name] and self.follow)
+            started.append(start)
+
+    def is_output(self, real: Path) -> bool:
+        """Tell whether a real path lies in the output folder."""
+        return self.output is not None and real.is_relative_to(self.output)
+
+    def _listed(self, root: Path, below: Path, place: Path) -> tuple[FoundFolder, dict[str, bool]]:
+        """Return the pictures of a folder, and which sub-folders to search, by name, with whether each is a link."""
+        path = root / below
+        names, links, inner = list[str](), list[str](), dict[str, bool]()
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    is_link = entry.is_symlink()
+                    if _is_folder(entry):
+                        inner[entry.name] = is_link
+                    elif self._takes(entry, below, is_link=is_link):
+                        names.append(entry.name)
+                        links += [entry.name] if is_link else []
+        except OSError as error:
+            return FoundFolder(path=path, unreadable=f"cannot list: {error.strerror}", root=root), {}
+        names.sort()
+        wanted = {name: inner[name] for name in sorted(inner) if not self.selection.drops(below / name)}
+        entered = {name: is_link for name, is_link in wanted.items() if self.passed_over.enters(name)}
+        found = FoundFolder(path=path, place=place / below, names=names, links=frozenset(links), root=root)
+        return found, entered if self.recursive else {}
+
+    def _takes(self, entry: os.DirEntry[str], below: Path, *, is_link: bool) -> bool:
+        """Tell whether a file is a picture to take; what is not is counted.
+
+        Pipes and devices, which would block, are not taken. A file that cannot be inspected is: reading it then reports
+        the failure.
+        """
+        if not self.takes_name(entry.name, below):
+            return False
+        if not is_link:
+            return entry.is_file(follow_symlinks=False)
+        if self.follow and not (self.output is not None and self.is_output(real_path(Path(entry.path)))):
+            return type_of(Path(entry.path)) in (stat.S_IFREG, 0)
+        self.passed_over.links += 1
+        return False
+
+    def takes_name(self, name: str, below: Path) -> bool:
+        """Tell whether a file is one to take by its name; what is not is counted."""
+        if not self.selection.takes_all and not self.selection.takes(below / name):
+            return False
+        return self.passed_over.takes(name)
+
+    def _has_seen(self, real: Path, started: Iterable[_Start]) -> bool:
+        """Tell whether a search that ended has come by a folder, without having kept the names of all."""
+        return any(self._comes_by(start, real) for start in started)
+
+    def _comes_by(self, start: _Start, real: Path) -> bool:
+        if not real.is_relative_to(start.real):
+            return False
+        below = start.below
+        for name in real.relative_to(start.real).parts:
+            below /= name
+            if is_hidden(name) or self.selection.drops(below):
+                return False
+        return self.recursive or real == start.real
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """Where a search began: at the input folder, or at a link below it."""
+
+    real: Path
+    below: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathList:
+    """The paths of a list, decoded one by one: a list may have millions.
+
+    Attributes:
+        data: The list.
+        null: Whether each path ends with a NUL, instead of a newline.
+    """
+
+    data: bytes = b""
+    null: bool = False
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the paths; empty ones are left out."""
+        end, start = (b"\0" if self.null else b"\n"), 0
+        while start < len(self.data):
+            stop = self.data.find(end, start)
+            entry = self.data[start : stop if stop >= 0 else None]
+            start += len(entry) + 1
+            if entry := entry if self.null else entry.removesuffix(b"\r"):
+                yield os.fsdecode(entry)
+
+    def __len__(self) -> int:
+        """Return how many paths there are."""
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        """Tell whether there is a path."""
+        return next(iter(self), None) is not None
+
+
+def find_folders(
+    inputs: Iterable[Path],
+    listed: Iterable[str | Path],
+    search: TreeSearch,
     places: Mapping[Path, PurePath] | None = None,
-) -> Iterator[FoundPicture]:
-    """Yield each picture in the order of the inputs, then by name; one that is given twice is yielded twice.
-
-    Within a folder, real files come before those that are only reached through links.
+) -> Iterator[FoundFolder]:
+    """Yield what is found in the order of the inputs, folder by folder; a picture that is given twice comes twice.
 
     A folder's tree is mirrored, a single file goes directly into the output folder or to the place that it has there,
     and a file of a list keeps its path. Hidden files, hidden folders and the output folder itself are left out of
@@ -52,45 +228,130 @@ def find_pictures(
     Args:
         inputs: Files (any name) and folders (searched for the suffixes lumen reads).
         listed: More of both, from a list of files: relative to the current folder, or absolute.
-        options: Output folder, recursion and patterns.
-        unreadable: Called for folders that cannot be listed.
-        passed_over: Told of what is in folders and not taken.
+        search: How folders are searched.
         places: Folders below the output folder for single files, where they have one already.
     """
-    passed_over, places = passed_over or PassedOver(), places or {}
-    output = None if options.output is None else real_path(options.output)
-    selection = Selection(options.include, options.exclude)
-    follow = options.follow_links and not options.in_place  # in place, files that nobody named would be replaced
     for given in inputs:
         if is_folder(given):
-            for relative in _pictures_in(given, options, selection, unreadable, passed_over, follow=follow):
-                yield FoundPicture(path=given / relative, relative=relative, below=None if follow else given)
-        elif selection.takes(Path(given.name)):
-            yield FoundPicture(path=given, relative=Path(places.get(given, ""), given.name))
-    for given in listed:
-        place = place_of_listed(given)
-        if output is not None and real_path(given).is_relative_to(output):
-            continue  # the list of a later run may contain the results of this one
-        if is_folder(given) and not selection.drops(place):
-            for relative in _pictures_in(given, options, selection, unreadable, passed_over, follow=follow):
-                below = None if follow else given
-                yield FoundPicture(path=given / relative, relative=place / relative, below=below)
-        elif selection.takes(place):
-            yield FoundPicture(path=given, relative=place)
+            yield from search.folders(given)
+        elif search.selection.takes(Path(given.name)):
+            named = _Named(given.parent, Path((places or {}).get(given, "")))
+            named.add(given.name, _own_type(given))
+            yield named.found()
+    yield from _listed_in(listed, search)
+
+
+def _listed_in(listed: Iterable[str | Path], search: TreeSearch) -> Iterator[FoundFolder]:
+    """Yield what a list names; files of one folder that come one after the other are joined."""
+
+    @lru_cache(FOLDERS)
+    def facts(folder: str) -> tuple[Path, Path, bool]:
+        path = Path(folder)
+        return path, place_of_listed(path), search.is_output(real_path(path))
+
+    named, folder = _Named(Path(), Path()), Path()
+    for given in map(_as_given, listed):
+        kind = _own_type(given)
+        if isinstance(given, StorePath):
+            folder, name = given.parent, given.name
+            place, is_output = place_of_listed(folder), search.is_output(given)
+        else:
+            folder, place, is_output = facts(os.path.dirname(given))  # noqa: PTH120  # of many strings
+            name = os.path.basename(given)  # noqa: PTH119
+            if kind in (stat.S_IFDIR, stat.S_IFLNK):
+                is_output = search.is_output(real_path(Path(given)))
+        if is_output:  # the list of a later run may contain the results of this one
+            continue
+        root = _folder_of(given, kind)
+        if root is not None:
+            yield from named.taken()
+            if not search.selection.drops(place := place_of_listed(root)):
+                yield from search.folders(root, place)
+        elif search.selection.takes_all or search.selection.takes(place / name):
+            if (named.path is not folder and named.path != folder) or len(named.names) >= JOINED:
+                yield from named.taken()
+                named = _Named(folder, place)
+            named.add(name, kind)
+    yield from named.taken()
+
+
+def _as_given(entry: str | Path) -> str | StorePath:
+    """Return an entry of a list as text, or as a path of a store if it is the URL of one."""
+    path = path_of(entry) if isinstance(entry, Path | StorePath) or "://" in entry else entry
+    return path if isinstance(path, StorePath) else os.fspath(path)
+
+
+def _folder_of(given: str | StorePath, kind: int) -> Path | None:
+    """Return the folder that an entry of that type (`stat.S_IFMT`) names, or None if it names a file."""
+    if isinstance(given, StorePath):
+        return given if kind == stat.S_IFDIR else None
+    is_folder_name = given.endswith(os.sep)
+    if is_folder_name or (kind in (stat.S_IFDIR, stat.S_IFLNK) and is_folder(Path(given))):
+        return Path(given)
+    return None
+
+
+class _Named:
+    """Files of one folder that were named."""
+
+    def __init__(self, path: Path, place: Path) -> None:
+        self.path, self._place = path, place
+        self.names: list[str] = []
+        self._links, self._missing = set[str](), set[str]()
+
+    def add(self, name: str, kind: int) -> None:
+        """Take a file of that type (`stat.S_IFMT`, 0 if there is none)."""
+        self.names.append(name)
+        if kind == stat.S_IFLNK:
+            self._links.add(name)
+        elif not kind:
+            self._missing.add(name)
+
+    def taken(self) -> Iterator[FoundFolder]:
+        """Yield what there is, and begin anew."""
+        if self.names:
+            yield self.found()
+            self.names, self._links, self._missing = [], set(), set()
+
+    def found(self) -> FoundFolder:
+        """Return what there is."""
+        return FoundFolder(
+            path=self.path,
+            place=self._place,
+            names=self.names,
+            links=frozenset(self._links),
+            missing=frozenset(self._missing),
+        )
+
+
+def _own_type(path: str | Path) -> int:
+    """Return `stat.S_IFMT` of a path itself, also of a link; 0 if nothing is there.
+
+    A store is not asked whether what has the name of a picture is one: there may be millions of them in a list.
+    """
+    if isinstance(path, StorePath) and is_picture_name(path.name):
+        return stat.S_IFREG
+    try:
+        return stat.S_IFMT((path.lstat() if isinstance(path, StorePath) else os.lstat(path)).st_mode)
+    except (OSError, ValueError):  # a NUL in a name is a ValueError
+        return 0
 
 
 def place_of_listed(given: Path) -> Path:
     """Return where a file of a list goes below the output folder.
 
-    Its path from the current folder, or from the root if it lies elsewhere: two files never share a place.
+    Its path from the current folder, or from the root if it lies elsewhere, or in a store that from the bucket on: two
+    files never share a place.
     """
+    if isinstance(given, StorePath):
+        return Path(*given.parts[1:])
     absolute = Path(os.path.normpath(given.absolute()))
     here = Path.cwd()
     return absolute.relative_to(here if absolute.is_relative_to(here) else absolute.anchor)
 
 
-def split_list(data: bytes, *, null: bool) -> list[Path]:
-    """Return the paths of a list, one per line or each ended by a NUL; empty ones are left out.
+def read_list(data: bytes, *, null: bool) -> PathList:
+    """Return the paths of a list, one per line or each ended by a NUL.
 
     Only NUL-separated lists can contain names with newlines.
 
@@ -101,80 +362,27 @@ def split_list(data: bytes, *, null: bool) -> list[Path]:
         raise UsageError("expected one path per line in the list, got NUL characters; add --null")
     if null and b"\n" in data and b"\0" not in data:
         raise UsageError("expected a list with a NUL after each path, got lines; leave --null out")
-    lines = [line.removesuffix(b"\r") for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
-    entries = data.split(b"\0") if null else lines
-    return [Path(os.fsdecode(entry)) for entry in entries if entry]
+    return PathList(data=data.removeprefix(b"\xef\xbb\xbf"), null=null)
 
 
-def pictures_below(folders: Iterable[Path], options: BatchOptions) -> tuple[set[str], bool]:
-    """Return which pictures `recursive` would add, as absolute paths, and whether all folders were looked at.
+def pictures_below(folders: Iterable[Path], search: TreeSearch) -> Iterator[str | None]:
+    """Yield the pictures that `recursive` would add, as absolute paths, and a last None if there may be more.
 
     It ends after a moment: a folder may be the root of a large disk.
     """
-    selection, found = Selection(options.include, options.exclude), set[str]()
-    follow = options.follow_links and not options.in_place
-    deep, nobody = replace(options, recursive=True), PassedOver()
-    started = time.monotonic()
+    nobody, started = PassedOver(takes_clips=search.passed_over.takes_clips), time.monotonic()
+    deep = replace(search, recursive=True, passed_over=nobody)
     for root in folders:
-        for below, names in _folders_in(root, deep, selection, lambda _: None, nobody, follow=follow):
+        for found in deep.folders(root):
             if time.monotonic() - started > LOOK_S:
-                return found, False
-            for name in names if below.parts else ():
-                path = root / below / name
-                if selection.takes(below / name) and nobody.takes(path, follow=follow):
-                    found.add(os.path.normpath(path.absolute()))
-    return found, True
+                yield None
+                return
+            if found.path != root:
+                yield from (os.path.normpath((found.path / name).absolute()) for name in found.names)
 
 
-def _pictures_in(
-    root: Path,
-    options: BatchOptions,
-    selection: Selection,
-    unreadable: Callable[[OSError], None],
-    passed_over: PassedOver,
-    *,
-    follow: bool,
-) -> Iterator[Path]:
-    """Yield the relative paths of the pictures below a folder."""
-    for below, names in _folders_in(root, options, selection, unreadable, passed_over, follow=follow):
-        for name in sorted(names):
-            if selection.takes(below / name) and passed_over.takes(root / below / name, follow=follow):
-                yield below / name
-
-
-def _folders_in(
-    root: Path,
-    options: BatchOptions,
-    selection: Selection,
-    unreadable: Callable[[OSError], None],
-    passed_over: PassedOver,
-    *,
-    follow: bool,
-) -> Iterator[tuple[Path, list[str]]]:
-    """Yield the folders to search, as paths below the root, with the names of their files."""
-    # Each folder is read once: a link may point to its own parent. Links come last, so that none changes where the
-    # result of a real file goes.
-    seen = {real_path(options.output)} if options.output is not None else set()
-    waiting = deque([Path()])
-    while waiting:
-        start = waiting.popleft()
-        if (real := real_path(root / start)) in seen and start.parts:
-            continue
-        seen.add(real)
-        for folder, folders, names in os.walk(root / start, onerror=unreadable):
-            below = Path(folder).relative_to(root)
-            yield below, names
-            wanted = [name for name in sorted(folders) if not selection.drops(below / name)]
-            inside = [name for name in wanted if passed_over.enters(name) and options.recursive]
-            links = [name for name in inside if Path(folder, name).is_symlink()]
-            waiting.extend(below / name for name in links if follow)
-            folders[:] = [name for name in inside if name not in links and _is_first(Path(folder, name), seen)]
-
-
-def _is_first(folder: Path, seen: set[Path]) -> bool:
-    """Remember a folder; return False if it was seen before."""
-    real = real_path(folder)
-    if real in seen:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
         return False
-    seen.add(real)
-    return True

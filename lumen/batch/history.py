@@ -6,25 +6,37 @@ which folder below the output folder, which must be there, a picture has its pla
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path, PurePath
 from textwrap import shorten
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
+from lumen.batch.block import Block
 from lumen.batch.record import FAILURE_BYTES, FOLDER, KEPT_RUNS
-from lumen.config import EnhanceOptions
-from lumen.files.inputs import hold_folder
+from lumen.config import BatchOptions, EnhanceOptions
+from lumen.files.inputs import Parent, hold_folder
 from lumen.files.paths import is_folder, real_path
 from lumen.files.state import STATE
+from lumen.files.store_path import StorePath, is_url, path_of
+from lumen.text import printable
 
+log = logging.getLogger(__name__)
+
+STORED_RUNS = 20  # that are read of an output in a store: each takes requests
 READ_BYTES = 2 * FAILURE_BYTES  # of one record; lumen writes no longer ones
+FOLDERS, HOMES = 10_000, 4  # that are remembered
+# What a line that lumen did not write, or not to the end, may raise.
+_FOREIGN = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 _CHANGE_NO_RESULT = {"tile_px", "max_memory_bytes", "max_pixels", "allow_8bit", "strict"}
 _DEFAULTS = {name: value for name, value in asdict(EnhanceOptions()).items() if name not in _CHANGE_NO_RESULT}
+_OF_RUN = {"steady": BatchOptions.steady, "exposure_from": BatchOptions.exposure_from}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +54,30 @@ class Made:
     settings: Mapping[str, object]
 
 
-def settings_of(options: Mapping[str, Any], model: str | None) -> dict[str, object]:
+class _Done(NamedTuple):
+    """A result in a record: the name of the record, where its line starts, the result below the output folder."""
+
+    record: str
+    start: int
+    target: str
+    facts: Mapping[str, Any]
+    run: dict[str, Any]
+
+
+def settings_of(
+    options: Mapping[str, Any], model: str | None, run: Mapping[str, Any] | None = None
+) -> dict[str, object]:
     """Return what decides how a result looks.
 
     Args:
         options: Fields of `EnhanceOptions`; missing ones, of former versions, have their defaults.
         model: The model as it was asked for; None if that is not known.
+        run: Fields of `BatchOptions`, as of `options`.
     """
     found: dict[str, object] = {name: options.get(name, default) for name, default in _DEFAULTS.items()}
+    for name, default in _OF_RUN.items():
+        value = (run or {}).get(name, default)
+        found[name] = value if value is None else str(value)
     return found if model is None else {**found, "model": model}
 
 
@@ -59,15 +87,59 @@ def differences(before: Mapping[str, object], now: Mapping[str, object]) -> str:
     return "; ".join(f"--{name.replace('_', '-')} {_typed(before[name])}, now {_typed(now[name])}" for name in changed)
 
 
-def results_made(output: Path, targets: Collection[str]) -> dict[str, Made]:
-    """Return how results were made last, by their paths below the output folder; none of those without a record."""
-    wanted, found = set(targets), dict[str, Made]()
-    for made in _made(output, lambda target, _: target in wanted):
-        found[str(made.target)] = made
-        wanted.discard(str(made.target))
-        if not wanted:
-            break
-    return found
+class History:
+    """How the results in an output folder were made last, as the records of the runs tell.
+
+    The records are read through at the first question, and a result takes about a hundred bytes then. There are no more
+    than lumen keeps in records, however many files the folder has.
+    """
+
+    def __init__(self, output: Path) -> None:
+        """Take the output folder."""
+        self._output = output
+        self._stored = lru_cache(1)(self._read)  # of a store, which is not asked anew for each folder
+        self._places: dict[int, tuple[int, int]] | None = None  # of hashes of targets: record, and where in it
+        self._records: list[tuple[str, dict[str, Any]]] = []  # names, and how the runs were asked for
+
+    def results_made(self, targets: Iterable[str]) -> dict[str, Made]:
+        """Return how results were made, by their paths below the output folder; none of those without a record."""
+        wanted: dict[int, list[tuple[int, str]]] = {}
+        for target in targets:
+            if (place := self._index().get(hash(target))) is not None:
+                wanted.setdefault(place[0], []).append((place[1], target))
+        found = dict[str, Made]()
+        for number, lines in wanted.items():
+            name, run = self._records[number]
+            with suppress(OSError), self._opened(name) as stream:
+                for start, target in lines:
+                    stream.seek(start)
+                    with suppress(*_FOREIGN):
+                        facts = json.loads(stream.readline(READ_BYTES))
+                        if _below(facts["target"], run["batch"]["output"]) == target:
+                            found[target] = _made_of(facts, target, run)
+        return found
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BinaryIO]:
+        """Open a record; raises `OSError`."""
+        if isinstance(self._output, StorePath):
+            yield io.BytesIO(self._stored(name))
+            return
+        with _records_in(self._output) as runs, runs.open(name).stream as stream:
+            yield stream
+
+    def _read(self, name: str) -> bytes:
+        with _records_in(self._output) as runs, runs.open(name).stream as stream:
+            return stream.read(READ_BYTES)
+
+    def _index(self) -> dict[int, tuple[int, int]]:
+        if self._places is None:
+            self._places, self._records = {}, []
+            for name, start, target, _, run in _done(self._output):
+                if not self._records or self._records[-1][0] != name:
+                    self._records.append((name, run))
+                self._places.setdefault(hash(target), (len(self._records) - 1, start))
+        return self._places
 
 
 def places_of(output: Path, sources: Collection[Path]) -> dict[Path, PurePath]:
@@ -79,24 +151,59 @@ def places_of(output: Path, sources: Collection[Path]) -> dict[Path, PurePath]:
     """
     wanted, found = {_place(source): source for source in sources}, dict[Path, PurePath]()
     names = {source.name for source in sources}
-    for made in _made(output, lambda _, source: os.path.basename(source) in names):  # noqa: PTH119  # of many strings
-        source = wanted.pop(_place(made.source), None)
-        if source is not None and is_place(output, made.target.parent):
-            found[source] = made.target.parent
+    for _, _, target, facts, run in _done(output):
+        with suppress(*_FOREIGN):
+            if os.path.basename(facts["source"]) not in names:  # noqa: PTH119  # of many strings
+                continue
+            made = _made_of(facts, target, run)
+            source = wanted.pop(_place(made.source), None)
+            if source is not None and is_place(output, made.target.parent):
+                found[source] = made.target.parent
         if not wanted:
             break
     return found
 
 
-def earlier_results(sources: Iterable[Path]) -> dict[Path, Made]:
-    """Return which pictures are themselves results of earlier runs into the folders that they lie in."""
-    homes: dict[Path, dict[str, Path]] = {}
-    home_of = cache(_home_of)
-    for source in sources:
-        folder = real_path(source.parent)
-        if (home := home_of(folder)) is not None:
-            homes.setdefault(home, {})[str((folder / source.name).relative_to(home))] = source
-    return {found[target]: made for home, found in homes.items() for target, made in results_made(home, found).items()}
+class EarlierResults:
+    """Which pictures are themselves results of earlier runs into the folders that they lie in.
+
+    Attributes:
+        count: How many were found.
+        first: The first of them, and how it was made.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: tuple[Path, Made] | None = None
+        self._has_warned = False
+        self._has_records = lru_cache(FOLDERS)(lambda folder: is_folder(folder / STATE / FOLDER))
+        self._history_of = lru_cache(HOMES)(History)
+
+    def look(self, block: Block) -> None:
+        """Look at the pictures of a block."""
+        folder = real_path(block.source)
+        # The nearest folder at or above this one that has records of runs.
+        home = next((each for each in (folder, *folder.parents) if self._has_records(each)), None)
+        if home is None:
+            return
+        below = folder.relative_to(home)
+        sources = {str(below / name): block.source / name for name in block.names}
+        for target, made in self._history_of(home).results_made(sources).items():
+            self.count += 1
+            self.first = self.first or (sources[target], made)
+
+    def warn(self, *, is_all: bool) -> None:
+        """Warn once that there are any; `is_all` says whether all pictures were looked at."""
+        if self.first is None or self._has_warned:
+            return
+        self._has_warned = True
+        result, made = self.first
+        which = f"{printable(result)}, made from {printable(made.source)}"
+        if self.count == 1 and is_all:
+            log.warning("an input is itself a result of lumen: %s; enhance that picture instead", which)
+        else:
+            count = f"{self.count}{'' if is_all else ' or more'}"
+            log.warning("%s inputs are themselves results of lumen, such as %s; enhance the originals", count, which)
 
 
 def is_place(output: Path, folder: PurePath) -> bool:
@@ -115,34 +222,41 @@ def _place(path: Path) -> Path:
     return real_path(path.parent) / path.name
 
 
-def _home_of(folder: Path) -> Path | None:
-    """Return the nearest folder at or above this one that has records of runs."""
-    return next((each for each in (folder, *folder.parents) if is_folder(each / STATE / FOLDER)), None)
+@contextmanager
+def _records_in(output: Path) -> Iterator[Parent]:
+    with hold_folder(output) as folder, folder.inner(STATE) as state, state.inner(FOLDER) as runs:
+        yield runs
 
 
-def _made(output: Path, wants: Callable[[str, str], bool]) -> Iterator[Made]:
-    """Yield those results in the records of an output folder that are wanted, by target and source; newest first."""
-    with suppress(OSError), hold_folder(output) as folder, folder.inner(STATE) as state:  # noqa: SIM117
-        with state.inner(FOLDER) as runs:
-            for name in sorted((each for each in runs.names() if each.endswith(".jsonl")), reverse=True)[:KEPT_RUNS]:
-                with suppress(OSError), runs.open(name).stream as stream:
-                    yield from _results_in(stream.read(READ_BYTES).splitlines(), wants)
+def _done(output: Path) -> Iterator[_Done]:
+    """Yield the results in the records of an output folder, newest record first."""
+    with suppress(OSError), _records_in(output) as runs:
+        most = STORED_RUNS if isinstance(output, StorePath) else KEPT_RUNS
+        for name in sorted((each for each in runs.names() if each.endswith(".jsonl")), reverse=True)[:most]:
+            with suppress(OSError), runs.open(name).stream as stream:
+                yield from _done_in(name, stream.read(READ_BYTES))
 
 
-def _results_in(lines: Iterable[bytes], wants: Callable[[str, str], bool]) -> Iterator[Made]:
-    """Yield the wanted results in one record. What lumen did not write, or not to the end, is passed over."""
+def _done_in(name: str, data: bytes) -> Iterator[_Done]:
+    """Yield the results in one record. What lumen did not write, or not to the end, is passed over."""
     run: dict[str, Any] = {}
-    for line in lines:
-        with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    start = 0
+    for line in io.BytesIO(data):
+        with suppress(*_FOREIGN):
             facts = json.loads(line)
             if "run" in facts:
                 run = facts["run"]
             elif facts.get("status") == "done" and not run["batch"]["in_place"]:
-                target = _below(facts["target"], run["batch"]["output"])
-                if wants(target, facts["source"]):
-                    source = os.path.normpath(os.path.join(run.get("cwd") or os.getcwd(), facts["source"]))  # noqa: PTH109, PTH118
-                    settings = settings_of({**run["enhance"], **facts.get("options", {})}, run.get("model"))
-                    yield Made(source=Path(source), target=PurePath(target), settings=settings)
+                yield _Done(name, start, _below(facts["target"], run["batch"]["output"]), facts, run)
+        start += len(line)
+
+
+def _made_of(facts: Mapping[str, Any], target: str, run: Mapping[str, Any]) -> Made:
+    """Return what a line of a record tells; raises one of `_FOREIGN` if lumen did not write it."""
+    given = facts["source"]
+    source = path_of(given) if is_url(given) else Path(os.path.normpath(Path(run.get("cwd") or Path.cwd(), given)))
+    settings = settings_of({**run["enhance"], **facts.get("options", {})}, run.get("model"), run["batch"])
+    return Made(source=source, target=PurePath(target), settings=settings)
 
 
 def _below(path: str, folder: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lumen.errors import DecodeError
 from lumen.files.inputs import Input, open_input, open_named
 from lumen.files.patterns import COMPARISON_SUFFIX
+from lumen.runtime.protocols import Floats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +20,14 @@ class Job:
         target: The file of its result: in place the same file, or the one that a link points to.
         below: The folder in which it was found, if no link may be followed on the way from there.
         relative: Its path below the input folder, by which options may differ.
+        tone: float32 [K], used instead of the one that the model decides on for the picture.
     """
 
     source: Path
     target: Path
     below: Path | None = None
     relative: Path = Path()
+    tone: Floats | None = field(default=None, compare=False)
 
 
 def comparison_of(job: Job) -> Job:

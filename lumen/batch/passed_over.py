@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePath
 
 from lumen.batch.sidecars import ENDINGS
-from lumen.files.paths import type_of
-from lumen.files.patterns import is_comparison, is_hidden, is_picture_name
+from lumen.files.patterns import is_clip_name, is_comparison, is_hidden, is_picture_name
 from lumen.files.state import STATE
 from lumen.text import counted, printable
 
@@ -22,40 +20,45 @@ class PassedOver:
     """Counts what is not taken, to be told at the end of a run.
 
     Attributes:
+        takes_clips: Whether clips are taken like pictures.
         below: Pictures in sub-folders of folders that were not searched with their sub-folders.
         is_all: Whether all sub-folders were looked at to count these.
         hidden: Hidden files with the name of a picture.
         hidden_folders: Hidden folders, without those of lumen itself.
         links: Links to pictures, where none are followed.
+        clips: Clips, where they are not taken.
         comparisons: Pictures of before and after that lumen wrote.
+        unusable: Objects of a store whose keys have empty, `.` or `..` parts, which no folder can mirror.
         others: Files that are no pictures by their names, by suffix; sidecars are none of them.
     """
 
+    takes_clips: bool = False
     below: int = 0
     is_all: bool = True
     hidden: int = 0
     hidden_folders: int = 0
     links: int = 0
+    clips: int = 0
     comparisons: int = 0
+    unusable: int = 0
     others: Counter[str] = field(default_factory=Counter)
 
-    def takes(self, path: Path, *, follow: bool) -> bool:
-        """Tell by its name whether a file in a folder is a picture to take, and count it if not.
+    def forget(self) -> None:
+        """Begin to count anew."""
+        vars(self).update(vars(PassedOver(takes_clips=self.takes_clips)))
 
-        Pipes and devices, which would block, are not taken. A file that cannot be inspected is: reading it then reports
-        the failure.
-        """
-        name = path.name
-        if is_picture_name(name):
-            if follow or not path.is_symlink():
-                return type_of(path) in (stat.S_IFREG, 0)
-            self.links += 1
+    def takes(self, name: str) -> bool:
+        """Tell whether a file in a folder is a picture by its name, and count it if not."""
+        if is_picture_name(name) or (self.takes_clips and is_clip_name(name)):
+            return True
+        if is_clip_name(name):
+            self.clips += 1
         elif is_comparison(name):
             self.comparisons += 1
         elif is_hidden(name):
             self.hidden += is_picture_name(name.lstrip("."))
         elif not name.endswith(ENDINGS) and name.lower() not in _SYSTEM_NAMES:
-            self.others[path.suffix.lower()] += 1
+            self.others[PurePath(name).suffix.lower()] += 1
         return False
 
     def enters(self, name: str) -> bool:
@@ -76,9 +79,12 @@ class PassedOver:
             counted(self.hidden_folders, "hidden folder") if self.hidden_folders else "",
             counted(self.links, "link") if self.links else "",
             f"{counted(self.comparisons, 'comparison')} (*.compare.jpg)" if self.comparisons else "",
+            f"{counted(self.unusable, 'key')} with an empty, . or .. part" if self.unusable else "",
         ]
         told = ", ".join(filter(None, parts))
         found = [f"passed over: {told}"] if told else []
+        if self.clips:
+            found.append(f"{counted(self.clips, 'clip')} not taken; add --clips")
         if self.below:
             more = "" if self.is_all else "more than "
             found.append(f"{more}{counted(self.below, 'picture')} in sub-folders not taken; add -r")

@@ -1,4 +1,9 @@
-"""Decide, before any work starts, which pictures are enhanced and where each result goes."""
+"""Decide which pictures are enhanced and where each result goes: folder by folder, while earlier ones are worked on.
+
+A plan is a stream of blocks. A folder is in it when it is known that no two of its results share a name and none
+overwrites an input, and nothing of the folders behind it needs to be known for that. Where several inputs are given, or
+a list, their results may meet in one folder: such a plan is gone through to its end before anything is done.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +11,31 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path, PurePath
 
-from lumen.batch.backup import backup_place, check_backup
-from lumen.batch.collisions import check_inputs, check_places
-from lumen.batch.discovery import FoundPicture, find_pictures, pictures_below
+from lumen.batch.backup import Originals, backup_place
+from lumen.batch.block import Block
+from lumen.batch.collisions import FOLDERS, NOT_IN_PLACE, Places, check_inputs
+from lumen.batch.discovery import FoundFolder, PathList, TreeSearch, find_folders, pictures_below
 from lumen.batch.history import places_of
-from lumen.batch.job import Job, comparison_of
+from lumen.batch.overlap import Overlap
 from lumen.batch.passed_over import PassedOver
 from lumen.batch.report import Outcome
+from lumen.batch.sequences import in_sequence
 from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError
 from lumen.files.paths import is_folder, real_path, type_of
+from lumen.files.store_path import StorePath, path_of
+from lumen.imaging.clip_formats import is_clip
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
 NAME_BYTES = 255  # longest name on all common file systems
+RECORDED_INPUTS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,23 +43,31 @@ class Plan:
     """What a run is about to do.
 
     Attributes:
-        jobs: One per picture, in the order of the inputs, then by name. Targets are distinct, and except in place no
-            target is an input.
-        failures: Inputs that cannot be tried, with the reason.
-        inputs: The files and folders that were given.
+        blocks: The pictures, in the order of the inputs, then folder by folder, then by name. Each iteration plans anew
+            and raises what `plan_jobs` says. Targets are distinct, and except in place no target is an input.
+        inputs: The files and folders that were given; of very many, the first.
+        of_inputs: How many were given.
         home: The folder that keeps the record of the run: the output folder, or in place the first one given.
-        passed_over: What was found in folders and not taken.
+        is_stream: Whether work may begin before the last block is known.
+        passed_over: What was found in folders and not taken, as far as the blocks were iterated.
     """
 
-    jobs: tuple[Job, ...]
-    failures: tuple[Outcome, ...] = ()
-    inputs: tuple[Path, ...] = ()
+    blocks: Iterable[Block]
+    inputs: Sequence[Path] = ()
+    of_inputs: int = 0
     home: Path = Path()
+    is_stream: bool = True
     passed_over: PassedOver = field(default_factory=PassedOver)
 
 
-def plan_jobs(inputs: Sequence[Path], options: BatchOptions, *, listed: Sequence[Path] = ()) -> Plan:
-    """Find the pictures in files, folders and lists, and decide where each result goes.
+def plan_jobs(
+    inputs: Sequence[Path],
+    options: BatchOptions,
+    *,
+    listed: PathList | Sequence[Path] = (),
+    reference: Path | None = None,
+) -> Plan:
+    """Return the plan for the pictures in files, folders and lists; nothing is searched before it is iterated.
 
     A folder's tree is mirrored. A single file goes directly into the output folder, or to the place that its result has
     there already. A file of a list keeps its path.
@@ -58,56 +78,203 @@ def plan_jobs(inputs: Sequence[Path], options: BatchOptions, *, listed: Sequence
         inputs: Files (any name) and folders (searched for the suffixes lumen reads).
         options: Where results go, what is taken, and which share of it.
         listed: More files and folders; a missing file counts as failed, and the rest continues.
+        reference: A folder in which there may be no results.
 
     Raises:
-        UsageError: An input does not exist, a result would overwrite an input, or two results would share a name.
-        NothingToDoError: No input matched.
+        UsageError: An input does not exist, or the output or the backup is none. From the iteration, with the first
+            block of a folder at the latest: a result would overwrite an input, or two results would share a name.
+        NothingToDoError: From the iteration, at its end: no input matched.
     """
     check_inputs(inputs, options.output)
-    failures: list[Outcome] = []
-
-    def unreadable(error: OSError) -> None:
-        failures.append(_failure(Path(os.fsdecode(error.filename)), f"cannot list: {error.strerror}"))
-
-    passed_over, places = PassedOver(), _places(inputs, options)
-    jobs: list[Job] = []
-    mine: list[Job] = []
-    for found in _once(find_pictures(inputs, listed, options, unreadable, passed_over, places), options):
-        job = _job(found, options)
-        own = shard_of(found.relative, options.shard[1]) == options.shard[0]
-        if isinstance(job, Outcome):
-            failures += [job] if own else []
-            continue
-        jobs.append(job)
-        mine += [job] if own else []
-    if not options.recursive:
-        below, passed_over.is_all = pictures_below(filter(is_folder, [*inputs, *listed]), options)
-        if below:
-            passed_over.below = len(below - {os.path.normpath(job.source.absolute()) for job in jobs})
-    if not jobs and not failures:
-        raise NothingToDoError(_nothing_found([*inputs, *listed], options, passed_over))
-    if options.output is not None:
-        beside = [comparison_of(job) for job in jobs] if options.compare else []
-        check_places([*jobs, *beside], [*inputs, *listed], options.output)
-    if options.backup is not None:
-        check_backup(jobs, [*inputs, *listed], options.backup)
-    home = options.output or _home_in_place([*inputs, *listed])
-    given = (*inputs, *listed)
-    return Plan(jobs=tuple(mine), failures=tuple(failures), inputs=given, home=home, passed_over=passed_over)
+    first = list(islice(_given(inputs, listed), RECORDED_INPUTS))
+    passed_over = PassedOver(takes_clips=options.clips)
+    blocks = _Blocks(inputs, options, listed=listed, reference=reference, passed_over=passed_over)
+    return Plan(
+        blocks=blocks,
+        inputs=first,
+        of_inputs=len(inputs) + len(listed),
+        home=options.output or (_home_in_place(first[0]) if first else Path()),
+        is_stream=blocks.is_stream,
+        passed_over=passed_over,
+    )
 
 
-def _places(inputs: Sequence[Path], options: BatchOptions) -> dict[Path, PurePath]:
-    """Return the folders below the output folder where results of the pictures that are named lie already.
+class _Blocks:
+    """The blocks of a plan."""
 
-    So a picture of a folder that was enhanced before can be named, and its result is made again in its place. In place
-    they are those below the folder of originals, where the originals of their neighbours lie.
-    """
-    if options.backup is not None:
-        return {given: backup_place(options.backup, given) for given in inputs if not is_folder(given)}
-    if options.output is None or options.result is not None:
-        return {}
-    named = [given for given in inputs if not is_folder(given)]
-    return places_of(options.output, named) if named else {}
+    def __init__(
+        self,
+        inputs: Sequence[Path],
+        options: BatchOptions,
+        *,
+        listed: PathList | Sequence[Path],
+        reference: Path | None,
+        passed_over: PassedOver,
+    ) -> None:
+        is_tree = len(inputs) == 1 and not listed and is_folder(inputs[0])
+        self._inputs, self._listed, self._options = inputs, listed, options
+        self._passed_over = passed_over
+        self._roots: dict[Path, None] = {}  # folders that were searched, in their order
+        self._naming = _Naming(options)
+        if options.output is not None:
+            self._places: Places | Originals | None = Places(
+                options.output, inputs, compare=options.compare, is_tree=is_tree, reference=reference
+            )
+        else:
+            self._places = None if options.backup is None else Originals(options.backup, inputs, is_tree=is_tree)
+        self.is_stream = is_tree or self._places is None
+
+    def __iter__(self) -> Iterator[Block]:
+        """Plan, and yield blocks of pictures and failures; see `plan_jobs` for what is raised."""
+        self._passed_over.forget()
+        if self._places is not None:
+            self._places.forget()
+        overlap = Overlap(self._inputs, lists=bool(self._listed), real=self._options.in_place)
+        is_empty = True
+        for whole in self._whole(self._passed_over, overlap):
+            is_empty = is_empty and not len(whole)
+            if self._places is not None:
+                self._places.check(whole)
+            if len(own := self._own(whole)):
+                yield in_sequence(own, self._options.steady)
+        if self._places is not None:
+            self._places.check_all(lambda: self._whole(PassedOver(takes_clips=self._options.clips), overlap.again()))
+        self._look_below(overlap)
+        if is_empty:
+            raise NothingToDoError(self._nothing_found())
+
+    def _whole(self, passed_over: PassedOver, overlap: Overlap) -> Iterator[Block]:
+        """Yield what is found, whatever share of it is taken and wherever its results go."""
+        search = TreeSearch.of(self._options, passed_over)
+        for found in find_folders(self._inputs, self._listed, search, self._named_places()):
+            if found.root is not None:
+                self._roots[found.root] = None
+            if found.unreadable:
+                yield Block(source=found.path, target=found.path, failures=[_failure(found.path, found.unreadable)])
+            else:
+                below = None if search.follow else found.root
+                yield from self._naming.blocks(overlap.once(found), below)
+
+    def _own(self, block: Block) -> Block:
+        """Return the share of this run."""
+        index, count = self._options.shard
+        if count == 1:
+            return block
+
+        def is_own(name: str) -> bool:
+            is_sequence = self._options.steady != "off"  # which is one unit
+            return shard_of(block.place if is_sequence else block.place / name, count) == index
+
+        mine = [is_own(name) for name in block.names]
+        failures = [each for each in block.failures if each.source == block.source or is_own(each.source.name)]
+        return replace(block.part(mine), failures=failures)
+
+    def _named_places(self) -> dict[Path, PurePath]:
+        """Return the folders below the output folder where results of the pictures that are named lie already.
+
+        So a picture of a folder that was enhanced before can be named, and its result is made again in its place. In
+        place they are those below the folder of originals, where the originals of their neighbours lie.
+        """
+        options = self._options
+        if (options.backup is None and options.output is None) or options.result is not None:
+            return {}
+        named = [given for given in self._inputs if not is_folder(given)]
+        if options.backup is not None:
+            return {given: backup_place(options.backup, given) for given in named}
+        return places_of(options.output, named) if named and options.output is not None else {}
+
+    def _look_below(self, overlap: Overlap) -> None:
+        """Count the pictures in sub-folders that were not searched."""
+        if self._options.recursive:
+            return
+        search = TreeSearch.of(self._options, PassedOver(takes_clips=self._options.clips))
+        found = set(pictures_below(self._roots, search))
+        self._passed_over.is_all = None not in found
+        self._passed_over.below = sum(picture is not None and not overlap.has(picture) for picture in found)
+
+    def _nothing_found(self) -> str:
+        options, first = self._options, list(islice(_given(self._inputs, self._listed), 4))
+        where = ", ".join(printable(given) for given in first[:3]) + (", ..." if len(first) > 3 else "")
+        chosen = " that --include and --exclude let through" if options.include or options.exclude else ""
+        message = f"no pictures ({' '.join(sorted(SUFFIXES))}){chosen} were found in {where or 'an empty list'}"
+        return "; ".join([message, *self._passed_over.lines()])
+
+
+class _Naming:
+    """Names results, and finds files that cannot have one."""
+
+    def __init__(self, options: BatchOptions) -> None:
+        self._options = options
+        self._is_writable = lru_cache(FOLDERS)(lambda folder: not type_of(folder) or os.access(folder, os.W_OK))
+
+    def blocks(self, found: FoundFolder, below: Path | None) -> Iterator[Block]:
+        """Yield the blocks of a folder: one, unless a link is replaced by name, whose target lies elsewhere."""
+        if self._options.in_place and found.root is None and found.links:
+            for name in found.names:
+                path = found.path / name
+                # The link itself stays: its target is replaced.
+                target = real_path(path) if name in found.links else path
+                yield self._block(replace(found, names=[name]), below, target.parent, target.name)
+            return
+        output = self._options.output
+        yield self._block(found, below, found.path if output is None else output / found.place)
+
+    def _block(self, found: FoundFolder, below: Path | None, target: Path, result: str | None = None) -> Block:
+        """Return the block of a folder; `result` names the one result, if it is not named like its picture."""
+        names, results, failures, options = list[str](), list[str](), list[Outcome](), self._options
+        is_writable = not self._options.in_place or self._is_writable(target)
+        for name in found.names:
+            if name in found.missing:
+                why_not, wanted = "there is no such file", ""
+            elif self._options.in_place:
+                why_not, wanted = self._why_not_in_place(found.path, name, is_writable=is_writable), result or name
+            else:
+                wanted = options.result or result_name(
+                    name, options.suffix, options.format, options.video_codec, frames=options.frames
+                )
+                why_not = _too_long(wanted)
+            if why_not:
+                failures.append(_failure(found.path / name, why_not))
+            else:
+                names.append(name)
+                results.append(wanted)
+        return Block(
+            source=found.path,
+            target=target,
+            place=found.place,
+            below=below,
+            links=found.links,
+            names=names,
+            results=results,
+            failures=failures,
+        )
+
+    def _why_not_in_place(self, folder: Path, name: str, *, is_writable: bool) -> str:
+        """Return why a file cannot be replaced, or nothing."""
+        if isinstance(folder, StorePath):
+            return NOT_IN_PLACE
+        path = f"{folder}{os.sep}{name}"
+        if is_clip(name):
+            return "clips are never replaced; use --out instead of --in-place"
+        if not os.access(path, os.W_OK) and type_of(Path(path)):
+            return "the file is read-only"
+        if result_name(name, "", "same", frames=self._options.frames) != name:
+            return "lumen reads but does not write this format; use --out instead of --in-place"
+        return "" if is_writable else "its folder is read-only"
+
+
+def _given(inputs: Iterable[Path], listed: Iterable[str | Path]) -> Iterator[Path]:
+    """Yield all that is given."""
+    yield from inputs
+    for entry in listed:
+        yield path_of(entry)
+
+
+def _too_long(name: str) -> str:
+    """Return why a result cannot have a name, or nothing."""
+    if 4 * len(name) <= NAME_BYTES or (size := len(os.fsencode(name))) <= NAME_BYTES:
+        return ""
+    return f"the result's name would have {size} bytes, expected at most {NAME_BYTES}; shorten --suffix"
 
 
 def shard_of(relative: PurePath, count: int) -> int:
@@ -117,51 +284,10 @@ def shard_of(relative: PurePath, count: int) -> int:
     return int.from_bytes(digest[:8]) % count + 1
 
 
-def _once(pictures: Iterable[FoundPicture], options: BatchOptions) -> Iterator[FoundPicture]:
-    """Yield each picture once, however often and by which paths it was found."""
-    seen: set[str] = set()
-    for found in pictures:
-        # A link and its target have a result each in an output folder, but in place they are one file.
-        place = str(real_path(found.path)) if options.in_place else os.path.normpath(found.path.absolute())
-        if place not in seen:
-            seen.add(place)
-            yield found
-
-
-def _job(found: FoundPicture, options: BatchOptions) -> Job | Outcome:
-    """Return the job for a picture, or why there is none."""
-    if not os.path.lexists(found.path):
-        return _failure(found.path, "there is no such file")
-    if options.output is None:
-        if type_of(found.path) and not os.access(found.path, os.W_OK):
-            return _failure(found.path, "the file is read-only")
-        if result_name(found.path, "", "same") != found.path.name:
-            return _failure(found.path, "lumen reads but does not write this format; use --out instead of --in-place")
-        # The link itself stays: its target is replaced.
-        is_link = found.below is None and found.path.is_symlink()
-        target = real_path(found.path) if is_link else found.path
-        if type_of(target) and not os.access(target.parent, os.W_OK):
-            return _failure(found.path, "its folder is read-only")
-        return Job(source=found.path, target=target, below=found.below, relative=found.relative)
-    name = options.result or result_name(found.relative, options.suffix, options.format)
-    if (size := len(os.fsencode(name))) > NAME_BYTES:
-        reason = f"the result's name would have {size} bytes, expected at most {NAME_BYTES}; shorten --suffix"
-        return _failure(found.path, reason)
-    target = options.output / found.relative.with_name(name)
-    return Job(source=found.path, target=target, below=found.below, relative=found.relative)
-
-
 def _failure(source: Path, reason: str) -> Outcome:
     return Outcome(source=source, target=None, status="failed", reason=reason)
 
 
-def _home_in_place(inputs: Sequence[Path]) -> Path:
-    first = real_path(inputs[0])
-    return first if is_folder(first) else first.parent
-
-
-def _nothing_found(inputs: Sequence[Path], options: BatchOptions, passed_over: PassedOver) -> str:
-    where = ", ".join(printable(given) for given in inputs[:3]) + (", ..." if len(inputs) > 3 else "")
-    chosen = " that --include and --exclude let through" if options.include or options.exclude else ""
-    message = f"no pictures ({' '.join(sorted(SUFFIXES))}){chosen} were found in {where or 'an empty list'}"
-    return "; ".join([message, *passed_over.lines()])
+def _home_in_place(first: Path) -> Path:
+    real = real_path(first)
+    return real if is_folder(real) else real.parent

@@ -14,7 +14,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -83,7 +82,8 @@ class RunRecord:
             "unchanged": report.unchanged,
             "not_named_here": self._left_out,
         }
-        self._write({"ended": _now(), "counts": report.counts, **facts})
+        files = {"files": report.total, "files_are_all": report.is_counted}
+        self._write({"ended": _now(), "counts": report.counts, **files, **facts})
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
@@ -112,6 +112,8 @@ class RunRecord:
 
 def versions() -> dict[str, str]:
     """Return the versions of lumen, Python, the system, and the packages that affect results."""
+    from importlib.metadata import PackageNotFoundError, version  # only here: it takes long to load
+
     # `platform.platform` starts a process to name the processor, and reads the interpreter's file.
     system = "-".join((platform.system(), platform.release(), platform.machine()))
     found = {"lumen": __version__, "python": platform.python_version(), "system": system}
@@ -139,5 +141,5 @@ def _now() -> str:
 def model_facts(models: Sequence[Model]) -> Mapping[str, Any]:
     """Return which model made the results, in what precision, and on which devices: JSON values."""
     spec = models[0].spec
-    facts = {name: getattr(spec, name) for name in ("name", "architecture", "weights_sha256")}
+    facts = {name: getattr(spec, name) for name in ("name", "architecture", "weights_sha256", "contract")}
     return {**facts, "precision": models[0].precision, "devices": [model.device.name for model in models]}

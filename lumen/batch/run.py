@@ -1,4 +1,4 @@
-"""Many files: decode the next one and encode the last one while the model works on the current one."""
+"""Many files: what is to be done, an engine that does it, and what is told and recorded of every file."""
 
 from __future__ import annotations
 
@@ -6,61 +6,48 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+from itertools import chain
+from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lumen.batch.comparison import compare_existing, comparison, preview
-from lumen.batch.destinations import Origin, destination_of
-from lumen.batch.history import settings_of
-from lumen.batch.job import Job, comparison_of, open_source
+from lumen.batch.ahead import TICK_S, Ahead, PackedQueue
+from lumen.batch.block import Block
+from lumen.batch.destinations import destination_of
+from lumen.batch.engines.engine import BatchEngine
+from lumen.batch.job import Job, comparison_of
 from lumen.batch.plan import Plan
-from lumen.batch.record import RunRecord, model_facts
-from lumen.batch.report import Outcome, Report, Status
-from lumen.batch.sharing import share_cores
-from lumen.batch.sidecars import copy_sidecars
-from lumen.batch.skipping import sort_out
+from lumen.batch.record import RunRecord
+from lumen.batch.report import Outcome, Report
+from lumen.batch.skipping import Sorter, ToDo
+from lumen.batch.toned import JobTones
+from lumen.batch.work import PictureWork
 from lumen.config import BatchOptions, EnhanceOptions
-from lumen.enhance.file_io import encode_result, read_source, refuse_warnings
-from lumen.enhance.model_choice import check_options
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
-from lumen.enhance.pipeline import enhance_picture
-from lumen.enhance.unchanged import content_of, is_left
 from lumen.errors import (
-    OutOfMemoryError,
     OutputError,
     PictureError,
     UnusableModelError,
     UsageError,
     reason_of,
 )
-from lumen.files.atomic import user_attributes
-from lumen.files.inputs import Identity
-from lumen.files.paths import is_plain_file
-from lumen.imaging.picture import Picture
-from lumen.runtime.devices import helper_threads
-from lumen.runtime.protocols import Models
-from lumen.runtime.runs import terminate_runs
-from lumen.stages import Stages, Steps, drive, few_inside
+from lumen.files.patterns import is_comparison
 
 log = logging.getLogger(__name__)
-
-RECORDED_INPUTS = 100
 
 
 class BatchListener(Protocol):
     """Is told what happens, on the thread that runs the batch."""
 
     def started(self, pending: int) -> None:
-        """Work begins on that many files."""
+        """Work begins, on that many files as far as is known."""
 
-    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
-        """A fraction of one picture of that size, in [0, 1], is enhanced; called repeatedly."""
+    def counted(self, pending: int, *, is_all: bool) -> None:
+        """There is work on that many files by now; told again and again until these are all."""
+
+    def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
+        """A fraction of one picture, or clip of so many frames, of that size is enhanced; called repeatedly."""
 
     def finished(self, outcome: Outcome) -> None:
         """One file is done, skipped, failed or planned."""
@@ -69,42 +56,31 @@ class BatchListener(Protocol):
         """The run was asked to stop, and ends after the files in work."""
 
 
-@dataclass(kw_only=True)
-class _Item:
-    """A picture on its way through the batch, and the seconds spent on it so far."""
-
-    job: Job
-    options: EnhanceOptions
-    picture: Picture
-    origin: Origin
-    seconds: float
-    is_left: bool = False  # nobody would see the change
-    before: NDArray[np.uint8] | None = None  # a reduced copy for the comparison
-
-
 class Batch:
     """One run over many files. `report` is correct at any time, also after an interruption."""
 
     def __init__(
         self,
         plan: Plan,
-        models: Models | Sequence[Models],
+        engine: BatchEngine,
         enhance: EnhanceOptions,
         options: BatchOptions,
         listener: BatchListener,
         rules: Sequence[PictureRule] = (),
         model: str | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         """Prepare a run; nothing is touched yet.
 
         Args:
             plan: Which files, and where results go.
-            models: The 8-bit and 16-bit pair of model files, or several pairs that work side by side.
+            engine: What works on the files.
             enhance: How each picture is enhanced.
             options: Where results go.
             listener: Told what happens.
             rules: For which pictures `enhance` differs.
             model: What was asked for as model, to tell later runs that ask for another one.
+            settings: Options as `--settings` has them, JSON values: the page of the run offers them for the next one.
 
         Raises:
             UsageError: The options would lose part of the inputs.
@@ -114,16 +90,28 @@ class Batch:
             raise UsageError(
                 "--frames first cannot be combined with --in-place, because the other pictures of a file would be lost"
             )
-        self.report = Report(total=len(plan.jobs) + len(plan.failures))
+        self.report = Report(total=0, is_counted=False)
         self._plan = plan
-        self._targets = {job.target for job in plan.jobs}
-        self._models = tuple(models) if isinstance(models, Sequence) else (models,)
+        self._engine = engine
         self._options = options
         self._listener = listener
         self._model = model
+        self._settings_given = settings
         self._destination = destination_of(options)
+        self._sorter = Sorter(self._destination, options, self._enhance, model)
+        # Who asks for an error if any result exists must hear of it before the first picture.
+        self._ahead = Ahead(plan, self._sorter.sort, whole=options.existing == "error")
+        self._uncompared = PackedQueue[ToDo]()
+        self._prepared = set[int]()  # hashes of folders of results
+        self._targets = set[Path]()  # results that have the name of a comparison
+        self._work = PictureWork(
+            pictures=self._enhance,
+            options=options,
+            destination=self._destination,
+            is_target=self._targets.__contains__,
+        )
+        self._tones = JobTones(engine.tone_models, self._enhance, options, self._work.look)
         self._record: RunRecord | None = None
-        self._fractions: dict[Job, tuple[float, float]] = {}  # and megapixels
         # Plain flags: signal handlers can interrupt each other, and would deadlock on the lock inside an event.
         self._asked_to_stop = self._has_said_stopping = self._at_once = False
 
@@ -137,38 +125,39 @@ class Batch:
             OutputError: The output cannot be written; the run stops.
             LockedError: Another run works on the output folder.
             UnavailableError: The model or the device cannot be used.
-            UsageError: A result exists and must not; or the requested window or memory is too small.
+            NothingToDoError: No picture was found.
+            UsageError: A result exists and must not, or the requested window or memory is too small. Or results would
+                overwrite an input or each other: nothing of their folder was touched, but others may be done.
         """
         started = time.monotonic()
         try:
-            with self._destination.held(self._plan.jobs):
-                self._record = RunRecord(self._plan.home, self._request())
-                pending, uncompared = self._pending()
-                if pending and not self._ending:
-                    # Open the models before the first file: a missing model must not count as a failed file.
-                    models = [each.for_sample("uint8") for each in self._models]
-                    variants = {self._enhance.of(job.relative) for job in pending}
-                    for options in variants:
-                        for model in models:
-                            check_options(model, options)
-                    self._record.model(model_facts(models))
-                    self._listener.started(len(pending) + len(uncompared))
-                    workers = share_cores(self._models, len(pending), variants)
-                    self._run_jobs(pending, workers, helper_threads([model.device for model in models]))
-                elif uncompared:
-                    self._listener.started(len(uncompared))
-                self._add_comparisons(uncompared)
+            with self._ahead:
+                self._ahead.wait_for_plan(lambda: self._ending)
+                with self._destination.held():
+                    self._ahead.wait_for_sorted(lambda: self._ending)
+                    self._count()
+                    self._record = RunRecord(self._plan.home, self._request())
+                    self._enhance_all(self._jobs())
+                    self._add_comparisons()
         finally:
+            self._count()
             self.report.seconds = time.monotonic() - started
             if self._record is not None:
                 self._record.close(self.report)
         return self.report
 
     def dry_run(self) -> Report:
-        """Report what `run` would do; write nothing and open no model."""
-        pending, uncompared = self._pending()
-        for job in [*pending, *map(comparison_of, uncompared)]:
-            self._finish(self._outcome(job, "planned"))
+        """Report what `run` would do; write nothing and open no model. It raises what `run` does of the plan."""
+        for block in self._plan.blocks:
+            self.report.total += len(block)
+            if self._asked_to_stop:
+                return self.report
+            for todo in self._sorter.sort(block):
+                for job, reason, is_uncompared in self._open(todo):
+                    if reason is None or is_uncompared:
+                        self._finish(self._work.outcome(comparison_of(job) if is_uncompared else job, "planned"))
+        self.report.is_counted = True
+        self._sorter.earlier.warn(is_all=True)
         return self.report
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -184,66 +173,101 @@ class Batch:
     @property
     def stopped(self) -> bool:
         """Whether files are left because of `stop`."""
-        return self._asked_to_stop and self.report.left > 0
+        return self._asked_to_stop and (self.report.left > 0 or not self.report.is_counted)
 
     @property
     def _ending(self) -> bool:
         return self._asked_to_stop or (self._options.fail_fast and bool(self.report.failures))
 
-    def _pending(self) -> tuple[list[Job], dict[Job, str]]:
-        """Report files that cannot be enhanced or need not be, and return the rest: `ToDo.pending` and `uncompared`."""
-        if self._options.existing == "error":
-            self._destination.refuse_existing(self._plan.jobs)
-        for outcome in self._plan.failures:
+    def _enhance_all(self, jobs: Iterator[Job]) -> None:
+        """Open the models when there is a picture for them, and enhance all."""
+        first = next(jobs, None)
+        if self._ending or not self._ahead.pending:
+            return
+        if first is not None:
+            variants = set(self._sorter.variants)
+            if not self._ahead.is_sorted:  # later pictures may have any of them
+                variants.update(self._enhance.variants())
+            # Before the first file: a missing model must not count as a failed file.
+            facts = self._engine.open(self._work, variants)
+            if self._record is not None:
+                self._record.model(facts)
+        self._listener.started(self._ahead.pending)
+        self._count()
+        if first is not None:
+            self._run_jobs(chain([first], jobs))
+
+    def _jobs(self) -> Iterator[Job]:
+        """Yield what to enhance as it becomes known; report what is skipped on the way."""
+        while not self._ending:
+            is_end, todo = self._ahead.is_sorted, self._ahead.take()
+            if todo is None:
+                if is_end:
+                    yield from self._tones.end()
+                    return
+                time.sleep(TICK_S)
+                continue
+            if None in todo.reasons:
+                self._prepare(todo.block)
+                self._targets |= {job.target for job, _, _ in todo.jobs() if is_comparison(job.target.name)}
+            if any(todo.uncompared):
+                self._uncompared.put(todo, len(todo.block))
+            pending = (job for job, reason, _ in self._open(todo) if reason is None)
+            yield from self._tones.of(todo.block, pending) if self._tones.are_asked else pending
+
+    def _prepare(self, block: Block) -> None:
+        """Prepare a folder of results once: later, what looks left over may be a result that is being written."""
+        if hash(block.target) not in self._prepared:
+            self._prepared.add(hash(block.target))
+            self._destination.prepare(block)
+
+    def _open(self, todo: ToDo) -> Iterator[tuple[Job, str | None, bool]]:
+        """Yield the jobs that need work, as `ToDo.jobs` does; report the other files on the way."""
+        for outcome in todo.block.failures:
             self._finish(outcome)
-        todo = sort_out(self._plan.jobs, self._destination, self._options, self._settings)
-        for job, reason in todo.skipped.items():
-            self._finish(self._outcome(job, "skipped", reason=reason))
-        return todo.pending, todo.uncompared
+        for job, reason, is_uncompared in todo.jobs():
+            if reason is None or is_uncompared:
+                yield job, reason, is_uncompared
+            else:
+                self._finish(self._work.outcome(job, "skipped", reason=reason))
 
-    def _settings(self, job: Job) -> dict[str, object]:
-        return settings_of(dataclasses.asdict(self._enhance.of(job.relative)), self._model)
+    def _count(self) -> None:
+        """Take over what is planned by now."""
+        ahead = self._ahead
+        self.report.total, self.report.is_counted = ahead.files, ahead.is_planned
+        self._sorter.earlier.warn(is_all=ahead.is_sorted)
+        self._listener.counted(ahead.pending, is_all=ahead.is_sorted)
 
-    def _add_comparisons(self, uncompared: Mapping[Job, str]) -> None:
+    def _add_comparisons(self) -> None:
         """Write comparisons from inputs and results that exist, without enhancing anything."""
-        for job, reason in uncompared.items():
-            if self._ending:
-                return
-            try:
-                ending: Outcome | Exception = self._compare_existing(job, reason)
-            except (PictureError, MemoryError) as error:
-                warnings = (f"there is no comparison: {reason_of(error)}",)
-                ending = self._outcome(job, "skipped", reason=reason, warnings=warnings)
-            except OutputError as error:
-                ending = error
-            self._end_job(job, ending)
-            self._report_progress()
+        while (todo := self._uncompared.take()) is not None:
+            for job, reason, is_uncompared in todo.jobs():
+                if self._ending:
+                    return
+                if is_uncompared and reason is not None:
+                    self._add_comparison(job, reason)
 
-    def _compare_existing(self, job: Job, reason: str) -> Outcome:
-        started = time.monotonic()
-        below = None if self._options.follow_links else self._options.output
-        data, origin, megapixels = compare_existing(job, self._enhance.of(job.relative), below=below)
-        beside = comparison_of(job)
-        self._destination.put(beside, data, Origin(identity=origin))
-        reason, seconds = f"only the comparison was made, because {reason}", time.monotonic() - started
-        return self._outcome(beside, "done", reason=reason, seconds=seconds, megapixels=megapixels)
-
-    def _run_jobs(self, pending: Sequence[Job], workers: Sequence[Models], helpers: int) -> None:
-        def improve(models: Models, items: Sequence[_Item]) -> list[_Item]:
-            return [self._improve(item, models, stages.check) for item in items]
-
-        steps = Steps(read=self._read, work=improve, write=self._write)
-        stages = Stages(steps, workers, helpers=helpers, interrupt=terminate_runs)
-        has_room = partial(few_inside, stages, _size)
+    def _add_comparison(self, job: Job, reason: str) -> None:
         try:
-            for ended in drive(stages, pending, has_room, short_of_memory=(MemoryError, OutOfMemoryError)):
+            ending: Outcome | Exception = self._work.compare_existing(job, reason)
+        except (PictureError, MemoryError) as error:
+            warnings = (f"there is no comparison: {reason_of(error)}",)
+            ending = self._work.outcome(job, "skipped", reason=reason, warnings=warnings)
+        except OutputError as error:
+            ending = error
+        self._end_job(job, ending)
+        self._report_progress()
+
+    def _run_jobs(self, jobs: Iterator[Job]) -> None:
+        try:
+            for ended in self._engine.run(jobs):
                 if ended is not None:
                     self._end_job(*ended)
                 if self._ending:
-                    stages.leave()
+                    self._engine.leave()
                 self._report_progress()
         finally:
-            for job, ending in stages.close(at_once=self._at_once):
+            for job, ending in self._engine.close(at_once=self._at_once):
                 with suppress(OutputError):  # the error that stopped the run is already being raised
                     self._end_job(job, ending)
 
@@ -253,7 +277,6 @@ class Batch:
         Only an output that cannot be written, or a model that is damaged or broke its contract, stops the run. In the
         second case the file is left for the next run: nothing is known about it.
         """
-        self._fractions.pop(job, None)
         if isinstance(ending, Outcome):
             self._finish(ending)
             return
@@ -261,13 +284,9 @@ class Batch:
             raise ending
         log.debug("%s failed", job.source, exc_info=ending)
         stops_run = isinstance(ending, OutputError)
-        self._finish(self._outcome(job, "failed", reason=reason_of(ending), stops_run=stops_run))
+        self._finish(self._work.outcome(job, "failed", reason=reason_of(ending), stops_run=stops_run))
         if isinstance(ending, OutputError):
             raise ending
-
-    def _outcome(self, job: Job, status: Status, **facts: Any) -> Outcome:
-        changes = self._enhance.changes(job.relative)
-        return Outcome(source=job.source, target=job.target, status=status, changes=changes, **facts)
 
     def _finish(self, outcome: Outcome) -> None:
         self.report.add(outcome)
@@ -276,122 +295,23 @@ class Batch:
         self._listener.finished(outcome)
 
     def _report_progress(self) -> None:
-        for job, progress in tuple(self._fractions.items()):
+        self._count()
+        for job, progress in self._engine.progress().items():
             self._listener.progressed(job, *progress)
         if self._asked_to_stop and not self._has_said_stopping:
             self._has_said_stopping = True
             self._listener.stopping()
 
-    def _read(self, job: Job) -> _Item:
-        started, options = time.monotonic(), self._enhance.of(job.relative)
-        opened = open_source(job)
-        with opened.stream as stream:
-            extended = user_attributes(stream) if options.metadata == "keep" else {}
-            digest = self._destination.digest(stream)
-            original = self._destination.original(job, digest)
-            origin = Origin(identity=opened.identity, digest=digest, extended=extended, is_result=original is not None)
-            with stream if original is None else original.stream as pixels:
-                picture = read_source(job.source, options, job.target, stream=pixels)
-        if self._options.in_place:
-            picture.refuse_damaged()  # what is left of the original may be all that there is
-        seconds = time.monotonic() - started
-        return _Item(job=job, options=options, picture=picture, origin=origin, seconds=seconds)
-
-    def _improve(self, item: _Item, models: Models, check: Callable[[], None]) -> _Item:
-        def progress(fraction: float) -> None:
-            check()
-            self._fractions[item.job] = fraction, megapixels
-
-        started, megapixels = time.monotonic(), item.picture.megapixels
-        progress(0.0)
-        item.before = preview(item.picture) if self._wants_comparison(item.job) else None
-        picture, job = item.picture, item.job
-        item.picture = enhance_picture(picture, models, item.options, progress)
-        if not item.origin.is_result:  # which is never left as it is, even where its original would be
-            item.is_left = is_left(picture, item.picture, job.source, job.target, item.options)
-        item.seconds += time.monotonic() - started
-        return item
-
-    def _write(self, item: _Item) -> Outcome:
-        started = time.monotonic()
-        job, picture = item.job, item.picture
-        if item.is_left and (self._options.in_place or item.options.unchanged == "skip"):
-            return self._leave(item, started)
-        warnings: tuple[str, ...] = ()
-        data = content_of(partial(open_source, job), item.origin.identity) if item.is_left else None
-        is_copied = data is not None
-        if data is None:
-            data, warnings = encode_result(picture, job.source, job.target, item.options)
-        # What belongs to a result is written first: if it exists, everything does.
-        warnings = (*warnings, *self._copy_sidecars(item), *self._compare(item))
-        refuse_warnings(warnings, item.options)
-        needless = self._destination.put(job, data, item.origin)
-        if needless is not None:
-            return self._outcome(job, "skipped", reason=needless)
-        return self._outcome(
-            job,
-            "done",
-            seconds=item.seconds + time.monotonic() - started,
-            megapixels=picture.megapixels,
-            is_damaged=picture.damage is not None and picture.damage.in_picture,
-            warnings=warnings,
-            is_unchanged=is_copied,
-        )
-
-    def _leave(self, item: _Item, started: float) -> Outcome:
-        """End a file that stays as it is, without a result of its own."""
-        self._destination.leave(item.job, item.origin)
-        is_done = item.options.unchanged == "copy"
-        return self._outcome(
-            item.job,
-            "done" if is_done else "skipped",
-            reason="" if is_done else "it is fine as it is",
-            seconds=item.seconds + time.monotonic() - started,
-            megapixels=item.picture.megapixels,
-            is_unchanged=True,
-        )
-
-    def _wants_comparison(self, job: Job) -> bool:
-        """Tell whether to write a comparison: where one is there, it would show the result of an earlier run."""
-        if self._options.compare or self._options.in_place:
-            return self._options.compare
-        beside = comparison_of(job).target
-        return beside not in self._targets and is_plain_file(beside)
-
-    def _compare(self, item: _Item) -> tuple[str, ...]:
-        """Write the comparison if there is to be one; failing to is only a warning."""
-        if item.before is None:
-            return ()
-        try:
-            data = comparison(item.before, item.picture)
-            self._destination.put(comparison_of(item.job), data, item.origin)
-        except PictureError as error:
-            return (f"there is no comparison: {error}",)
-        return ()
-
-    def _copy_sidecars(self, item: _Item) -> tuple[str, ...]:
-        """Copy the files that belong to the picture; in place they are there, and stripped metadata stand in them."""
-        if self._options.sidecars == "ignore" or self._options.in_place or item.options.metadata == "strip":
-            return ()
-
-        def put(job: Job, data: bytes, identity: Identity) -> None:
-            self._destination.put(job, data, Origin(identity=identity))
-
-        replaces = self._options.existing in ("overwrite", "update")
-        return tuple(copy_sidecars(item.job, open_source, put, replaces=replaces))
-
     def _request(self) -> Mapping[str, Any]:
-        inputs = self._plan.inputs
         options: dict[str, Any] = {
             "batch": dataclasses.asdict(self._options),
             "enhance": dataclasses.asdict(self._enhance.options),
         }
         if self._enhance.rules:
             options["pictures"] = self._enhance.as_list()
+        if self._settings_given is not None:
+            options["settings"] = self._settings_given
         # By the folder and the model, later runs know how a result was made, and from what.
         options |= {"cwd": os.getcwd(), "model": self._model}  # noqa: PTH109  # as text
-        return {"inputs": inputs[:RECORDED_INPUTS], "of_inputs": len(inputs), "files": self.report.total, **options}
-
-
-def _size(item: _Item) -> int:
-    return item.picture.pixels.nbytes
+        files = self.report.total if self.report.is_counted else None  # it stands at the end of the record too
+        return {"inputs": self._plan.inputs, "of_inputs": self._plan.of_inputs, "files": files, **options}

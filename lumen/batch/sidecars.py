@@ -6,7 +6,6 @@ a photo manager expects them to come along.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from lumen.batch.job import Job
 from lumen.errors import PictureError
 from lumen.files.inputs import Identity, Input
+from lumen.files.paths import exists
 from lumen.imaging.formats import format_of
 from lumen.text import printable
 
@@ -64,7 +64,7 @@ def _found(job: Job, open_source: Open) -> Iterator[tuple[Job, Input]]:
     for base, result in ((job.source.name, job.target.name), (job.source.stem, job.target.stem)):
         for ending in ENDINGS:
             source = job.source.with_name(base + ending)
-            if not os.path.lexists(source):
+            if not exists(source):
                 continue
             with suppress(PictureError):  # a link or a pipe, or it has just gone
                 opened = open_source(replace(job, source=source))
@@ -78,7 +78,7 @@ def _found(job: Job, open_source: Open) -> Iterator[tuple[Job, Input]]:
 
 def _is_other(path: Path, data: bytes) -> bool:
     """Tell whether a file of another content has a name, or something that is no file."""
-    if not os.path.lexists(path):
+    if not exists(path):
         return False
     try:
         is_plain = path.is_file() and not path.is_symlink()

@@ -2,71 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import compress
 from pathlib import Path
 
+from lumen.batch.block import Block
 from lumen.batch.destinations import Destination
-from lumen.batch.history import Made, differences, results_made
-from lumen.batch.job import Job, comparison_of
-from lumen.config import BatchOptions
+from lumen.batch.history import EarlierResults, History, Made, differences, settings_of
+from lumen.batch.job import Job
+from lumen.config import BatchOptions, EnhanceOptions
+from lumen.enhance.picture_rules import PictureOptions
 from lumen.files.paths import is_plain_file
+from lumen.imaging.clip_formats import is_clip
 from lumen.text import printable
 
-Settings = Callable[[Job], Mapping[str, object]]
-
 AGAIN = "add --existing overwrite to make it again"
+PART = 1000  # pictures of a large folder that go on together
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToDo:
-    """The jobs of a run.
+    """What is to be done with the pictures of a block.
 
     Attributes:
-        pending: Those to enhance.
-        skipped: Those to skip, with the reason.
-        uncompared: Those whose result exists, with the reason, but lacks its comparison.
+        block: The pictures.
+        reasons: Why each can be skipped; None for those to enhance.
+        uncompared: Which of those that can be skipped lack their comparison.
     """
 
-    pending: list[Job] = field(default_factory=list)
-    skipped: dict[Job, str] = field(default_factory=dict)
-    uncompared: dict[Job, str] = field(default_factory=dict)
+    block: Block
+    reasons: Sequence[str | None]
+    uncompared: Sequence[bool]
+
+    @property
+    def pending(self) -> int:
+        """How many pictures there is work on."""
+        return sum(reason is None for reason in self.reasons) + sum(self.uncompared)
+
+    def jobs(self) -> Iterator[tuple[Job, str | None, bool]]:
+        """Yield each job with the reason, and whether it lacks its comparison."""
+        yield from zip(self.block.jobs(), self.reasons, self.uncompared, strict=True)
 
 
-def sort_out(jobs: Iterable[Job], destination: Destination, options: BatchOptions, settings: Settings) -> ToDo:
-    """Return what is to be done with each job; `settings` returns what `settings_of` does, for a job of this run."""
-    todo = ToDo()
-    reasons = {job: destination.skip_reason(job) for job in jobs}
-    skipped = {job: reason for job, reason in reasons.items() if reason is not None}
-    todo.pending.extend(job for job, reason in reasons.items() if reason is None)
-    if skipped and options.output is not None:
-        skipped = with_history(skipped, options.output, settings)
-    for job, reason in skipped.items():
-        is_uncompared = options.compare and destination.skip_reason(comparison_of(job)) is None
-        (todo.uncompared if is_uncompared else todo.skipped)[job] = reason
-    return todo
+class Sorter:
+    """Sorts blocks of a plan: what is to be done, and what can be skipped.
 
-
-def with_history(skipped: Mapping[Job, str], output: Path, settings: Settings) -> dict[Job, str]:
-    """Return why each job is skipped, from the records of the runs that made the results.
-
-    Args:
-        skipped: The jobs, with what is known without records.
-        output: The output folder.
-        settings: As for `sort_out`.
+    Attributes:
+        variants: The options of the pictures to enhance, so far.
+        earlier: Which pictures are results of earlier runs, so far.
     """
-    targets = {job: str(job.target.relative_to(output)) for job in skipped}
-    made = results_made(output, targets.values())
-    return {
-        job: reason if (known := made.get(targets[job])) is None else _with(reason, job, known, settings(job))
-        for job, reason in skipped.items()
-    }
+
+    def __init__(
+        self, destination: Destination, options: BatchOptions, enhance: PictureOptions, model: str | None
+    ) -> None:
+        """Take what decides; `model` is what was asked for as model."""
+        self.variants: set[EnhanceOptions] = set()
+        self.earlier = EarlierResults()
+        self._destination, self._options, self._enhance, self._model = destination, options, enhance, model
+        self._history = None if options.output is None else History(options.output)
+
+    def sort(self, block: Block) -> Iterator[ToDo]:
+        """Yield what is to be done with a block, in parts.
+
+        Raises:
+            UsageError: A result exists and must not.
+        """
+        if self._options.existing == "error":
+            self._destination.refuse_existing(block)
+        reasons = self._destination.skip_reasons(block)
+        uncompared = [False] * len(reasons)
+        if self._options.compare and any(reasons):
+            compared = self._destination.skip_reasons(block.comparisons())
+            uncompared = [
+                reason is not None and other is None and not is_clip(name)
+                for name, reason, other in zip(block.names, reasons, compared, strict=True)
+            ]
+        for start in range(0, max(1, len(reasons)), PART):
+            end = start + PART
+            part = block.cut(start, end)
+            explained = self._explained(part, reasons[start:end])
+            self._look(part, explained)
+            skipped = zip(explained, uncompared[start:end], strict=True)
+            yield ToDo(block=part, reasons=explained, uncompared=[reason is not None and it for reason, it in skipped])
+
+    def _look(self, block: Block, reasons: Sequence[str | None]) -> None:
+        """Note what kinds of pictures there are."""
+        self.earlier.look(block)
+        if not self._enhance.rules:
+            self.variants |= {self._enhance.options} if None in reasons else set()
+        else:
+            names = (name for name, reason in zip(block.names, reasons, strict=True) if reason is None)
+            self.variants |= {self._enhance.of(block.place / name) for name in names}
+
+    def _explained(self, block: Block, reasons: Sequence[str | None]) -> list[str | None]:
+        """Return why each picture is skipped, from the records of the runs that made the results.
+
+        With the policy `update`, one is not whose result was made with other options than those named for it alone.
+        """
+        if self._history is None or self._options.output is None or not any(reasons):
+            return list(reasons)
+        folder = block.target.relative_to(self._options.output)
+        targets = [str(folder / name) for name in block.results]
+        made = self._history.results_made(compress(targets, reasons))
+        return [
+            reason if reason is None or target not in made else self._reason(reason, job, made[target])
+            for job, reason, target in zip(block.jobs(), reasons, targets, strict=True)
+        ]
+
+    def _reason(self, reason: str, job: Job, made: Made) -> str | None:
+        is_named = self._options.existing == "update" and is_outdated(made, self._enhance.changes(job.relative))
+        if is_named and not _are_others(made.source, job.source):
+            return None
+        return _with(reason, job, made, self._settings(job))
+
+    def _settings(self, job: Job) -> Mapping[str, object]:
+        return settings_of(asdict(self._enhance.of(job.relative)), self._model, vars(self._options))
+
+
+def is_outdated(made: Made, changes: Mapping[str, object]) -> bool:
+    """Tell whether a result was made with other options than those that were named for its picture alone.
+
+    Options of the whole run do not count: `--existing update` would undo what was chosen for a picture before.
+    """
+    return any(name in made.settings and made.settings[name] != value for name, value in changes.items())
 
 
 def _with(reason: str, job: Job, made: Made, now: Mapping[str, object]) -> str:
     """Return a reason with what the record of the result adds to it."""
-    if is_plain_file(made.source) and is_plain_file(job.source) and not made.source.samefile(job.source):
+    if _are_others(made.source, job.source):
         return f"a result of another picture, {printable(made.source)}, has its name; choose another --out"
     if changed := differences(made.settings, now):
         return f"the result exists, made with other settings ({changed}); {AGAIN}"
     return reason if ";" in reason else f"{reason}, made with the same settings"
+
+
+def _are_others(first: Path, second: Path) -> bool:
+    """Tell whether two paths lead to two files that are both there."""
+    if first == second:
+        return False
+    return is_plain_file(first) and is_plain_file(second) and not first.samefile(second)

@@ -8,19 +8,21 @@ FIRST, FILES, RESULTS, DEVICES = "Most used", "Files", "Results", "Devices"
 ADVANCED, EVERYWHERE = "Advanced", "Every command"
 
 # Options in the order in which they are shown; any that are missing here appear under `Advanced`.
-_STORING = "--format --unchanged --quality --subsampling --metadata --allow-8bit --suffix"
+_STORING = "--format --unchanged --quality --subsampling --metadata --allow-8bit --suffix --video-codec --crf"
 _RUNNING = "--device --precision --threads --max-memory --tile"
 GROUPS: dict[str, dict[str, str]] = {
     "enhance": {
-        FIRST: "--out --in-place --backup --recursive --ev --shadows --strength --model --compare --dry-run",
-        FILES: "--existing --include --exclude --files-from --null --shard --follow-links --fail-fast --settings",
-        RESULTS: f"{_STORING} --sidecars --strict --gt --json",
-        DEVICES: _RUNNING,
+        FIRST: "--out --in-place --backup --recursive --ev --shadows --strength --model --compare --steady --report "
+        "--variants --dry-run",
+        FILES: "--existing --clips --include --exclude --files-from --null --shard --follow-links --fail-fast "
+        "--settings",
+        RESULTS: f"{_STORING} --exposure-from --sidecars --strict --gt --json",
+        DEVICES: f"{_RUNNING} --engine",
         ADVANCED: "--quality-passes --frames --max-pixels",
     },
     "watch": {
-        FIRST: "--settle --on-success --ev --shadows --strength --model --oneshot --status --stale",
-        FILES: "--ignore --order --skip-backlog --failed-dir --moved-from --settings",
+        FIRST: "--settle --on-success --ev --shadows --strength --model --steady --oneshot --status --stale",
+        FILES: "--clips --ignore --order --skip-backlog --failed-dir --moved-from --settings",
         RESULTS: f"{_STORING} --log --json",
         DEVICES: _RUNNING,
         ADVANCED: "--quality-passes --frames --max-pixels --backend --rescan --incomplete-timeout --retries "
@@ -30,7 +32,7 @@ GROUPS: dict[str, dict[str, str]] = {
         FIRST: "--gt --model --as-is --results --report",
         FILES: "--input --pair --gt-per-folder --settings",
         RESULTS: "--baseline --gt-mean --match-brightness --aim --niqe --lpips --save --json",
-        DEVICES: "--device --precision --threads",
+        DEVICES: "--device --precision --threads --engine",
         ADVANCED: "--channel --border --data-range --niqe-model --check",
     },
     "train": {
@@ -45,6 +47,7 @@ GROUPS: dict[str, dict[str, str]] = {
         RESULTS: "--name --scores",
         ADVANCED: "--architecture --halo --align --whole --check",
     },
+    "review": {FIRST: "--out"},
     "models": {RESULTS: "--json"},
     "doctor": {RESULTS: "--json"},
 }
@@ -53,6 +56,12 @@ _WIDEST = 30  # characters; the text of a longer option starts on the next line
 
 class GroupedCommand(click.Command):
     """A command whose help shows its options in the groups of `GROUPS`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, some of which may lack their value."""
+        from lumen.cli.options import with_bare_values
+
+        return super().parse_args(ctx, with_bare_values(self, args))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each group of options under its heading."""

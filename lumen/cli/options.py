@@ -7,7 +7,7 @@ configuration from the values as they are: `options_of(EnhanceOptions, values)`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, g
 import click
 from click.core import ParameterSource
 
-from lumen.cli.values import FormatChoice, parse_number
+from lumen.cli.values import FormatChoice, OnDisk, Place, parse_number
 from lumen.config import (
     QUALITY_PASSES,
+    BatchOptions,
     EnhanceOptions,
     OnSuccess,
     OutputFormat,
@@ -34,7 +35,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Options = TypeVar("Options", bound="DataclassInstance")
 Decorator = Callable[[Any], Any]
 
-PATH = click.Path(path_type=Path)
+PATH = OnDisk()
+PLACE = Place()
 
 _types = cache(get_type_hints)
 _PREFIXES = "kmgt"
@@ -44,6 +46,27 @@ _UNITS |= {f"{prefix}i": 1024**power for power, prefix in enumerate(_PREFIXES, 1
 _AMOUNT = re.compile(rf"(\d+(?:\.\d+)?)\s*([{_PREFIXES}]i?)?\s*(?:b|p|px)?", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SPAN = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(filter(None, _SECONDS))})?", re.IGNORECASE)
+
+
+class BareOption(click.Option):
+    """An option whose value may be left out: `--steady`, or `--steady=time`; what follows a space is never its value.
+
+    Args:
+        *arguments: As for `click.Option`.
+        bare: The value of the option without one.
+        **settings: As for `click.Option`.
+    """
+
+    def __init__(self, *arguments: Any, bare: str, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.bare = bare
+
+
+def with_bare_values(command: click.Command, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of a command with the values that were left out."""
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    bare = {name: each.bare for each in command.params if isinstance(each, BareOption) for name in each.opts}
+    return [f"{each}={bare[each]}" if each in bare else each for each in arguments[:end]] + list(arguments[end:])
 
 
 # From fields to options and back
@@ -211,6 +234,12 @@ threads_option = _runtime(
     help="CPU threads that the models use together; 0 takes the cores that the process may use.",
 )
 
+engine_option = field_option(
+    BatchOptions,
+    "--engine",
+    help="Work in this process, or on the Ray cluster at RAY_ADDRESS; without one, on this machine.",
+)
+
 _PICTURE_OPTIONS: tuple[Decorator, ...] = (
     _enhance("--ev", help="Brighter (+) or darker (-) than the automatic choice, in stops."),
     _enhance(
@@ -231,7 +260,10 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
         metavar="SIZE",
         help="Refuse pictures with more pixels.",
     ),
-    _enhance("--frames", help="Refuse animations and files with several pages, or take their first picture."),
+    _enhance(
+        "--frames",
+        help="Refuse animations and files with several pages, take their first picture, or all frames of animations.",
+    ),
     _result(
         "--format",
         type=FormatChoice(get_args(OutputFormat)),
@@ -249,6 +281,13 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
         "--subsampling",
         help="Chroma subsampling of JPEG, AVIF and HEIC; keep is that of the input, auto too if its quality is kept, "
         "else 444 from quality 90 on.",
+    ),
+    _result("--video-codec", help="What clips are encoded with; auto is H.264, and HEVC for more than 8 bits."),
+    _result(
+        "--crf",
+        type=click.IntRange(0, 51),
+        metavar="N",
+        help="Constant rate factor of clips: lower is better and larger.",
     ),
     _enhance(
         "--unchanged",

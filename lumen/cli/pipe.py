@@ -51,7 +51,7 @@ def enhance_to_stdout(
         models.for_sample("uint8")  # a missing model is not the fault of the picture
         try:
             with _as_file(source, options.max_pixels) as path:
-                target = Path(result_name(source, "", kind))
+                target = Path(result_name(source, "", kind, frames=options.frames))
                 picture = read_source(path, options, target)
                 enhanced = enhance_picture(picture, models, options)
                 warnings: tuple[str, ...] = ()

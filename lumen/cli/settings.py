@@ -28,7 +28,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 PICTURE, MATCH = "picture", "match"
 PER_PICTURE = {field.name for field in fields(EnhanceOptions)}
 COMMANDS = ("enhance", "watch")  # that may treat single pictures differently
-FILE_BYTES = 1 << 20
+FILE_BYTES = 1 << 22
+# Beside those that may differ between pictures, what a further run of the same pictures is told again.
+_REPEATED = [
+    *("recursive", "follow_links", "include", "exclude", "format", "suffix", "sidecars"),
+    *("model", "device", "precision"),
+]
 
 _META = "lumen.settings"
 
@@ -57,6 +62,32 @@ def rules_of(ctx: click.Context) -> list[PictureRule]:
     return [PictureRule(match=match, changes=changes) for match, changes in left if changes]
 
 
+def settings_given(ctx: click.Context) -> dict[str, Any]:
+    """Return the options given to a command that decide how pictures look and which are taken, as such a file has them.
+
+    What else a run was told, such as where results go and what is done with those that exist, is left out.
+    """
+    given = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
+    names = {option.name: _long(option) for option in ctx.command.params if isinstance(option, click.Option)}
+    found: dict[str, Any] = {}
+    for name in (*PER_PICTURE, *_REPEATED):
+        if name in ctx.params and ctx.get_parameter_source(name) in given:
+            found[names[name]] = _as_json(name, ctx.params[name])
+    rules = [
+        {MATCH: rule.match, **{names[name]: _as_json(name, value) for name, value in rule.changes.items()}}
+        for rule in rules_of(ctx)
+    ]
+    return found | ({PICTURE: rules} if rules else {})
+
+
+def _as_json(name: str, value: object) -> object:
+    if name == "tile_px" and value is None:
+        return "auto"
+    if isinstance(value, tuple):
+        return [str(each) for each in value]
+    return value if isinstance(value, bool | int | float) else str(value)
+
+
 def _take(ctx: click.Context, _option: click.Parameter, path: Path | None) -> None:
     """Take the file as the defaults of the options that click parses next."""
     if path is None:
@@ -66,6 +97,8 @@ def _take(ctx: click.Context, _option: click.Parameter, path: Path | None) -> No
     options = {_long(each): each for each in ctx.command.params if isinstance(each, click.Option) and each.expose_value}
     pictures = values.pop(PICTURE, []) if ctx.command.name in COMMANDS else []
     named = _named(values, options, f"{file}: expected options of lumen {ctx.command.name}")
+    if ctx.command.name in COMMANDS:
+        _checked(ctx, {name: each for name, each in named.items() if each[0].name in PER_PICTURE}, file)
     ctx.default_map = {
         str(option.name): _typed(ctx, option, value, f"{file}: {name}")
         for name, (option, value) in named.items()
@@ -92,16 +125,21 @@ def _rules(
             if (plain := _plain(name)) in options and plain not in allowed:
                 raise UsageError(f"{where}: expected {name} outside of it: it holds for all pictures of a run")
         named = _named(values, allowed, f"{where}: expected options that may differ between pictures")
-        changes = {
-            str(option.name): option.type_cast_value(ctx, _typed(ctx, option, value, f"{where}: {name}"))
-            for name, (option, value) in named.items()
-        }
-        try:
-            EnhanceOptions(**changes)
-        except UsageError as error:
-            raise UsageError(f"{where}: {error}") from error
-        rules.append((match, changes))
+        rules.append((match, _checked(ctx, named, where)))
     return rules
+
+
+def _checked(ctx: click.Context, named: Mapping[str, tuple[click.Option, object]], where: str) -> dict[str, Any]:
+    """Return the values of options that may differ between pictures; raises `UsageError`."""
+    values = {
+        str(option.name): option.type_cast_value(ctx, _typed(ctx, option, value, f"{where}: {name}"))
+        for name, (option, value) in named.items()
+    }
+    try:
+        EnhanceOptions(**values)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    return values
 
 
 def _named(

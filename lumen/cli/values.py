@@ -1,13 +1,43 @@
-"""How values are typed, on the command line and in settings: fractions, percents, formats by any of their names."""
+"""How values are typed, on the command line and in settings: paths, fractions, percents, formats by any name."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import click
 
+from lumen.files.store_path import StorePath, is_url, masked, path_of
 from lumen.imaging.formats import CODECS, SUFFIXES
+
+
+class Place(click.Path):
+    """A file or folder, on a disk or in a store: a path, or a URL. Whether a store has it is asked later."""
+
+    def __init__(self, **checks: Any) -> None:
+        """Take what `click.Path` checks of paths on a disk."""
+        super().__init__(path_type=Path, **checks)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; raises `UsageError` if it is a URL that lumen cannot use."""
+        path = path_of(value)
+        return path if isinstance(path, StorePath) else super().convert(path, param, ctx)
+
+
+class OnDisk(Place):
+    """A file or folder that must be on a disk."""
+
+    def __init__(self, why: str = "a store cannot do what is needed there", **checks: Any) -> None:
+        """Take why a store will not do, and what `click.Path` checks."""
+        super().__init__(**checks)
+        self._why = why
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; URLs are refused, but for those of files."""
+        if is_url(str(value)) and isinstance(path_of(value), StorePath):
+            self.fail(f"expected a path on a disk, got {masked(str(value))}: {self._why}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class FormatChoice(click.Choice[str]):

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import AvifImagePlugin, features
 
 from lumen.codecs.avif_deep import encode_deep
+from lumen.codecs.avif_grid import allows, encode_grid, is_large
 from lumen.codecs.density import shape_in_boxes
 from lumen.codecs.exif import is_sound, without_prefix
 from lumen.codecs.interface import Decoding, Encoding
@@ -19,6 +20,7 @@ from lumen.codecs.motion import LEFT_OUT, film_in_box, films, is_said
 from lumen.codecs.pillow_codecs import quiet, save
 from lumen.color.icc import profile_or_coded, refuse_hdr
 from lumen.errors import UnsupportedError
+from lumen.imaging.formats import CODECS
 from lumen.imaging.picture import Chroma, Metadata, Picture, Samples, check_size, first_of, to_16bit
 
 SPEED = 8  # of 10; 6 takes twice the time for 2 % smaller files: see benchmarks/encoders.py
@@ -31,7 +33,7 @@ _SAID = re.compile(r"returned '([^']+)'(?: \((.+)\))?$")
 _MALFORMED = "BMFF parsing failed"
 _DEPARTURES = ("Not implemented", "Invalid image grid", "Invalid tone mapped image item")
 _TOO_SHORT = re.compile(r"truncated|failed to|too small|too short|overflow|exceed", re.IGNORECASE)
-_MOST_PIXELS = 1 << 28  # of libavif
+_MOST_PIXELS = CODECS["avif"].most_px or 0
 _MOST_DEEP_PIXELS = 1 << 26  # of all frames of a deep animation
 
 
@@ -71,13 +73,27 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
     """Return a picture of 8, 10 or 12 bits as an AVIF file."""
     if picture.metadata.exif and not is_sound(picture.metadata.exif):  # Pillow parses it
         raise ValueError("the EXIF block is malformed")
-    chroma = None if picture.gray else encoding.chroma(picture)
-    speed = SPEED if picture.width * picture.height > _SMALL_PX else _SMALL_SPEED
-    if picture.sample == "uint16":
-        data = encode_deep(picture, quality=encoding.quality, speed=speed, chroma=chroma)
-    else:
-        data = save(picture, "AVIF", quality=encoding.quality, speed=speed, subsampling=chroma)
+    pixels, chroma = picture.width * picture.height, _chroma_of(picture, encoding)
+    speed = SPEED if pixels > _SMALL_PX else _SMALL_SPEED
+
+    def encoded(part: Picture) -> bytes:
+        if part.sample == "uint16":
+            return encode_deep(part, quality=encoding.quality, speed=speed, chroma=chroma)
+        return save(part, "AVIF", quality=encoding.quality, speed=speed, subsampling=chroma)
+
+    in_tiles = is_large(picture) and allows(picture, chroma)
+    data = encode_grid(picture, encoded) if in_tiles else encoded(picture)
     return data + films(picture.metadata.extras, "avif")
+
+
+def _chroma_of(picture: Picture, encoding: Encoding) -> Chroma | None:
+    """Return the chroma subsampling of a result; none if it is grey, which it cannot be with opacity."""
+    if picture.gray and picture.alpha is None:
+        return None
+    chroma = "4:2:0" if picture.gray else encoding.chroma(picture)
+    if encoding.subsampling == "auto" and is_large(picture) and not allows(picture, chroma):
+        return "4:4:4"  # hardly larger, and much less memory
+    return chroma
 
 
 def why_not_writable() -> str:

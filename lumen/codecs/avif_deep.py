@@ -1,22 +1,17 @@
 """AVIF of 10 and 12 bits with metadata: Pillow writes 8 bits only, and imagecodecs no metadata.
 
-Both put what libavif makes into the same boxes. So Pillow stores a picture of a few pixels with all metadata, and
-imagecodecs the real one; then the coded picture, and the boxes that describe it, take the place of those of the small
-one.
-
-Reference:
-    ISO/IEC 23008-12 and 14496-12, the boxes `ipco` and `iloc`.
+So Pillow stores a picture of a few pixels with all metadata, and imagecodecs the real one, which takes the place of the
+small one.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from dataclasses import replace
 
 import imagecodecs
 import numpy as np
 
+from lumen.codecs.avif_items import CODED, items_of, joined
 from lumen.codecs.pillow_codecs import save
 from lumen.imaging.picture import Chroma, Picture
 
@@ -40,7 +35,7 @@ def encode_deep(picture: Picture, *, quality: int, speed: int, chroma: Chroma | 
         level=quality,
         speed=speed,
         bitspersample=bits,
-        pixelformat=(chroma or ("4:2:0" if clear else "4:0:0")).replace(":", ""),
+        pixelformat=(chroma or "4:0:0").replace(":", ""),
         primaries=primaries,
         transfer=transfer,
         matrix=matrix,
@@ -52,59 +47,13 @@ def encode_deep(picture: Picture, *, quality: int, speed: int, chroma: Chroma | 
 
 def _exchanged(small: bytes, coded: bytes) -> bytes:
     """Return a file with the metadata of the first file and the picture of the second one."""
-    start, end = next(_boxes(small, b"meta", 0, len(small)))
-    meta = bytearray(small[start:end])
-    for kind in _DESCRIBING:
-        for (at, to), (since, until) in zip(_properties(small, kind), _properties(coded, kind), strict=True):
-            if to - at != until - since:
-                raise ValueError(f"a box {kind!r} has another length")
-            meta[at - start : to - start] = coded[since:until]
-    _, type_end = next(_boxes(coded, b"ftyp", 0, len(coded)))
-    pictures = {item: coded[at : at + size] for item, at, size, _ in _items(coded)}
-    parts, place = list[bytes](), type_end + len(meta) + 8
-    for item, at, size, field in _items(small):
-        data = pictures.get(item, small[at : at + size])
-        struct.pack_into(">II", meta, field - start, place, len(data))
-        place += len(data)
-        parts.append(data)
-    media = b"".join(parts)
-    return b"".join([coded[:type_end], meta, struct.pack(">I4s", len(media) + 8, b"mdat"), media])
-
-
-def _boxes(data: bytes, kind: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield where the boxes of a kind start and end."""
-    while start + 8 <= end:
-        size, found = struct.unpack_from(">I4s", data, start)
-        if size < 8:
-            raise ValueError("a box has no length")
-        if found == kind:
-            yield start, start + size
-        start += size
-
-
-def _inside(data: bytes, *path: bytes) -> tuple[int, int]:
-    """Return where a box starts and ends that lies in others; the first of them has 4 bytes before its boxes."""
-    start, end = next(_boxes(data, b"meta", 0, len(data)))
-    start += 4
-    for kind in path:
-        start, end = next(_boxes(data, kind, start + 8, end))
-    return start, end
-
-
-def _properties(data: bytes, kind: bytes) -> Iterator[tuple[int, int]]:
-    start, end = _inside(data, b"iprp", b"ipco")
-    return _boxes(data, kind, start + 8, end)
-
-
-def _items(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Yield number, start and length of each item, and where both are written."""
-    start, _ = _inside(data, b"iloc")
-    version, sizes, count = struct.unpack_from(">I2sH", data, start + 8)
-    if version or sizes != b"\x44\0":
-        raise ValueError("its table of items is of another kind")
-    for number in range(count):
-        at = start + 16 + 14 * number
-        item, _, extents, place, size = struct.unpack_from(">HHHII", data, at)
-        if extents != 1:
-            raise ValueError("an item has several parts")
-        yield item, place, size, at + 6
+    items, pictures = items_of(small), items_of(coded)
+    for number, item in items.items():
+        if item.kind == CODED:
+            picture = pictures[number]
+            properties = tuple(
+                (strict, picture.property(box[4:8]) if box[4:8] in _DESCRIBING else box)
+                for strict, box in item.properties
+            )
+            items[number] = replace(item, data=picture.data, properties=properties)
+    return joined(items, coded)

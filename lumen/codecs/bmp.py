@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
+from io import BytesIO
 from typing import BinaryIO
 
 import numpy as np
@@ -13,10 +14,11 @@ from lumen.codecs import bmp_fields, density
 from lumen.codecs.interface import Decoding, Encoding
 from lumen.codecs.pillow_codecs import load, metadata_of, save
 from lumen.errors import UnsupportedError
-from lumen.imaging.picture import Metadata, Picture, check_size
+from lumen.imaging.picture import Metadata, Picture, check_size, first_of
 
 _PIXELS_PER_BYTE, _PIXELS_PER_BYTE_RLE = 8, 4096
 
+_ARRAY, _ARRAY_HEADER = b"BA", 14
 _FILE_HEADER, _V4_HEADER = 14, 108
 _V5_HEADER, _EMBEDDED = 124, b"DEBM"  # "MBED", little-endian
 _BITFIELDS = 3
@@ -29,15 +31,16 @@ _INCHES_PER_METRE = 39.3701
 
 def decode(stream: BinaryIO, decoding: Decoding) -> Picture:
     """Decode a file completely."""
+    stream, left_out = _out_of_array(stream, decoding)
     fields = bmp_fields.layout_of(stream)
     if fields is not None:
-        return _by_fields(stream, decoding, fields)
+        return _by_fields(stream, decoding, fields, left_out)
     stream.seek(0)
     with _opened(stream) as image:
         most = _PIXELS_PER_BYTE_RLE if image.info.get("compression") in (1, 2) else _PIXELS_PER_BYTE
         samples, notes = load(image, stream, decoding, pixels_per_byte=most)
         metadata = replace(metadata_of(image), icc=_embedded_profile(stream))
-    return Picture.from_channels(samples, kind="bmp", metadata=metadata, notes=notes)
+    return Picture.from_channels(samples, kind="bmp", metadata=metadata, notes=(*left_out, *notes))
 
 
 def encode(picture: Picture, _encoding: Encoding) -> bytes:
@@ -54,7 +57,31 @@ def encode(picture: Picture, _encoding: Encoding) -> bytes:
     return header.ljust(start, b"\0") + rows.tobytes()
 
 
-def _by_fields(stream: BinaryIO, decoding: Decoding, fields: bmp_fields.Fields) -> Picture:
+def _out_of_array(stream: BinaryIO, decoding: Decoding) -> tuple[BinaryIO, tuple[str, ...]]:
+    """Return the first bitmap of an OS/2 array as a file of its own, and notes; another file as it is."""
+    kinds, at = list[bytes](), 0
+    while True:
+        stream.seek(at)
+        head = stream.read(_ARRAY_HEADER + 2)
+        if len(head) < _ARRAY_HEADER + 2 or not head.startswith(_ARRAY):
+            break
+        kinds.append(head[_ARRAY_HEADER:])
+        (after,) = struct.unpack_from("<I", head, 6)
+        if after < at + _ARRAY_HEADER:  # none
+            break
+        at = after
+    if not kinds:
+        return stream, ()
+    if kinds[0] != b"BM":
+        raise UnsupportedError("expected an OS/2 array of bitmaps, got one of icons or pointers; save it as PNG")
+    notes = first_of(len(kinds), "an OS/2 array of {} bitmaps", first=decoding.first_frame)
+    stream.seek(_ARRAY_HEADER)
+    head = stream.read(_FILE_HEADER).ljust(_FILE_HEADER, b"\0")
+    start = max(0, int.from_bytes(head[10:], "little") - _ARRAY_HEADER)  # of the pixels, counted from the file's start
+    return BytesIO(head[:10] + struct.pack("<I", start) + stream.read()), notes
+
+
+def _by_fields(stream: BinaryIO, decoding: Decoding, fields: bmp_fields.Fields, notes: tuple[str, ...]) -> Picture:
     stream.seek(_FILE_HEADER + 4)
     width, height, _, _, x, y = struct.unpack("<ii4sI4xii", stream.read(28))
     if width <= 0 or not height:
@@ -64,7 +91,7 @@ def _by_fields(stream: BinaryIO, decoding: Decoding, fields: bmp_fields.Fields) 
     dpi, _ = density.told((x, y), 1 / _INCHES_PER_METRE)
     metadata = Metadata(icc=_embedded_profile(stream), dpi=dpi)
     bits = fields.deepest if fields.deepest in (10, 12) else None
-    return Picture.from_channels(samples, kind="bmp", metadata=metadata, bits=bits)
+    return Picture.from_channels(samples, kind="bmp", metadata=metadata, bits=bits, notes=notes)
 
 
 def _opened(stream: BinaryIO) -> BmpImagePlugin.BmpImageFile:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lumen.codecs import exif, limits, own_quality
+from lumen.codecs.animation import ANIMATED, encode_animation, with_all_frames
 from lumen.codecs.foreign import foreign_kind
 from lumen.codecs.interface import CameraRawError, Decoding, Encoding, decoder, encoder
 from lumen.color import icc
@@ -26,6 +29,7 @@ from lumen.config import DEFAULT_QUALITY, EnhanceOptions, Quality, Subsampling
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
 from lumen.files.atomic import write_atomically
 from lumen.files.inputs import open_named
+from lumen.files.store_path import path_of
 from lumen.imaging.formats import CODECS, Format, format_of, stored_as
 from lumen.imaging.picture import Metadata, Picture, to_8bit
 
@@ -54,7 +58,11 @@ _ENDS_EARLY = ("image file is truncated", "truncated file read")  # what Pillow 
 
 
 def read_picture(
-    path: str | os.PathLike[str], *, max_pixels: int = EnhanceOptions.max_pixels, first_frame: bool = False
+    path: str | os.PathLike[str],
+    *,
+    max_pixels: int = EnhanceOptions.max_pixels,
+    first_frame: bool = False,
+    all_frames: bool = False,
 ) -> Picture:
     """Decode a picture file completely. The content decides the format, not the name.
 
@@ -65,16 +73,19 @@ def read_picture(
         path: The file.
         max_pixels: Larger pictures are refused before memory is allocated for them.
         first_frame: Use the first picture of animations and multi-page files, which are refused otherwise.
+        all_frames: Use all frames of animations, see `Picture.animation`.
 
     Raises:
         DecodeError: The file cannot be read, is empty, truncated, damaged, or not a picture.
         UnsupportedError: Float samples, an animation, several pages, another format, a missing extra, or more than
             `max_pixels` pixels.
     """
-    path = Path(path)
+    path = path_of(path)
     try:
         with open_named(path).stream as stream:
-            return decode_picture(stream, max_pixels=max_pixels, first_frame=first_frame, named=format_of(path))
+            return decode_picture(
+                stream, max_pixels=max_pixels, first_frame=first_frame, all_frames=all_frames, named=format_of(path)
+            )
     except OSError as error:
         raise DecodeError(f"cannot read the file: {error.strerror or error}") from error
 
@@ -84,6 +95,7 @@ def decode_picture(
     *,
     max_pixels: int = EnhanceOptions.max_pixels,
     first_frame: bool = False,
+    all_frames: bool = False,
     named: Format | None = None,
 ) -> Picture:
     """Decode the picture in a seekable stream, from its start, as `read_picture` does with a file.
@@ -96,7 +108,10 @@ def decode_picture(
     if kind == "tiff" and named == "raw":
         kind = "raw"
     try:
-        picture = _decode(stream, kind, Decoding(max_pixels=max_pixels, first_frame=first_frame))
+        is_whole = all_frames and kind in ANIMATED
+        picture = _decode(stream, kind, Decoding(max_pixels=max_pixels, first_frame=first_frame or is_whole))
+        if is_whole:
+            picture = with_all_frames(picture, stream, max_pixels)
     except _DAMAGE as error:
         said = _line(error)
         if said.lower().startswith(_ENDS_EARLY):
@@ -106,16 +121,13 @@ def decode_picture(
 
 
 def with_quality(picture: Picture, file_bytes: int) -> Picture:
-    """Return a picture of a lossy file with its estimated quality, if its format does not tell it.
+    """Return a picture of a lossy file that can estimate its quality, if its format does not tell it.
 
     Args:
         picture: As it was decoded.
         file_bytes: Length of its file.
     """
-    try:
-        return replace(picture, quality=own_quality.estimate(picture, file_bytes))
-    except _DAMAGE:  # of an encoder, which will be told when the result is stored
-        return picture
+    return replace(picture, quality=own_quality.estimator(picture, file_bytes))
 
 
 def write_picture(
@@ -171,7 +183,8 @@ def encode_picture(
     """
     limits.check_storable(picture, kind, allow_8bit=allow_8bit)
     fitted, warnings = limits.fitted(_in_depth(picture, kind), kind)
-    encode, encoding = encoder(kind).encode, _encoding(picture, kind, quality, subsampling)
+    encoding = _encoding(picture, kind, quality, subsampling)
+    encode = encoder(kind).encode if picture.animation is None else partial(encode_animation, kind)
     try:
         data = encode(fitted, encoding)
     except _DAMAGE as error:
@@ -191,7 +204,7 @@ def encode_picture(
 
 def displayed_8bit(picture: Picture) -> NDArray[np.uint8]:
     """Return the pixels uint8 [H, W, 3] as displayed: turned by the EXIF orientation, rounded to 8 bits."""
-    pixels = picture.turned(exif.orientation(picture.metadata.exif)).pixels
+    pixels = picture.first.turned(exif.orientation(picture.metadata.exif)).pixels
     return np.asarray(to_8bit(pixels), np.uint8)
 
 
@@ -242,9 +255,14 @@ def _faults(metadata: Metadata) -> list[str]:
 
 def _encoding(picture: Picture, kind: Format, quality: Quality, subsampling: Subsampling) -> Encoding:
     """Return how to encode a picture; its file tells the quality to keep only for its own format."""
-    own = quality == "keep" and kind == picture.format and (picture.tables or picture.quality)
-    number = quality if quality != "keep" else picture.quality if own else None
-    return Encoding(quality=number or DEFAULT_QUALITY, subsampling=subsampling, is_own=bool(own))
+    if quality != "keep":
+        return Encoding(quality=quality, subsampling=subsampling, is_own=False)
+    number = None
+    if kind == picture.format and picture.quality is not None:
+        with suppress(*_DAMAGE):  # of the encoder, which will be told when the result is stored
+            number = picture.quality()
+    own = kind == picture.format and bool(picture.tables or number)
+    return Encoding(quality=number or DEFAULT_QUALITY, subsampling=subsampling, is_own=own)
 
 
 def _in_depth(picture: Picture, kind: Format) -> Picture:

@@ -45,7 +45,7 @@ def check_storable(picture: Picture, kind: Format, *, allow_8bit: bool) -> None:
         EncodeError: The format cannot hold its depth, transparency or size, or cannot be written at all.
     """
     codec = CODECS[kind]
-    if codec.stored_as is not None:
+    if codec.stored_as is not None and not (picture.animation and kind == picture.format):
         raise EncodeError(f"results are not stored as {kind}; choose another --format")
     if reason := why_not_writable(codec):
         raise EncodeError(reason)
@@ -57,10 +57,16 @@ def check_storable(picture: Picture, kind: Format, *, allow_8bit: bool) -> None:
         )
     if picture.alpha is not None and not codec.alpha:
         raise EncodeError(f"{kind} cannot hold transparency; write .png, .webp or .tif instead")
-    if codec.side_px is not None and max(picture.width, picture.height) > codec.side_px:
+    sides = picture.width, picture.height // picture.count
+    if codec.side_px is not None and max(sides) > codec.side_px:
         raise EncodeError(
-            f"cannot store {picture.width}x{picture.height} pixels as {kind}: it allows {codec.side_px} pixels a side; "
+            f"cannot store {sides[0]}x{sides[1]} pixels as {kind}: it allows {codec.side_px} pixels a side; "
             "write .tif instead"
+        )
+    if codec.most_px is not None and picture.width * picture.height > codec.most_px:
+        raise EncodeError(
+            f"cannot store {picture.width}x{picture.height} pixels as {kind}: it allows {codec.most_px / 1e6:.0f} "
+            "megapixels; write .tif instead"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -15,10 +15,12 @@ from PIL import Image
 from lumen.config import EnhanceOptions, PrecisionChoice, RuntimeOptions
 from lumen.enhance.conversions import Array, Tensor, array_through, image_through, is_tensor, tensor_through
 from lumen.enhance.file_io import read_source
-from lumen.enhance.mapping import Mapped, map_pictures
+from lumen.enhance.mapping import Mapped, map_pictures, map_sequence
 from lumen.enhance.pipeline import enhance_picture
+from lumen.enhance.steady import SteadyLight, refuse_unsteady, thumbnail_of
 from lumen.imaging.picture import Picture
 from lumen.runtime.open import ModelSet
+from lumen.runtime.protocols import Floats
 
 Kind = TypeVar("Kind", bound=Array | Image.Image | Picture | Tensor)
 StrPath = str | os.PathLike[str]
@@ -144,7 +146,7 @@ class Enhancer:
             ValueError: The array is not a picture, such as floats beyond [0, 1]; the message says what to do.
         """
         options = EnhanceOptions(ev=ev, shadows=shadows, strength=strength, quality_passes=quality_passes)
-        return self._through(picture, options)
+        return self._through(picture, options, self._enhancing(options))
 
     def map(
         self,
@@ -181,7 +183,60 @@ class Enhancer:
                 f"expected several pictures, got the one path {str(pictures)!r}; "
                 "sorted(pathlib.Path(folder).glob('*.jpg')) lists those in a folder"
             )
-        return map_pictures(lambda picture: self._through(picture, options), pictures, bar=bar)
+        enhance = self._enhancing(options)
+        return map_pictures(lambda picture: self._through(picture, options, enhance), pictures, bar=bar)
+
+    def sequence(
+        self,
+        pictures: Iterable[Any],
+        ev: float = EnhanceOptions.ev,
+        *,
+        shadows: float = EnhanceOptions.shadows,
+        strength: float = EnhanceOptions.strength,
+        quality_passes: int = EnhanceOptions.quality_passes,
+    ) -> Iterator[Mapped]:
+        """Enhance the frames of a sequence, in their order, with one steady light.
+
+        A frame comes out when some 36 further ones were looked at, and those of the last scene at the end. Paths are
+        read twice, so that memory does not grow; other pictures are held meanwhile.
+
+        Args:
+            pictures: Paths, or anything else that a call takes and that is one picture; may be a generator.
+            ev: As for a call; and so `shadows` and `strength`.
+            shadows: As above.
+            strength: As above.
+            quality_passes: 1 or 4.
+
+        Returns:
+            As for `map`. A frame that fails has an `error`, and the light of the others goes on.
+
+        Raises:
+            UsageError: A value is out of range, or the model has no tone stage.
+            TypeError: One of the pictures is of no known kind, or several at once.
+            ModelError: The model cannot be used.
+        """
+        options = EnhanceOptions(ev=ev, shadows=shadows, strength=strength, quality_passes=quality_passes)
+        self._after_fork()
+        models = self._models
+        model = models.for_sample("uint8")
+        refuse_unsteady(model, options)
+
+        def look(picture: Any) -> Floats:
+            seen: list[Floats] = []
+
+            def note(each: Picture) -> Picture:
+                seen.append(thumbnail_of(each, models))
+                return each
+
+            self._through(picture, options, note)
+            if len(seen) != 1:
+                raise TypeError(f"expected the frames of a sequence one by one, got {len(seen)} together")
+            return seen[0]
+
+        def enhance(tone: Floats, picture: Any) -> Any:
+            return self._through(picture, options, self._enhancing(options, tone))
+
+        return map_sequence(look, enhance, pictures, SteadyLight(model), (ev, shadows))
 
     def close(self) -> None:
         """Free the memory of the model; the next call opens it again."""
@@ -221,12 +276,9 @@ class Enhancer:
             _of_parents.append(self._models)
             self._begin()
 
-    def _through(self, picture: Any, options: EnhanceOptions) -> Any:
-        def enhance(each: Picture) -> Picture:
-            return self._enhance(each, options)
-
+    def _through(self, picture: Any, options: EnhanceOptions, enhance: Callable[[Picture], Picture]) -> Any:
         if isinstance(picture, list):
-            return [self._through(each, options) for each in picture]
+            return [self._through(each, options, enhance) for each in picture]
         if isinstance(picture, Picture):
             return enhance(picture)
         if isinstance(picture, Image.Image):
@@ -242,7 +294,10 @@ class Enhancer:
             f"got {type(picture).__name__}; numpy.asarray makes an array of most others"
         )
 
-    def _enhance(self, picture: Picture, options: EnhanceOptions) -> Picture:
-        self._after_fork()
-        with self._lock:
-            return enhance_picture(picture, self._models, options)
+    def _enhancing(self, options: EnhanceOptions, tone: Floats | None = None) -> Callable[[Picture], Picture]:
+        def enhance(picture: Picture) -> Picture:
+            self._after_fork()
+            with self._lock:
+                return enhance_picture(picture, self._models, options, fixed_tone=tone)
+
+        return enhance

@@ -21,6 +21,7 @@ def run_passes(
     *,
     box: Floats,
     shadows: Floats,
+    tones: Floats | None = None,
 ) -> Pixels:
     """Return the rounded mean of the model's results for the first `passes` augmentations of a window.
 
@@ -38,13 +39,14 @@ def run_passes(
         progress: Called with the fraction of the passes done, in (0, 1], after each.
         box: float32 [4], where the window lies, as in `lumen.spec`.
         shadows: float32 [1].
+        tones: float32 [1, K], used for all passes instead of the picture's own; these must not be transposed then.
     """
 
     def run(flips: int) -> Pixels:
         seen = _flipped(thumbnail, flips if model.spec.contract == 1 else flips & 4)
         tiles, thumbnails = (np.ascontiguousarray(array)[None] for array in (_flipped(window, flips), seen))
         boxes = _flipped_box(box, flips)[None]
-        enhanced = _restored(model.run(tiles, thumbnails, ev, boxes=boxes, shadows=shadows)[0], flips)
+        enhanced = _restored(model.run(tiles, thumbnails, ev, boxes=boxes, shadows=shadows, tones=tones)[0], flips)
         progress((flips + 1) / passes)
         return enhanced
 

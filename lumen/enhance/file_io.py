@@ -33,12 +33,12 @@ def read_source(
     Raises:
         PictureError: The source cannot be decoded, is not allowed by the options, or cannot be stored as the target.
     """
-    first_frame = options.frames == "first"
+    taken = {"first_frame": options.frames == "first", "all_frames": options.frames == "all"}
     if stream is None:
-        picture = read_picture(source, max_pixels=options.max_pixels, first_frame=first_frame)
+        picture = read_picture(source, max_pixels=options.max_pixels, **taken)
     else:
         named = format_of(source)
-        picture = decode_picture(stream, max_pixels=options.max_pixels, first_frame=first_frame, named=named)
+        picture = decode_picture(stream, max_pixels=options.max_pixels, named=named, **taken)
     if target is not None:
         kind, _ = result_kind(picture, source, target, options)
     refuse_warnings(picture.warnings, options)
@@ -92,7 +92,7 @@ def result_kind(
     Raises:
         EncodeError: The format cannot hold the picture.
     """
-    named, own = format_of(target), stored_as(picture.format)
+    named, own = format_of(target), picture.format if picture.animation else stored_as(picture.format)
     if named is None:
         named = own
     try:

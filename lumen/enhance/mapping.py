@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from lumen.enhance.steady import Settings, Steady, SteadyLight
 from lumen.errors import LumenError, PictureError, reason_of
+from lumen.runtime.protocols import Floats
 from lumen.text import printable
 
 # What is the fault of one picture; of anything else the others would suffer too.
@@ -59,6 +62,43 @@ def map_pictures(enhance: Callable[[Any], Any], pictures: Iterable[Any], *, bar:
             failed += found.error is not None
             progress.advance(task)
             yield found
+
+
+def map_sequence(
+    look: Callable[[Any], Floats],
+    enhance: Callable[[Floats, Any], Any],
+    pictures: Iterable[Any],
+    light: SteadyLight[list[Mapped]],
+    settings: Settings,
+) -> Iterator[Mapped]:
+    """Yield what became of each frame of a sequence, in order.
+
+    Args:
+        look: Returns the thumbnail of a frame.
+        enhance: Enhances a frame with a tone, which comes first.
+        pictures: What both take.
+        light: Decides on the tones.
+        settings: `ev` and `shadows` of all frames.
+    """
+
+    def ended(ready: Iterable[Steady[list[Mapped]]]) -> Iterator[Mapped]:
+        for each in ready:
+            frame, *failed = each.item
+            yield _mapped(partial(enhance, each.tone), frame.source)
+            yield from failed
+
+    item: list[Mapped] | None = None  # the last frame that could be looked at, and those behind it that could not
+    number, (ev, shadows) = 0, settings
+    for picture in pictures:
+        seen = _mapped(look, picture)
+        if seen.error is None:
+            item, number = [Mapped(source=picture)], number + 1
+            yield from ended(light.push(number, seen.result, item, ev=ev, shadows=shadows))
+        elif item is None:
+            yield seen
+        else:
+            item.append(seen)
+    yield from ended(light.end())
 
 
 def _mapped(enhance: Callable[[Any], Any], picture: Any) -> Mapped:

@@ -48,6 +48,10 @@ def check_options(model: Model, options: EnhanceOptions) -> None:
     """
     window_px(model, options)
     check_shadows(model, options)
+    if options.frames == "all" and model.spec.contract == 1:
+        raise UsageError(
+            f"model {model.spec.name!r} has no tone stage, which --frames all needs for a steady light; use lumen-s"
+        )
 
 
 def check_shadows(model: Model, options: EnhanceOptions) -> None:

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import PurePath
 
-from lumen.config import OutputFormat
+from lumen.config import Frames, OutputFormat, VideoCodec
+from lumen.imaging.clip_formats import clip_suffix, is_clip
 from lumen.imaging.formats import SUFFIXES, result_suffix
 
 
-def result_name(name: PurePath, suffix: str, kind: OutputFormat) -> str:
+def result_name(
+    name: PurePath | str,
+    suffix: str,
+    kind: OutputFormat,
+    codec: VideoCodec = "auto",
+    *,
+    frames: Frames = "refuse",
+) -> str:
     """Return the name of a file's result.
 
     Args:
-        name: The source.
+        name: The source, or its name alone.
         suffix: Inserted before the extension.
-        kind: Format of the result. An extension that already names it stays (`.jpeg` for `jpg`). Formats that are only
-            read have results in another format: `.tiff` for camera raw files, `.png` for GIF files.
+        kind: Format of the result, if it is a picture. An extension that already names it stays (`.jpeg` for `jpg`).
+            Formats that are only read have results in another format: `.tiff` for camera raw files, `.png` for GIF.
+        codec: What the result is encoded with, if it is a clip, which decides whether it keeps its container.
+        frames: With `all`, the result of a GIF is a GIF.
     """
-    ending = result_suffix(name.suffix, kind)
+    if isinstance(name, PurePath):
+        name = name.name
+    stem, dot, rest = name.rpartition(".")
+    if not stem or not rest:
+        stem, dot, rest = name, "", ""
+    if is_clip(name):
+        return stem + suffix + clip_suffix(dot + rest, codec)
+    old, new = dot + rest, _ending(dot + rest, kind, frames)
+    if new == old and not suffix:
+        return name
     # An unknown extension is a part of the name: `1.a` and `1.b` must not both become `1.png`.
-    is_part = kind != "same" and name.suffix.lower() not in SUFFIXES
-    return (name.name if is_part else name.stem) + suffix + ending
+    is_part = kind != "same" and old.lower() not in SUFFIXES
+    return (name if is_part else stem) + suffix + new
+
+
+_ending = lru_cache(result_suffix)

@@ -16,15 +16,17 @@ from pathlib import Path
 
 from lumen.codecs.exif import without_thumbnail
 from lumen.config import EnhanceOptions
+from lumen.enhance.animation import enhance_animation
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.model_choice import model_for
 from lumen.enhance.progress import PictureProgress, ignore_progress
+from lumen.enhance.sharing import Share, whole_share
 from lumen.enhance.tiles import enhance_pixels
 from lumen.enhance.unchanged import is_left
 from lumen.errors import UsageError
 from lumen.files.atomic import user_attributes, write_atomically
 from lumen.imaging.picture import Picture
-from lumen.runtime.protocols import Models, Pixels
+from lumen.runtime.protocols import Floats, Models, Pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,13 @@ class FileResult:
 
 
 def enhance_picture(
-    picture: Picture, models: Models, options: EnhanceOptions | None = None, progress: PictureProgress | None = None
+    picture: Picture,
+    models: Models,
+    options: EnhanceOptions | None = None,
+    progress: PictureProgress | None = None,
+    share: Share | None = None,
+    *,
+    fixed_tone: Floats | None = None,
 ) -> Picture:
     """Enhance one picture; size, depth, alpha and metadata stay, except for the dark thumbnail in the EXIF block.
 
@@ -59,7 +67,9 @@ def enhance_picture(
         picture: uint8 or uint16 pixels [H, W, 3] of any size.
         models: The 8-bit and 16-bit models; `model_for` chooses.
         options: Exposure, strength, passes and memory.
-        progress: Called with the fraction done, in (0, 1], after each model run.
+        progress: Called with the fraction done, in (0, 1], after each model run, on any thread.
+        share: CPU threads and memory that it may use; None is all.
+        fixed_tone: float32 [K], used instead of the picture's own, see `lumen.enhance.steady`.
 
     Raises:
         OutOfMemoryError: Even the smallest window does not fit into memory.
@@ -67,7 +77,15 @@ def enhance_picture(
     """
     options = options or EnhanceOptions()
     model, tone = model_for(picture, models)
-    return with_pixels(picture, enhance_pixels(picture.pixels, model, options, progress or ignore_progress, tone))
+    progress, share = progress or ignore_progress, share or whole_share([model], [options])
+    runs = share.runs_for(picture, model, options)
+    threads = share.threads // runs
+    if threads != model.threads:
+        model = models.with_threads(threads).for_sample(model.spec.sample)
+    if picture.animation is not None:
+        return with_pixels(picture, enhance_animation(picture, model, options, progress, tone, fixed_tone))
+    pixels = enhance_pixels(picture.pixels, model, options, progress, tone, fixed_tone=fixed_tone, runs=runs)
+    return with_pixels(picture, pixels)
 
 
 def with_pixels(picture: Picture, pixels: Pixels) -> Picture:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -11,12 +13,13 @@ from lumen.color.tone import Tone
 from lumen.config import EnhanceOptions
 from lumen.enhance.ensemble import run_passes
 from lumen.enhance.model_choice import check_shadows
-from lumen.enhance.progress import PictureProgress, tile_progress
+from lumen.enhance.progress import PictureProgress, TileProgress
 from lumen.enhance.tile_size import check_memory, plan_windows, smallest_window_px, window_px
 from lumen.errors import OutOfMemoryError
 from lumen.imaging.thumbnail import thumbnail_for
-from lumen.imaging.tiling import box_of, cut, paste
-from lumen.runtime.protocols import Model, Pixels
+from lumen.imaging.tiling import Tile, TilePlan, box_of, cut, paste
+from lumen.runtime.protocols import Floats, Model, Pixels
+from lumen.runtime.runs import TICK_S
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,15 @@ SHRINK = 0.7  # factor of the side: about half the memory
 
 
 def enhance_pixels(
-    pixels: Pixels, model: Model, options: EnhanceOptions, progress: PictureProgress, tone: Tone | None = None
+    pixels: Pixels,
+    model: Model,
+    options: EnhanceOptions,
+    progress: PictureProgress,
+    tone: Tone | None = None,
+    *,
+    fixed_tone: Floats | None = None,
+    thumbnail: Floats | None = None,
+    runs: int = 1,
 ) -> Pixels:
     """Enhance pixels window by window. If memory is short, the windows shrink and finished rows are kept.
 
@@ -32,8 +43,12 @@ def enhance_pixels(
         pixels: `model.spec.sample` [H, W, 3], or uint8 with a `tone` that converts them to 16 bits.
         model: The model for every window.
         options: Exposure, shadows, strength, passes and memory.
-        progress: Called with the fraction done, in (0, 1], after each model run.
+        progress: Called with the fraction done, in (0, 1], after each model run, on any thread.
         tone: Conversion of the picture's levels to sRGB, if they need one.
+        fixed_tone: float32 [K], used instead of the tone that the model decides on for this picture.
+        thumbnail: What the model sees as the whole picture, [h, w, 3]; by default `pixels`, as `thumbnail_for` shows
+            them.
+        runs: How many windows to enhance at once.
 
     Returns:
         Shape and dtype of `pixels`.
@@ -48,32 +63,54 @@ def enhance_pixels(
     check_shadows(model, options)
     spec = model.spec
     height, width = pixels.shape[:2]
-    thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)  # [h, w, 3]
+    if thumbnail is None:
+        thumbnail = thumbnail_for(pixels, spec, None if tone is None else tone.seen)
     ev, shadows = np.array([options.ev], np.float32), np.array([options.shadows], np.float32)
+    tones = None if fixed_tone is None else fixed_tone[None]
     result = np.empty_like(pixels)
     rows_done = 0  # stay valid when the window shrinks, because its size never changes the result
     while rows_done < height:
         plan = plan_windows(height, width, spec, window_px(model, options))
         check_memory(plan, model, options)
+        told = TileProgress(progress, plan, rows_done)
+
+        def enhance(tile: Tile, plan: TilePlan = plan, told: TileProgress = told) -> None:
+            window = cut(pixels, plan, tile)  # [h, w, 3]
+            seen = window if tone is None else tone.seen(window)
+            step, box = told.of(tile), box_of(plan, tile)
+            enhanced = run_passes(
+                model, seen, thumbnail, ev, options.quality_passes, step, box=box, shadows=shadows, tones=tones
+            )
+            enhanced = enhanced if tone is None else tone.stored(enhanced, window)
+            paste(result, plan, tile, _blend(window, enhanced, options.strength))
+
         try:
-            for tile in plan.tiles:
-                if tile.y1 <= rows_done:
-                    continue
-                window = cut(pixels, plan, tile)  # [h, w, 3]
-                seen = window if tone is None else tone.seen(window)
-                step = tile_progress(progress, plan, tile)
-                box = box_of(plan, tile)
-                enhanced = run_passes(
-                    model, seen, thumbnail, ev, options.quality_passes, step, box=box, shadows=shadows
-                )
-                enhanced = enhanced if tone is None else tone.stored(enhanced, window)
-                paste(result, plan, tile, _blend(window, enhanced, options.strength))
+            for tile in _each(enhance, [tile for tile in plan.tiles if tile.y1 > rows_done], runs):
                 if tile.x1 == width:
                     rows_done = tile.y1
         except OutOfMemoryError:
             if not _shrink(model, math.isqrt(plan.window_h * plan.window_w)):
                 raise
     return result
+
+
+def _each(enhance: Callable[[Tile], None], tiles: Sequence[Tile], runs: int) -> Iterator[Tile]:
+    """Enhance tiles, some at once, and yield each when it and all before it are done."""
+    if runs == 1:
+        for tile in tiles:
+            enhance(tile)
+            yield tile
+        return
+    with ThreadPoolExecutor(runs, "tile") as pool:
+        futures = [pool.submit(enhance, tile) for tile in tiles]
+        try:
+            for tile, future in zip(tiles, futures, strict=True):
+                while not wait([future], TICK_S).done:  # a wait without end would miss signals on Windows
+                    pass
+                future.result()
+                yield tile
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _blend(window: Pixels, enhanced: Pixels, strength: float) -> Pixels:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path, PurePath
@@ -12,12 +13,14 @@ from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.errors import UsageError
 from lumen.evaluation.columns import INPUT, OUTPUT, REFERENCE
 from lumen.evaluation.options import EvalOptions
-from lumen.evaluation.pairs import Matching, Problem, Result, find_pairs, pair_results
+from lumen.evaluation.pairs import Matching, Pair, Problem, Result, find_pairs, pair_results
 from lumen.evaluation.previews import Previews
-from lumen.evaluation.protocol import protocol
+from lumen.evaluation.protocol import ModelFacts, protocol
 from lumen.evaluation.report import EvalReport, PictureScores
 from lumen.evaluation.run import PairResult, score_pairs
 from lumen.evaluation.scoring import Scorer
+from lumen.files.paths import real_path, require_input
+from lumen.files.store_path import path_of
 from lumen.runtime.open import ModelSet
 from lumen.runtime.protocols import Models
 
@@ -59,18 +62,21 @@ def evaluate(
     """
     options = options or EvalOptions()
     named = _named_models(models, options)
-    dark, reference = (None if place is None else Path(place) for place in (low, reference))
-    dark, made = _roles(dark, {name: Path(place) for name, place in (results or {}).items()}, named, options)
+    dark, reference = (None if place is None else path_of(place) for place in (low, reference))
+    dark, made = _roles(dark, {name: path_of(place) for name, place in (results or {}).items()}, named, options)
+    for place in (dark, reference, *made.values()):
+        if place is not None:
+            require_input(place)
     _check_names([*named, *made, *options.baselines])
     _check_save(options.save, [place for place in (dark, reference, *made.values()) if place is not None])
     pairs, problems, rule = find_pairs(dark, reference, made, matching)
     scorer = Scorer(options)
     if previews is not None:
         previews.album.begin(len(pairs))
-    found = chain(problems, score_pairs(pairs, named, scorer, previews=previews))
-    words = protocol(named, options, natural=scorer.natural, paired=None if reference is None else rule)
-    report = _report(found, len(pairs) + len(problems), words, options, progress)
-    return replace(report, data=data_title(dark, reference, made), method=_method(named, made))
+    with _scoring(pairs, named, scorer, previews) as (facts, scored):
+        words = protocol(facts, options, natural=scorer.natural, paired=None if reference is None else rule)
+        report = _report(chain(problems, scored), len(pairs) + len(problems), words, options, progress)
+    return replace(report, data=data_title(dark, reference, made), method=_method(facts, made))
 
 
 def evaluate_results(
@@ -104,6 +110,25 @@ def _named_models(
 
 def _opened(model: Models | StrPath) -> Models:
     return ModelSet(RuntimeOptions(model=os.fspath(model))) if isinstance(model, str | os.PathLike) else model
+
+
+@contextmanager
+def _scoring(
+    pairs: Sequence[Pair], models: Mapping[str, Models], scorer: Scorer, previews: Previews | None
+) -> Iterator[tuple[Mapping[str, ModelFacts], Iterator[PairResult]]]:
+    """Give the facts about the models, and the scores of the pairs by the engine in the options."""
+    if scorer.options.engine == "local":
+        facts = {name: ModelFacts.of(each) for name, each in models.items()}
+        yield facts, score_pairs(pairs, models, scorer, previews=previews)
+        return
+    from lumen.evaluation.ray_scoring import RayScoring
+
+    asked = {name: each.options for name, each in models.items() if isinstance(each, ModelSet)}
+    if len(asked) < len(models):
+        raise UsageError("expected models by name or path, or as lumen.ModelSet, with engine='ray'")
+    with RayScoring(asked, scorer.options, previews) as scoring:
+        scoring.open(pairs)
+        yield scoring.facts, scoring.score(pairs)
 
 
 def _roles(
@@ -142,10 +167,10 @@ def _end_of(place: Path) -> str:
     return PurePath(*parts[-2:]).as_posix()
 
 
-def _method(models: Mapping[str, Models], results: Mapping[str, Path]) -> str:
+def _method(models: Mapping[str, ModelFacts], results: Mapping[str, Path]) -> str:
     """Return what makes the column `output`: a model, or a folder or file that is scored as it is."""
     if OUTPUT in models:
-        return models[OUTPUT].for_sample("uint8").spec.name
+        return models[OUTPUT].name
     return results[OUTPUT].absolute().name if OUTPUT in results else OUTPUT
 
 
@@ -159,7 +184,7 @@ def _check_names(names: Sequence[str]) -> None:
 def _check_save(save: Path | None, folders: Sequence[Path]) -> None:
     """Refuse a folder whose results the next run would read as inputs."""
     for folder in folders:
-        if save is not None and save.resolve().is_relative_to(folder.resolve()):
+        if save is not None and real_path(save).is_relative_to(real_path(folder)):
             raise UsageError(
                 f"expected --save outside of {folder}, got {save}: the next run would score its own results"
             )

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from lumen.config import EngineChoice
 from lumen.errors import UsageError
 from lumen.evaluation.baselines import make_baseline
 
 Channel = Literal["rgb", "y"]
 
 DATA_RANGES: Final = (255, 65535)
+
+
+def _check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UsageError(f"expected {option} {' or '.join(choices)}, got {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,7 @@ class EvalOptions:
         lpips: Files that together hold the weights of LPIPS; empty leaves out LPIPS.
         threads: Pictures that are scored at a time; 0 takes the cores that the process may use.
         save: Folder for the results of the models, as PNG; None saves nothing.
+        engine: Where pairs are scored: in this process (`local`), or by the workers of a Ray cluster (`ray`).
 
     Paths may be given as strings.
     """
@@ -51,6 +59,7 @@ class EvalOptions:
     lpips: tuple[Path, ...] = ()
     threads: int = 0
     save: Path | None = None
+    engine: EngineChoice = "local"
 
     def __post_init__(self) -> None:
         for name, place in (("niqe_model", self.niqe_model), ("save", self.save)):
@@ -71,8 +80,8 @@ class EvalOptions:
             make_baseline(baseline)
         if len(set(self.baselines)) < len(self.baselines):
             raise UsageError(f"expected each baseline once, got {','.join(self.baselines)}")
-        if self.channel not in get_args(Channel):
-            raise UsageError(f"expected --channel rgb or y, got {self.channel!r}")
+        _check_choice("--channel", self.channel, get_args(Channel))
+        _check_choice("--engine", self.engine, get_args(EngineChoice))
         if self.threads < 0:
             raise UsageError(f"expected --threads of at least 0, got {self.threads}")
         if self.border_px < 0:

@@ -16,6 +16,7 @@ from lumen.evaluation.columns import INPUT, OUTPUT
 from lumen.evaluation.naming import Rule, derived_rules, one_to_one, rough_rules, sure_rules
 from lumen.files.paths import is_plain_file, type_of
 from lumen.files.patterns import is_hidden, is_picture_name
+from lumen.files.store_path import StorePath
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,6 +303,8 @@ def _with_proposal(
 
 def _pictures_in(folder: Path) -> list[tuple[str, Path]]:
     """Return name and path of the pictures below a folder, sorted, without hidden ones."""
+    if isinstance(folder, StorePath):
+        return _pictures_below(folder)
     found = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
@@ -310,6 +313,26 @@ def _pictures_in(folder: Path) -> list[tuple[str, Path]]:
         if is_file and not any(map(is_hidden, relative.parts)):
             found.append((_name(relative), path))
     return found
+
+
+def _pictures_below(prefix: StorePath) -> list[tuple[str, Path]]:
+    """Return the same for a prefix of a store.
+
+    Raises:
+        StoreError: It cannot be listed.
+    """
+    from lumen.files.stores import store_error, walk_prefix
+
+    try:
+        found = [
+            below / name
+            for below, listing in walk_prefix(prefix, lambda inner: not is_hidden(inner.name))
+            for name in listing.files
+            if is_picture_name(name)
+        ]
+    except OSError as error:
+        raise store_error(prefix, error) from error
+    return [(_name(path.relative_to(prefix)), path) for path in sorted(found)]
 
 
 def _by_key(

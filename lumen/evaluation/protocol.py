@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from lumen.evaluation.baselines import BASELINES
 from lumen.evaluation.columns import AIM, GT_MEAN, MATCHED
 from lumen.evaluation.options import EvalOptions
 from lumen.metrics.natural import NaturalModel
+from lumen.runtime.devices import ComputePrecision
 from lumen.runtime.protocols import Models
 from lumen.text import printable
 
 
+class ModelFacts(NamedTuple):
+    """Which model runs, and how: the name in its file, its device, and what it computes in."""
+
+    name: str
+    device: str
+    precision: ComputePrecision
+
+    @classmethod
+    def of(cls, models: Models) -> ModelFacts:
+        """Return those of a model; it is opened."""
+        model = models.for_sample("uint8")
+        return cls(model.spec.name, str(model.device), model.precision)
+
+
 def protocol(
-    models: Mapping[str, Models],
+    models: Mapping[str, ModelFacts],
     options: EvalOptions,
     *,
     natural: NaturalModel | None = None,
@@ -33,10 +49,9 @@ def protocol(
         parts.append("output is the result file as read back from the disk, with the loss of its format")
     elif not models:
         parts.append("output is the file as it is")
-    for name, models_by_depth in models.items():
-        model = models_by_depth.for_sample("uint8")
+    for name, model in models.items():
         shorter = "" if model.precision == "fp32" else f" in {model.precision}"
-        parts.append(f"{_word(name)} by model {_word(model.spec.name)} on {model.device}{shorter}")
+        parts.append(f"{_word(name)} by model {_word(model.name)} on {model.device}{shorter}")
     parts += [f"{name}: {BASELINES[name.partition(':')[0]]}" for name in options.baselines]
     if options.gt_mean:
         parts.append(

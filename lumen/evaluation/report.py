@@ -68,6 +68,7 @@ class EvalReport:
         data_range: Data range of the compared samples, 255 or 65535.
         data: What was scored and against what, for the title of a report; empty if not known.
         method: What made the column `output`, for people: the name of a model or of a folder.
+        flicker: Of clips, the range of the level of a still region in stops, by column, `reference` included.
     """
 
     pictures: tuple[PictureScores, ...]
@@ -76,6 +77,7 @@ class EvalReport:
     data_range: int = 255
     data: str = ""
     method: str = OUTPUT
+    flicker: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -152,7 +154,8 @@ class EvalReport:
         }
         counts = {"pictures": len(self.pictures), "problems": len(self.problems)}
         words = {"warnings": list(self.warnings), "protocol": self.protocol}
-        return {"summary": counts | {"mean": means} | more | words}
+        flicker = {"flicker": dict(self.flicker)} if self.flicker else {}
+        return {"summary": counts | {"mean": means} | more | flicker | words}
 
 
 def badness(score: Score | None) -> float:

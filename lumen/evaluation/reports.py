@@ -16,6 +16,7 @@ from lumen.evaluation.measures import STATISTICS
 from lumen.evaluation.previews import Previews
 from lumen.evaluation.report import WORST, EvalReport
 from lumen.files.atomic import make_folder, write_atomically
+from lumen.files.paths import real_path
 from lumen.text import printable
 
 PAGE_SUFFIXES: Final = (".html", ".htm")
@@ -31,7 +32,7 @@ def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
     for target in targets:
         if target.suffix.lower() not in REPORT_SUFFIXES:
             raise UsageError(f"expected --report with a name in {', '.join(REPORT_SUFFIXES)}, got {target}")
-        if any(target.resolve() == path.resolve() for path in inputs):
+        if any(real_path(target) == real_path(path) for path in inputs):
             raise UsageError(f"expected --report apart from what is read, got {target}")
 
 

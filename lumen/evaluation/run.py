@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
@@ -16,6 +16,7 @@ from lumen.enhance.file_io import read_source
 from lumen.enhance.model_choice import chosen_brightness
 from lumen.enhance.pipeline import enhance_picture
 from lumen.enhance.progress import PictureProgress
+from lumen.enhance.sharing import Cores, Share
 from lumen.errors import DataError, PictureError
 from lumen.evaluation.baselines import make_baseline
 from lumen.evaluation.columns import GT_MEAN, INPUT, MATCHED, OUTPUT, aim_column, variant
@@ -53,6 +54,7 @@ def enhanced_at(
     models: Models,
     options: EnhanceOptions | None = None,
     progress: PictureProgress = lambda _: None,
+    share: Share | None = None,
 ) -> tuple[float, Picture]:
     """Ask a model for a mean brightness, by an exposure.
 
@@ -62,12 +64,13 @@ def enhanced_at(
         models: The model.
         options: How it is enhanced; the exposure is replaced.
         progress: As for `enhance_picture`.
+        share: As for `enhance_picture`.
 
     Returns:
         The exposure in stops, and the result.
     """
     ev = matching_ev(asked, automatic=chosen_brightness(source, models))
-    return ev, enhance_picture(source, models, replace(options or EnhanceOptions(), ev=ev), progress)
+    return ev, enhance_picture(source, models, replace(options or EnhanceOptions(), ev=ev), progress, share)
 
 
 def score_pairs(
@@ -86,13 +89,9 @@ def score_pairs(
         UnavailableError: A model cannot be loaded or run.
         OutputError: The folder for saved results cannot be written.
     """
-    work = _Work(
-        models=models,
-        scorer=scorer,
-        reading=reading or EnhanceOptions(),
-        previews=previews,
-        progress=lambda _: stages.check(),
-    )
+    reading = reading or EnhanceOptions()
+    work = _Work(models=models, scorer=scorer, reading=reading, previews=previews, progress=lambda _: stages.check())
+    cores = Cores(models.values(), [reading])
     helpers = scorer.options.threads or usable_cores()
     largest_px = MAX_WAITING_PX  # one at a time, until one has told how large they are
 
@@ -103,17 +102,19 @@ def score_pairs(
     def has_room() -> bool:
         if not models:
             return fits(stages.inside + 1)
-        # While the models work on one pair the next is being loaded.
-        return fits(stages.inside) and len(stages.reading) + len(stages.ready) < 2
+        # While the models work on some pairs the next are being loaded.
+        return fits(stages.inside) and len(stages.reading) + len(stages.ready) <= cores.runs
 
-    steps: Steps[int, _Job, PictureScores, None] = Steps(
-        read=lambda index: work.load(pairs[index]),
-        work=lambda _, jobs: [work.enhance(job) for job in jobs],
-        write=work.finish,
-    )
-    # One worker: models have threads, or a device, of their own.
-    stages = Stages(
-        steps, [None], helpers=helpers, is_behind=lambda: not fits(len(stages.writing) + 1), interrupt=terminate_runs
+    stages: Stages[int, _Job, PictureScores, Cores] = Stages(
+        Steps(
+            read=lambda index: work.load(pairs[index]),
+            work=lambda cores, jobs: [work.enhance(job, cores, lambda: len(pairs) - stages.begun) for job in jobs],
+            write=work.finish,
+        ),
+        [cores] * cores.runs,
+        helpers=helpers,
+        is_behind=lambda: not fits(len(stages.writing) + 1),
+        interrupt=terminate_runs,
     )
     ended = drive(stages, range(len(pairs)), has_room)
     try:
@@ -197,24 +198,25 @@ class _Work:
     def _samples(self, path: Path) -> Samples:
         return self.scorer.samples(self._read(path))
 
-    def enhance(self, job: _Job) -> _Job:
-        """Run the models on a pair."""
-        made = {name: self._made(job, models) for name, models in self.models.items()}
+    def enhance(self, job: _Job, cores: Cores, others: Callable[[], int]) -> _Job:
+        """Run the models on a pair, with the threads that are lent to it."""
+        with cores.lend(others) as share:
+            made = {name: self._made(job, models, share) for name, models in self.models.items()}
         return replace(job, source=None, made=made)
 
-    def _made(self, job: _Job, models: Models) -> _Made:
+    def _made(self, job: _Job, models: Models, share: Share) -> _Made:
         """Run a model; with `match_brightness` and `aim` once more for each, at another brightness."""
         assert job.source is not None and job.low is not None
         options = self.scorer.options
-        picture = enhance_picture(job.source, models, self.reading, self.progress)
+        picture = enhance_picture(job.source, models, self.reading, self.progress, share)
         made = _Made(picture=picture, pixels=self.scorer.samples(picture))
         if options.match_brightness and job.reference is not None:
             asked = self._level(job.reference)
-            ev, again = enhanced_at(asked, job.source, models, self.reading, self.progress)
+            ev, again = enhanced_at(asked, job.source, models, self.reading, self.progress, share)
             made = replace(made, ev=ev, matched=self.scorer.samples(again))
         if options.aim is not None:
             asked = max(options.aim, self._level(job.low))  # never darker than it is
-            _, again = enhanced_at(asked, job.source, models, self.reading, self.progress)
+            _, again = enhanced_at(asked, job.source, models, self.reading, self.progress, share)
             made = replace(made, aimed=self.scorer.samples(again))
         return made
 

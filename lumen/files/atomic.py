@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -103,9 +103,30 @@ def write_atomically(
         PictureError: The file system cannot hold this name or path, or a link is on the way.
         OutputError: The file cannot be written for another reason.
     """
+    with writing_atomically(path, tag=tag, modified_ns=modified_ns, extended=extended, below=below) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing_atomically(
+    path: Path,
+    *,
+    tag: str = "",
+    modified_ns: int | None = None,
+    extended: Mapping[str, bytes] | None = None,
+    below: Path | None = None,
+) -> Iterator[BinaryIO]:
+    """Yield a file that takes its final name when the `with` block ends, for what does not fit into memory.
+
+    The arguments and errors are those of `write_atomically`. The file is open for reading and writing; its descriptor
+    may be handed to another process, which must have ended when the block does.
+    """
     try:
-        with hold_folder(path.parent, below=below, make=below is not None) as folder:
-            write_in(folder, path.name, data, tag=tag, modified_ns=modified_ns, extended=extended)
+        with (
+            hold_folder(path.parent, below=below, make=below is not None) as folder,
+            _writing_in(folder, path.name, tag=tag, modified_ns=modified_ns, extended=extended) as file,
+        ):
+            yield file
     except OSError as error:
         raise output_error(path, error) from error
 
@@ -121,6 +142,7 @@ def write_in(
     attributes: Attributes | None = None,
     instead_of: Identity | None = None,
     is_new: bool = False,
+    is_durable: bool = True,
 ) -> None:
     """Write a file as `write_atomically` does, in a folder that is held open.
 
@@ -134,18 +156,49 @@ def write_in(
         attributes: What the file takes over, as far as the system lets it; without them its mode follows the umask.
         instead_of: The file that may be replaced, with the content that it has now.
         is_new: Nothing may be replaced.
+        is_durable: It is flushed to the disk; without that a power cut may leave it empty.
 
     Raises:
         OSError: The file cannot be written, or `FileExistsError` if `is_new` and the name is taken.
         PictureError: Another file, or other content, is there instead of `instead_of`.
     """
+    with _writing_in(
+        folder,
+        name,
+        tag=tag,
+        modified_ns=modified_ns,
+        extended=extended,
+        attributes=attributes,
+        instead_of=instead_of,
+        is_new=is_new,
+        is_durable=is_durable,
+    ) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def _writing_in(
+    folder: Parent,
+    name: str,
+    *,
+    tag: str = "",
+    modified_ns: int | None = None,
+    extended: Mapping[str, bytes] | None = None,
+    attributes: Attributes | None = None,
+    instead_of: Identity | None = None,
+    is_new: bool = False,
+    is_durable: bool = True,
+) -> Iterator[BinaryIO]:
     # The name does not contain the final one, which may already be as long as the file system allows.
     temporary = f".{secrets.token_hex(8)}{tag}{TEMP_SUFFIX}"
     path = folder.path / temporary
     try:
         with _guard:
             _unfinished.add(path)
-        _write_through(folder, temporary, data, attributes, modified_ns, extended or {})
+        # A private file must not become readable by others while it is written.
+        with folder.create(temporary, 0o666 if attributes is None else 0o600) as file:
+            yield file
+            _complete(file, settable(file, path), attributes, modified_ns, extended or {}, is_durable=is_durable)
         if instead_of is not None and not Identity.of(folder.facts(name)).has_content_of(instead_of):
             raise PictureError("the file changed while it was worked on; run again")
         if is_new:
@@ -158,7 +211,8 @@ def write_in(
         raise
     finally:
         _unfinished.discard(path)
-    folder.flush()
+    if is_durable:
+        folder.flush()
 
 
 def _name_new(folder: Parent, temporary: str, name: str) -> None:
@@ -208,24 +262,23 @@ def discard_unfinished() -> None:
             temporary.unlink()
 
 
-def _write_through(
-    folder: Parent,
-    name: str,
-    data: bytes,
+def _complete(
+    file: BinaryIO,
+    place: int | Path,
     attributes: Attributes | None,
     modified_ns: int | None,
     extended: Mapping[str, bytes],
+    *,
+    is_durable: bool,
 ) -> None:
-    # A private file must not become readable by others while it is written.
-    with folder.create(name, 0o666 if attributes is None else 0o600) as file:
-        place = settable(file, folder.path / name)
-        file.write(data)
-        _set_extended(extended, place)
-        if attributes is not None:
-            _take_over(attributes, place)
-        file.flush()
-        if modified_ns is not None:
-            _set_time(place, modified_ns)
+    """Give a file that was written its attributes and time, and flush it to the disk."""
+    _set_extended(extended, place)
+    if attributes is not None:
+        _take_over(attributes, place)
+    file.flush()
+    if modified_ns is not None:
+        _set_time(place, modified_ns)
+    if is_durable:
         os.fsync(file.fileno())
 
 

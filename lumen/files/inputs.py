@@ -17,9 +17,13 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, Literal
+
+from lumen.files.identity import Identity as Identity
+from lumen.files.identity import Input as Input
+from lumen.files.identity import NotPlainError as NotPlainError
+from lumen.files.store_path import StorePath
 
 HAS_DESCRIPTORS = os.open in os.supports_dir_fd and os.stat in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 
@@ -38,50 +42,6 @@ _FILE = (
 
 _SEPARATORS = re.compile(f"[{re.escape(os.sep + (os.altsep or ''))}]")
 _NO_STEPS = {"", os.curdir, os.pardir}
-
-
-class NotPlainError(OSError):
-    """Something else stands where a plain file or folder was expected: a link, a pipe, a device."""
-
-
-class Identity(NamedTuple):
-    """What no other file, and no later content of this one, has; times in nanoseconds."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, facts: os.stat_result) -> Identity:
-        """Return the identity that `os.stat` or `os.fstat` shows."""
-        return cls(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
-
-    def is_file(self, other: Identity) -> bool:
-        """Tell whether both are one file, whatever is in it."""
-        return (self.device, self.inode) == (other.device, other.inode)
-
-    def has_content_of(self, other: Identity) -> bool:
-        """Tell whether both are one file that was not written to in between; its links and mode do not matter."""
-        return self[:4] == other[:4]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Input:
-    """A plain file that was opened.
-
-    Attributes:
-        stream: Seekable, at its start.
-        identity: What it was when it was opened.
-    """
-
-    stream: BinaryIO
-    identity: Identity
-
-    def has_changed(self) -> bool:
-        """Tell whether somebody has written to the file since it was opened; its links and mode do not matter."""
-        return not Identity.of(os.fstat(self.stream.fileno())).has_content_of(self.identity)
 
 
 class Parent:
@@ -233,6 +193,11 @@ def hold_folder(folder: Path, *, below: Path | None = None, make: bool = False) 
         OSError: It is missing, cannot be entered or made, or a link is on the way (`NotPlainError`).
         ValueError: It is not below `below`.
     """
+    if isinstance(folder, StorePath):
+        from lumen.files.store_folder import StoreFolder
+
+        yield StoreFolder(folder)
+        return
     root = folder if below is None else below
     names = folder.relative_to(root).parts
     if os.pardir in names:
@@ -321,6 +286,8 @@ def open_input(root: Path, relative: str) -> Input:
         OSError: It cannot be reached or read, or is a link, folder, pipe or device.
         ValueError: The path leads out of the root, or has a NUL.
     """
+    if isinstance(root, StorePath):
+        return open_named(root / relative)
     with parent_of(root, relative) as parent:
         return parent.open(_steps(relative)[-1])
 
@@ -331,6 +298,10 @@ def open_named(path: Path) -> Input:
     Raises:
         OSError: It is not there, cannot be read, or is no plain file.
     """
+    if isinstance(path, StorePath):
+        from lumen.files.stores import open_object
+
+        return open_object(path)
     handle = os.open(path, _FILE & ~getattr(os, "O_NOFOLLOW", 0))
     return _opened(handle, path)
 

@@ -7,6 +7,9 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from lumen.errors import OutputError, StoreError, UsageError
+from lumen.files.store_path import StorePath, WebPath
+
 TRIES = 10
 
 
@@ -20,10 +23,29 @@ def is_plain_file(path: Path) -> bool:
     return type_of(path) == stat.S_IFREG
 
 
+def exists(path: Path) -> bool:
+    """Tell whether anything is at a path, and be it a broken link; raises `StoreError` if a store cannot be asked."""
+    return bool(type_of(path)) if isinstance(path, StorePath) else os.path.lexists(path)
+
+
+def require_input(path: Path) -> None:
+    """Refuse the URL of an input under which there is nothing to read; paths on disks are looked at elsewhere.
+
+    Raises:
+        StoreError: Nothing is there, or the store cannot be asked.
+        MissingExtraError: What talks to the store is not installed.
+    """
+    if isinstance(path, StorePath):
+        from lumen.files.stores import require_readable
+
+        require_readable(path)
+
+
 def type_of(path: Path) -> int:
     """Return `stat.S_IFMT` of a path, 0 if nothing can be read there.
 
-    `Path.exists` and the like raise if a name is too long or a folder may not be entered.
+    `Path.exists` and the like raise if a name is too long or a folder may not be entered. A store that cannot be asked
+    raises `StoreError`.
     """
     try:
         return stat.S_IFMT(path.stat().st_mode)
@@ -31,8 +53,25 @@ def type_of(path: Path) -> int:
         return 0
 
 
+def type_of_output(path: Path) -> int:
+    """Return `type_of` a place for results.
+
+    Raises:
+        UsageError: Nothing can be written there.
+        OutputError: It is in a store that cannot be asked.
+    """
+    if isinstance(path, WebPath):
+        raise UsageError(f"expected a folder, or a store that takes objects, after --out, got {path}")
+    try:
+        return type_of(path)
+    except StoreError as error:
+        raise OutputError(f"{error} (after --out)") from error
+
+
 def real_path(path: Path) -> Path:
-    """Return a path with links resolved, as far as they can be."""
+    """Return a path with links resolved, as far as they can be; there are none in a store."""
+    if isinstance(path, StorePath):
+        return path
     for _ in range(TRIES):
         with suppress(OSError):  # a link was replaced while it was read
             return Path(os.path.realpath(path))

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lumen.files.inputs import Parent, hold_folder, refuse_unless_plain
+from lumen.files.store_path import StorePath
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ _told: set[tuple[int, int]] = set()  # folders whose owner was warned of
 def state_in(folder: Parent, *, make: bool = True) -> Iterator[Parent]:
     """Hold the `.lumen` of a folder for the length of a `with` block.
 
-    A foreign owner is a warning only: some network disks show another owner than the one who writes.
+    A foreign owner is a warning only: some network disks show another owner than the one who writes, and stores none.
 
     Args:
         folder: The folder around it.
@@ -70,6 +71,8 @@ def _refuse_unless_plain(state: Parent, database: str) -> None:
 
 
 def _look_at_owner(folder: Parent, state: Parent) -> None:
+    if isinstance(folder.path, StorePath):
+        return
     facts = folder.facts(STATE)
     key = (facts.st_dev, facts.st_ino)
     if not hasattr(os, "geteuid") or facts.st_uid in (0, os.geteuid()) or key in _told:

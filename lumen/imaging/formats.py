@@ -13,7 +13,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final, Literal
 
-from lumen.config import OutputFormat
+from lumen.config import Frames, OutputFormat
 from lumen.extras import Package
 
 Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "heif", "jxl", "gif", "raw"]
@@ -37,6 +37,7 @@ class Codec:
         extra_channel: Whether it holds a channel that is neither colour nor transparency.
         gray: Whether it holds pictures of one channel.
         side_px: Longest side in pixels; None if only memory limits it.
+        most_px: Most pixels in all; None if only memory limits it.
         metadata: Kinds of metadata it holds, by the fields of `lumen.imaging.picture.Metadata`.
         most_bytes: Largest size of single kinds of metadata.
         exif_by_tag: Whether it keeps only the descriptive tags of an EXIF block instead of the block.
@@ -57,6 +58,7 @@ class Codec:
     extra_channel: bool = False
     gray: bool = True
     side_px: int | None = None
+    most_px: int | None = None
     metadata: frozenset[MetadataKind] = frozenset()
     most_bytes: Mapping[MetadataKind, int] = field(default_factory=dict)
     exif_by_tag: bool = False
@@ -112,7 +114,7 @@ _ALL: Final = (
         name="bmp",
         label="BMP",
         suffixes=(".bmp", ".dib"),
-        marks=((0, b"BM"),),
+        marks=((0, b"BM"), (0, b"BA\x28\0\0\0"), (0, b"BA\x5c\0\0\0")),  # and arrays of OS/2
         metadata=frozenset({"dpi"}),
     ),
     Codec(
@@ -123,6 +125,7 @@ _ALL: Final = (
         choice="avif",
         bits=12,
         side_px=32_768,  # beyond it libavif reads nothing
+        most_px=1 << 28,  # the same
         metadata=frozenset({"exif", "icc", "xmp"}),
         optional_encoder=True,
     ),
@@ -155,7 +158,9 @@ _ALL: Final = (
         label="GIF",
         suffixes=(".gif",),
         marks=((0, b"GIF87a"), (0, b"GIF89a")),
-        stored_as="png",
+        stored_as="png",  # but for animations
+        side_px=65_535,
+        metadata=frozenset({"comment"}),
     ),
     Codec(
         name="raw",
@@ -197,14 +202,17 @@ def format_of(name: str | PurePath) -> Format | None:
     return SUFFIXES.get(PurePath(name).suffix.lower())
 
 
-def result_suffix(suffix: str, asked: OutputFormat = "same") -> str:
+def result_suffix(suffix: str, asked: OutputFormat = "same", frames: Frames = "refuse") -> str:
     """Return the suffix of a file's result.
 
-    It stays if it already names the format of the result, or if it is unknown and no format is requested.
+    It stays if it already names the format of the result, or if it is unknown and no format is requested. With all
+    `frames`, the result of a GIF is a GIF.
 
     >>> result_suffix(".JPG"), result_suffix(".JPG", "png"), result_suffix(".jpeg", "jpg"), result_suffix(".NEF")
     ('.JPG', '.png', '.jpeg', '.tiff')
     """
     found = SUFFIXES.get(suffix.lower())
+    if frames == "all" and asked == "same" and found == "gif":
+        return suffix
     wanted = _CHOICES[asked] if asked != "same" else found and stored_as(found)
     return suffix if wanted is None or wanted == found else CODECS[wanted].suffixes[0]

@@ -99,6 +99,21 @@ class Damage:
     in_picture: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Animation:
+    """How the frames of a picture are shown, which lie below each other in its pixels.
+
+    Attributes:
+        durations_ms: How long each is shown.
+        loop: How often all are shown, 0 for ever; None if the file does not tell.
+        has_still: Whether the first one is the still picture of an animated PNG, and no part of the animation.
+    """
+
+    durations_ms: tuple[int, ...]
+    loop: int | None = None
+    has_still: bool = False
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Picture:
     """Pixels in stored orientation; `metadata.exif` holds the orientation for display.
@@ -116,9 +131,10 @@ class Picture:
         chroma: Chroma subsampling of a JPEG, AVIF or HEIC; None if it is another one, and for other files.
         tables: Quantisation tables of a JPEG, one per channel or one for all, 64 values each in natural order; empty if
             they are not for Y, Cb and Cr, or grey, and for other files.
-        quality: Quality of another lossy file, 1 to 100, if it was estimated; otherwise None.
+        quality: Estimates the quality of another lossy file, 1 to 100, when it is called; None if it is not known how.
         notes: What could not be read from the file as it was, one line each.
         damage: What is wrong with the file, apart from its metadata; None if nothing is known.
+        animation: If all frames of an animation were asked for: `pixels` and `alpha` hold them below each other.
     """
 
     pixels: Samples
@@ -131,9 +147,10 @@ class Picture:
     lossless: bool = False
     chroma: Chroma | None = None
     tables: tuple[tuple[int, ...], ...] = ()
-    quality: int | None = None
+    quality: Callable[[], int] | None = None
     notes: tuple[str, ...] = ()
     damage: Damage | None = None
+    animation: Animation | None = None
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha
@@ -159,8 +176,21 @@ class Picture:
         return self.width * self.height / 1e6
 
     @property
+    def count(self) -> int:
+        """Number of frames."""
+        return 1 if self.animation is None else len(self.animation.durations_ms)
+
+    @property
+    def first(self) -> Picture:
+        """The first frame of an animation; the picture itself if it is none."""
+        if self.animation is None:
+            return self
+        height = self.height // self.count
+        return replace(self.mapped(lambda plane: plane[:height]), animation=None)
+
+    @property
     def height(self) -> int:
-        """Rows, as stored."""
+        """Rows, as stored; of all frames."""
         return int(self.pixels.shape[0])
 
     @property
@@ -203,10 +233,14 @@ class Picture:
     def turned(self, orientation: int) -> Picture:
         """Return the picture with its pixels turned as EXIF `orientation` (1 to 8) says; the tag stays unchanged."""
         turn, metadata = _TURNS[orientation], self.metadata
+
+        def turned(plane: Samples) -> Samples:
+            return np.concatenate([turn(frame) for frame in np.split(plane, self.count)])
+
         if orientation >= 5:
             dpi, aspect = (None if pair is None else (pair[1], pair[0]) for pair in (metadata.dpi, metadata.aspect))
             metadata = replace(metadata, dpi=dpi, aspect=aspect)
-        return replace(self.mapped(lambda plane: np.ascontiguousarray(turn(plane))), metadata=metadata)
+        return replace(self.mapped(turned), metadata=metadata)
 
     def save(
         self,

@@ -6,7 +6,7 @@ import base64
 import io
 import threading
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,19 @@ QUALITIES: Final = (82, 68, 50, 30)
 SMALL_SIDE: Final = 0.75  # relative to the side of the others
 
 
+class Shots(NamedTuple):
+    """Previews under one name: their rank, and WebP files by what they show."""
+
+    rank: float
+    files: Mapping[str, bytes]
+
+
 class Album:
     """Collects previews of the smallest ranks, at most as many as fit a page. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._ranks: dict[str, float] = {}
-        self._shots: dict[str, dict[str, bytes]] = {}  # WebP files by what they show
+        self._shots: dict[str, Mapping[str, bytes]] = {}  # WebP files by what they show
         self._lock = threading.Lock()
         self._room = BUDGET_BYTES
 
@@ -47,12 +54,21 @@ class Album:
         """Add previews of sRGB pictures, uint8 `[H, W, 3]`, by what they show; those in `small` may be smaller."""
         shares = {what: SMALL_SIDE**2 if what in small else 1.0 for what in pictures}
         room = self._room / sum(shares.values())
-        shots = {what: _encoded(pixels, room * shares[what]) for what, pixels in pictures.items()}
+        files = {what: _encoded(pixels, room * shares[what]) for what, pixels in pictures.items()}
+        self.keep(name, Shots(rank, files))
+
+    def keep(self, name: str, shots: Shots) -> None:
+        """Add previews as they are, such as those that `taken` returned elsewhere."""
         with self._lock:
-            self._ranks[name], self._shots[name] = rank, shots
+            self._ranks[name], self._shots[name] = shots.rank, shots.files
             if len(self._ranks) > MAX_PICTURES:
                 last = max(self._ranks, key=self._ranks.__getitem__)
                 del self._ranks[last], self._shots[last]
+
+    def taken(self, name: str) -> Shots | None:
+        """Take the previews under a name out of the album; None if there are none."""
+        with self._lock:
+            return Shots(self._ranks.pop(name), self._shots.pop(name)) if name in self._ranks else None
 
     def shots(self, name: str) -> dict[str, str]:
         """Return the previews under a name as data URLs, by what they show; empty if there are none."""

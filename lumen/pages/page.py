@@ -1,11 +1,13 @@
 """Fills the templates of pages.
 
-A page is one file that loads nothing else: its own content policy forbids it. Pictures are data URLs, which the script
-shows when they come into view.
+A page runs no script and loads no style but its own, which its content policy names by their digests. Pictures are data
+URLs, which the script shows when they come into view, or files beside the page.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import cache
 from importlib.resources import files
 
@@ -38,7 +40,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals |= {"asset": _asset, "version": __version__}
+    environment.globals |= {"asset": _asset, "digest": _digest, "version": __version__}
     environment.policies["json.dumps_kwargs"] = {}  # keep the order of keys
     return environment
 
@@ -49,5 +51,12 @@ def _shown(value: object) -> object:
 
 
 def _asset(name: str) -> Markup:
-    """Return the style or script as it is; its braces are not those of a template."""
-    return Markup(files(__package__).joinpath(name).read_text(encoding="utf-8"))
+    """Return a style or script below `lumen/` as it is; its braces are not those of a template."""
+    return Markup(files("lumen").joinpath(name).read_text(encoding="utf-8"))
+
+
+@cache
+def _digest(name: str) -> Markup:
+    """Return how a content policy names a style or script."""
+    digest = hashlib.sha256(_asset(name).encode("utf-8")).digest()
+    return Markup(f"'sha256-{base64.b64encode(digest).decode('ascii')}'")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from typing import Literal
 
@@ -122,6 +122,8 @@ def missing_cuda_library() -> str | None:
 
 def onnxruntime_distributions() -> list[str]:
     """Return the installed distributions with the module `onnxruntime`; more than one is a fault."""
+    from importlib import metadata  # only here: it takes long to load
+
     return sorted(set(metadata.packages_distributions().get("onnxruntime", [])))
 
 

@@ -91,6 +91,7 @@ class OnnxModel:
         *,
         boxes: Floats | None = None,
         shadows: Floats | None = None,
+        tones: Floats | None = None,
     ) -> Pixels:
         """Enhance tiles.
 
@@ -101,6 +102,8 @@ class OnnxModel:
             boxes: float32 [N, 4], where the tiles lie in their pictures; None if each is a whole picture. Models of
                 contract 1 ignore them.
             shadows: float32 [M], factor of the local light; None is 1. Models of contract 1 ignore it.
+            tones: float32 [M, K], `tone` of other pictures, or a mixture, to be used instead of these pictures' own.
+                For models of contract 2; then `thumbnails`, `ev` and `shadows` decide nothing.
 
         Returns:
             The enhanced tiles, same shape and type as `tiles`.
@@ -112,7 +115,9 @@ class OnnxModel:
             ModelError: The graph failed for another reason.
         """
         if self.spec.contract > 1:
-            tones = self._tones_of(thumbnails, ev, np.ones_like(ev) if shadows is None else shadows)
+            given = tones
+            if tones is None:
+                tones = self._tones_of(thumbnails, ev, np.ones_like(ev) if shadows is None else shadows)
             whole = np.tile(WHOLE, (len(tiles), 1))
             asked = {
                 "tiles": tiles,
@@ -123,12 +128,12 @@ class OnnxModel:
             enhanced, finite = self._run(("enhanced", "finite"), {**tiny_inputs(self.spec, len(tones)), **asked})
             if np.isfinite(tones).all() and finite.all():
                 return np.asarray(enhanced)
-            return self._run_in_full(tiles, thumbnails, ev, boxes, shadows)
+            return self._in_full_precision(tiles).run(tiles, thumbnails, ev, boxes=boxes, shadows=shadows, tones=given)
         feeds = {"tiles": tiles, "thumbnails": thumbnails, "ev": ev}
         enhanced, brightness, *finite = self._run(self._outputs, feeds)
         if np.isfinite(brightness).all() and all(map(np.all, finite)):
             return np.asarray(enhanced)
-        return self._run_in_full(tiles, thumbnails, ev, boxes, shadows)
+        return self._in_full_precision(tiles).run(tiles, thumbnails, ev, boxes=boxes, shadows=shadows)
 
     def brightness(self, thumbnail: Floats, ev: float = 0.0) -> float:
         """Return the target mean sRGB level in [0, 1] of the output.
@@ -167,7 +172,16 @@ class OnnxModel:
             thumbnails: float32 [M, h, w, 3] in [0, 1] of whole pictures.
             ev: float32 [M], stops relative to the model's own choice.
             shadows: float32 [M], factor of the local light.
+
+        Raises:
+            NotFiniteError: The model gave NaN or infinity, in fp32 too if there is an fp32 model.
         """
+        tones = self._tones(thumbnails, ev, shadows)
+        if np.isfinite(tones).all():
+            return tones
+        return self._in_full_precision(tiny_inputs(self.spec)["tiles"]).tone(thumbnails, ev, shadows)
+
+    def _tones(self, thumbnails: Floats, ev: Floats, shadows: Floats) -> Floats:
         asked = {"thumbnails": thumbnails, "ev": ev, "shadows": shadows}
         return np.asarray(self._run(("tone",), {**tiny_inputs(self.spec, len(thumbnails)), **asked})[0])
 
@@ -176,7 +190,7 @@ class OnnxModel:
         for known, tones in self._last_tones:
             if all(map(np.array_equal, known, asked)):
                 return tones
-        tones = self.tone(*asked)
+        tones = self._tones(*asked)
         self._last_tones = [(asked, tones), *self._last_tones[: KEPT_TONES - 1]]
         return tones
 
@@ -197,10 +211,8 @@ class OnnxModel:
         check_results(self.spec, feeds, dict(zip(outputs, values, strict=True)), self.precision)
         return values
 
-    def _run_in_full(
-        self, tiles: Pixels, thumbnails: Floats, ev: Floats, boxes: Floats | None, shadows: Floats | None
-    ) -> Pixels:
-        """Run tiles again in fp32 whose result was NaN or infinite."""
+    def _in_full_precision(self, tiles: Pixels) -> OnnxModel:
+        """Return the model in fp32, for tiles whose result was NaN or infinite."""
         if self._in_full is None:
             height, width = tiles.shape[1:3]
             half = self.precision != "fp32"
@@ -213,8 +225,7 @@ class OnnxModel:
             if self._full is None:
                 log.warning("half precision overflows in parts of the pictures; those are computed in fp32")
                 self._full = self._open(self._in_full, tiles)
-            full = self._full
-        return full.run(tiles, thumbnails, ev, boxes=boxes, shadows=shadows)
+            return self._full
 
     def _open(self, connect: Callable[[], T], tiles: Pixels) -> T:
         """Connect, and raise `OutOfMemoryError` if memory is too short for that already."""

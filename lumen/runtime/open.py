@@ -36,6 +36,7 @@ class ModelSet:
         self.options = options or RuntimeOptions()
         self.options.require_one_device()
         self._opened: dict[SampleType, OnnxModel] = {}
+        self._by_threads = {self.options.threads: self}  # shared with the sets in it
         self._lock = threading.Lock()
 
     def open_ahead(self) -> None:
@@ -68,16 +69,26 @@ class ModelSet:
                     model.trim()  # otherwise both would keep memory
             return self._opened[sample]
 
-    def split(self, runs: int) -> ModelSet:
-        """Return the same models for that many runs at once, each with its part of the CPU threads.
+    def with_threads(self, threads: int) -> ModelSet:
+        """Return the same models, each run of which takes that many CPU threads; several may run at once.
 
-        What this set has opened is released.
+        They are kept, and the memory that those with other threads keep between runs is freed.
         """
-        device, threads = self.options.device, max(1, (self.options.threads or usable_cores()) // runs)
-        for model in self._opened.values():
-            device = model.device.name  # so that a fallback is reported once
-            model.release()
-        return ModelSet(replace(self.options, device=device, threads=threads))
+        with self._lock:
+            for other in self._by_threads.values():
+                if other.options.threads != threads:
+                    other.trim()
+            if threads not in self._by_threads:
+                device = next((model.device.name for model in self._opened.values()), self.options.device)
+                made = ModelSet(replace(self.options, device=device, threads=threads))  # a fallback is reported once
+                made._by_threads = self._by_threads
+                self._by_threads[threads] = made
+            return self._by_threads[threads]
+
+    def trim(self) -> None:
+        """Free the memory that opened models keep between runs; thread-safe."""
+        for model in tuple(self._opened.values()):
+            model.trim()
 
 
 def model_sets(options: RuntimeOptions) -> tuple[ModelSet, ...]:

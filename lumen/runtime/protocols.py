@@ -48,13 +48,22 @@ class Model(Protocol):
         *,
         boxes: Floats | None = None,
         shadows: Floats | None = None,
+        tones: Floats | None = None,
     ) -> Pixels:
         """Enhance tiles [N, H, W, 3]; inputs as in `lumen.spec`, whatever the contract of the model.
 
-        Without `boxes` each tile is a whole picture; without `shadows` they are 1.
+        Without `boxes` each tile is a whole picture; without `shadows` they are 1. With `tones` [M, K], for contract 2,
+        these are used instead of the pictures' own.
 
         Raises:
             OutOfMemoryError: Memory was short.
+            NotFiniteError: The result is NaN or infinite.
+        """
+
+    def tone(self, thumbnails: Floats, ev: Floats, shadows: Floats) -> Floats:
+        """Return the tones [M, K] of pictures, for models of contract 2; inputs as in `lumen.spec`.
+
+        Raises:
             NotFiniteError: The result is NaN or infinite.
         """
 
@@ -71,5 +80,5 @@ class Models(Protocol):
     def for_sample(self, sample: SampleType) -> Model:
         """Return the model for a sample type, opened on first use; thread-safe."""
 
-    def split(self, runs: int) -> Models:
-        """Return the same models for that many runs at once, each with its part of the CPU threads."""
+    def with_threads(self, threads: int) -> Models:
+        """Return the same models, each run of which takes that many CPU threads; several may run at once."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,19 @@ def read_start(source: str) -> Start:
     )
 
 
-def _kernels(graph: onnx.GraphProto) -> dict[str, str]:
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """Yield a graph and those of its branches."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _graphs(attribute.g)
+
+
+def _kernels(graphs: Sequence[onnx.GraphProto]) -> dict[str, str]:
     """Return the names that kernels of convolutions had before the export computed them from weights, by theirs."""
-    convolutions = [node.input for node in graph.node if node.op_type == "Conv" and len(node.input) == 3]
+    nodes = chain.from_iterable(graph.node for graph in graphs)
+    convolutions = [node.input for node in nodes if node.op_type == "Conv" and len(node.input) == 3]
     return {
         kernel: bias.removesuffix("bias") + "weight"
         for _, kernel, bias in convolutions
@@ -104,13 +115,15 @@ def _read_onnx(path: Path) -> Start:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError("it is too large")
         model = onnx.load(path, load_external_data=False)
-        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        graphs = list(_graphs(model.graph))
+        tensors = [tensor for graph in graphs for tensor in graph.initializer]
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
             raise ValueError("its weights are in another file")
-        kernels = _kernels(model.graph)
+        kernels = _kernels(graphs)
         spec = ModelSpec.from_metadata({entry.key: entry.value for entry in model.metadata_props})
         weights = {
             name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(tensor)))
-            for tensor in model.graph.initializer
+            for tensor in tensors
             if (name := kernels.get(tensor.name, tensor.name)).startswith(PREFIX)
         }
     except (DecodeError, *TORCH_FAULTS) as error:

@@ -27,7 +27,8 @@ from lumen.watching.ledger.schema import DamagedLedgerError
 from lumen.watching.output import HeldOutput
 from lumen.watching.retire import Retirement, is_to_retire
 from lumen.watching.watcher import Watcher
-from lumen.watching.worker import ChangedError, Ending, KnownError, Work, Worker
+from lumen.watching.work import ChangedError, Ending, KnownError, Work
+from lumen.watching.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -114,8 +115,12 @@ class Endings:
         facts = {"seconds": round(work.seconds, 3), "waited_s": round(waited, 3), "megapixels": work.megapixels}
         together = {"together": work.together} if work.together > 1 else {}
         differing = {"options": work.changes} if work.changes else {}
+        frames = {"frames": work.frames} if work.frames else {}
         unchanged = {"unchanged": work.options.unchanged} if work.is_left else {}
-        self._emit("done", path=settled.relative, **facts, **together, **unchanged, **differing)
+        if work.turn is not None and work.turn.late_s:
+            message = "older than what its folder has shown: it got the light of now, and changed nothing"
+            self._emit("late", path=settled.relative, behind_s=round(work.turn.late_s, 3), message=message)
+        self._emit("done", path=settled.relative, **facts, **frames, **together, **unchanged, **differing)
         for warning in work.warnings:
             self._emit("note", "warning", path=settled.relative, message=warning)
 
@@ -153,7 +158,10 @@ class Endings:
     def _hold(self, work: Work, error: OutputError) -> None:
         """Keep a result until it can be written; if only its own path is the problem, defer the file instead."""
         if isinstance(error, DiskFullError) or self._is_output_faulty():
-            self.held.append(work)
+            if work.clip is None:
+                self.held.append(work)
+            else:  # its result is too large to be kept: it is made again
+                self._watcher.give_back([work.settled])
             self._pause(error)
         else:
             self._watcher.defer(work.settled, str(error))

@@ -17,13 +17,15 @@ from lumen.enhance.model_choice import check_options
 from lumen.enhance.names import result_name
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.errors import Exit, OutputError, UnavailableError, UsageError
+from lumen.imaging.clip_formats import require_package
 from lumen.runtime.devices import Device, helper_threads
-from lumen.runtime.protocols import Models
+from lumen.runtime.protocols import Model, Models
 from lumen.stages import LeftError
 from lumen.watching.clock import SystemClock
 from lumen.watching.context import WatchContext
 from lumen.watching.endings import Endings
 from lumen.watching.events import EventListener, Events
+from lumen.watching.folder_lights import FolderLights
 from lumen.watching.folders import check_folders, exposed_folders, outputs_around
 from lumen.watching.ledger.binding import Binding
 from lumen.watching.observing.tree import Tree
@@ -31,7 +33,8 @@ from lumen.watching.output import HeldOutput
 from lumen.watching.settings_change import tell_changes
 from lumen.watching.signs import SignsOfLife
 from lumen.watching.watcher import SIGN_S, Watcher
-from lumen.watching.worker import Ending, Work, Worker
+from lumen.watching.work import Ending, Work
+from lumen.watching.worker import Worker
 
 DRAIN_S = 16.0  # for files in work when the service is stopped; after that they are aborted
 ABORT_S = 6.0
@@ -69,9 +72,12 @@ class Service:
             sign_s: Time between two events `alive`, at most `SIGN_S`.
 
         Raises:
+            MissingExtraError: Clips are wanted, and the package that reads them is not installed.
             UsageError: The folder does not exist, or the other folders lie so that files would be overwritten.
         """
         check_folders(folder, options)
+        if options.clips:
+            require_package()
         self.hangs = False
         self._models = models
         self._enhance = PictureOptions(enhance, rules)
@@ -79,7 +85,7 @@ class Service:
         self._events = Events(listener)
         self._clock = SystemClock()
         own = [each for each in (options.output, options.archive, options.failed_dir) if each is not None]
-        self._tree = Tree(folder, without=own, ignore=options.ignore)
+        self._tree = Tree(folder, without=own, ignore=options.ignore, clips=options.clips)
         self._output = HeldOutput(options.output, options.min_free_bytes)
         self._sign_s = sign_s
         self._is_stopped = False
@@ -101,11 +107,7 @@ class Service:
         with self._output:
             self._refuse_another_input()
             self._output.clean()
-            # Before the first file: a missing model must not count as a failed file.
-            opened = [models.for_sample("uint8") for models in self._models]
-            for model in opened:
-                for each in self._enhance.variants():
-                    check_options(model, each)
+            opened, lights = self._opened(), self._lights()
             devices = [model.device for model in opened]
             context = WatchContext(
                 tree=self._tree,
@@ -117,7 +119,7 @@ class Service:
             self._watcher = watcher = Watcher(context, self._result_path)
             if self._is_stopped:  # before there was a watcher to stop
                 watcher.stop()
-            worker = self._worker(watcher, devices)
+            worker = self._worker(watcher, devices, lights)
             endings = Endings(context, watcher, worker, self._output)
             signs = SignsOfLife(context, watcher, worker, self._sign_s)
             self._tell_start(opened[0].spec.name, devices)
@@ -129,12 +131,16 @@ class Service:
                     if settled is None:
                         endings.turn()
                         signs.turn()
+                        if lights is not None:
+                            lights.keep()
                         self._refuse_to_continue(watcher, worker)
                     else:
                         target = self._options.output / self._result_path(settled.relative)
                         worker.begin(Work(settled=settled, target=target))
             finally:
                 self._drain(watcher, worker, endings, signs)
+                if lights is not None:
+                    lights.keep(at_once=True)
         if not self._options.oneshot or self._is_stopped:
             return Exit.OK
         failed = watcher.counts["failed"] + watcher.counts["unsupported"] + watcher.deferred
@@ -191,7 +197,24 @@ class Service:
             **{name: value for name, value in facts.items() if value},
         )
 
-    def _worker(self, watcher: Watcher, devices: Sequence[Device]) -> Worker:
+    def _opened(self) -> list[Model]:
+        """Open the models, before the first file: a missing model must not count as a failed file."""
+        opened = [models.for_sample("uint8") for models in self._models]
+        for model in opened:
+            for each in self._enhance.variants():
+                check_options(model, each)
+        return opened
+
+    def _lights(self) -> FolderLights | None:
+        """Return the steady light of the folders, if there is to be one; raises `UsageError` if it is not possible."""
+        if not self._options.steady:
+            return None
+        lights = FolderLights(self._models[0], self._output.ledger)
+        for each in self._enhance.variants():
+            lights.refuse(each)
+        return lights
+
+    def _worker(self, watcher: Watcher, devices: Sequence[Device], lights: FolderLights | None) -> Worker:
         return Worker(
             self._models,
             self._enhance.options,
@@ -200,7 +223,9 @@ class Service:
             watcher.hints.wake,
             helpers=helper_threads(devices),
             timeout_s=self._options.timeout_s,
+            results=self._options,
             rules=self._enhance.rules,
+            lights=lights,
         )
 
     def _refuse_to_continue(self, watcher: Watcher, worker: Worker) -> None:
@@ -213,8 +238,9 @@ class Service:
 
     def _result_path(self, relative: str) -> str:
         """Return the path of a file's result below the output folder."""
-        path = PurePath(relative)
-        return str(path.with_name(result_name(path, self._options.suffix, self._options.format)))
+        path, options = PurePath(relative), self._options
+        name = result_name(path, options.suffix, options.format, options.video_codec, frames=options.frames)
+        return str(path.with_name(name))
 
     def _drain(self, watcher: Watcher, worker: Worker, endings: Endings, signs: SignsOfLife) -> None:
         """Finish the files in work, within the time that systems give a service; the rest stays in the ledger."""

@@ -43,6 +43,9 @@ def tell_changes(
 def _settings(spec: ModelSpec, enhance: Any, rules: Sequence[Any], options: WatchOptions) -> dict[str, Any]:
     picture = {name: value for name, value in asdict(enhance).items() if name not in _WITHOUT_EFFECT}
     model = {"model": spec.name, "weights": spec.weights_sha256[:12]}
-    found = {**model, **picture, "pictures": rules, "format": options.format, "suffix": options.suffix}
+    found = {**model, **picture, "pictures": rules, "steady": options.steady}
+    found |= {"format": options.format, "suffix": options.suffix}
+    if options.clips:
+        found |= {"video_codec": options.video_codec, "crf": options.crf}
     plain: dict[str, Any] = json.loads(json.dumps(found))  # as it is stored
     return plain

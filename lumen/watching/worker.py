@@ -4,116 +4,46 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO
 
-from lumen.config import EnhanceOptions, WatchOptions
+from lumen.config import EnhanceOptions, ResultOptions, WatchOptions
 from lumen.enhance.file_io import encode_result, read_source
 from lumen.enhance.frames import are_alike, enhance_frames, frames_per_run
 from lumen.enhance.picture_rules import PictureOptions, PictureRule
 from lumen.enhance.pipeline import enhance_picture
+from lumen.enhance.sharing import Cores, Share, workers_on
 from lumen.enhance.unchanged import content_of, is_left
 from lumen.errors import (
     LumenError,
     OutputError,
-    PictureError,
 )
-from lumen.files.atomic import make_folder, user_attributes, write_atomically
-from lumen.files.inputs import Identity, NotPlainError
-from lumen.files.paths import is_folder
+from lumen.files.atomic import user_attributes
+from lumen.imaging.clip_formats import is_clip
 from lumen.imaging.picture import Picture
 from lumen.runtime.protocols import Models
 from lumen.runtime.runs import terminate_runs
 from lumen.stages import LeftError, Stages, Steps
+from lumen.video.clip import ClipResult
+from lumen.video.clip_file import ClipTask, convert_file
+from lumen.video.facts import ClipFacts
+from lumen.video.source import look_at
 from lumen.watching.attribution import attributed
+from lumen.watching.folder_lights import FolderLights
 from lumen.watching.observing.tree import Tree
+from lumen.watching.results import clip_writing, write_result
 from lumen.watching.versions import Settled, Version, content_digest
+from lumen.watching.work import ChangedError, Ending, HangingError, KnownError, Work
 
 AHEAD = 16  # decoded pictures, if they are small
 AHEAD_BYTES = 64 << 20  # when more is decoded, no other file is started
 BEHIND = 24  # pictures that are being written
 BEHIND_BYTES = 256 << 20
 LONGEST_TURN_S = 5.0  # counted between two turns: the process may have stood still, and the decoder with it
-
-
-class ChangedError(LumenError):
-    """A file changed after it had settled."""
-
-
-class HangingError(PictureError):
-    """Reading or decoding a file makes no progress."""
-
-
-class KnownError(Exception):
-    """A file has the content of a version that is finished already."""
-
-
-@dataclass(kw_only=True, eq=False)
-class Work:
-    """One file in work.
-
-    Attributes:
-        settled: The file.
-        target: Where its result goes.
-        options: How it is enhanced.
-        changes: Which of these differ from those of other pictures.
-        stage: Its stage, or the one it ended in.
-        picture: The picture, from decoding to encoding.
-        data: The encoded result, until it is on the disk.
-        identity: Of the input, when it was opened.
-        digest: Of the content of the input.
-        is_to_keep: Whether its input must be left alone, because it may be damaged or has no result.
-        is_left: Whether it was fine as it is, so that its file is copied or skipped.
-        seconds: Spent on it so far, without waiting.
-        megapixels: Size of the picture.
-        together: How many pictures shared its run of the model.
-        warnings: What could not be kept.
-        extended: Extended attributes of the input, which the result gets.
-        stream: The input, while it is read.
-        position: How far it was read when that was last looked at.
-        still_s: For how long it has not got further.
-    """
-
-    settled: Settled
-    target: Path
-    options: EnhanceOptions = field(default_factory=EnhanceOptions)
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    stage: Literal["read", "model", "write"] = "read"
-    picture: Picture | None = None
-    data: bytes | None = None
-    identity: Identity | None = None
-    digest: bytes = b""
-    is_to_keep: bool = False
-    is_left: bool = False
-    seconds: float = 0.0
-    megapixels: float = 0.0
-    together: int = 1
-    warnings: tuple[str, ...] = ()
-    extended: Mapping[str, bytes] = field(default_factory=dict)
-    stream: BinaryIO | None = None
-    position: int = -1
-    still_s: float = 0.0
-
-    def wait(self, seconds: float) -> None:
-        """Count the time in which nothing was read, not even by the decoder that has the stream."""
-        position = -1
-        with suppress(OSError, ValueError):  # it may be closed in this moment
-            position = -1 if self.stream is None else os.lseek(self.stream.fileno(), 0, os.SEEK_CUR)
-        self.still_s = self.still_s + seconds if position == self.position else 0.0
-        self.position = position
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that it takes."""
-        return (0 if self.picture is None else self.picture.pixels.nbytes) + len(self.data or b"")
-
-
-Ending = tuple[Work, Exception | None]
 
 
 class Worker:
@@ -130,6 +60,8 @@ class Worker:
         helpers: int = 1,
         timeout_s: float = WatchOptions.timeout_s,
         rules: Sequence[PictureRule] = (),
+        lights: FolderLights | None = None,
+        results: ResultOptions | None = None,
     ) -> None:
         """Prepare.
 
@@ -142,8 +74,12 @@ class Worker:
             helpers: Threads that read, and as many that write.
             timeout_s: As in `lumen.config.WatchOptions`.
             rules: For which pictures `options` differ.
+            lights: The steady light of folders; None for pictures that are exposed by themselves.
+            results: How the results of clips are stored.
         """
+        self._results = results or ResultOptions()
         self._options = PictureOptions(options, rules)
+        self._lights = lights
         self._tree = tree
         self._output = output
         self._timeout_s = timeout_s
@@ -151,8 +87,9 @@ class Worker:
         self._steps = 0  # of any stage, counted on any thread: only that it grows matters
         self._left: list[Future[Work]] = []
         steps = Steps(read=self._read, work=self._improve, write=self._write, gather=self._alike)
+        workers = workers_on(models, self._options.variants())
         self._stages = Stages(
-            steps, models, helpers=helpers, is_behind=self._is_behind, wake=wake, interrupt=terminate_runs
+            steps, workers, helpers=helpers, is_behind=self._is_behind, wake=wake, interrupt=terminate_runs
         )
 
     @property
@@ -192,6 +129,8 @@ class Worker:
         """Start a file, with the options for its path."""
         relative = PurePath(work.settled.relative)
         work.options, work.changes = self._options.of(relative), self._options.changes(relative)
+        if self._lights is not None:
+            work.turn = self._lights.enter(work.settled.relative, work.settled.version.mtime_ns)
         self._stages.submit(work)
 
     def write_again(self, work: Work) -> None:
@@ -213,12 +152,16 @@ class Worker:
             work.wait(passed)
             if work.still_s > self._timeout_s:
                 self._left.append(self._stages.abandon(work))
+                _end_turn(work)
                 waited = f"reading or decoding it made no progress for {self._timeout_s:g} s"
                 yield work, HangingError(f"{waited}; raise --timeout if such files only take long")
 
     def leave(self) -> list[Work]:
         """Start nothing more, and return the files that had not reached the model."""
-        return self._stages.leave()
+        left = self._stages.leave()
+        for work in left:
+            _end_turn(work)
+        return left
 
     def abort(self) -> None:
         """Abort the pictures that the model works on."""
@@ -234,12 +177,12 @@ class Worker:
         writing = self._stages.writing
         return len(writing) >= BEHIND or _nbytes(writing) > BEHIND_BYTES
 
-    def _alike(self, models: Models, first: Work, others: Sequence[Work]) -> Sequence[Work]:
+    def _alike(self, cores: Cores, first: Work, others: Sequence[Work]) -> Sequence[Work]:
         """Return pictures that can share a run with the first one."""
         if first.picture is None or not others:
             return ()
         try:
-            count = frames_per_run(first.picture, models, first.options)
+            count = frames_per_run(first.picture, cores.sets[0], first.options)
         except LumenError:
             return ()  # the run itself reports the error
         same = [work for work in others if work.options == first.options]
@@ -247,6 +190,15 @@ class Worker:
         return alike[: count - 1]
 
     def _read(self, work: Work) -> Work:
+        try:
+            self._decode_whole(work)
+            if work.turn is not None and work.picture is not None:
+                work.tone = work.turn.tone(work.picture, work.options)
+        finally:
+            _end_turn(work)
+        return work
+
+    def _decode_whole(self, work: Work) -> None:
         started = time.monotonic()
         settled = work.settled
         is_same = False
@@ -259,7 +211,7 @@ class Worker:
                 if is_same:
                     work.digest = content_digest(stream)
                     if work.digest not in settled.known_digests:
-                        work.picture = read_source(settled.path, work.options, work.target, stream=stream)
+                        self._decode(work, stream)
                         work.extended = user_attributes(stream) if work.options.metadata == "keep" else {}
                     is_same = not opened.has_changed()
         except Exception as error:
@@ -270,13 +222,24 @@ class Worker:
         if not is_same or self._has_changed(settled, likely=settled.version):
             work.picture = None
             raise ChangedError("it changed while it was read")
-        if work.picture is None:
+        if work.clip is not None:
+            work.clip.refuse_damaged()  # before minutes are spent on it: it may still be uploading
+            work.megapixels = work.clip.megapixels
+        elif work.picture is not None:
+            work.picture.refuse_damaged()
+            work.is_to_keep = work.picture.damage is not None
+            work.megapixels = work.picture.megapixels
+        else:
             raise KnownError
-        work.picture.refuse_damaged()
-        work.is_to_keep = work.picture.damage is not None
-        work.megapixels = work.picture.megapixels
         work.seconds = time.monotonic() - started
-        return work
+
+    def _decode(self, work: Work, stream: BinaryIO) -> None:
+        """Decode a picture, or look at a clip, whose frames are decoded while it is worked on."""
+        path = work.settled.path
+        if is_clip(path):
+            work.clip = look_at(stream, work.options)
+        else:
+            work.picture = read_source(path, work.options, work.target, stream=stream)
 
     def _has_changed(self, settled: Settled, likely: Version | None = None) -> bool:
         try:
@@ -284,8 +247,12 @@ class Worker:
         except OSError:
             return True
 
-    def _improve(self, models: Models, works: Sequence[Work]) -> list[Work | Exception]:
+    def _improve(self, cores: Cores, works: Sequence[Work]) -> list[Work | Exception]:
         """Enhance pictures together; if that fails, one by one, so that none fails because of another."""
+        with cores.lend(lambda: self._stages.waiting) as share:
+            return self._improve_all(works, cores.sets[0], share)
+
+    def _improve_all(self, works: Sequence[Work], models: Models, share: Share) -> list[Work | Exception]:
         started = time.monotonic()
         self._steps += 1
         for work in works:
@@ -293,20 +260,24 @@ class Worker:
         if len(works) > 1:
             with suppress(Exception):
                 pictures = [work.picture for work in works if work.picture is not None]
-                enhanced = enhance_frames(pictures, models, works[0].options)
+                tones = [work.tone for work in works if work.tone is not None] or None
+                enhanced = enhance_frames(pictures, models, works[0].options, share, fixed_tones=tones)
                 for work, picture in zip(works, enhanced, strict=True):
                     _take(work, picture)
                     work.together = len(works)
                     work.seconds += (time.monotonic() - started) / len(works)
                 return list(works)
-        return [self._improve_one(work, models) for work in works]
+        return [self._improve_one(work, models, share) for work in works]
 
-    def _improve_one(self, work: Work, models: Models) -> Work | Exception:
+    def _improve_one(self, work: Work, models: Models, share: Share) -> Work | Exception:
         started = time.monotonic()
         try:
             self._step()
-            if work.picture is not None:
-                _take(work, enhance_picture(work.picture, models, work.options, self._step))
+            if work.clip is not None:
+                self._convert(work, work.clip, share.sets(models, work.clip.frames))
+            elif work.picture is not None:
+                tone = work.tone
+                _take(work, enhance_picture(work.picture, models, work.options, self._step, share, fixed_tone=tone))
         except Exception as error:  # noqa: BLE001
             try:
                 self._stages.check()
@@ -315,6 +286,22 @@ class Worker:
             return attributed(error, work.picture, models, work.options)
         work.seconds += time.monotonic() - started
         return work
+
+    def _convert(self, work: Work, facts: ClipFacts, sets: Sequence[Models]) -> None:
+        """Enhance a clip and write its result."""
+        settled = work.settled
+        task = ClipTask(source=settled.path, target=work.target, options=work.options, results=self._results)
+        opened = self._tree.open_file(settled.relative)
+        with opened.stream:
+            if work.identity is None or not opened.identity.has_content_of(work.identity):
+                raise ChangedError("it changed before it was enhanced")
+            try:
+                writing = clip_writing(work.target, self._output, settled.version.mtime_ns, work.extended)
+                result = convert_file(task, opened, writing, facts, sets, self._step, ClipResult.refuse_damaged)
+            except OutputError:
+                work.stage = "write"
+                raise
+        work.warnings, work.is_left, work.frames = result.warnings, result.is_unchanged, result.frames
 
     def _step(self, _: object = None) -> None:
         """Note that a part of a picture is done; raises `LeftError` if the rest is not wanted any more."""
@@ -328,22 +315,16 @@ class Worker:
         if work.is_left and work.options.unchanged == "skip":
             work.picture, work.is_to_keep = None, True
             return
+        if work.clip is not None:  # which was written as it was enhanced
+            return
         if work.data is None and work.is_left and work.identity is not None:
             work.data = content_of(partial(self._tree.open_file, work.settled.relative), work.identity)
             work.is_left = work.data is not None
         if work.data is None and work.picture is not None:
             work.data, work.warnings = encode_result(work.picture, work.settled.path, work.target, work.options)
         work.picture = None
-        if not is_folder(self._output):
-            make_folder(self._output)
         modified_ns, data = work.settled.version.mtime_ns, work.data or b""
-        try:
-            write_atomically(work.target, data, modified_ns=modified_ns, extended=work.extended, below=self._output)
-        except PictureError as error:
-            if isinstance(link := error.__cause__, NotPlainError):  # a fault of the output folder, not of the picture
-                reason = f"cannot write to {str(work.target.parent)!r}: {link.strerror}; put a folder or a mount there"
-                raise OutputError(reason) from link
-            raise
+        write_result(work.target, data, self._output, modified_ns, work.extended)
         work.data = None
         work.seconds += time.monotonic() - started
 
@@ -353,6 +334,11 @@ def _take(work: Work, enhanced: Picture) -> None:
     if work.picture is not None:
         work.is_left = is_left(work.picture, enhanced, work.settled.path, work.target, work.options)
     work.picture = enhanced
+
+
+def _end_turn(work: Work) -> None:
+    if work.turn is not None:
+        work.turn.end()
 
 
 def _nbytes(works: Sequence[Work]) -> int:

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
+from lumen.batch.engines.local import LocalEngine
 from lumen.batch.plan import plan_jobs
 from lumen.batch.run import Batch
 from lumen.codecs.codec import read_picture
@@ -68,6 +70,7 @@ def enhance(between: Callable[[], None], *, late: bool, **options: Any) -> Quiet
     """Enhance `in` with its sub-folders, and do something before a file is read, or when all are in memory."""
     batching = BatchOptions(recursive=True, **options)
     plan = plan_jobs([Path("in")], batching)
+    blocks = list(plan.blocks)
     once = threading.Lock()
 
     def fault(_tiles: object) -> None:
@@ -78,9 +81,9 @@ def enhance(between: Callable[[], None], *, late: bool, **options: Any) -> Quiet
         between()
     heard = Quiet()
     # The picture of the sub-folder comes last: read before anything else is written, if it is alone.
-    jobs = tuple(job for job in plan.jobs if job.source.name == "b.png")
-    lone = plan if not late else type(plan)(jobs=jobs, inputs=plan.inputs, home=plan.home)
-    Batch(lone, FakeModels(gain=2.0, fault=fault), EnhanceOptions(), batching, heard).run()
+    lone = [block.part([name == "b.png" for name in block.names]) for block in blocks if "b.png" in block.names]
+    plan = replace(plan, blocks=lone if late else blocks)
+    Batch(plan, LocalEngine(FakeModels(gain=2.0, fault=fault)), EnhanceOptions(), batching, heard).run()
     return heard
 
 

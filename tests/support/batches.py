@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from lumen.batch.block import Block
+from lumen.batch.discovery import PathList
 from lumen.batch.job import Job
 from lumen.batch.plan import Plan, plan_jobs
 from lumen.batch.report import Outcome
@@ -16,12 +19,39 @@ def touch(*names: str) -> None:
         Path(name).touch()
 
 
-def plan(*inputs: str, out: str = "out", recursive: bool = False, suffix: str = "") -> Plan:
+class Planned:
+    """All that a plan brings, and the plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        blocks = list(plan.blocks)
+        self.plan = plan
+        self.jobs = [job for block in blocks for job in block.jobs()]
+        self.failures = [each for block in blocks for each in block.failures]
+
+
+def planned(inputs: Sequence[Path], options: BatchOptions, listed: PathList | Sequence[Path] = ()) -> Planned:
+    return Planned(plan_jobs(inputs, options, listed=listed))
+
+
+def plan(*inputs: str, out: str = "out", recursive: bool = False, suffix: str = "") -> Planned:
     options = BatchOptions(output=Path(out), recursive=recursive, suffix=suffix)
-    return plan_jobs([Path(name) for name in inputs], options)
+    return planned([Path(name) for name in inputs], options)
 
 
-def pairs(found: Plan) -> list[tuple[str, str]]:
+def block_of(*jobs: Job) -> Block:
+    """A block of jobs whose pictures are in one folder, and their results too."""
+    source, target, relative = jobs[0].source, jobs[0].target, jobs[0].relative
+    return Block(
+        source=source.parent,
+        target=target.parent,
+        place=relative.parent,
+        below=jobs[0].below,
+        names=[job.source.name for job in jobs],
+        results=[job.target.name for job in jobs],
+    )
+
+
+def pairs(found: Planned) -> list[tuple[str, str]]:
     return [(str(job.source), str(job.target)) for job in found.jobs]
 
 
@@ -34,7 +64,10 @@ class Quiet:
     def started(self, pending: int) -> None:
         """Nothing."""
 
-    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
+    def counted(self, pending: int, *, is_all: bool) -> None:
+        """Nothing."""
+
+    def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         """Nothing."""
 
     def finished(self, outcome: Outcome) -> None:

@@ -44,8 +44,8 @@ def command(*arguments: object, model: Path | None = None) -> list[str]:
 
 def start(line: list[str], **arguments: Any) -> subprocess.Popen[str]:
     """Start a command; its stdout and stderr are read as text."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(line, text=True, errors="surrogateescape", env=ENVIRONMENT, **(pipes | arguments))
+    usual: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT}
+    return subprocess.Popen(line, text=True, errors="surrogateescape", **(usual | arguments))
 
 
 def run(line: list[str], **arguments: Any) -> tuple[int, str, str]:

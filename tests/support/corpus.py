@@ -26,6 +26,7 @@ from tests.support.crafted import (
     associated,
     bmp,
     bmp_565,
+    bmp_array,
     bmp_fields,
     bmp_top_down,
     bmp_with_alpha,
@@ -346,6 +347,7 @@ def _bmp_and_gif() -> Iterator[Sound]:
         yield Sound(name=f"bmp-{name}.bmp", data=saved(image, "BMP", dpi=(300, 300)))
     yield Sound(name="bmp-alpha.bmp", data=bmp_with_alpha())
     yield Sound(name="bmp-565.bmp", data=bmp_565())
+    yield Sound(name="bmp-array.bmp", data=bmp_array(bmp_top_down()))
     for name, bits, masks in (
         ("4444", 16, (0xF00, 0xF0, 0xF, 0xF000)),
         ("444", 16, (0xF00, 0xF0, 0xF, 0)),
@@ -583,6 +585,9 @@ def _refused() -> Iterator[Broken]:
         yield Broken(name="av1-inside.heic", data=other, reason="got one with AV1")
     deep_fields, _ = bmp_fields(32, (0x3FF00000, 0xFFC00, 0x3FF, 0))
     yield Broken(name="ten-bit.bmp", data=deep_fields, reason="expected 8-bit pixels for bmp, got 16-bit ones")
+    yield Broken(
+        name="array.bmp", data=bmp_array(bmp_top_down(), bmp_565()), reason="array of 2 bitmaps; take the first"
+    )
     yield Broken(name="jpeg-inside.bmp", data=bmp(53, 37, 0, 4, (0, 0, 0, 0), jpeg), reason="got JPEG inside")
     yield Broken(name="unknown.nef", data=tiff(ramp(8, 8), subfiletype=1), reason="camera raw data")
     yield Broken(name="damaged.cr3", data=b"\0\0\0\x18ftypcrx " + ramp().tobytes()[:400], reason="camera raw data")

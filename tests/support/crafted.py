@@ -178,6 +178,17 @@ def bmp(width: int, height: int, bits: int, compression: int, masks: tuple[int, 
     return (header + struct.pack("<4I", *masks) + b"BGRs").ljust(start, b"\0") + rows
 
 
+def bmp_array(*bitmaps: bytes) -> bytes:
+    """Return BMP files as an array of OS/2."""
+    data = b""
+    for number, bitmap in enumerate(bitmaps, 1):
+        after = len(data) + 14 + len(bitmap)
+        (start,) = struct.unpack_from("<I", bitmap, 10)
+        data += struct.pack("<2sIIHH", b"BA", 40, after if number < len(bitmaps) else 0, 0, 0)
+        data += bitmap[:10] + struct.pack("<I", start + len(data)) + bitmap[14:]
+    return data
+
+
 def bmp_with_alpha() -> bytes:
     samples = ramp(channels=4)[::-1, :, [2, 1, 0, 3]]
     return bmp(53, 37, 32, 3, (0xFF0000, 0xFF00, 0xFF, 0xFF000000), samples.tobytes())

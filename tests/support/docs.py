@@ -24,6 +24,7 @@ import click
 from lumen.cli.commands import COMMANDS
 from lumen.cli.main import cli
 from tests.conftest import ROOT
+from tests.support.clips import write_clip
 from tests.support.commands import ENVIRONMENT
 
 FILES = (
@@ -193,8 +194,8 @@ def own_options(name: str) -> set[str]:
     return {spelling for each in parameters for spelling in each.opts if spelling.startswith("--")}
 
 
-def lay_out(folder: Path) -> None:
-    """Put everything into a folder that the blocks of the pages name."""
+def lay_out(folder: Path, *, clips: bool = False) -> None:
+    """Put everything into a folder that the blocks of the pages name; clips, which take PyAV, if asked."""
     examples = ROOT / "examples"
     references = examples / "reference"
     shutil.copytree(examples, folder / "examples")
@@ -207,6 +208,11 @@ def lay_out(folder: Path) -> None:
             shutil.copy(examples / path.name, folder / pair / "low")
     shutil.copy(examples / "launch-pad.jpg", folder / "photos" / "street.jpg")
     shutil.copy(examples / "otters.jpg", folder / "dark.jpg")
+    if clips:
+        (folder / "out").mkdir()
+        (folder / "recordings").mkdir()
+        for name in ("night.mp4", "reference.mp4", "out/night.mp4", "recordings/door.mp4"):
+            write_clip(folder / name)
     last = folder / "last-run"
     last.touch()
     os.utime(last, (0, 0))

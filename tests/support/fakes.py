@@ -22,6 +22,7 @@ from lumen.runtime.devices import CPU, ComputePrecision
 from lumen.spec import ModelSpec, SampleType
 
 GAMMA = 2.2
+FAKE_LEVEL = 0.4  # that fakes of contract 2 aim at
 
 
 def fake_spec(sample: SampleType = "uint8", **changes: Any) -> ModelSpec:
@@ -70,6 +71,8 @@ class FakeModel:
         *,
         gain: float = 1.0,
         radius: int = 0,
+        threads: int = 1,
+        budget_bytes: int = 1 << 30,
         fault: Callable[[NDArray[Any]], None] | None = None,
         **spec_changes: Any,
     ) -> None:
@@ -77,8 +80,8 @@ class FakeModel:
         self.spec = fake_spec(sample, **spec_changes)
         self.device = CPU
         self.precision: ComputePrecision = "fp32"
-        self.budget_bytes = 1 << 30
-        self.threads = 1
+        self.budget_bytes = budget_bytes
+        self.threads = threads
         self.window_limit_px: int | None = None
         self.gain = gain
         self.radius = radius
@@ -88,9 +91,18 @@ class FakeModel:
         self.releases = 0
 
     def run(
-        self, tiles: NDArray[Any], thumbnails: NDArray[np.float32], ev: NDArray[np.float32], **_: Any
+        self,
+        tiles: NDArray[Any],
+        thumbnails: NDArray[np.float32],
+        ev: NDArray[np.float32],
+        *,
+        tones: NDArray[np.float32] | None = None,
+        **_: Any,
     ) -> NDArray[Any]:
-        """Enhance tiles [N, H, W, 3]; the checks are those a real session would make."""
+        """Enhance tiles [N, H, W, 3]; the checks are those a real session would make.
+
+        With contract 2 the factor is that of the tone.
+        """
         assert tiles.dtype == self.spec.sample
         assert tiles.ndim == 4 and tiles.shape[3] == 3
         assert tiles.shape[1] % self.spec.align == 0 and tiles.shape[2] % self.spec.align == 0
@@ -102,8 +114,21 @@ class FakeModel:
             self.fault(tiles)
         mean = box_mean(tiles.astype(np.float64), self.radius)
         factor = self.gain * 2.0 ** (ev.astype(np.float64) / GAMMA)
+        if self.spec.contract > 1:
+            given = self.tone(thumbnails, ev, np.ones_like(ev)) if tones is None else tones
+            assert given.shape == (len(thumbnails), self.spec.tone_size) and given.dtype == np.float32
+            factor = np.exp(given[:, 0].astype(np.float64))
         scaled = mean * factor[:, None, None, None]
         return np.clip(np.rint(scaled), 0, self.spec.levels).astype(tiles.dtype)
+
+    def tone(
+        self, thumbnails: NDArray[np.float32], ev: NDArray[np.float32], shadows: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the tones [M, K]: the logarithm of the factor by which pictures reach a mean level, and its parts."""
+        level = np.maximum(thumbnails.mean(axis=(1, 2, 3)), 1e-3)
+        factor = np.log(FAKE_LEVEL / level) + ev * np.float32(np.log(2) / GAMMA)
+        rest = [shadows] * (self.spec.tone_size - 1)
+        return np.stack([factor, *rest], axis=1).astype(np.float32)
 
     def brightness(self, thumbnail: NDArray[np.float32], ev: float = 0.0) -> float:
         """Return the mean level in [0, 1] the output aims at."""
@@ -130,9 +155,28 @@ class FakeModels:
                 self.opened[sample] = FakeModel(sample, **self._arguments)
             return self.opened[sample]
 
-    def split(self, _runs: int) -> FakeModels:
+    def with_threads(self, _threads: int) -> FakeModels:
         """Return itself: the fakes have no threads."""
         return self
+
+
+class Meeting:
+    """A fault of a fake model: its first runs on several threads wait for each other.
+
+    Attributes:
+        threads: Those that have run the model.
+    """
+
+    def __init__(self, threads: int) -> None:
+        """Break unless that many threads run the model at once."""
+        self.threads: set[int] = set()
+        self._barrier = threading.Barrier(threads)
+
+    def __call__(self, _tiles: NDArray[Any]) -> None:
+        """Wait, the first time on each thread."""
+        if threading.get_ident() not in self.threads:
+            self.threads.add(threading.get_ident())
+            self._barrier.wait(20)
 
 
 def write_fake_onnx(

@@ -195,6 +195,23 @@ def _loop(graph: Any, condition: str) -> None:
     graph.node.insert(3, node("Loop", ["", condition, "ev"], ["looped"], body=body))
 
 
+def endless_branch(graph: Any) -> None:
+    """A loop without end in a branch that no tile takes."""
+    from onnx import TensorProto, helper
+
+    endless(graph)
+    (loop,) = (node for node in graph.node if node.op_type == "Loop")
+    outputs = [helper.make_tensor_value_info(f"{name}_looped", TensorProto.FLOAT, ["m"]) for name in ("then", "else")]
+    taken, hidden = helper.make_node("Identity", ["ev"], ["then_looped"]), type(loop)()
+    hidden.CopyFrom(loop)
+    hidden.output[:] = ["else_looped"]
+    branches = [
+        helper.make_graph([node], node.output[0], [], [value])
+        for node, value in zip((taken, hidden), outputs, strict=True)
+    ]
+    loop.CopyFrom(helper.make_node("If", ["always"], ["looped"], then_branch=branches[0], else_branch=branches[1]))
+
+
 def endless(graph: Any) -> None:
     """A loop without end."""
     _loop(graph, _constant(graph, "always", np.array(True)))

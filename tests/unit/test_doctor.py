@@ -126,3 +126,18 @@ def test_the_bundled_model_brightens_what_doctor_shows_it() -> None:
     for detail in details:
         before, after = map(int, re.findall(r"(\d+)%", detail))
         assert before < after
+
+
+def test_clips_are_written_by_the_codecs_that_ffmpeg_has() -> None:
+    pytest.importorskip("av")
+    check = find("video")
+    assert check.status == "ok"
+    assert "reads clips, writes h264 (libx264), hevc (libx265), av1 (libsvtav1), ffv1 (ffv1)" in check.detail
+
+
+def test_a_codec_that_is_missing_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av")
+    monkeypatch.setattr(doctor, "known_codecs", lambda: (["h264 (libx264)"], ["av1 (libsvtav1)"]))
+    check = find("video")
+    assert check.status == "warning"
+    assert check.detail.endswith("it lacks av1 (libsvtav1)")

@@ -23,7 +23,7 @@ from PIL import Image
 import lumen
 from tests.support.modules import ROOT, module_files
 
-HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "jinja2", "tifffile")
+HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "jinja2", "tifffile", "ray")
 TORCH_ROOMS = {"lumen.models", "lumen.train", "lumen_export"}
 
 FACTS = {"lumen.errors", "lumen.config", "lumen.spec", "lumen.text", "lumen.files", "lumen.version"}
@@ -41,18 +41,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lumen.data": set(),
     "lumen.extras": {"lumen.errors"},
     "lumen.imaging": (FACTS - {"lumen.files"}) | {"lumen.extras"},
-    "lumen.files": {"lumen.errors", "lumen.imaging"},
+    "lumen.files": {"lumen.errors", "lumen.extras", "lumen.imaging"},
     "lumen.color": FACTS | {"lumen.imaging"},
     "lumen.codecs": FACTS | {"lumen.imaging", "lumen.color", "lumen.extras"},
     "lumen.metrics": FACTS | {"lumen.imaging", "lumen.color", "lumen.extras", "lumen.data"},
     "lumen.runtime": FACTS | {"lumen.data", "lumen.extras"},
-    "lumen.enhance": CORE,
     "lumen.stages": set(),
-    "lumen.batch": CORE | {"lumen.enhance", "lumen.stages"},
-    "lumen.watching": CORE | {"lumen.enhance", "lumen.stages"},
+    "lumen.enhance": CORE | {"lumen.stages"},
+    "lumen.cluster": CORE | {"lumen.enhance", "lumen.stages", "lumen.extras"},
+    "lumen.video": CORE | {"lumen.extras", "lumen.enhance", "lumen.stages"},
+    "lumen.batch": CORE | {"lumen.enhance", "lumen.stages", "lumen.cluster", "lumen.video"},
+    "lumen.watching": CORE | {"lumen.enhance", "lumen.stages", "lumen.video"},
     "lumen.pages": FACTS,
-    "lumen.evaluation": CORE | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages"},
-    "lumen.doctor": CORE | {"lumen.extras"},
+    "lumen.review": CORE | {"lumen.enhance", "lumen.batch", "lumen.pages"},
+    "lumen.evaluation": CORE
+    | {"lumen.metrics", "lumen.enhance", "lumen.pages", "lumen.stages", "lumen.cluster", "lumen.video"},
+    "lumen.doctor": CORE | {"lumen.extras", "lumen.video"},
     "lumen.models": FACTS | {"lumen.registry"},
     "lumen.train": CORE | {"lumen.metrics", "lumen.registry", "lumen.extras", "lumen.models"},
     "lumen_export": CORE | {"lumen.registry", "lumen.models", "lumen.train"},
@@ -219,7 +223,7 @@ def test_help_of_a_command_never_loads_torch(command: str) -> None:
 def test_enhance_never_loads_torch(folders: tuple[Path, Path], fake_model: Path, tmp_path: Path) -> None:
     loaded = loaded_by("enhance", folders[0], "-o", tmp_path / "out", "--model", fake_model, "--device", "cpu")
     assert "onnxruntime" in loaded
-    assert "torch" not in loaded
+    assert not {"torch", "ray"} & loaded
 
 
 def test_a_dry_run_opens_no_model(folders: tuple[Path, Path], fake_model: Path, tmp_path: Path) -> None:
@@ -230,7 +234,7 @@ def test_a_dry_run_opens_no_model(folders: tuple[Path, Path], fake_model: Path, 
 def test_eval_never_loads_torch(folders: tuple[Path, Path], fake_model: Path) -> None:
     loaded = loaded_by("eval", "--gt", folders[1], folders[0], "--model", fake_model, "--device", "cpu")
     assert "onnxruntime" in loaded
-    assert "torch" not in loaded
+    assert not {"torch", "ray"} & loaded
 
 
 def test_only_pages_load_jinja(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 COMMANDS = {
     "enhance": "Enhance dark pictures: files and folders.",
     "watch": "Enhance every picture that arrives in a folder, once.",
+    "review": "Make a page of the pictures of earlier runs, to judge them by.",
     "eval": "Score a model on pairs of dark and well-lit pictures.",
     "train": "Train a network on pairs of pictures.",
     "export-onnx": "Export a checkpoint, or a network of your own, as an ONNX model.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,9 @@ import click
 from lumen.batch.named_result import with_named_result
 from lumen.cli.help import GroupedCommand
 from lumen.cli.options import (
-    PATH,
+    PLACE,
+    BareOption,
+    engine_option,
     field_option,
     given_options,
     json_option,
@@ -23,46 +25,57 @@ from lumen.cli.options import (
     parse_shard,
     picture_options,
 )
-from lumen.cli.settings import rules_of, settings_option
+from lumen.cli.pages import PageReport
+from lumen.cli.settings import rules_of, settings_given, settings_option
 from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
-from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
+from lumen.cli.values import OnDisk, Place
+from lumen.config import BatchOptions, EngineChoice, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
+from lumen.files.paths import is_folder, require_input
+from lumen.files.store_path import StorePath
 from lumen.text import printable
 
 if TYPE_CHECKING:
+    from lumen.batch.discovery import PathList
+    from lumen.batch.engines.engine import BatchEngine
+    from lumen.batch.run import Batch
+    from lumen.cli.views.batch import BatchView
     from lumen.enhance.picture_rules import PictureOptions
-    from lumen.runtime.open import ModelSet
 
 STREAM = Path("-")
 # Options about many files or about names, which have no meaning for one picture to stdout.
-BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format"}
-BATCH_ONLY |= {"files_from", "null", "reference", "dry_run", "as_json"}
+BATCH_ONLY = {field.name for field in fields(BatchOptions)} - {"output", "format", "frames"}
+BATCH_ONLY |= {"files_from", "null", "reference", "report", "dry_run", "as_json"}
+
+_IN_PLACE = "originals are replaced, and kept, on disks alone"
 
 _batch = partial(field_option, BatchOptions)
 _enhance = partial(field_option, EnhanceOptions)
 
 
 @click.command("enhance", cls=GroupedCommand)
-@click.argument("inputs", nargs=-1, metavar="INPUT...", type=PATH)
+@click.argument("inputs", nargs=-1, metavar="INPUT...", type=PLACE)
 @_batch(
     "-o",
     "--out",
     "output",
     metavar="DIR|FILE|-",
-    type=PATH,
-    help="Folder for the results, or the file for the result of one picture; - is stdout.",
+    type=PLACE,
+    help="Folder for the results, or the file for the result of one picture; - is stdout. A folder or file may be the "
+    "URL of one, such as s3://BUCKET/DIR.",
 )
 @_batch("--in-place", help="Replace the pictures themselves, each one once.")
-@_batch("--backup", metavar="DIR", type=PATH, help="With --in-place: copy the originals to DIR first.")
+@_batch("--backup", metavar="DIR", type=OnDisk(_IN_PLACE), help="With --in-place: copy the originals to DIR first.")
 @_batch("-r", "--recursive", help="Include sub-folders; the results mirror them.")
 @_batch(
     "--follow-links/--no-follow-links",
     help="Follow links that are found in folders; never done in place.",
 )
+@_batch("--clips", help="Take the clips in folders too; a clip that is named is taken in any case.")
 @_batch("--include", metavar="GLOB", help="Take only files that match (path or name; repeatable).")
 @_batch("--exclude", metavar="GLOB", help="Skip files and folders that match (repeatable).")
-@click.option("--files-from", metavar="FILE|-", type=PATH, help="Read the inputs from a list.")
+@click.option("--files-from", metavar="FILE|-", type=PLACE, help="Read the inputs from a list.")
 @click.option("-0", "--null", is_flag=True, help="Paths in the list end with NUL, not with a newline.")
 @_batch(
     "--shard",
@@ -74,22 +87,45 @@ _enhance = partial(field_option, EnhanceOptions)
 )
 @_batch(
     "--existing",
-    help="If a result exists: skip it, update it if the input is newer, overwrite it, or refuse to start.",
+    help="If a result exists: skip it, update it if the input is newer or --settings names other options for it, "
+    "overwrite it, or refuse to start.",
 )
 @_batch(
     "--compare",
     help="Also write a picture of before (left) and after (right) beside each result: a.jpg.compare.jpg for a.jpg.",
 )
+@_batch(
+    "--steady",
+    cls=BareOption,
+    bare="name",
+    metavar="[=name|time]",
+    show_default=False,
+    help="Pictures of a folder are a sequence, in the order of their names or by time, and get one steady light.",
+)
+@_batch(
+    "--exposure-from",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Give all pictures the tone of this one.",
+)
+@click.option(
+    "--report",
+    metavar="PAGE",
+    type=OnDisk("pages are written on disks alone"),
+    help="Write a page to judge the results by and to choose other settings: a file PAGE.html, or a folder.",
+)
+@_batch("--variants", help="On that page, also show what other exposures and shadows would give.")
 @_batch("--sidecars", help="Copy the XMP and AAE files that lie beside pictures to their results, or ignore them.")
 @picture_options
 @click.option(
     "--gt",
     "reference",
     metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=Place(exists=True, file_okay=False),
     help="At the end, score the results against the pictures of the same names in DIR.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@engine_option
 @_batch("--fail-fast", help="Stop at the first file that fails.")
 @_enhance("--strict", help="Fail files of which there is anything to warn, such as damage or lost metadata.")
 @json_option("file on stdout")
@@ -104,6 +140,7 @@ def command(
     files_from: Path | None,
     null: bool,
     reference: Path | None,
+    report: Path | None,
     dry_run: bool,
     as_json: bool,
     **values: Any,
@@ -115,51 +152,75 @@ def command(
     stdin and written to stdout.
 
     Exit codes: 0 all done or skipped, 2 usage, 3 some files failed, 4 all failed or nothing found, 5 model or device
-    unavailable, 6 output not writable, 130 stopped by Ctrl-C.
+    unavailable, 6 output or page not writable, 130 stopped by Ctrl-C.
     """
+    from lumen.batch.clips import settle_clips
     from lumen.enhance.picture_rules import PictureOptions
 
     runtime, enhancing = options_of(RuntimeOptions, values), options_of(EnhanceOptions, values)
     pictures = PictureOptions(enhancing, rules_of(ctx))
     if STREAM in (*inputs, values["output"]):
         ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
-    batching = with_named_result(inputs if files_from is None else (), options_of(BatchOptions, values))
+    batching = options_of(BatchOptions, values, previews=report is not None)
+    batching = with_named_result(inputs if files_from is None else (), batching)
+    batching = settle_clips(inputs, batching)
+    page = PageReport(report, inputs, batching, is_hinted=not (as_json or dry_run))
     if reference is not None:
-        _check_scoring(batching, pictures, dry_run=dry_run)
+        _check_scoring(batching, pictures, reference, dry_run=dry_run)
     from lumen.runtime.open import asked_model
 
-    models = _model_sets(runtime, () if dry_run else inputs)
+    engine = _engine(batching.engine, runtime, () if dry_run else inputs)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
-    from lumen.cli.views.notes import notes_after, warn_before
+    from lumen.cli.views.notes import notes_after
 
-    plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null))
-    if reference is not None:
-        from lumen.cli.views.scores import check_reference, results_of, score_results
-
-        check_reference(plan, reference)
-    warn_before(plan)
+    plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null), reference=reference)
     _log_settings(ctx)
     view = BatchView(state, as_json=as_json)
-    batch = Batch(plan, models, enhancing, batching, view, pictures.rules, asked_model(runtime))
+    asked = asked_model(runtime), settings_given(ctx)
+    batch = Batch(plan, engine, enhancing, batching, view, pictures.rules, *asked)
+    notes = partial(notes_after, plan, batch.report, batching)
     with stop_on_ctrl_c(batch.stop), view:
-        try:
-            report = batch.dry_run() if dry_run else batch.run()
-        finally:
-            # Also after Ctrl-C, to say how many are left.
-            view.summarize(batch.report, *notes_after(plan, batch.report, batching))
+        _run(state, batch, view, page, notes, dry_run=dry_run)
     if batch.stopped:
         ctx.exit(Exit.SIGINT)
     scored = Exit.OK
     if reference is not None:
-        results = results_of(plan, report, batching)
+        from lumen.cli.views.scores import results_of, score_results
+
+        results = results_of(plan, batch.report, batching)
         scored = score_results(state, results, reference, pictures.reading(), as_json=as_json)
-    ctx.exit(report.exit_code or scored)
+    ctx.exit(batch.report.exit_code or scored or page.exit_code)
 
 
-def _model_sets(runtime: RuntimeOptions, inputs: Sequence[Path]) -> Sequence[ModelSet]:
-    """Return the models; for one picture they are opened at once, which takes as long as the imports that follow."""
+def _run(
+    state: State,
+    batch: Batch,
+    view: BatchView,
+    page: PageReport,
+    notes_after: Callable[[], tuple[list[str], str]],
+    *,
+    dry_run: bool,
+) -> None:
+    """Run a batch and make its page, and say how it ended, also after Ctrl-C."""
+    try:
+        if dry_run:
+            batch.dry_run()
+        else:
+            batch.run()
+            page.write(state, view)
+    finally:
+        notes, place = notes_after()
+        view.summarize(batch.report, notes + page.hint(state, batch.report), page.beside(place))
+
+
+def _engine(choice: EngineChoice, runtime: RuntimeOptions, inputs: Sequence[Path]) -> BatchEngine:
+    """Return what works on the files; for one picture models are opened at once, during the imports that follow."""
+    if choice == "ray":
+        from lumen.batch.engines.ray_engine import RayEngine
+
+        return RayEngine(runtime)
     from lumen.runtime.memory import return_freed_memory
     from lumen.runtime.open import model_sets
 
@@ -167,7 +228,9 @@ def _model_sets(runtime: RuntimeOptions, inputs: Sequence[Path]) -> Sequence[Mod
     models = model_sets(runtime)
     if len(inputs) == 1 and inputs[0].is_file():
         models[0].open_ahead()
-    return models
+    from lumen.batch.engines.local import LocalEngine  # after that: it takes as long
+
+    return LocalEngine(models)
 
 
 def _log_settings(ctx: click.Context) -> None:
@@ -177,8 +240,12 @@ def _log_settings(ctx: click.Context) -> None:
     logging.getLogger("lumen").info("settings: %s", ", ".join(asked) or "the defaults")
 
 
-def _check_scoring(batching: BatchOptions, pictures: PictureOptions, *, dry_run: bool) -> None:
+def _check_scoring(batching: BatchOptions, pictures: PictureOptions, reference: Path, *, dry_run: bool) -> None:
     """Refuse `--gt` where there would be nothing to score."""
+    if isinstance(reference, StorePath):
+        require_input(reference)
+        if not is_folder(reference):
+            raise UsageError(f"expected a folder after --gt, got the file {printable(reference)}")
     if any(each.unchanged == "skip" for each in pictures.variants()):
         raise UsageError("--gt cannot be combined with --unchanged skip, because results would be missing")
     if batching.in_place:
@@ -187,7 +254,7 @@ def _check_scoring(batching: BatchOptions, pictures: PictureOptions, *, dry_run:
         raise UsageError("--gt cannot be combined with --dry-run, because nothing would be written")
 
 
-def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> list[Path]:
+def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> PathList | Sequence[Path]:
     """Return the paths in the list of `--files-from`."""
     if list_file is None:
         if null:
@@ -195,13 +262,17 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> lis
         if not inputs:
             raise UsageError("expected files or folders, - for stdin, or --files-from")
         return []
-    from lumen.batch.discovery import split_list
+    from lumen.batch.discovery import read_list
 
     try:
         data = sys.stdin.buffer.read() if list_file == STREAM else list_file.read_bytes()
     except OSError as error:
+        if isinstance(list_file, StorePath):
+            from lumen.files.stores import store_error
+
+            raise store_error(list_file, error) from error
         raise UsageError(f"cannot read the list {printable(list_file)}: {error.strerror}") from error
-    return split_list(data, null=null)
+    return read_list(data, null=null)
 
 
 def _to_stdout(
@@ -220,6 +291,7 @@ def _to_stdout(
     for name, option in given_options(ctx).items():
         if name in BATCH_ONLY:
             raise UsageError(f"expected no {option} with a picture for stdout")
+    require_input(inputs[0])
     from lumen.cli.pipe import enhance_to_stdout
 
     return enhance_to_stdout(inputs[0], runtime, pictures.of(Path(inputs[0].name)), values["format"])

@@ -9,17 +9,26 @@ from typing import Any, TypeVar
 import click
 
 from lumen.cli.help import GroupedCommand
-from lumen.cli.options import PATH, device_option, given_options, options_of, precision_option, threads_option
+from lumen.cli.options import (
+    PATH,
+    device_option,
+    engine_option,
+    given_options,
+    options_of,
+    precision_option,
+    threads_option,
+)
 from lumen.cli.settings import settings_option
 from lumen.cli.state import State, pass_state
-from lumen.cli.values import parse_number
+from lumen.cli.values import OnDisk, Place, parse_number
 from lumen.config import DEFAULT_MODEL, RuntimeOptions
 from lumen.errors import UsageError
+from lumen.text import printable
 
 _Place = TypeVar("_Place", str, Path)
 
-_pictures = click.Path(exists=True, path_type=Path)
-_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+_pictures = Place(exists=True)
+_file = OnDisk(exists=True, dir_okay=False)
 
 
 def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
@@ -41,6 +50,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
 @device_option
 @precision_option
 @threads_option
+@engine_option
 @click.option("--as-is", is_flag=True, help="Score the files in LOW themselves, such as results of other tools.")
 @click.option(
     "--input", "dark", metavar="DIR", type=_pictures, help="With --as-is: the dark pictures LOW was made from."
@@ -103,7 +113,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
     "--report",
     "reports",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OnDisk(dir_okay=False),
     multiple=True,
     help="Write a report: .html with pictures, .json, .csv or .md; may be repeated.",
 )
@@ -146,6 +156,7 @@ def command(
     _check_together(low, reference, options, given)
     from lumen.cli.views.scores import print_places, print_scores, scoring
     from lumen.evaluation import EvalOptions, Matching, evaluate
+    from lumen.evaluation.clips import are_clips, evaluate_clips
     from lumen.evaluation.reports import check_targets, previews_for, write_reports
     from lumen.runtime.open import ModelSet
 
@@ -157,12 +168,15 @@ def command(
     if not scored.as_is:
         named = _by_title("--model", options["names"], alone=not options["results"])
         models = {title: ModelSet(options_of(RuntimeOptions, options, model=name)) for title, name in named.items()}
+    is_of_clips = are_clips(low, reference) and _takes_clips(low, reports, given)
     dark, results = _folders(low, options)
     previews = previews_for(reports)
     with scoring(state, as_json=as_json) as show:
-        report = evaluate(
-            dark, reference, models, scored, results=results, matching=matching, progress=show, previews=previews
-        )
+        if is_of_clips:
+            report = evaluate_clips(low[0], reference, models, scored, show)
+        else:
+            more: dict[str, Any] = {"results": results, "matching": matching, "progress": show, "previews": previews}
+            report = evaluate(dark, reference, models, scored, **more)
     try:
         write_reports(report, reports, previews)  # first: whoever reads stdout may have gone
     finally:
@@ -194,6 +208,19 @@ def _check_together(
             raise UsageError(f"expected --as-is or {given[name]}, got both: --as-is runs no model")
     if as_is and "results" in given:
         raise UsageError("expected --as-is or --results, got both: with --as-is, LOW may be several folders")
+
+
+def _takes_clips(low: Sequence[Path], reports: Sequence[Path], given: Mapping[str, str]) -> bool:
+    """Return True, and refuse options that are for pictures alone."""
+    if len(low) > 1:
+        raise UsageError(f"expected one clip to score, got {len(low)}")
+    for name in ("baselines", "gt_mean", "match_brightness", "aim", "save", "results", "dark", "pattern"):
+        if name in given:
+            raise UsageError(f"expected no {given[name]} with clips, which are compared frame by frame")
+    for report in reports:
+        if report.suffix.lower() in (".html", ".htm"):
+            raise UsageError(f"expected a report of clips that ends with .json, .csv or .md, got {printable(report)}")
+    return True
 
 
 def _folders(low: Sequence[Path], options: Mapping[str, Any]) -> tuple[Path | None, dict[str, Path]]:

@@ -16,6 +16,7 @@ from lumen.cli.values import parse_number
 from lumen.config import RuntimeOptions
 from lumen.errors import UsageError
 from lumen.files.paths import type_of
+from lumen.files.store_path import is_url, masked
 
 
 @click.command("train", cls=GroupedCommand)
@@ -161,6 +162,10 @@ def _sources(values: tuple[str, ...]) -> tuple[tuple[Path, ...], tuple[float, ..
     """
     found = []
     for value in values:
+        if is_url(value):
+            raise UsageError(
+                f"expected a folder on a disk, got {masked(value)}: training reads its pictures again and again"
+            )
         path, equals, text = value.rpartition("=")
         try:
             weight = parse_number(text) if equals and not type_of(Path(value)) else None

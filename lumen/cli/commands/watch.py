@@ -24,19 +24,21 @@ from lumen.cli.options import (
 from lumen.cli.settings import rules_of, settings_option
 from lumen.cli.signals import service_signals
 from lumen.cli.state import State, pass_state
+from lumen.cli.values import OnDisk
 from lumen.config import EnhanceOptions, RuntimeOptions, WatchOptions
 from lumen.errors import UsageError
 
 if TYPE_CHECKING:
     from lumen.watching.events import Event
 
+_FOLDER = OnDisk("a store tells of no changes, and keeps no ledger; run lumen enhance on it from time to time instead")
 _watch = partial(field_option, WatchOptions)
 _span = partial(_watch, type=parse_span, show=span_as_typed, metavar="TIME")
 
 
 @click.command("watch", cls=GroupedCommand)
-@click.argument("folder", required=False, metavar="IN", type=PATH)
-@click.argument("output", required=False, metavar="[OUT]", type=PATH)
+@click.argument("folder", required=False, metavar="IN", type=_FOLDER)
+@click.argument("output", required=False, metavar="[OUT]", type=_FOLDER)
 @_span("--settle", "settle_s", help="Process a file once it is unchanged for this long.")
 @_watch("--backend", help="How changes are noticed; auto polls on network mounts.")
 @_span("--rescan", "rescan_s", help="Scan the whole folder this often.")
@@ -52,10 +54,12 @@ _span = partial(_watch, type=parse_span, show=span_as_typed, metavar="TIME")
     help="What to do with an input once its result is on disk.",
 )
 @_watch("--failed-dir", type=PATH, metavar="DIR", help="Folder for inputs that cannot be enhanced.")
+@_watch("--clips", help="Take clips too, not only pictures.")
 @_watch("--ignore", metavar="GLOB", help="Skip files and folders that match (repeatable).")
 @_watch("--order", help="Which file to take first when several are waiting.")
 @_watch("--skip-backlog", help="Skip files that are there at the start and were not seen before.")
 @_watch("--moved-from", type=PATH, metavar="DIR", help="IN was at DIR before: its results stay valid.")
+@_watch("--steady", help="Each folder is the sequence of one camera, and gets a steady light.")
 @_watch("--oneshot", help="Stop when every file that is there is finished.")
 @_watch(
     "--min-free",

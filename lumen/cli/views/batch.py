@@ -15,7 +15,7 @@ from lumen.batch.report import Outcome, Report
 from lumen.cli.state import State
 from lumen.cli.views.console import log_console, print_json, progress_bar
 from lumen.cli.views.throughput import Throughput
-from lumen.text import printable
+from lumen.text import counted, printable
 
 PLAIN_EVERY_S = 30.0
 PLAIN_STEPS = 10  # a line at each tenth of a fast run,
@@ -34,8 +34,9 @@ class BatchView:
         self._last_line_s, self._last_step = 0.0, 0
         self._progress = progress_bar(
             state,
-            TextColumn("{task.fields[run].files}/{task.fields[run].pending} files"),
+            TextColumn("{task.fields[run].files}/{task.fields[run].of} files"),
             TextColumn("{task.fields[run].percent}"),
+            TextColumn("{task.fields[run].frames}"),
             TextColumn("{task.fields[run].speed}"),
             TextColumn("{task.fields[run].left}"),
             TextColumn("{task.fields[run].failures}", style="red"),
@@ -55,9 +56,13 @@ class BatchView:
         self._progress.reset(self._task, total=1, visible=True)
         self._progress.start()
 
-    def progressed(self, job: Job, fraction: float, megapixels: float) -> None:
+    def counted(self, pending: int, *, is_all: bool) -> None:
+        """Take over how many files are known; until these are all, the bar only says that there is work."""
+        self._throughput.count(pending, is_all=is_all)
+
+    def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         """Move the bar as part of a file is done."""
-        self._throughput.progress(str(job.source), fraction, megapixels)
+        self._throughput.progress(str(job.source), fraction, megapixels, frames)
         if self._live:
             name = Text(printable(job.source.name))
             name.truncate(NAME_WIDTH, overflow="ellipsis")
@@ -86,10 +91,15 @@ class BatchView:
         if self._verbosity >= 0:
             self._console.print("stopping after the current file; press Ctrl-C again to stop at once", style="yellow")
 
+    def stop_bar(self) -> None:
+        """Remove the bar, since there may be one at a time."""
+        self._progress.stop()
+
     def summarize(self, report: Report, notes: Sequence[str] = (), place: str = "") -> None:
         """Print notes, and as the last line the summary with the place of the results."""
         self._progress.stop()
-        if self._verbosity < 0 or 0 < report.total == report.left:  # the error says why nothing was started
+        is_begun = sum(report.counts.values()) > 0 or (not report.total and report.is_counted)
+        if self._verbosity < 0 or not is_begun:  # the error says why nothing was started
             return
         for note in notes:
             self._console.print(note)
@@ -104,10 +114,12 @@ class BatchView:
             self._console.print(f"skipped: {name}: {printable(outcome.reason)}")
         elif outcome.status == "done" and self._verbosity > 0:
             size = f"{outcome.megapixels:.2f} MP, {outcome.seconds:.2f} s"
+            if outcome.frames:
+                size = f"{counted(outcome.frames, 'frame')}, {size}"
             if outcome.is_unchanged:
                 size += ", it was fine" if outcome.target == outcome.source else ", copied: it was fine"
             size += "".join(f", {name} {value}" for name, value in outcome.changes.items())
-            self._console.print(f"[{self._throughput.files}/{self._throughput.pending}] {line} ({size})")
+            self._console.print(f"[{self._throughput.files}/{self._throughput.of}] {line} ({size})")
 
     def _plain_line(self) -> None:
         """Print a line of progress when one is due; after the last file the summary follows."""

@@ -1,32 +1,14 @@
-"""What is said around a batch: what may be a mistake, what was not done and why, and where the results lie."""
+"""What is said after a batch: what was not done and why, and where the results lie."""
 
 from __future__ import annotations
 
-import logging
-
-from lumen.batch.history import earlier_results
 from lumen.batch.plan import Plan
 from lumen.batch.report import Report, Status
 from lumen.batch.skipping import AGAIN
 from lumen.config import BatchOptions
 from lumen.text import printable
 
-log = logging.getLogger("lumen")
-
 MOST_REASONS = 5
-
-
-def warn_before(plan: Plan) -> None:
-    """Warn of what may be a mistake in what is about to be done."""
-    found = earlier_results(job.source for job in plan.jobs)
-    if not found:
-        return
-    result, made = next(iter(found.items()))
-    which = f"{printable(result)}, made from {printable(made.source)}"
-    if len(found) == 1:
-        log.warning("an input is itself a result of lumen: %s; enhance that picture instead", which)
-    else:
-        log.warning("%d inputs are themselves results of lumen, such as %s; enhance the originals", len(found), which)
 
 
 def notes_after(plan: Plan, report: Report, options: BatchOptions) -> tuple[list[str], str]:
@@ -35,7 +17,7 @@ def notes_after(plan: Plan, report: Report, options: BatchOptions) -> tuple[list
     told = [_told(report, status, reason) for (status, reason), _ in reasons[:MOST_REASONS]]
     if len(reasons) > MOST_REASONS:
         told.append(f"... and for {len(reasons) - MOST_REASONS} more reasons; -v names each file with its own")
-    return plan.passed_over.lines() + told, _place(plan, report, options)
+    return plan.passed_over.lines() + told, _place(report, options)
 
 
 def _told(report: Report, status: Status, reason: str) -> str:
@@ -53,7 +35,7 @@ def _told(report: Report, status: Status, reason: str) -> str:
     return f"{count} {status}: {f'{example}: ' if count == 1 else ''}{printable(reason)}"
 
 
-def _place(plan: Plan, report: Report, options: BatchOptions) -> str:
+def _place(report: Report, options: BatchOptions) -> str:
     """Return where the results lie, or would; nothing if there are none."""
     if options.output is None:
         if not report.counts["done"]:
@@ -66,6 +48,6 @@ def _place(plan: Plan, report: Report, options: BatchOptions) -> str:
     is_there = report.counts["done"] or report.counts["skipped"]
     if not is_there and not report.counts["planned"]:
         return ""
-    if report.total == 1:
-        return f"the result {'is' if is_there else 'would be'} {printable(plan.jobs[0].target)}"
+    if report.total == 1 and report.result is not None:
+        return f"the result {'is' if is_there else 'would be'} {printable(report.result)}"
     return f"the results {'are' if is_there else 'would be'} in {printable(options.output)}"

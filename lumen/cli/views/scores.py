@@ -14,13 +14,13 @@ from lumen.batch.report import Report
 from lumen.cli.state import State
 from lumen.cli.views.console import log_console, print_json, print_line, print_table, progress_bar
 from lumen.config import BatchOptions, EnhanceOptions
-from lumen.errors import Exit, UsageError
+from lumen.errors import Exit
 from lumen.evaluation import EvalReport, PairProgress, PairResult, PictureScores, evaluate_results
 from lumen.evaluation.measures import STATISTICS, TONE, Measure, Score
 from lumen.evaluation.pairs import Problem, Result
 from lumen.evaluation.report import WORST
 from lumen.evaluation.suspicions import read_scores, suspicions
-from lumen.files.paths import real_path, type_of
+from lumen.files.paths import type_of
 from lumen.text import printable
 
 FEW = 20  # up to this many pictures, each gets a line if there is no progress bar; of more, each tenth part
@@ -62,6 +62,9 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
     for column in report.columns:
         if equal := report.equal(column):
             print_line(f"{report.title(column)}: {equal} equal to the reference, left out of the mean PSNR")
+    if report.flicker:
+        told = ", ".join(f"{report.title(column)} {stops:.3f}" for column, stops in report.flicker.items())
+        print_line(f"flicker of a still part, in stops: {told}")
     if report.problems:
         print_line(f"not scored: {len(report.problems)}, listed on stderr")
     print_line("protocol:")
@@ -149,20 +152,6 @@ def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:
     return Exit.SOME_FAILED if any(lines for _, lines in found.values()) else Exit.OK
 
 
-def check_reference(plan: Plan, reference: Path) -> None:
-    """Refuse to write into the folder of references.
-
-    Raises:
-        UsageError: A result would go there.
-    """
-    folder = real_path(reference)
-    for parent in {job.target.parent for job in plan.jobs}:
-        if real_path(parent).is_relative_to(folder):
-            raise UsageError(
-                f"expected --out apart from --gt, got results in {printable(parent)}: references are inputs"
-            )
-
-
 def score_results(
     state: State, results: Sequence[Result], reference: Path, reading: EnhanceOptions, *, as_json: bool
 ) -> Exit:
@@ -178,10 +167,9 @@ def score_results(
 def results_of(plan: Plan, report: Report, options: BatchOptions) -> list[Result]:
     """Return the results of a run into a folder, those from earlier runs included."""
     assert options.output is not None
-    failed = {outcome.source for outcome in report.failures}
     results = []
-    for job in plan.jobs:
-        if job.source not in failed and type_of(job.target):
+    for job in (job for block in plan.blocks for job in block.jobs()):
+        if not report.has_failed(job.source) and type_of(job.target):
             named = job.target.with_name(job.target.stem.removesuffix(options.suffix) + job.target.suffix)
             place = job.relative if options.result else named.relative_to(options.output)
             results.append(Result(place=place, low=job.source, result=job.target))

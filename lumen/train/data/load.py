@@ -146,7 +146,7 @@ def load_pairs(
             found_bad.append(f"pair {pair.name}: {wrong}")
         elif a.shape != b.shape:
             sizes = f"{a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}"
-            found_bad.append(f"pair {pair.name}: expected equal sizes, got {sizes}")
+            found_bad.append(f"pair {pair.name}: {pair.low} and {pair.high}: expected equal sizes, got {sizes}")
         elif min(a.shape[:2]) < crop_px:
             found_bad.append(f"pair {pair.name}: {_too_small(pair.low, a, crop_px)}")
         else:

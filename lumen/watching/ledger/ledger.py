@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from lumen.files.lock import STATE
 from lumen.watching.ledger.folders import COUNT_ONE, FolderNumbers, folder_numbers
+from lumen.watching.ledger.lights import KEEP_LIGHT, light_of
 from lumen.watching.ledger.rows import COLUMNS, VersionStatus, path_in, row_of
 from lumen.watching.ledger.rows import FileOutcome as FileOutcome
 from lumen.watching.ledger.rows import FinalStatus as FinalStatus
@@ -320,6 +321,18 @@ class Ledger:
         """Record that files were moved or removed, or are to stay."""
         with self._writing() as database:
             database.executemany("UPDATE versions SET retire = 0 WHERE id = ?", [(key,) for key in keys])
+
+    # The steady light of folders
+
+    def light(self, folder: str) -> tuple[bytes, int] | None:
+        """Return the state of a folder's light, and the time of its newest file in nanoseconds; None if unknown."""
+        with self._reading():
+            return light_of(self._database, folder)
+
+    def keep_light(self, folder: str, state: bytes, newest_ns: int) -> None:
+        """Record the state of a folder's light."""
+        with self._writing() as database:
+            database.execute(KEEP_LIGHT, (os.fsencode(folder), state, newest_ns))
 
     # Facts about the watcher, for its status
 

@@ -1,7 +1,7 @@
 """The SQLite file of the ledger: its tables, how it is opened, and what its errors mean.
 
 What is no ledger is refused before anything is written. A ledger of an earlier format is brought forward when it is
-opened: format 2 knows ctimes, format 3 counts per folder.
+opened: format 2 knows ctimes, format 3 counts per folder, format 4 keeps their steady light.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lumen.errors import DiskFullError, OutputError
 from lumen.files.state import prepare_database
 from lumen.watching.ledger.folders import COUNTED, add_functions
 
-SCHEMA = 3
+SCHEMA = 4
 APPLICATION = int.from_bytes(b"lumn", "big")  # in the file's header, from format 2 on
 BUSY_S = 1.0  # wait for others that lock it; short, as stopping must not take long
 CACHE_KIB = 256  # SQLite's page cache, which grows to 2 MiB by default
@@ -56,6 +56,7 @@ CREATE TABLE IF NOT EXISTS folders (
     unsupported INTEGER NOT NULL,
     arrived REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lights (folder BLOB PRIMARY KEY, state BLOB NOT NULL, newest_ns INTEGER NOT NULL);
 """
 _COLUMNS = {  # of format 1
     "versions": "id path size mtime_ns inode status attempts interruptions shy reason first_seen due finished_at "
@@ -63,7 +64,11 @@ _COLUMNS = {  # of format 1
     "results": "target path",
     "facts": "name value",
 }
-_MORE_COLUMNS = {2: {"versions": "ctime_ns"}, 3: {"folders": "name done failed unsupported arrived"}}
+_MORE_COLUMNS = {
+    2: {"versions": "ctime_ns"},
+    3: {"folders": "name done failed unsupported arrived"},
+    4: {"lights": "folder state newest_ns"},
+}
 # SQLite cannot change what is unique in a table.
 _FROM_1 = f"""
 ALTER TABLE versions RENAME TO earlier;
@@ -72,7 +77,12 @@ DROP INDEX waiting; DROP INDEX unfinished; DROP INDEX finished; DROP INDEX retir
 INSERT INTO versions ({", ".join(_COLUMNS["versions"].split())}) SELECT * FROM earlier;
 DROP TABLE earlier;
 """
-_FROM = {0: _TABLES, 1: f"{_FROM_1} INSERT INTO folders {COUNTED};", 2: f"{_TABLES} INSERT INTO folders {COUNTED};"}
+_FROM = {
+    0: _TABLES,
+    1: f"{_FROM_1} INSERT INTO folders {COUNTED};",
+    2: f"{_TABLES} INSERT INTO folders {COUNTED};",
+    3: _TABLES,
+}
 _FULL = {sqlite3.SQLITE_FULL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -132,9 +142,8 @@ def schema_of(database: sqlite3.Connection, path: Path) -> int:
         return 0
     if application == APPLICATION and schema > SCHEMA:
         raise DamagedLedgerError(f"{path} was written by a newer lumen (format {schema}); use that one")
-    if (application, schema) not in ((0, 1), (APPLICATION, 2), (APPLICATION, SCHEMA)) or not _has_columns(
-        database, things, schema
-    ):
+    known = {(0, 1), *((APPLICATION, each) for each in range(2, SCHEMA + 1))}
+    if (application, schema) not in known or not _has_columns(database, things, schema):
         raise DamagedLedgerError(
             f"{path} is a database of another program, or was altered; move it away, or choose another output folder"
         )

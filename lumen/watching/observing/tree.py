@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from lumen.files.inputs import Input, Parent, entries_below, facts_below, open_input, parent_of
-from lumen.files.patterns import Selection, is_hidden, is_picture_name
+from lumen.files.patterns import Selection, is_clip_name, is_hidden, is_picture_name
 from lumen.watching.observing.mounts import has_stable_inodes
 from lumen.watching.versions import Version
 
@@ -41,19 +41,23 @@ class Tree:
     place of a folder that was seen (`lumen.files.inputs`).
     """
 
-    def __init__(self, root: Path, *, without: Iterable[Path] = (), ignore: Iterable[str] = ()) -> None:
+    def __init__(
+        self, root: Path, *, without: Iterable[Path] = (), ignore: Iterable[str] = (), clips: bool = False
+    ) -> None:
         """Describe a folder; `open` it before reading.
 
         Args:
             root: The folder, or a link to it.
             without: Folders that are left out if they lie inside.
             ignore: Patterns of files and folders that are left out, as `lumen.files.patterns.Selection` matches them.
+            clips: Whether clips count too.
         """
         self.root = root.absolute()
         self.real = str(self.root)
         self._place = self.root
         self.identity: tuple[int, int] | None = None
         self._without = [os.path.realpath(folder) for folder in without]
+        self._clips = clips
         patterns = tuple(ignore)
         self._selection = Selection(exclude=patterns) if patterns else None
         self._excluded: set[str] = set()
@@ -190,7 +194,7 @@ class Tree:
                     unreadable(folder, error)
 
     def _wants_name(self, relative: str, name: str) -> bool:
-        if not is_picture_name(name):
+        if not is_picture_name(name) and not (self._clips and is_clip_name(name)):
             return False
         return self._selection is None or not self._selection.drops(PurePath(relative))
 

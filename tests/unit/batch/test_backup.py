@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lumen.batch.engines.local import LocalEngine
 from lumen.batch.plan import plan_jobs
 from lumen.batch.run import Batch
 from lumen.codecs.codec import read_picture, write_picture
@@ -38,7 +39,7 @@ def run(*inputs: str, gain: float = 2.0, backup: str = "kept", listener: Quiet |
     listener = listener or Quiet()
     batching = BatchOptions(in_place=True, backup=Path(backup), recursive=True, **options)
     plan = plan_jobs([Path(name) for name in inputs or ("in",)], batching)
-    Batch(plan, FakeModels(gain=gain), EnhanceOptions(), batching, listener).run()
+    Batch(plan, LocalEngine(FakeModels(gain=gain)), EnhanceOptions(), batching, listener).run()
     return listener
 
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from lumen.batch import collisions
-from lumen.batch.plan import plan_jobs
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
-from tests.support.batches import plan, touch
+from tests.support.batches import plan, planned, touch
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -61,7 +60,7 @@ def test_missing_inputs_and_odd_outputs_are_refused() -> None:
 def test_another_format_that_makes_two_results_one_is_refused() -> None:
     options = BatchOptions(output=Path("out"), format="png")
     with pytest.raises(UsageError, match=r"in/a\.jpg and in/a\.png would both become out/a\.png"):
-        plan_jobs([Path("in")], options)
+        planned([Path("in")], options)
 
 
 def test_names_that_differ_in_case_collide_where_the_disk_ignores_case(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +102,7 @@ def test_every_shard_sees_the_faults_of_the_whole() -> None:
     touch("other/a.jpg")
     for index in (1, 2):
         with pytest.raises(UsageError, match="would both become"):
-            plan_jobs([Path("in"), Path("other")], BatchOptions(output=Path("out"), shard=(index, 2)))
+            planned([Path("in"), Path("other")], BatchOptions(output=Path("out"), shard=(index, 2)))
 
 
 def test_a_name_that_the_shell_split_is_told() -> None:

@@ -11,13 +11,18 @@ from lumen.batch.destinations import OutputFolder
 from lumen.batch.job import Job
 from lumen.config import BatchOptions, Existing
 from lumen.errors import UsageError
-from tests.support.batches import pairs, plan, touch
+from tests.support.batches import block_of, pairs, plan, touch
 
 pytestmark = pytest.mark.usefixtures("folder")
 
 
 def output(existing: Existing = "skip") -> OutputFolder:
     return OutputFolder(BatchOptions(output=Path("out"), existing=existing), Path("out"))
+
+
+def reason(existing: Existing, job: Job) -> str | None:
+    (found,) = output(existing).skip_reasons(block_of(job))
+    return found
 
 
 def test_files_that_cannot_be_looked_at_are_kept_to_fail_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,15 +37,15 @@ def test_files_that_cannot_be_looked_at_are_kept_to_fail_by_name(monkeypatch: py
     found = plan("in")
     assert ("in/a.jpg", "out/a.jpg") in pairs(found)
     policies: list[Existing] = ["skip", "update"]
-    assert [output(existing).skip_reason(found.jobs[1]) for existing in policies] == [None, None]
-    output().refuse_existing(found.jobs)
+    assert [reason(existing, found.jobs[1]) for existing in policies] == [None, None]
+    output().refuse_existing(block_of(*found.jobs))
 
 
 def test_a_lost_input_is_left_to_the_reader() -> None:
     touch("out/a.jpg")
     lost = Job(source=Path("in/lost.jpg"), target=Path("out/a.jpg"))
-    assert output("update").skip_reason(lost) is None
-    assert output("skip").skip_reason(lost) == "the result exists"
+    assert reason("update", lost) is None
+    assert reason("skip", lost) == "the result exists"
 
 
 @pytest.mark.parametrize(
@@ -62,8 +67,8 @@ def test_existing_results(existing: Existing, newer: bool, expected: str | None)
     os.utime("out/a.jpg", (1000, 1000))
     os.utime("in/a.jpg", (2000, 2000) if newer else (500, 500))
     job = Job(source=Path("in/a.jpg"), target=Path("out/a.jpg"))
-    assert output(existing).skip_reason(job) == expected
-    assert output(existing).skip_reason(Job(source=job.source, target=Path("out/b.jpg"))) is None
+    assert reason(existing, job) == expected
+    assert reason(existing, Job(source=job.source, target=Path("out/b.jpg"))) is None
 
 
 def test_what_lies_behind_a_linked_folder_is_no_result() -> None:
@@ -75,13 +80,14 @@ def test_what_lies_behind_a_linked_folder_is_no_result() -> None:
     linked, moved, gone = (
         Job(source=Path("in/a.jpg"), target=Path("out", name)) for name in ("cam/a.jpg", "moved.jpg", "gone.jpg")
     )
-    assert output().skip_reason(linked) is None
-    output().refuse_existing([linked, gone])
-    assert output().skip_reason(moved) == "the result exists"
-    assert output().skip_reason(gone) is None
+    assert reason("skip", linked) is None
+    output().refuse_existing(block_of(linked))
+    output().refuse_existing(block_of(gone))
+    assert reason("skip", moved) == "the result exists"
+    assert reason("skip", gone) is None
 
 
 def test_the_policy_error_names_a_result() -> None:
     touch("out/a.png")
     with pytest.raises(UsageError, match=r"1 exist, such as out/a\.png"):
-        output("error").refuse_existing(plan("in").jobs)
+        output("error").refuse_existing(block_of(*plan("in").jobs))

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from lumen.batch.named_result import with_named_result
-from lumen.batch.plan import plan_jobs
 from lumen.config import BatchOptions, OutputFormat
 from lumen.errors import MissingExtraError, UsageError
 from lumen.extras import Package
+from tests.support.batches import planned
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 def targets(out: str, *inputs: str, suffix: str = "", kind: OutputFormat = "same") -> list[str]:
     given = [Path(name) for name in inputs]
     options = with_named_result(given, BatchOptions(output=Path(out), suffix=suffix, format=kind))
-    return [str(job.target) for job in plan_jobs(given, options).jobs]
+    return [str(job.target) for job in planned(given, options).jobs]
 
 
 @pytest.mark.parametrize("out", ["better.jpg", "there/better.JPEG", "better.png", "better.tif"])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lumen.batch.plan import Plan, plan_jobs, shard_of
+from lumen.batch.plan import plan_jobs, shard_of
 from lumen.config import BatchOptions
 from lumen.errors import NothingToDoError
-from tests.support.batches import pairs, plan, touch
+from tests.support.batches import Planned, pairs, plan, planned, touch
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -118,7 +120,7 @@ def test_folders_that_cannot_be_listed_are_failures(monkeypatch: pytest.MonkeyPa
 
 def shard(index: int, count: int) -> list[tuple[str, str]]:
     options = BatchOptions(output=Path("out"), recursive=True, shard=(index, count))
-    return pairs(plan_jobs([Path("in")], options))
+    return pairs(planned([Path("in")], options))
 
 
 def test_shards_are_disjoint_and_complete() -> None:
@@ -140,8 +142,7 @@ def test_shards_are_the_same_on_every_machine() -> None:
 def test_a_failure_of_the_plan_belongs_to_one_shard() -> None:
     touch(f"in/{'x' * 251}.jpg")
     plans = [
-        plan_jobs([Path("in")], BatchOptions(output=Path("out"), suffix="-lit", shard=(index, 3)))
-        for index in (1, 2, 3)
+        planned([Path("in")], BatchOptions(output=Path("out"), suffix="-lit", shard=(index, 3))) for index in (1, 2, 3)
     ]
     assert sum(len(each.failures) for each in plans) == 1
     assert sum(len(each.jobs) for each in plans) == 3
@@ -149,7 +150,7 @@ def test_a_failure_of_the_plan_belongs_to_one_shard() -> None:
 
 def test_a_listed_file_that_is_not_there_fails_alone() -> None:
     listed = [Path("in/a.jpg"), Path("in/lost.jpg"), Path("x" * 300)]
-    found = plan_jobs([], BatchOptions(output=Path("out")), listed=listed)
+    found = planned([], BatchOptions(output=Path("out")), listed=listed)
     assert pairs(found) == [("in/a.jpg", "out/in/a.jpg")]
     assert [(str(each.source), each.reason) for each in found.failures] == [
         ("in/lost.jpg", "there is no such file"),
@@ -159,20 +160,20 @@ def test_a_listed_file_that_is_not_there_fails_alone() -> None:
 
 def test_an_empty_list_is_nothing_to_do() -> None:
     with pytest.raises(NothingToDoError, match="in an empty list"):
-        plan_jobs([], BatchOptions(output=Path("out")))
+        planned([], BatchOptions(output=Path("out")))
     with pytest.raises(NothingToDoError, match="that --include and --exclude let through"):
-        plan_jobs([Path("in")], BatchOptions(output=Path("out"), include=("*.webp",)))
+        planned([Path("in")], BatchOptions(output=Path("out"), include=("*.webp",)))
 
 
-def in_place(*inputs: str) -> Plan:
-    return plan_jobs([Path(name) for name in inputs], BatchOptions(in_place=True, recursive=True))
+def in_place(*inputs: str) -> Planned:
+    return planned([Path(name) for name in inputs], BatchOptions(in_place=True, recursive=True))
 
 
 def test_in_place_a_file_is_its_own_result() -> None:
     found = in_place("in", "in/sub")
     assert [str(job.source) for job in found.jobs] == ["in/B.JPG", "in/a.jpg", "in/a.png", "in/sub/c.webp"]
     assert all(job.target == job.source for job in found.jobs)
-    assert found.home == Path("in").resolve()
+    assert found.plan.home == Path("in").resolve()
 
 
 def test_in_place_a_link_that_is_named_leads_to_its_file_once() -> None:
@@ -203,7 +204,7 @@ def test_the_longest_names_get_their_place() -> None:
     touch(f"in/{longest}")
     (job,) = (job for job in plan("in").jobs if job.source.name == longest)
     assert job.target.name == longest
-    found = plan_jobs([Path("in", longest)], BatchOptions(output=Path("out"), format="avif"))
+    found = planned([Path("in", longest)], BatchOptions(output=Path("out"), format="avif"))
     assert ["256 bytes" in failure.reason for failure in found.failures] == [True]
 
 
@@ -214,3 +215,30 @@ def test_a_link_to_itself_fails_by_name_and_folders_of_links_end() -> None:
     Path("in/sub/here").symlink_to(".")
     sources_found = [source for source, _ in pairs(plan("in", recursive=True))]
     assert sources_found == ["in/B.JPG", "in/a.jpg", "in/a.png", "in/self.jpg", "in/sub/c.webp"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "listed", "options", "is_stream"),
+    [
+        (["in"], [], {"output": Path("out")}, True),
+        (["in", "in/sub"], [], {"output": Path("out")}, False),
+        (["in/a.jpg"], [], {"output": Path("out")}, False),
+        ([], ["in"], {"output": Path("out")}, False),
+        (["in"], [], {"in_place": True, "backup": Path("kept")}, True),
+        (["in", "in/sub"], [], {"in_place": True, "backup": Path("kept")}, False),
+        (["in", "in/sub"], ["in"], {"in_place": True}, True),
+    ],
+)
+def test_work_begins_early_where_results_of_several_inputs_cannot_meet(
+    inputs: list[str], listed: list[str], options: dict[str, Any], is_stream: bool
+) -> None:
+    plan = plan_jobs(list(map(Path, inputs)), BatchOptions(**options), listed=list(map(Path, listed)))
+    assert plan.is_stream is is_stream
+
+
+def test_a_plan_can_be_gone_through_again() -> None:
+    plan = plan_jobs([Path("in"), Path("in/sub")], BatchOptions(output=Path("out")))
+    first = [list(block.jobs()) for block in plan.blocks]
+    passed_over = dataclasses.replace(plan.passed_over)
+    assert [list(block.jobs()) for block in plan.blocks] == first
+    assert plan.passed_over == passed_over

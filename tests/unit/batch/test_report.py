@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lumen.batch.report import Outcome, Report, Status
+from lumen.batch.report import KEPT, Outcome, Report, Status
 from lumen.errors import Exit
 from lumen.text import printable
 
@@ -63,3 +63,15 @@ def test_outcomes_are_json_even_with_names_that_are_no_utf8() -> None:
 )
 def test_names_are_shown_on_one_line(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_memory_does_not_grow_with_failures_and_reasons() -> None:
+    report = Report(total=5 * KEPT)
+    for number in range(2 * KEPT):
+        source = Path(f"{number}.jpg")
+        report.add(Outcome(source=source, target=source, status="failed", reason=f"why {number}"))
+        report.add(Outcome(source=source, target=source, status="skipped", reason=f"why {number}"))
+    assert (len(report.failures), len(report.reasons), len(report.examples)) == (KEPT, KEPT, KEPT)
+    assert report.counts["failed"] == 2 * KEPT
+    assert report.has_failed(Path(f"{2 * KEPT - 1}.jpg"))
+    assert not report.has_failed(Path("other.jpg"))

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
 import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,10 @@ import pytest
 from numpy.typing import NDArray
 
 from lumen import stages
-from lumen.batch import destinations
-from lumen.batch import run as module
+from lumen.batch import ahead, destinations, skipping
+from lumen.batch import work as module
+from lumen.batch.block import Block
+from lumen.batch.engines.local import LocalEngine
 from lumen.batch.job import Job
 from lumen.batch.plan import Plan, plan_jobs
 from lumen.batch.report import Outcome
@@ -26,25 +31,30 @@ from lumen.errors import DiskFullError, Exit, LockedError, ModelError, OutOfMemo
 from lumen.files.atomic import write_atomically
 from lumen.files.lock import lock_folder
 from lumen.imaging.picture import Picture
-from tests.support.fakes import FakeModels
+from tests.support.batches import block_of, planned
+from tests.support.fakes import FakeModels, Meeting
 
 
 class Ear:
     """Remembers what it hears."""
 
     def __init__(self) -> None:
-        self.pending = 0
+        self.pending, self.is_all, self.begun_with = 0, False, (0, False)
         self.outcomes: list[Outcome] = []
         self.fractions: list[float] = []
-        self.megapixels = 0.0
+        self.megapixels, self.frames = 0.0, 0
         self.stops = 0
 
     def started(self, pending: int) -> None:
-        self.pending = pending
+        self.pending, self.begun_with = pending, (pending, self.is_all)
 
-    def progressed(self, _job: Job, fraction: float, megapixels: float) -> None:
+    def counted(self, pending: int, *, is_all: bool) -> None:
+        self.pending, self.is_all = pending, is_all
+
+    def progressed(self, _job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         self.fractions.append(fraction)
         self.megapixels = megapixels
+        self.frames = frames
 
     def finished(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
@@ -70,7 +80,7 @@ def pictures(tmp_path: Path) -> Path:
 def make(folder: Path, ear: Ear, models: Any = None, **options: Any) -> Batch:
     batching = BatchOptions(output=folder.parent / "out", **options)
     plan = plan_jobs([folder], batching)
-    return Batch(plan, models or FakeModels(gain=2.0), EnhanceOptions(), batching, ear)
+    return Batch(plan, LocalEngine(models or FakeModels(gain=2.0)), EnhanceOptions(), batching, ear)
 
 
 def results(folder: Path) -> list[str]:
@@ -304,6 +314,14 @@ def test_memory_that_is_never_enough_fails_that_file_only(pictures: Path) -> Non
     assert [name for name, status in ear.statuses().items() if status == "failed"] == ["b.png", "e.png"]
 
 
+def test_pictures_share_the_threads_of_one_model(pictures: Path) -> None:
+    meeting = Meeting(2)
+    report = make(pictures, Ear(), FakeModels(gain=2.0, threads=2, fault=meeting)).run()
+    assert report.counts["done"] == 5 and len(meeting.threads) == 2
+    made = [read_picture(pictures.parent / "out" / f"{name}.png").pixels for name in "abcde"]
+    assert [(int(each.min()), int(each.max())) for each in made] == [(level * 20,) * 2 for level in range(1, 6)]
+
+
 def test_several_models_work_side_by_side(pictures: Path) -> None:
     both = threading.Barrier(2, timeout=10)
     met: list[int] = []
@@ -315,19 +333,19 @@ def test_several_models_work_side_by_side(pictures: Path) -> None:
 
     sets = [FakeModels(gain=2.0, fault=fault), FakeModels(gain=2.0, fault=fault)]
     batching = BatchOptions(output=pictures.parent / "out")
-    report = Batch(plan_jobs([pictures], batching), sets, EnhanceOptions(), batching, Ear()).run()
+    report = Batch(plan_jobs([pictures], batching), LocalEngine(sets), EnhanceOptions(), batching, Ear()).run()
     assert report.counts["done"] == 5
     assert len(met) >= 2
     assert all(each.opened["uint8"].shapes for each in sets)
 
 
-def test_a_path_that_gets_too_long_fails_alone(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = make(pictures, Ear())
-    jobs = list(plan_jobs([pictures], BatchOptions(output=pictures.parent / "out")).jobs)
+def test_a_path_that_gets_too_long_fails_alone(pictures: Path) -> None:
+    batching = BatchOptions(output=pictures.parent / "out")
+    jobs = planned([pictures], batching).jobs
     jobs[1] = Job(source=jobs[1].source, target=jobs[1].target.with_name("x" * 300 + ".png"))
     jobs[2] = Job(source=jobs[2].source, target=jobs[2].target.with_name("x" * 300) / "c.png")
-    monkeypatch.setattr(batch, "_plan", Plan(jobs=tuple(jobs)))
-    report = batch.run()
+    todo = Plan(blocks=map(block_of, jobs), home=pictures.parent / "out")
+    report = Batch(todo, LocalEngine(FakeModels(gain=2.0)), EnhanceOptions(), batching, Ear()).run()
     assert (report.counts["done"], report.exit_code) == (3, Exit.SOME_FAILED)
     assert ["File name too long" in failure.reason for failure in report.failures] == [True, True]
     assert results(pictures) == [".lumen", "a.png", "d.png", "e.png"]
@@ -435,7 +453,7 @@ FINE = {f"{name}.png": 1 for name in "abcde"} | {"fine.jpg": 1, "light.jpg": 0} 
 def run_fine(folder: Path, output: Path | None, enhance: EnhanceOptions, **options: Any) -> tuple[Batch, Ear]:
     ear = Ear()
     batching = BatchOptions(output=output, in_place=output is None, **options)
-    batch = Batch(plan_jobs([folder], batching), FakeModels(gain=1.05), enhance, batching, ear)
+    batch = Batch(plan_jobs([folder], batching), LocalEngine(FakeModels(gain=1.05)), enhance, batching, ear)
     batch.run()
     return batch, ear
 
@@ -513,7 +531,7 @@ def in_place(folder: Path, **options: Any) -> tuple[Batch, Ear]:
     batching = BatchOptions(in_place=True, **options)
     ear = Ear()
     plan = plan_jobs([folder], batching)
-    return Batch(plan, FakeModels(gain=3.5), EnhanceOptions(), batching, ear), ear
+    return Batch(plan, LocalEngine(FakeModels(gain=3.5)), EnhanceOptions(), batching, ear), ear
 
 
 def test_pictures_are_replaced_once(pictures: Path) -> None:
@@ -557,7 +575,7 @@ def test_in_place_a_picture_that_changes_meanwhile_is_left_alone(pictures: Path)
             write_picture(mine, pictures / "c.png")
 
     batch, _ = in_place(pictures)
-    batch._models = (FakeModels(gain=3.5, fault=fault),)
+    batch._engine = LocalEngine(FakeModels(gain=3.5, fault=fault))
     batch.run()
     (failure,) = batch.report.failures
     assert (failure.source.name, failure.reason) == ("c.png", "the file changed while it was worked on; run again")
@@ -574,9 +592,120 @@ def test_in_place_two_runs_at_once_enhance_no_picture_twice(pictures: Path) -> N
             other.run()
 
     batch, _ = in_place(pictures)
-    batch._models = (FakeModels(gain=3.5, fault=fault),)
+    batch._engine = LocalEngine(FakeModels(gain=3.5, fault=fault))
     batch.run()
     for name, pixels in before.items():
         assert np.array_equal(read_picture(pictures / name).pixels, pixels * 3.5)
     assert other.report.counts["done"] == 5
     assert batch.report.counts["done"] == 0
+
+
+def in_folders(pictures: Path) -> None:
+    """Move the pictures d and e into sub-folders: then there are three blocks."""
+    for name in "de":
+        (pictures / name).mkdir()
+        (pictures / f"{name}.png").rename(pictures / name / f"{name}.png")
+
+
+def run_held_back(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, ear: Ear, until: Callable[[Batch], bool], **options: Any
+) -> Batch:
+    """Return a batch that knows its first block alone for a while."""
+    monkeypatch.setattr(ahead, "HEAD_START_S", 0.0)
+    batching = BatchOptions(output=pictures.parent / "out", recursive=True, **options)
+    plan = plan_jobs([pictures], batching)
+
+    def blocks() -> Iterator[Block]:
+        others = iter(plan.blocks)
+        yield next(others)
+        while not until(batch):
+            time.sleep(0.001)
+        yield from others
+
+    models = LocalEngine(FakeModels(gain=2.0))
+    batch = Batch(dataclasses.replace(plan, blocks=blocks()), models, EnhanceOptions(), batching, ear)
+    return batch
+
+
+def has_begun(batch: Batch) -> bool:
+    """Tell whether a picture is done."""
+    return batch.report.counts["done"] > 0
+
+
+def test_the_first_pictures_are_done_before_the_last_ones_are_found(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_folders(pictures)
+    ear = Ear()
+    report = run_held_back(pictures, monkeypatch, ear, has_begun).run()
+    assert (ear.begun_with, ear.pending, ear.is_all) == ((3, False), 5, True)
+    assert (report.counts["done"], report.total, report.left, report.is_counted) == (5, 5, 0, True)
+    (record,) = (pictures.parent / "out" / ".lumen" / "runs").iterdir()
+    run, *_, end = map(json.loads, record.read_text().splitlines())
+    assert (run["run"]["files"], end["files"]) == (None, 5)
+
+
+def test_a_collision_that_is_found_later_stops_the_run_before_its_folder_is_touched(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_folders(pictures)
+    (pictures / "e" / "e.jpg").touch()
+    batch = run_held_back(pictures, monkeypatch, Ear(), has_begun, format="png")
+    with pytest.raises(UsageError, match=r"e/e\.jpg and .*e/e\.png would both become .*out/e/e\.png"):
+        batch.run()
+    assert "a.png" in results(pictures)
+    assert not (pictures.parent / "out" / "e").exists()
+    assert not batch.report.is_counted
+    (pictures / "e" / "e.jpg").unlink()
+    assert make(pictures, Ear(), recursive=True).run().exit_code == Exit.OK
+
+
+def test_a_stop_before_all_is_planned_leaves_more_than_was_counted(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_folders(pictures)
+    ear = Ear()
+    batch = run_held_back(pictures, monkeypatch, ear, lambda batch: batch._ahead._is_over.is_set())
+    monkeypatch.setattr(ear, "counted", lambda *_, **__: batch.stop())
+    report = batch.run()
+    assert (batch.stopped, report.is_counted, report.counts["done"]) == (True, False, 0)
+    assert report.summary() == "3 or more left"
+
+
+def test_a_folder_of_results_is_cleaned_once_while_its_results_are_written(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(skipping, "PART", 1)
+    cleaned: list[Path] = []
+    monkeypatch.setattr(destinations, "remove_leftovers", lambda folder, *_, **__: cleaned.append(folder))
+    assert make(pictures, Ear()).run().counts["done"] == 5
+    assert cleaned == [pictures.parent / "out"]
+
+
+def test_outcomes_come_folder_by_folder_and_by_name_whatever_becomes_of_them(pictures: Path) -> None:
+    make(pictures, Ear()).run()
+    in_folders(pictures)
+    (pictures.parent / "out" / "b.png").unlink()
+    ear = Ear()
+    make(pictures, ear, recursive=True).dry_run()
+    assert [(each.source.name, each.status) for each in ear.outcomes] == [
+        ("a.png", "skipped"),
+        ("b.png", "planned"),
+        ("c.png", "skipped"),
+        ("d.png", "planned"),
+        ("e.png", "planned"),
+    ]
+
+
+def test_a_dry_run_can_be_stopped(pictures: Path) -> None:
+    in_folders(pictures)
+
+    class Stopper(Ear):
+        def finished(self, outcome: Outcome) -> None:
+            super().finished(outcome)
+            batch.stop()
+
+    ear = Stopper()
+    batch = make(pictures, ear, recursive=True)
+    assert batch.dry_run().summary() == "3 to do, 1 or more left"
+    assert batch.stopped

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lumen.batch.engines.local import LocalEngine
 from lumen.batch.plan import plan_jobs
 from lumen.batch.run import Batch
 from lumen.config import BatchOptions, EnhanceOptions
@@ -34,7 +35,7 @@ def reasons(*inputs: str, rules: tuple[PictureRule, ...] = (), model: str = "m",
     batching = BatchOptions(output=Path("out"), **options)
     quiet = Quiet()
     plan = plan_jobs([Path(name) for name in inputs or ("in",)], batching)
-    Batch(plan, FakeModels(gain=2.0), enhance, batching, quiet, rules, model).run()
+    Batch(plan, LocalEngine(FakeModels(gain=2.0)), enhance, batching, quiet, rules, model).run()
     return {str(each.target): each.reason for each in quiet.outcomes if each.status == "skipped"}
 
 
@@ -91,3 +92,23 @@ def test_one_picture_of_a_folder_is_made_again_in_its_place() -> None:
     reasons("in/Day 1/P.png")
     assert Path("out/Day 1/P.png").read_bytes() == before
     assert sorted(path.name for path in Path("out").glob("*.png")) == ["a.png"]
+
+
+def test_update_makes_again_what_other_options_are_named_for() -> None:
+    """And not what only the options of the run differ for."""
+    assert reasons() == {}
+    rule = PictureRule(match="/a.png", changes={"ev": 1.0})
+    assert set(reasons(rules=(rule,), recursive=True)) == {"out/a.png"}, "without update it is skipped"
+    assert reasons(rules=(rule,), existing="update") == {}
+    assert "made with the same settings" in reasons(rules=(rule,), existing="update")["out/a.png"]
+    assert set(reasons(existing="update")) == {"out/a.png"}
+    other = PictureRule(match="b*", changes={"ev": 2.0})
+    assert set(reasons(rules=(other,), existing="update", strength=0.5)) == {"out/a.png"}
+
+
+def test_update_never_makes_the_result_of_another_picture_again() -> None:
+    reasons("in/a.png")
+    save(Path("other/a.png"))
+    os.utime("other/a.png", (1, 1))
+    rule = PictureRule(match="a.png", changes={"ev": 1.0})
+    assert "a result of another picture" in reasons("other/a.png", rules=(rule,), existing="update")["out/a.png"]

@@ -14,7 +14,7 @@ import pytest
 from lumen.cli.commands import COMMANDS
 from lumen.cli.main import cli, main
 from lumen.cli.options import given_options
-from lumen.cli.settings import FILE_BYTES, PER_PICTURE, rules_of
+from lumen.cli.settings import FILE_BYTES, PER_PICTURE, rules_of, settings_given
 from lumen.config import EnhanceOptions
 from lumen.errors import UsageError
 
@@ -98,7 +98,7 @@ def test_every_option_of_the_command_can_be_set(tmp_path: Path, name: str) -> No
         if isinstance(option.type, click.Choice):
             value = option.type.choices[-1]
         elif not option.is_flag:
-            value = {"shard": "1/2", "on-success": "keep", "device": "cpu"}.get(long, 1)
+            value = {"shard": "1/2", "on-success": "keep", "device": "cpu", "tile": 64}.get(long, 1)
             value = str(tmp_path) if isinstance(option.type, click.Path) and option.type.file_okay is False else value
             value = str(tmp_path) if isinstance(option.type, click.Path) and option.type.exists else value
             value = str(tmp_path / "s.json") if getattr(option.type, "dir_okay", True) is False else value
@@ -125,6 +125,7 @@ def test_other_commands_have_no_settings() -> None:
         ("ev = true", "ev: expected text or a number, got True"),
         ("ev = [1]", "ev: expected text or a number"),
         ("ev = 2026-01-01", "ev: expected text or a number"),
+        ("ev = 9", "expected --ev between"),
         ("quality = 95.5", "quality: expected a number from 1 to 100, or keep, got '95.5'"),
         ("quality = 101", "quality: expected a number from 1 to 100, or keep, got '101'"),
         ("format = 'bmp'", "format: 'bmp' is not one of"),
@@ -195,3 +196,22 @@ def test_wrong_settings_end_with_2(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["enhance", "photos", "-o", "out", "--settings", str(tmp_path / "s.toml")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("lumen: settings ")
+
+
+def test_settings_that_are_given_are_told_as_a_file_has_them(tmp_path: Path) -> None:
+    """And such a file is read again as the same settings."""
+    rule: dict[str, Any] = {"match": "n*", "ev": 0.5, "max-memory": 2_000_000_000, "unchanged": "encode"}
+    first = json.dumps({"strength": 0.5, "exclude": ["x*"], "existing": "update", "picture": [rule]})
+    line = ("-r", "--no-follow-links", "--ev", "1/4", "--tile", "auto", "--shard", "1/2", "in", "-o", "out")
+    found = settings_given(parsed(tmp_path / "first.json", first, *line))
+    del rule["ev"]  # what the command line says holds for all
+    assert found == {
+        "recursive": True,
+        "follow-links": False,
+        "ev": 0.25,
+        "tile": "auto",
+        "strength": 0.5,
+        "exclude": ["x*"],
+        "picture": [rule],
+    }
+    assert settings_given(parsed(tmp_path / "second.json", json.dumps(found), "in", "-o", "out")) == found

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import click
 import pytest
 
-from lumen.cli.values import FormatChoice, parse_number
+from lumen.cli.values import FormatChoice, OnDisk, Place, parse_number
 from lumen.config import OutputFormat
-from lumen.errors import MissingExtraError
+from lumen.errors import MissingExtraError, UsageError
 from lumen.extras import Package
+from lumen.files.store_path import path_of
 
 
 @pytest.mark.parametrize(
@@ -67,3 +69,22 @@ def test_heic_is_offered_where_its_package_is_installed(text: str, monkeypatch: 
     monkeypatch.setattr(Package, "is_installed", lambda _: False)
     with pytest.raises(MissingExtraError, match=r"HEIF needs pillow-heif; .*\[heif\]', or choose another --format"):
         choice.convert(text, None, None)
+
+
+def test_a_place_is_on_a_disk_or_in_a_store() -> None:
+    place = Place(exists=True)
+    assert place.convert("s3://bucket/a.jpg", None, None) == path_of("s3://bucket/a.jpg")
+    assert place.convert(str(Path.cwd()), None, None) == Path.cwd()
+    with pytest.raises(click.BadParameter, match="does not exist"):
+        place.convert("none.jpg", None, None)
+    with pytest.raises(UsageError, match="begins with one of"):
+        place.convert("ftp://host/a.jpg", None, None)
+
+
+def test_what_must_be_on_a_disk_says_so_without_secrets() -> None:
+    on_disk = OnDisk("there is no other way")
+    assert on_disk.convert("file:///tmp/a%20b", None, None) == Path("/tmp/a b")
+    for url in ("s3://bucket/in", "https://me:word@host/a.jpg?sig=1a2b"):
+        with pytest.raises(click.BadParameter, match=r"on a disk.*there is no other way") as refused:
+            on_disk.convert(url, None, None)
+        assert "word" not in refused.value.message and "1a2b" not in refused.value.message

@@ -92,6 +92,12 @@ def test_the_longest_side_that_is_written_can_be_read() -> None:
     assert read(encode_picture(flat, "avif")[0]).width == longest
 
 
+def test_more_pixels_than_can_be_read_are_not_written() -> None:
+    flat = np.broadcast_to(np.uint8(0), (16_385, 16_384, 3))
+    with pytest.raises(EncodeError, match=r"16384x16385 pixels as avif: it allows 268 megapixels; write \.tif instead"):
+        encode_picture(Picture(pixels=flat, format="png"), "avif")
+
+
 def test_libraries_that_lay_out_files_otherwise_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     real = imagecodecs.avif_encode
     monkeypatch.setattr(imagecodecs, "avif_encode", lambda *a, **o: bytes(real(*a, **o)).replace(b"pixi", b"pixj"))

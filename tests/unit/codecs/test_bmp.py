@@ -13,7 +13,7 @@ from lumen.codecs.codec import encode_picture, read_picture, write_picture
 from lumen.color import icc
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
 from tests.support.codecs import read
-from tests.support.crafted import bmp, bmp_fields, patched
+from tests.support.crafted import bmp, bmp_array, bmp_fields, bmp_top_down, patched
 from tests.support.files import RGB, picture, ramp, saved
 
 
@@ -119,3 +119,32 @@ def test_deep_bit_fields_are_never_lowered_silently() -> None:
 def test_kinds_of_bmp_that_are_not_read_are_named(data: bytes, kind: str) -> None:
     with pytest.raises(UnsupportedError, match=f"run lengths or bit fields, got {kind}; save it as PNG"):
         read(data)
+
+
+def test_the_first_bitmap_of_an_os2_array_is_read() -> None:
+    plain, (by_fields, _) = saved(RGB, "BMP"), bmp_fields(16, (0xF00, 0xF0, 0xF, 0xF000))
+    for bitmap in (plain, by_fields, bmp_top_down()):
+        expected = read(bitmap).to_channels()
+        found = read(bmp_array(bitmap))
+        np.testing.assert_array_equal(found.to_channels(), expected)
+        assert (found.format, found.notes) == ("bmp", ())
+        several = bmp_array(bitmap, saved(RGB.resize((8, 8)), "BMP"), plain)
+        with pytest.raises(
+            UnsupportedError, match="got an OS/2 array of 3 bitmaps; take the first with --frames first"
+        ):
+            read(several)
+        first = read(several, first_frame=True)
+        np.testing.assert_array_equal(first.to_channels(), expected)
+        assert first.notes == ("only the first picture of an OS/2 array of 3 bitmaps was used",)
+
+
+def test_os2_arrays_of_other_things_are_named() -> None:
+    icons = patched(bmp_array(saved(RGB, "BMP")), 14, b"IC")
+    with pytest.raises(UnsupportedError, match="got one of icons or pointers; save it as PNG"):
+        read(icons)
+
+
+@pytest.mark.parametrize("length", [6, 15, 20, 30, 60, 2000])
+def test_an_os2_array_that_ends_early_is_damaged(length: int) -> None:
+    with pytest.raises(DecodeError):
+        read(bmp_array(saved(RGB, "BMP"))[:length])

@@ -22,6 +22,7 @@ from lumen import Enhancer, Picture, enhance_picture
 from lumen.codecs.codec import write_picture
 from lumen.errors import ContractError, DecodeError, ModelError, PictureError, UsageError
 from tests.conftest import ROOT
+from tests.support.sequences import noise_frames, stops
 
 
 @pytest.fixture
@@ -162,14 +163,14 @@ def test_threads_take_turns_at_the_model(doubling: Enhancer, monkeypatch: pytest
     inside, most = 0, 0
     guard = threading.Lock()
 
-    def watched(*args: Any) -> Picture:
+    def watched(*args: Any, **named: Any) -> Picture:
         nonlocal inside, most
         with guard:
             inside += 1
             most = max(most, inside)
         time.sleep(0.005)
         try:
-            return enhance_picture(*args)
+            return enhance_picture(*args, **named)
         finally:
             with guard:
                 inside -= 1
@@ -246,7 +247,7 @@ def test_what_would_fail_every_picture_stops_the_map(doubling: Enhancer, monkeyp
     with pytest.raises(TypeError, match="got int"):
         list(doubling.map([3]))
 
-    def failing(*_: Any) -> Picture:
+    def failing(*_: Any, **__: Any) -> Picture:
         raise ContractError("another model")
 
     monkeypatch.setattr("lumen.enhance.enhancer.enhance_picture", failing)
@@ -306,3 +307,27 @@ def test_it_can_be_closed_and_used_again(fake_model: Path) -> None:
     assert doubling._models is not opened
     assert doubling._models._opened == {}
     assert doubling(np.full((4, 4, 3), 9, np.uint8)).max() == 18
+
+
+def test_a_sequence_has_one_steady_light_and_bad_frames_fail_alone(tmp_path: Path) -> None:
+    frames = noise_frames(5)
+    for number, frame in enumerate(frames):
+        Image.fromarray(frame).save(tmp_path / f"{number}.png")
+    for name in ("first", "middle"):
+        (tmp_path / name).write_bytes(b"no picture")
+    order = ["first", "0.png", "1.png", "middle", "2.png", "3.png", "4.png"]
+    enhancer = Enhancer(device="cpu")
+    found = list(enhancer.sequence(tmp_path / name for name in order))
+    assert [each.source.name for each in found] == order
+    assert [each.source.name for each in found if each.error] == ["first", "middle"]
+    steady = [each.result.pixels for each in found if each.result is not None]
+    assert np.ptp(stops(steady)) < 0.02
+    arrays = [each.result for each in enhancer.sequence(frames)]
+    assert all((one == other).all() for one, other in zip(arrays, steady, strict=True))
+
+
+def test_a_sequence_is_of_single_pictures() -> None:
+    with pytest.raises(TypeError, match="one by one, got 2 together"):
+        list(Enhancer(device="cpu").sequence([np.zeros((2, 16, 16, 3), np.uint8)]))
+    with pytest.raises(UsageError, match="quality-passes 1 or 4"):
+        Enhancer(device="cpu").sequence([], quality_passes=8)

@@ -21,7 +21,10 @@ from lumen.enhance.names import result_name
         ("a.tar.gz", "-lit", "same", "a.tar-lit.gz"),
         ("IMG.1", "", "png", "IMG.1.png"),
         ("photo", "", "png", "photo.png"),
+        ("photo.", "-lit", "png", "photo.-lit.png"),
+        (".jpg", "-lit", "same", ".jpg-lit"),
+        ("a.gif", "", "same", "a.png"),
     ],
 )
 def test_names_of_results(name: str, suffix: str, kind: OutputFormat, expected: str) -> None:
-    assert result_name(Path(name), suffix, kind) == expected
+    assert result_name(Path("in", name), suffix, kind) == result_name(name, suffix, kind) == expected

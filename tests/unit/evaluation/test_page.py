@@ -47,7 +47,7 @@ def sorted_columns(page: str) -> dict[int, str | None]:
 def test_it_is_well_formed_and_text_is_no_markup(page: str) -> None:
     reader = Elements(page)
     assert reader.open == []
-    assert len(reader.attributes("script")) == 2, "the program, and the pictures of one card"
+    assert len(reader.attributes("script")) == 3, "the two programs, and the pictures of one card"
     assert NAME.strip() not in page
     assert page.count("&lt;script&gt;") > 8
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lumen.evaluation import EvalOptions
-from lumen.evaluation.protocol import protocol
+from lumen.evaluation.protocol import ModelFacts, protocol
 from lumen.metrics.natural import bundled_model
 from tests.support.fakes import FakeModels
 
@@ -34,16 +34,16 @@ def test_what_was_asked_for_is_said(options: dict[str, Any], says: str) -> None:
 
 
 def test_each_model_is_named_with_its_device() -> None:
-    found = protocol({"one": FakeModels(), "two": FakeModels()}, EvalOptions())
+    found = protocol({"one": ModelFacts.of(FakeModels()), "two": ModelFacts.of(FakeModels())}, EvalOptions())
     assert "one by model fake on cpu; two by model fake on cpu" in found
     assert "fake" not in PLAIN
 
 
 def test_a_shorter_precision_is_named() -> None:
     models = FakeModels()
-    assert "fp32" not in protocol({"one": models}, EvalOptions())
+    assert "fp32" not in protocol({"one": ModelFacts.of(models)}, EvalOptions())
     models.for_sample("uint8").precision = "bf16"
-    assert "model fake on cpu in bf16" in protocol({"one": models}, EvalOptions())
+    assert "model fake on cpu in bf16" in protocol({"one": ModelFacts.of(models)}, EvalOptions())
 
 
 def test_the_model_of_niqe_is_named() -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from lumen.evaluation.report import PictureScores
 from lumen.evaluation.run import score_pairs
 from lumen.evaluation.scoring import Scorer
 from tests.support.damage import photo, zeros_within
-from tests.support.fakes import FakeModels
+from tests.support.fakes import FakeModels, Meeting
 from tests.support.scores import noise, save
 
 
@@ -313,6 +314,15 @@ def test_the_next_pair_is_loaded_while_the_models_work(pairs: list[Pair], monkey
     monkeypatch.setattr("lumen.evaluation.run.read_source", counted)
     scored = score_pairs(pairs[:2], {"output": FakeModels(fault=fault)}, Scorer(EvalOptions()))
     assert [type(each) for each in scored] == [PictureScores] * 2
+
+
+def test_pairs_share_the_threads_of_the_models_and_stay_in_order(pairs: list[Pair]) -> None:
+    pairs = [replace(pair, name=str(index)) for index, pair in enumerate(pairs * 2)]
+    meeting = Meeting(2)
+    models = FakeModels(threads=2, fault=meeting)
+    scored = list(score_pairs(pairs, {"output": models}, Scorer(EvalOptions())))
+    assert [each.name for each in scored] == [pair.name for pair in pairs] and len(meeting.threads) == 2
+    assert scored == list(score_pairs(pairs, {"output": FakeModels()}, Scorer(EvalOptions())))
 
 
 def test_an_interruption_leaves_the_picture_the_models_work_on(

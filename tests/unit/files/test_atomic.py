@@ -93,10 +93,10 @@ def test_nothing_is_left_behind(
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_told_apart(code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(atomic, "_write_through", full)
+    monkeypatch.setattr(atomic, "_complete", full)
     with pytest.raises(DiskFullError, match=os.strerror(code)):
         write_atomically(tmp_path / "a", b"x")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
-from lumen.files.patterns import Selection, is_hidden, is_picture_name
+from lumen.files.patterns import Selection, exact_pattern, is_hidden, is_picture_name
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,13 @@ def test_patterns_match_names_with_newlines_and_no_utf8() -> None:
     assert selection.takes(Path(odd))
     assert selection.takes(Path("sub", odd))
     assert not selection.takes(Path("x", "a.jpg"))
+
+
+@pytest.mark.parametrize(
+    "name", ["a.jpg", "day/a.jpg", "[1]/*?.jpg", "a\nb.jpg", "caf\udce9.jpg", "!x.jpg", "[!x].jpg"]
+)
+def test_an_exact_pattern_means_one_file(name: str) -> None:
+    others = [PurePath(other) for other in ("x/" + name, name.upper(), name + "x", name.replace("*", "xx") + "/")]
+    selection = Selection([exact_pattern(PurePath(name))])
+    assert selection.takes(PurePath(name))
+    assert not any(selection.takes(other) for other in others if other != PurePath(name))

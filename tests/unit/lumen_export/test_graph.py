@@ -83,6 +83,17 @@ def test_what_both_halves_use_stays_outside() -> None:
     assert {"two", "half"} == {each.name for each in model.graph.initializer}
 
 
+def test_what_no_output_needs_is_dropped_and_ties_nothing_together() -> None:
+    model = two_halves()
+    model.graph.node.append(helper.make_node("Shape", ["y"], ["sizes"]))  # as tracers leave them
+    compute_when_asked(model, ("tone", "level"), "ev")
+    branch = next(node for node in model.graph.node if node.op_type == "If")
+    (inner,) = (each.g for each in branch.attribute if each.name == "then_branch")
+    nodes = [*model.graph.node, *inner.node]
+    assert "Shape" not in {node.op_type for node in nodes}
+    assert "y" not in {name for node in inner.node for name in node.input}
+
+
 @pytest.mark.parametrize(("between", "channels", "pooled"), [("Mul", 16, 1), ("Mul", 3, 0), ("Conv", 16, 0)])
 def test_resizing_behind_arithmetic_enters_the_blocked_layout(between: str, channels: int, pooled: int) -> None:
     rng = np.random.default_rng(0)

@@ -83,6 +83,9 @@ def test_the_halves_share_nothing(path: Path) -> None:
         if needed & set(node.output):
             needed |= set(node.input)
     assert {"tiles", "tones", "boxes"} <= needed and not {"thumbnails", "ev", "shadows"} & needed
+    (branch,) = (each.g for node in graph.node for each in node.attribute if each.name == "then_branch")
+    made, made_within = ({name for node in each.node for name in node.output} for each in (graph, branch))
+    assert not made & ({name for node in branch.node for name in node.input} - made_within)
     assert all(node.input[2] for node in graph.node if node.op_type == "Resize"), "factors, not sizes"
 
 

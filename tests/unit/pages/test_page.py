@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from importlib.resources import files
@@ -16,6 +18,11 @@ from tests.support.pages import Elements
 TEXT = "<script>alert('x')</script> & \"co\"\n"
 
 
+def digest(text: str) -> str:
+    """Return how a content policy names a style or script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
+
+
 def filled(template: str, **values: object) -> str:
     """Fill a template given as text."""
     return _environment().from_string(template).render(values)
@@ -27,21 +34,30 @@ def test_the_shell_is_whole_and_loads_nothing() -> None:
     assert page.startswith("<!DOCTYPE html>\n") and page.endswith("</html>\n")
     assert elements.open == []
     (policy,) = (each for each in elements.attributes("meta") if each.get("http-equiv") == "Content-Security-Policy")
+    style = digest(files("lumen.pages").joinpath("page.css").read_text(encoding="utf-8"))
     assert policy["content"] == (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+        f"default-src 'none'; img-src data:; style-src {style}; script-src 'none'; base-uri 'none'; form-action 'none'"
     )
     assert f"Made by lumen {__version__}." in page
 
 
-@pytest.mark.parametrize("name", ["page.css", "page.js"])
-def test_style_and_script_stand_in_it_as_they_are(name: str) -> None:
-    assert files("lumen.pages").joinpath(name).read_text(encoding="utf-8") in render("pages/page.html", heading="x")
+@pytest.mark.parametrize("name", ["page.css", "slider.js", "table.js"])
+def test_style_and_scripts_stand_in_it_as_they_are_and_the_policy_names_them(name: str) -> None:
+    text = files("lumen.pages").joinpath(name).read_text(encoding="utf-8")
+    page = render("pages/page.html", heading="x", scripts=["pages/slider.js", "pages/table.js"])
+    assert f">{text}</" in page and digest(text) in page
+
+
+@pytest.mark.parametrize("template", ["evaluation/page.html", "pages/page.html", "pages/album.html"])
+def test_templates_hold_no_code_that_the_policy_forbids(template: str) -> None:
+    text = files("lumen").joinpath(template).read_text(encoding="utf-8")
+    assert re.findall(r"\s(on\w+|style)=", text) == []
 
 
 def test_values_are_text_on_one_line() -> None:
     page = render("pages/page.html", heading=TEXT)
     assert page.count("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &#34;co&#34;\\n<") == 2
-    assert len(Elements(page).attributes("script")) == 1
+    assert Elements(page).attributes("script") == []
 
 
 def test_a_name_that_is_not_given_is_an_error() -> None:

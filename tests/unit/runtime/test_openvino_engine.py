@@ -179,6 +179,17 @@ def test_the_bundled_model_is_the_same_in_fp32_and_close_in_less(bundled: Mappin
 
 
 @with_openvino
+def test_what_is_decided_once_per_picture_is_a_part_of_its_own(bundled: Mapping[str, OnnxModel]) -> None:
+    for name, model in bundled.items():
+        if name != "cpu":
+            assert isinstance(model._session, OpenVinoSession)
+            assert [sorted(part.inputs) for part in model._session._parts] == [
+                ["boxes", "tiles", "tones"],
+                ["ev", "shadows", "thumbnails"],
+            ]
+
+
+@with_openvino
 def test_runs_repeat_to_the_bit(bundled: Mapping[str, OnnxModel]) -> None:
     model = list(bundled.values())[1]
     tiles = np.random.default_rng(2).integers(0, 90, (1, 64, 64, 3), np.uint8)
@@ -225,7 +236,7 @@ def test_a_wrong_graph_is_refused_in_one_line(tmp_path: Path, change: wrong.Chan
 
 
 @with_openvino
-@pytest.mark.parametrize("change", [wrong.endless, wrong.later_endless, wrong.failing])
+@pytest.mark.parametrize("change", [wrong.endless, wrong.later_endless, wrong.endless_branch, wrong.failing])
 def test_what_openvino_cannot_end_or_run_is_refused(tmp_path: Path, change: wrong.Change) -> None:
     path = wrong.write_wrong_onnx(tmp_path / "m.onnx", change)
     with pytest.raises(DeviceError, match="openvino:CPU cannot be used: ") as caught:

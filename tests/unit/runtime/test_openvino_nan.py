@@ -49,6 +49,30 @@ def run(make: Make, values: Any, precision: str, *, kept: bool) -> Any:
     return load_core().compile_model(model, "CPU", settings)(values)["result"]
 
 
+@pytest.mark.parametrize("operator", ["Relu", "Exp"])
+def test_nan_is_kept_in_branches(operator: str) -> None:
+    from onnx import TensorProto, helper
+
+    value = helper.make_tensor_value_info
+    branches = [
+        helper.make_graph([helper.make_node(each, ["x"], [name])], name, [], [value(name, TensorProto.FLOAT, ["n"])])
+        for name, each in (("then", operator), ("else", "Neg"))
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("If", ["asked"], ["y"], then_branch=branches[0], else_branch=branches[1])],
+        "graph",
+        [value("asked", TensorProto.BOOL, []), value("x", TensorProto.FLOAT, ["n"])],
+        [value("y", TensorProto.FLOAT, ["n"])],
+    )
+    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    feeds = {"asked": np.array(True), "x": np.array([np.nan, -1, 2] * 16, np.float32)}
+    lost, kept = load_core().read_model(data), load_core().read_model(data)
+    keep_nan(kept)
+    before, after = (load_core().compile_model(each, "CPU")(feeds)["y"] for each in (lost, kept))
+    assert np.isnan(after[::3]).all() and np.array_equal(after[2::3], before[2::3])
+    assert not np.isnan(before).all()
+
+
 @pytest.mark.parametrize("name", MAKE)
 def test_nan_is_kept_and_numbers_stay(name: str) -> None:
     for precision in ("f32", "bf16"):

@@ -202,7 +202,7 @@ def test_a_full_disk_pauses_and_nothing_is_done_twice(running: Running, monkeypa
         def full(path: Path, *_: Any, **__: Any) -> None:
             raise DiskFullError(f"no space left for {path.name}")
 
-        patch.setattr("lumen.watching.worker.write_atomically", full)
+        patch.setattr("lumen.watching.results.write_atomically", full)
         running.start(fault=lambda tiles: runs.append(len(tiles)))
         for index in range(3):
             running.picture(f"{index}.png")
@@ -258,7 +258,7 @@ def test_a_name_the_disk_cannot_hold_fails_that_file(running: Running, monkeypat
     def long(path: Path, *_: Any, **__: Any) -> None:
         raise atomic.output_error(path, OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)))
 
-    monkeypatch.setattr("lumen.watching.worker.write_atomically", long)
+    monkeypatch.setattr("lumen.watching.results.write_atomically", long)
     running.picture("a.png")
     running.start()
     running.wait_for("failed")

@@ -22,17 +22,9 @@ from lumen.imaging.picture import Picture
 from lumen.stages import LeftError, Stages
 from lumen.watching.observing.tree import Tree
 from lumen.watching.versions import Settled
-from lumen.watching.worker import (
-    AHEAD,
-    LONGEST_TURN_S,
-    ChangedError,
-    Ending,
-    HangingError,
-    KnownError,
-    Work,
-    Worker,
-)
-from tests.support.fakes import FakeModels
+from lumen.watching.work import ChangedError, Ending, HangingError, KnownError, Work
+from lumen.watching.worker import AHEAD, LONGEST_TURN_S, Worker
+from tests.support.fakes import FakeModels, Meeting
 from tests.support.files import needs_attributes
 
 Make = Callable[..., Worker]
@@ -122,6 +114,34 @@ def test_a_backlog_of_equal_frames_shares_runs(shop: Shop) -> None:
     assert sorted(shape[0] for shape in shop.models.for_sample("uint8").shapes) == [1, 1, 5]
     assert [level(shop.out / f"{index}.png") for index in range(6)] == [0, 20, 40, 60, 80, 100]
     assert sorted(work.together for work in works) == [1, 1, 5, 5, 5, 5, 5]
+
+
+def test_a_backlog_shares_the_threads_and_a_picture_alone_has_all(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    meeting, gate = Meeting(2), threading.Event()
+
+    def fault(tiles: Any) -> None:
+        gate.wait(30)
+        if tiles.max() != 77:  # the first one is alone
+            meeting(tiles)
+
+    lent: list[int] = []
+
+    def with_threads(models: FakeModels, threads: int) -> FakeModels:
+        lent.append(threads)
+        return models
+
+    monkeypatch.setattr(FakeModels, "with_threads", with_threads)
+    shop.open(threads=2, fault=fault)
+    works = [shop.picture(f"{index}.png", 10 * index, (60 + index, 60)) for index in range(6)]
+    shop.begin(shop.picture("first.png", 77))
+    for work in works:
+        shop.shop.begin(work)
+    shop.run(until=lambda: shop.shop._stages.waiting == 5)  # the sixth waits for threads
+    gate.set()
+    assert set(shop.run().values()) == {None}
+    assert [level(shop.out / f"{index}.png") for index in range(6)] == [0, 20, 40, 60, 80, 100]
+    assert len(meeting.threads) == 2
+    assert lent and set(lent) == {1} and len(lent) < 7
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -222,7 +242,7 @@ def test_a_result_that_cannot_be_written_is_kept_and_written_later(shop: Shop, m
     work = shop.picture("a.png")
     with monkeypatch.context() as patch:
         patch.setattr(
-            "lumen.watching.worker.write_atomically", lambda *_, **__: (_ for _ in ()).throw(OutputError("full"))
+            "lumen.watching.results.write_atomically", lambda *_, **__: (_ for _ in ()).throw(OutputError("full"))
         )
         opened.begin(work)
         assert isinstance(shop.run()["a.png"], OutputError)
@@ -273,7 +293,7 @@ def test_nothing_is_begun_while_the_writing_is_behind(
     def write(*_: Any, **__: Any) -> None:
         gate.wait(30)
 
-    monkeypatch.setattr("lumen.watching.worker.write_atomically", write)
+    monkeypatch.setattr("lumen.watching.results.write_atomically", write)
     opened = shop.open(helpers=2)
     for name in ("a.png", "b.png"):
         assert opened.room > 0
@@ -289,7 +309,7 @@ def test_nothing_is_begun_while_the_writing_is_behind(
 def test_models_wait_too_while_the_writing_is_behind(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lumen.watching.worker.BEHIND", 1)
     gate = threading.Event()
-    monkeypatch.setattr("lumen.watching.worker.write_atomically", lambda *_, **__: gate.wait(30))
+    monkeypatch.setattr("lumen.watching.results.write_atomically", lambda *_, **__: gate.wait(30))
     opened = shop.open()
     first, second = shop.picture("a.png"), shop.picture("b.png")
     opened.write_again(first)

@@ -176,3 +176,37 @@ def test_verbose_says_which_pictures_were_fine(capsys: pytest.CaptureFixture[str
     )
     show(State(verbosity=1), fine)
     assert "a.jpg -> out/a.jpg (0.00 MP, 0.00 s, copied: it was fine, ev 1.0)" in capsys.readouterr().err
+
+
+def test_while_files_are_still_found_lines_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging(State(verbosity=1))
+    with BatchView(State(verbosity=1), clock=Clock()) as view:
+        view.started(1200)
+        view.counted(1200, is_all=False)
+        view.finished(outcome("done", name="a.jpg"))
+        view.counted(1300, is_all=True)
+        view.finished(outcome("done", name="b.jpg"))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("[1/1,200+] in/a.jpg")
+    assert second.startswith("[2/1300] in/b.jpg")
+
+
+@pytest.mark.parametrize(
+    ("total", "is_counted", "done", "said"),
+    [
+        (3, False, 1, "1 done, 2 or more left in 1.0 s (2.00 megapixels/s)\n"),
+        (1, False, 1, "1 done, more left in 1.0 s (2.00 megapixels/s)\n"),
+        (3, False, 0, ""),  # the error says why
+        (0, False, 0, ""),
+        (0, True, 0, "nothing to do\n"),  # a share that got no file
+    ],
+)
+def test_a_run_that_ends_before_all_is_known_says_that_there_is_more(
+    capsys: pytest.CaptureFixture[str], total: int, is_counted: bool, done: int, said: str
+) -> None:
+    report = Report(total=total, is_counted=is_counted, seconds=1.0)
+    for _ in range(done):
+        report.add(outcome("done"))
+    with BatchView(State(), clock=Clock()) as view:
+        view.summarize(report)
+    assert capsys.readouterr().err == said

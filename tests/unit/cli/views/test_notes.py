@@ -1,8 +1,7 @@
-"""What is said around a batch."""
+"""What is said after a batch."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ from lumen.batch.job import Job
 from lumen.batch.plan import Plan
 from lumen.batch.report import Outcome, Report, Status
 from lumen.batch.skipping import AGAIN
-from lumen.cli.views import notes
-from lumen.cli.views.notes import MOST_REASONS, notes_after, warn_before
+from lumen.cli.views.notes import MOST_REASONS, notes_after
 from lumen.config import BatchOptions
+from tests.support.batches import block_of
 
 INTO = BatchOptions(output=Path("out"))
 
@@ -23,7 +22,7 @@ def ended(*outcomes: tuple[Status, str], options: BatchOptions = INTO) -> tuple[
     report = Report(total=len(jobs))
     for job, (status, reason) in zip(jobs, outcomes, strict=True):
         report.add(Outcome(source=job.source, target=job.target, status=status, reason=reason))
-    return notes_after(Plan(jobs=jobs), report, options)
+    return notes_after(Plan(blocks=[block_of(*jobs)]), report, options)
 
 
 @pytest.mark.parametrize(
@@ -56,22 +55,6 @@ def test_reasons_are_told_once_each_and_those_of_failures_were_told_before() -> 
     assert told == ["2 skipped: a", "1 skipped: in/1.jpg: b"]
     told, _ = ended(*(("skipped", str(n)) for n in range(MOST_REASONS + 2)))
     assert told[MOST_REASONS:] == ["... and for 2 more reasons; -v names each file with its own"]
-
-
-def test_results_among_the_inputs_are_a_warning(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    from lumen.batch.history import Made
-
-    made = Made(source=Path("/in/a.jpg"), target=Path("a.jpg"), settings={})
-    for found in ({}, {Path("out/a.jpg"): made}, {Path("out/a.jpg"): made, Path("out/b.jpg"): made}):
-        monkeypatch.setattr(notes, "earlier_results", lambda _, found=found: found)
-        with caplog.at_level(logging.WARNING):
-            warn_before(Plan(jobs=()))
-    assert [record.getMessage() for record in caplog.records] == [
-        "an input is itself a result of lumen: out/a.jpg, made from /in/a.jpg; enhance that picture instead",
-        "2 inputs are themselves results of lumen, such as out/a.jpg, made from /in/a.jpg; enhance the originals",
-    ]
 
 
 def test_advice_for_results_of_other_settings_names_what_it_would_do() -> None:

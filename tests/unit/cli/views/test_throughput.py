@@ -13,7 +13,7 @@ TICK_S = 0.2
 
 
 def outcome(name: str, megapixels: float, status: Status = "done") -> Outcome:
-    return Outcome(source=Path(name), target=None, status=status, megapixels=megapixels)
+    return Outcome(source=Path(name), target=Path(name), status=status, megapixels=megapixels)
 
 
 def left_s(run: Throughput) -> float | None:
@@ -104,3 +104,26 @@ def test_runs_of_which_no_size_is_known_count_files() -> None:
     run.start(2)
     run.finish(outcome("a", 0.0, "failed"))
     assert (run.share, run.left, run.failures) == (0.5, "", "1 failed")
+
+
+def test_until_all_files_are_known_there_is_a_count_and_neither_a_share_nor_a_time_left() -> None:
+    clock = Clock()
+    run = Throughput(clock)
+    run.start(1200)
+    run.count(1200, is_all=False)
+    clock.now += 1
+    run.finish(outcome("a", 2.0))
+    assert run.line() == "1 of 1,200+ files, 2.00 MP/s"
+    assert (run.share, run.percent, run.left) == (0.0, "", "")
+    run.count(4, is_all=True)
+    clock.now += 1
+    run.finish(outcome("b", 2.0))
+    assert (run.share, run.of) == (0.5, "4")
+    assert run.line().startswith("2 of 4 files (50% of the pixels), 2.00 MP/s, ")
+
+
+def test_a_file_that_cannot_be_tried_is_no_part_of_the_work() -> None:
+    run = Throughput(Clock())
+    run.start(2)
+    run.finish(Outcome(source=Path("a"), target=None, status="failed"))
+    assert (run.files, run.failures) == (0, "")

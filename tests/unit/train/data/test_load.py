@@ -36,9 +36,12 @@ def test_a_missing_partner_is_named_and_left_out(tmp_path: Path, caplog: pytest.
 
 
 def test_pairs_of_different_sizes_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(scene(0, 40, 40)).save(write_pairs(tmp_path, 1) / "our485" / "low" / "0.png")
-    with pytest.raises(DataError, match="pair 0: expected equal sizes, got 40x40 and 64x48"):
+    base = write_pairs(tmp_path, 1) / "our485"
+    low, high = base / "low" / "0.png", base / "high" / "0.png"
+    Image.fromarray(scene(0, 40, 40)).save(low)
+    with pytest.raises(DataError) as raised:
         load_pairs(tmp_path)
+    assert f"pair 0: {low} and {high}: expected equal sizes, got 40x40 and 64x48" in str(raised.value)
 
 
 def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
@@ -67,7 +70,7 @@ def test_all_bad_pairs_are_named_at_once(tmp_path: Path) -> None:
         load_pairs(tmp_path)
     message = str(raised.value)
     assert message.count("pair ") == 3 and "(3 bad in all; mend or remove them, or add --skip-bad)" in message
-    assert "pair 1: expected equal sizes, got 40x40 and 64x48" in message
+    assert "1.png: expected equal sizes, got 40x40 and 64x48" in message
     assert f"pair 2: {base / 'low' / '2.png'}: " in message and f" and {base / 'high' / '2.png'}: " in message
     bad: list[str] = []
     assert [pair.name for pair in load_pairs(tmp_path, bad=bad)] == ["3"]

@@ -104,11 +104,21 @@ def test_a_ledger_of_format_2_is_counted_per_folder_as_a_whole(tmp_path: Path) -
         for row, status in zip(turns(ledger), ("done", "failed", "unsupported"), strict=False):
             ledger.finish(outcome(row.key, status, NOW))  # type: ignore[arg-type]
         counted = ledger.folders(NOW)
-        ledger._database.executescript("DROP TABLE folders; PRAGMA user_version = 2")
+        ledger._database.executescript("DROP TABLE folders; DROP TABLE lights; PRAGMA user_version = 2")
     assert list(read_status(tmp_path, NOW).folders) == counted  # nobody has brought it forward yet
     with closing(Ledger(tmp_path)) as ledger:
         assert ledger.folders(NOW) == counted
         assert ledger._database.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+
+
+def test_a_ledger_of_format_3_keeps_lights_from_now_on(tmp_path: Path) -> None:
+    with closing(Ledger(tmp_path)) as ledger:
+        add(ledger, a=version())
+        ledger._database.executescript("DROP TABLE lights; PRAGMA user_version = 3")
+    with closing(Ledger(tmp_path)) as ledger:
+        ledger.keep_light("cam1", b"state", 5)
+        assert ledger.light("cam1") == (b"state", 5)
+        assert len(turns(ledger)) == 1
 
 
 def test_a_step_forward_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,8 @@
     count.textContent = wanted ? `${shown} of ${body.rows.length}` : "";
   });
 
-  const element = (name, attributes) => Object.assign(document.createElement(name), attributes);
+  const { element } = lumen;
+  for (const stage of cards.querySelectorAll(".stage")) lumen.size(stage, stage.dataset.width, stage.dataset.height);
 
   // A picture is decoded when it comes near the visible part.
   const fill = (card) => {
@@ -50,26 +51,9 @@
     if (!stage || stage.firstChild) return;
     const data = JSON.parse(card.querySelector("script").textContent);
     const side = { left: data.left, right: data.right };
-    const under = element("img", { alt: "", draggable: false });
-    const top = element("img", { alt: "", draggable: false, className: "top" });
-    const edge = element("div", { className: "edge" });
-    const tags = { left: element("span", { className: "tag l" }), right: element("span", { className: "tag r" }) };
-    const slider = element("input", { type: "range", min: 0, max: 100, step: 1, value: 50 });
-    const show = () => {
-      top.src = data.shots[side.left];
-      under.src = data.shots[side.right];
-      tags.left.textContent = data.titles[side.left];
-      tags.right.textContent = data.titles[side.right];
-      const cut = Number(slider.value);
-      stage.style.setProperty("--cut", `${cut}%`);
-      tags.left.hidden = cut < 12;
-      tags.right.hidden = cut > 88;
-      slider.setAttribute("aria-label",
-        `${card.dataset.name}: ${data.titles[side.left]} on the left, ${data.titles[side.right]} on the right`);
-      slider.setAttribute("aria-valuetext", `${cut} % ${data.titles[side.left]}`);
-    };
-    slider.addEventListener("input", show);
-    stage.append(under, top, edge, tags.left, tags.right, slider);
+    const slider = lumen.slider(stage, card.dataset.name);
+    const shot = (which) => ({ src: data.shots[side[which]], title: data.titles[side[which]] });
+    const show = () => slider.show(shot("left"), shot("right"));
     const names = Object.keys(data.shots);
     const sides = element("div", { className: names.length > 5 ? "sides many" : "sides" });
     for (const which of ["left", "right"]) {
