@@ -265,5 +265,5 @@ def even_flats(picture: Tensor, half: Tensor, level: Tensor) -> tuple[Tensor, Te
     even, seen = around(F.avg_pool2d(picture, square) * flat) / weight, around(level * flat) / weight
     mean = mean_channel(even)
     even = mean + seen**2 / (seen**2 + FLAT_DIM**2) * (even - mean)
-    wide = F.interpolate(torch.cat([even, flat.expand_as(even[:, :1])], dim=1), scale_factor=square)  # not smoothly
+    wide = F.interpolate(torch.cat([even, flat.expand_as(even[:, :1])], dim=1), picture.shape[2:])  # not smoothly
     return wide[:, 3:] > 0.5, wide[:, :3]
