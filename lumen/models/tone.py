@@ -42,6 +42,12 @@ CRUSHED_U, CRUSHED_TOE = 4.0, 3 / 255
 VIVID = 0.22
 SQUARE = 8  # px, as JPEG codes them: over such squares, levels say what was recorded
 DIM, BLANK = 1.5 / 255, 0.1 / 255  # levels at which colours, and everything, are half as strong
+# Dark squares that are flat, as JPEG leaves them: there a level says little, and the next square has another.
+EVEN = 0.2 / 255  # range of a flat square
+FLAT_DIM = 2 / 255  # level at which its colours are half as strong
+FLAT_LEVEL = 12 / 255  # below which a flat square counts
+LEAST_EXPOSURE = 0.5  # above which squares are evened out
+FLAT_SQUARES = 5  # across which flats are evened out
 KNEE = 0.94  # level from which highlights roll off
 WHITE_SPAN = 0.2  # below white; tiles that were brighter stay
 
@@ -202,7 +208,8 @@ def finish(picture: Tensor, tiles: Tensor, curve: Tensor, square: int = SQUARE) 
     """Give restored tiles the strength of colour of their picture, and roll off the highlights that they did not have.
 
     Colours fade where the tiles are all but black: there they are those of noise, and of the blocks of JPEG. Where they
-    are black, so is the result.
+    are black, so is the result. Dark flat squares become as bright as those around them: lifted one by one, those of
+    level 0, 1 and 2 would be a chequerboard.
 
     Args:
         picture: float [N, 3, H, W], restored; H and W multiples of `square`.
@@ -215,12 +222,15 @@ def finish(picture: Tensor, tiles: Tensor, curve: Tensor, square: int = SQUARE) 
     """
     exposure, colour = (curve[:, index].view(-1, 1, 1, 1) for index in (0, CURVE - 1))
     share = share_finished(exposure)
-    level = F.avg_pool2d(half_level(tiles), square // 2)
+    half = half_level(tiles)
+    level = F.avg_pool2d(half, square // 2)
     anything, colours = (1 - share * (1 - level / (level + faint)) for faint in (BLANK, DIM))
     recorded = F.interpolate(torch.cat([anything, colour * colours], dim=1), scale_factor=square, mode="bilinear")
     anything, colours = recorded[:, :1], recorded[:, 1:]
     own = anything * colours
     picture = own * picture + (anything - own) * mean_channel(picture)
+    flat, even = even_flats(picture, half, level)
+    picture = torch.where(flat & (exposure > LEAST_EXPOSURE), even, picture)
     most = share * (1 - KNEE)
     room = torch.minimum(most / WHITE_SPAN * (1 - tiles), most)
     picture = picture.clamp(max=1)
@@ -231,3 +241,29 @@ def finish(picture: Tensor, tiles: Tensor, curve: Tensor, square: int = SQUARE) 
 def half_level(tiles: Tensor) -> Tensor:
     """Return the mean level of every 2x2 pixels, float [N, 1, H / 2, W / 2], of tiles [N, 3, H, W]."""
     return F.avg_pool2d(mean_channel(tiles), 2)
+
+
+def even_flats(picture: Tensor, half: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which places are dark and flat, and what a picture is there and in the flats around on average.
+
+    Args:
+        picture: float [N, 3, H, W], restored.
+        half: float [N, 1, H / 2, W / 2] in [0, 1], levels of the tiles as they were.
+        level: float [N, 1, H / s, W / s], their means over squares of s pixels.
+
+    Returns:
+        bool [N, 1, H, W], and float [N, 3, H, W].
+    """
+    square = picture.shape[-1] // level.shape[-1]
+
+    def around(squares: Tensor) -> Tensor:
+        return F.avg_pool2d(squares, FLAT_SQUARES, 1, FLAT_SQUARES // 2, count_include_pad=False)
+
+    spread = F.max_pool2d(half, square // 2) + F.max_pool2d(-half, square // 2)
+    flat = ((spread < EVEN) & (level < FLAT_LEVEL)).to(level.dtype)
+    weight = around(flat) + DARKEST
+    even, seen = around(F.avg_pool2d(picture, square) * flat) / weight, around(level * flat) / weight
+    mean = mean_channel(even)
+    even = mean + seen**2 / (seen**2 + FLAT_DIM**2) * (even - mean)
+    wide = F.interpolate(torch.cat([even, flat.expand_as(even[:, :1])], dim=1), picture.shape[2:])  # not smoothly
+    return wide[:, 3:] > 0.5, wide[:, :3]

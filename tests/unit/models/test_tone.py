@@ -14,6 +14,7 @@ from lumen.models.tone import (
     brighten,
     brightest_channel,
     crushed_blacks,
+    even_flats,
     finish,
     is_grey,
     mean_channel,
@@ -127,13 +128,33 @@ def test_colours_fade_where_next_to_nothing_was_recorded() -> None:
     restored = torch.tensor([0.4, 0.2, 0.1]).view(1, 3, 1, 1).expand(1, 3, 32, 32)
     spreads, means = [], []
     for exposure, level in ((3.0, 0.1), (3.0, 1.5), (3.0, 60.0), (0.0, 0.0)):
-        result = finish(restored, torch.full_like(restored, level / 255), torch.tensor([[exposure, *SHAPE[0], 1.0]]))
+        tiles = torch.full_like(restored, level / 255)
+        tiles = tiles * torch.tensor([0.5, 0.5, 1.5, 1.5]).repeat(8)  # noise: no flats
+        result = finish(restored, tiles, torch.tensor([[exposure, *SHAPE[0], 1.0]]))
         means.append(float(result.mean()) / float(restored.mean()))
         spreads.append(float((result.amax(dim=1) - result.amin(dim=1)).mean()))
     black, dim, seen, unexposed = spreads
     assert black < 0.02 and dim == pytest.approx(0.14, abs=0.01) and seen > 0.29
     assert means == pytest.approx([0.5, 0.94, 1, 1], abs=0.01)
     assert unexposed == pytest.approx(0.3, abs=1e-6)
+
+
+@torch.no_grad()
+def test_dark_flat_squares_are_as_bright_as_those_around_them() -> None:
+    squares = torch.arange(16 * 16).view(1, 1, 16, 16) % 3 / 255  # levels 0, 1 and 2, as JPEG leaves a night sky
+    tiles = torch.nn.functional.interpolate(squares, scale_factor=8).expand(1, 3, -1, -1).clone()
+    tiles[..., 64:, 64:] = 40 / 255
+    restored = (20 * tiles).clamp(max=1) * torch.tensor([1.0, 0.8, 0.6]).view(1, 3, 1, 1)
+    result = finish(restored, tiles, torch.tensor([[3.0, *SHAPE[0], 1.0]]))
+    sky, before = result[0, :, 24:40, 24:120].mean(dim=0), restored[0, :, 24:40, 24:120].mean(dim=0)
+    assert float(before.max() - before.min()) * 255 > 30 and float(sky.max() - sky.min()) * 255 < 4
+    assert float(sky.mean()) == pytest.approx(float(before.mean()), rel=0.3)
+    spread = (result[0].amax(dim=0) - result[0].amin(dim=0))[24:40, 24:120].mean()
+    assert float(spread / sky.mean()) < 0.3  # half of what it was: little is known of their colour
+    assert torch.allclose(result[..., 72:, 72:], restored[..., 72:, 72:], atol=0.02)
+    noisy = (tiles + torch.rand(tiles.shape, generator=torch.Generator().manual_seed(0)) * 2 / 255).clamp(0, 1)
+    levels = torch.nn.functional.avg_pool2d(noisy.mean(1, keepdim=True), 2)
+    assert not even_flats(restored, levels, torch.nn.functional.avg_pool2d(levels, 4))[0].any()
 
 
 @torch.no_grad()
