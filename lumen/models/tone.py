@@ -229,7 +229,7 @@ def finish(picture: Tensor, tiles: Tensor, curve: Tensor, square: int = SQUARE) 
     anything, colours = recorded[:, :1], recorded[:, 1:]
     own = anything * colours
     picture = own * picture + (anything - own) * mean_channel(picture)
-    flat, even = even_flats(picture, half, level)
+    flat, even = even_flats(picture, half, level, square)
     picture = torch.where(flat & (exposure > LEAST_EXPOSURE), even, picture)
     most = share * (1 - KNEE)
     room = torch.minimum(most / WHITE_SPAN * (1 - tiles), most)
@@ -243,18 +243,18 @@ def half_level(tiles: Tensor) -> Tensor:
     return F.avg_pool2d(mean_channel(tiles), 2)
 
 
-def even_flats(picture: Tensor, half: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+def even_flats(picture: Tensor, half: Tensor, level: Tensor, square: int) -> tuple[Tensor, Tensor]:
     """Return which places are dark and flat, and what a picture is there and in the flats around on average.
 
     Args:
         picture: float [N, 3, H, W], restored.
         half: float [N, 1, H / 2, W / 2] in [0, 1], levels of the tiles as they were.
-        level: float [N, 1, H / s, W / s], their means over squares of s pixels.
+        level: float [N, 1, H / square, W / square], their means over squares.
+        square: Side of the squares, in pixels.
 
     Returns:
         bool [N, 1, H, W], and float [N, 3, H, W].
     """
-    square = picture.shape[-1] // level.shape[-1]
 
     def around(squares: Tensor) -> Tensor:
         return F.avg_pool2d(squares, FLAT_SQUARES, 1, FLAT_SQUARES // 2, count_include_pad=False)
@@ -265,5 +265,5 @@ def even_flats(picture: Tensor, half: Tensor, level: Tensor) -> tuple[Tensor, Te
     even, seen = around(F.avg_pool2d(picture, square) * flat) / weight, around(level * flat) / weight
     mean = mean_channel(even)
     even = mean + seen**2 / (seen**2 + FLAT_DIM**2) * (even - mean)
-    wide = F.interpolate(torch.cat([even, flat.expand_as(even[:, :1])], dim=1), picture.shape[2:])  # not smoothly
-    return wide[:, 3:] > 0.5, wide[:, :3]
+    wide = F.interpolate(flat, scale_factor=square), F.interpolate(even, scale_factor=square)  # not smoothly
+    return wide[0] > 0.5, wide[1]

@@ -6,6 +6,7 @@ try other programs on.
 
 from __future__ import annotations
 
+import io
 import struct
 import sys
 import zlib
@@ -347,7 +348,8 @@ def _bmp_and_gif() -> Iterator[Sound]:
         yield Sound(name=f"bmp-{name}.bmp", data=saved(image, "BMP", dpi=(300, 300)))
     yield Sound(name="bmp-alpha.bmp", data=bmp_with_alpha())
     yield Sound(name="bmp-565.bmp", data=bmp_565())
-    yield Sound(name="bmp-array.bmp", data=bmp_array(bmp_top_down()))
+    with Image.open(io.BytesIO(bmp_top_down())) as inner:  # Pillow opens no arrays
+        yield Sound(name="bmp-array.bmp", data=bmp_array(bmp_top_down()), shown=np.asarray(inner))
     for name, bits, masks in (
         ("4444", 16, (0xF00, 0xF0, 0xF, 0xF000)),
         ("444", 16, (0xF00, 0xF0, 0xF, 0)),

@@ -109,9 +109,9 @@ def test_the_tone_is_decided_once_per_picture(model: OnnxModel, monkeypatch: pyt
 
     def tone(*facts: Floats) -> Floats:
         asked.append(facts)
-        return OnnxModel.tone(model, *facts)
+        return OnnxModel._tones(model, *facts)
 
-    monkeypatch.setattr(model, "tone", tone)
+    monkeypatch.setattr(model, "_tones", tone)
     whole = enhance_pixels(picture(), model, EnhanceOptions(quality_passes=4), lambda _: None)
     assert len(asked) == 1
     tiled = enhance_pixels(picture(), model, EnhanceOptions(quality_passes=4, tile_px=168), lambda _: None)
