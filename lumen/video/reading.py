@@ -136,9 +136,10 @@ def _cut(clip: InputContainer, video: VideoStream, packets: int, end: float) -> 
 
 def _facts(video: VideoStream, frames: list[VideoFrame], packets: int, **more: Any) -> ClipFacts:
     frame, context = frames[0], video.codec_context
-    sides = {type_of_side: frame.side_data.get(type_of_side) for type_of_side in SideDataType}
+    sides, lost = _side_data(frame), list[str]()
     matrix = sides.get(SideDataType.DISPLAYMATRIX)
-    lost = []
+    if matrix is None and frame.rotation:
+        lost.append("the rotation of the clip is lost")
     if sides.get(SideDataType.A53_CC) is not None:
         lost.append("closed captions inside the video are lost; those in a stream of their own are kept")
     if any(component.is_alpha for component in frame.format.components):
@@ -163,6 +164,14 @@ def _facts(video: VideoStream, frames: list[VideoFrame], packets: int, **more: A
         lost=tuple(lost),
         **more,
     )
+
+
+def _side_data(frame: VideoFrame) -> dict[SideDataType, Any]:
+    """Return what a frame has beside its pixels; nothing if there is a kind among it that PyAV does not know."""
+    try:
+        return {each: frame.side_data.get(each) for each in SideDataType}
+    except ValueError:
+        return {}
 
 
 class Frames:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -96,3 +97,14 @@ def test_a_clip_that_ends_too_early_says_so(name: str, tmp_path: Path) -> None:
     assert 0 < facts.frames < 60
     with pytest.raises(DecodeError, match="cut off at its end"):
         facts.refuse_damaged()
+
+
+def test_a_kind_of_side_data_that_pyav_does_not_know_is_passed_over() -> None:
+    class Newer:
+        @property
+        def side_data(self) -> None:
+            raise ValueError("29 is not a valid Type")
+
+    from lumen.video.reading import _side_data
+
+    assert _side_data(cast(Any, Newer())) == {}

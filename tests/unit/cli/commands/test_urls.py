@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,11 @@ def folders_and_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ("watch s3://bucket/in out", "a store tells of no changes"),
         ("watch in s3://bucket/out", "a store tells of no changes"),
         ("watch in out --failed-dir s3://bucket/x", "expected a path on a disk"),
-        ("train --data s3://bucket/pairs -o run", "expected a folder on a disk"),
+        pytest.param(
+            "train --data s3://bucket/pairs -o run",
+            "expected a folder on a disk",
+            marks=pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed"),
+        ),
         ("train --data pairs -o s3://bucket/run", "expected a path on a disk"),
         ("eval low --gt high --save s3://bucket/x", "expected a path on a disk"),
         ("enhance a.jpg --in-place --backup s3://bucket/x", "originals are replaced, and kept, on disks alone"),
