@@ -300,7 +300,7 @@ def test_every_engine_tells_of_the_same_tiles(bundled: Mapping[str, OnnxModel], 
 @with_openvino
 def test_infinity_in_fp32_fails_the_picture(bundled: Mapping[str, OnnxModel], monkeypatch: pytest.MonkeyPatch) -> None:
     model = bundled["fp32"]
-    monkeypatch.setattr(model, "tone", lambda *_: np.full((1, model.spec.tone_size), 1e4, np.float32))
+    monkeypatch.setattr(model, "_tones", lambda *_: np.full((1, model.spec.tone_size), 1e4, np.float32))
     with pytest.raises(NotFiniteError, match=r"\(fp32\) gave NaN or infinity"):
         model.run(np.full((1, 16, 24, 3), 90, np.uint8), np.full((1, 128, 128, 3), 0.2, np.float32), EV)
 
