@@ -369,7 +369,7 @@ def test_memory_that_is_short_shrinks_the_windows(path: Path, monkeypatch: pytes
 
 @with_openvino
 def test_a_run_may_have_a_limit_and_ends_all_the_same(tmp_path: Path) -> None:
-    model = open_model(on_openvino(write_fake_onnx(tmp_path / "m.onnx", burn=8)))
+    model = open_model(on_openvino(write_fake_onnx(tmp_path / "m.onnx", burn=40)))
     assert model._session is not None
     feeds = {"tiles": np.ones((1, 256, 256, 3), np.uint8), "thumbnails": THUMBNAIL, "ev": EV}
     with pytest.raises(TimeoutError):
