@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from lumen.cluster import connection
+from lumen.extras import Package
+
 
 class RayError(Exception):
     """Base of the errors of Ray."""
@@ -58,6 +61,14 @@ class FakeRay:
         self.nodes = [{"NodeID": "1", "NodeManagerAddress": "10.0.0.1", "Alive": True, "Resources": {"CPU": 2.0}}]
         self.blocks: list[Sequence[Any]] = []
         self.fault: Callable[[Sequence[Any]], None] = lambda _: None
+
+    @classmethod
+    def found(cls, monkeypatch: pytest.MonkeyPatch) -> FakeRay:
+        """Return one in the place of Ray, in an environment where the package seems to be installed."""
+        monkeypatch.setattr(connection, "RAY", Package(name="ray", module="json", extra="ray"))
+        fake = cls()
+        fake.install(monkeypatch)
+        return fake
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Take the place of Ray."""

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lumen.cluster import connection
 from lumen.codecs.codec import write_picture
 from lumen.config import RuntimeOptions
 from lumen.errors import UsageError
 from lumen.evaluation import EvalOptions, EvalReport, evaluate
 from lumen.evaluation.previews import Previews
-from lumen.extras import Package
 from lumen.imaging.picture import Picture
 from lumen.runtime.open import ModelSet
 from tests.support.fake_ray import FakeRay, WorkerCrashedError
@@ -23,10 +21,7 @@ from tests.support.fakes import FakeModels
 
 @pytest.fixture
 def ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
-    monkeypatch.setattr(connection, "RAY", Package(name="ray", module="json", extra="ray"))
-    fake = FakeRay()
-    fake.install(monkeypatch)
-    return fake
+    return FakeRay.found(monkeypatch)
 
 
 @pytest.fixture

@@ -15,12 +15,10 @@ from lumen.batch.job import Job
 from lumen.batch.plan import plan_jobs
 from lumen.batch.report import Outcome, Report
 from lumen.batch.run import Batch
-from lumen.cluster import connection
 from lumen.cluster.nodes import SharedFile
 from lumen.codecs.codec import write_picture
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.errors import UnavailableError, UsageError
-from lumen.extras import Package
 from lumen.imaging.picture import Picture
 from lumen.runtime.open import ModelSet
 from tests.support.fake_ray import FakeRay, WorkerCrashedError
@@ -42,10 +40,7 @@ class Silent:
 
 @pytest.fixture
 def ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
-    monkeypatch.setattr(connection, "RAY", Package(name="ray", module="json", extra="ray"))
-    fake = FakeRay()
-    fake.install(monkeypatch)
-    return fake
+    return FakeRay.found(monkeypatch)
 
 
 @pytest.fixture
