@@ -88,7 +88,7 @@ class Claims:
         own = np.frombuffer(self._hashes, np.int64)
         if others is not None:
             theirs = np.frombuffer(others._hashes, np.int64)  # noqa: SLF001  # of its own class
-            return set(np.intersect1d(own, theirs).tolist())
+            return set(own[np.isin(own, theirs)].tolist()) if len(own) and len(theirs) else set()
         ordered = np.sort(own)
         return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
 

@@ -154,7 +154,6 @@ def command(
     Exit codes: 0 all done or skipped, 2 usage, 3 some files failed, 4 all failed or nothing found, 5 model or device
     unavailable, 6 output or page not writable, 130 stopped by Ctrl-C.
     """
-    from lumen.batch.clips import settle_clips
     from lumen.enhance.picture_rules import PictureOptions
 
     runtime, enhancing = options_of(RuntimeOptions, values), options_of(EnhanceOptions, values)
@@ -162,18 +161,19 @@ def command(
     if STREAM in (*inputs, values["output"]):
         ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
     batching = options_of(BatchOptions, values, previews=report is not None)
+    engine = _engine(batching.engine, runtime, () if dry_run else inputs)
+    from lumen.batch.clips import settle_clips
+
     batching = with_named_result(inputs if files_from is None else (), batching)
     batching = settle_clips(inputs, batching)
     page = PageReport(report, inputs, batching, is_hinted=not (as_json or dry_run))
     if reference is not None:
         _check_scoring(batching, pictures, reference, dry_run=dry_run)
-    from lumen.runtime.open import asked_model
-
-    engine = _engine(batching.engine, runtime, () if dry_run else inputs)
     from lumen.batch.plan import plan_jobs
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
     from lumen.cli.views.notes import notes_after
+    from lumen.runtime.open import asked_model
 
     plan = plan_jobs(inputs, batching, listed=_listed(inputs, files_from, null), reference=reference)
     _log_settings(ctx)
