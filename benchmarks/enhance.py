@@ -1,4 +1,4 @@
-"""What one large picture costs through `lumen enhance`: run `python benchmarks/enhance.py`.
+"""What one large picture costs through `lumen enhance`: run `python -m benchmarks.enhance`.
 
 Writes a generated picture, enhances it in a fresh process with different window sizes, and prints time, CPU time and
 peak resident memory of each run, and how far the results are apart. A plain stack of convolutions, run in onnxruntime
@@ -14,12 +14,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from benchmarks.operators import inputs, run_tile
 
 PROBE = """
 import json, resource, sys, time
@@ -77,13 +78,13 @@ def convolution_ratio(side: int = 512, rounds: int = 5) -> tuple[float, float]:
         shape = (64, 64 if layer else 3, 3, 3)
         weights.append(onnx.numpy_helper.from_array(rng.normal(0, 0.03, shape).astype(np.float32), f"w{layer}"))
         nodes.append(onnx.helper.make_node("Conv", [f"x{layer}", f"w{layer}"], [f"y{layer}"], pads=[1, 1, 1, 1]))
-        nodes.append(onnx.helper.make_node("Relu", [f"y{layer}"], [f"x{layer + 1}"]))
+        nodes.append(onnx.helper.make_node("Relu", [f"y{layer}"], [f"x{layer + 1}" if layer < 11 else "enhanced"]))
     kind = onnx.TensorProto.FLOAT
     graph = onnx.helper.make_graph(
         nodes,
         "convolutions",
         [onnx.helper.make_tensor_value_info("x0", kind, [1, 3, side, side])],
-        [onnx.helper.make_tensor_value_info("x12", kind, [1, 64, side, side])],
+        [onnx.helper.make_tensor_value_info("enhanced", kind, [1, 64, side, side])],
         weights,
     )
     stack = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
@@ -91,29 +92,18 @@ def convolution_ratio(side: int = 512, rounds: int = 5) -> tuple[float, float]:
     options.intra_op_num_threads = 1
     options.enable_mem_pattern = False
     options.log_severity_level = 3
-    runs = {
-        "model": (
-            find_model("lumen-s").read_bytes(),
-            {
-                "tiles": rng.integers(0, 60, (1, side, side, 3), dtype=np.uint8),
-                "thumbnails": np.full((1, 128, 128, 3), 0.1, np.float32),
-                "ev": np.zeros(1, np.float32),
-            },
-        ),
-        "stack": (stack.SerializeToString(), {"x0": rng.random((1, 3, side, side), np.float32)}),
-    }
+    contents = {"model": find_model("lumen-s").read_bytes(), "stack": stack.SerializeToString()}
     sessions = {
         name: onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        for name, (content, _) in runs.items()
+        for name, content in contents.items()
     }
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, (_, feed) in runs.items():
-            start = time.perf_counter()
-            sessions[name].run(None, feed)
-            times[name].append(time.perf_counter() - start)
+    model, convolutions = sessions["model"], sessions["stack"]
+    feed = inputs(model, side)
+    picture = {"x0": rng.random((1, 3, side, side), np.float32)}
+    times = [(run_tile(model, feed), run_tile(convolutions, picture)) for _ in range(rounds)]
     megapixels = side * side / 1e6
-    return statistics.median(times["model"]) / megapixels, statistics.median(times["stack"]) / megapixels
+    of_model, of_stack = (statistics.median(column) / megapixels for column in zip(*times, strict=True))
+    return of_model, of_stack
 
 
 def measure(folder: Path, megapixels: float, windows: list[str], rounds: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What `lumen enhance` does when things go wrong or take long: run `python benchmarks/faults.py CHECK`.
+"""What `lumen enhance` does when things go wrong or take long: run `python -m benchmarks.faults CHECK`.
 
 kill        `kill -9` at random moments of a run, and again: in the end every result is there, whole, and nothing else
             is, and no input has changed. With --in-place the pictures are replaced: each is at any moment what it was
@@ -34,12 +34,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.operators import inputs
 from lumen.codecs.codec import displayed_8bit, encode_picture, read_picture, write_picture
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.enhance.tile_size import window_px
 from lumen.files.atomic import TEMP_SUFFIX
 from lumen.imaging.picture import Picture
-from lumen.imaging.thumbnail import area_thumbnail, thumbnail_for
+from lumen.imaging.thumbnail import area_thumbnail
 from lumen.imaging.tiling import cut, plan_tiles
 from lumen.runtime.open import open_model
 
@@ -361,16 +362,17 @@ def bare(source: Path, model_name: str) -> Iterator[tuple[float, float]]:
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(find_model(model_name)), options, providers=["CPUExecutionProvider"])
+    given = inputs(session, 8 * spec.align)
     for path in sorted(source.iterdir()):
         pixels = read_picture(path).pixels
-        thumbnail = thumbnail_for(pixels, spec)[None]
+        session.run(["tone"], given)
         sizes = {"align": spec.align, "halo_px": spec.halo_px, "edge_px": spec.edge_px}
         plan = plan_tiles(*pixels.shape[:2], **sizes, max_window_px=side)
         wall = cpu = 0.0
         for tile in plan.tiles:
-            feed = {"tiles": cut(pixels, plan, tile)[None], "thumbnails": thumbnail, "ev": np.zeros(1, np.float32)}
+            feed = {**given, "tiles": cut(pixels, plan, tile)[None]}
             started, started_cpu = time.perf_counter(), time.process_time()
-            session.run(["enhanced", "brightness"], feed)
+            session.run(["enhanced", "finite"], feed)
             wall, cpu = wall + time.perf_counter() - started, cpu + time.process_time() - started_cpu
         yield wall, cpu
 

@@ -123,8 +123,8 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, models: Path, monkeypatch
 
 def faults(*arguments: object) -> dict[str, Any]:
     """Run a check of `benchmarks/faults.py` and return what it found."""
-    line = [sys.executable, str(ROOT / "benchmarks" / "faults.py"), *map(str, arguments), "--json"]
-    done = subprocess.run(line, capture_output=True, text=True, env=ENVIRONMENT, timeout=300, check=False)
+    line = [sys.executable, "-m", "benchmarks.faults", *map(str, arguments), "--json"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, env=ENVIRONMENT, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     facts: dict[str, Any] = json.loads(done.stdout)
     return facts
