@@ -151,6 +151,8 @@ def test_memory_does_not_grow_with_the_number_of_pictures(models: Path) -> None:
     assert facts["ratio"] < 1.5  # the long version, which has time to level out, asks for 1.1
 
 
-def test_the_throughput_can_be_measured(models: Path) -> None:
-    facts = faults("throughput", "--files", 2, "--megapixels", 0.1, "--model", models / "fast.onnx")
+@pytest.mark.parametrize("model", ["fast.onnx", "lumen-s"])
+def test_the_throughput_can_be_measured(models: Path, model: str) -> None:
+    name = models / model if model.endswith(".onnx") else model
+    facts = faults("throughput", "--files", 2, "--megapixels", 0.1, "--model", name)
     assert facts["ratio"] > 0 and facts["CPU ratio"] > 0
