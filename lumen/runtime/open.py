@@ -63,7 +63,11 @@ class ModelSet:
                 device = self.options.device
                 if device == "auto":  # that of the model that is open already, so that a fallback is reported once
                     device = next((model.device.name for model in self._opened.values()), device)
-                self._opened[sample] = open_model(replace(self.options, device=device), sample=sample)
+                model = open_model(replace(self.options, device=device), sample=sample)
+                if not any(sample in other._opened for other in tuple(self._by_threads.values())):  # noqa: SLF001
+                    where = model.device.described()
+                    log.info("model %s (%s, %s) on %s", model.spec.name, sample, model.precision, where)
+                self._opened[sample] = model
             for other, model in self._opened.items():
                 if other != sample:
                     model.trim()  # otherwise both would keep memory
@@ -142,7 +146,6 @@ def _open_on(device: Device, options: RuntimeOptions, sample: SampleType) -> Onn
         raise UnusableModelError(
             f"{path} works on {model.spec.sample} samples, expected {sample}; name the 8-bit file M.onnx"
         )
-    log.info("model %s (%s, %s) on %s", model.spec.name, sample, model.precision, device.described())
     return model
 
 

@@ -175,6 +175,18 @@ def test_auto_says_once_for_both_twins_why_it_is_the_cpu(
     assert len(caplog.records) == 1
 
 
+def test_a_model_is_named_once_however_many_threads_its_runs_take(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("lumen"), "propagate", True)
+    models = ModelSet(cpu(path))
+    with caplog.at_level(logging.INFO, "lumen"):
+        models.for_sample("uint8")
+        models.with_threads(1).for_sample("uint8")
+        models.with_threads(1).for_sample("uint16")
+    assert [record.args[1] for record in caplog.records if isinstance(record.args, tuple)] == ["uint8", "uint16"]
+
+
 @pytest.mark.parametrize(
     ("name", "precision", "device", "expected"),
     [
