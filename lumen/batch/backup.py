@@ -19,7 +19,7 @@ from lumen.batch.history import is_place
 from lumen.batch.in_place import digest_of
 from lumen.batch.job import Job
 from lumen.errors import PictureError, UsageError
-from lumen.files.atomic import Attributes, make_folder, output_error, remove_leftovers_in, write_in
+from lumen.files.atomic import Attributes, make_folder, output_error, remove_leftovers_in, writing_in
 from lumen.files.inputs import Input, Parent, facts_below, hold_folder, open_input
 from lumen.files.paths import is_folder, real_path, type_of
 from lumen.imaging.formats import SUFFIXES
@@ -214,7 +214,8 @@ def _copy(original: Input, digest: str, folder: Parent, name: str, tag: str) -> 
     if hashlib.sha256(data).hexdigest() != digest:
         raise PictureError("the file changed while it was worked on; run again")
     attributes, modified_ns = Attributes.of(original.stream), original.identity.mtime_ns
-    write_in(folder, name, data, tag=tag, modified_ns=modified_ns, attributes=attributes, is_new=True)
+    with writing_in(folder, name, tag=tag, modified_ns=modified_ns, attributes=attributes, is_new=True) as file:
+        file.write(data)
 
 
 def _tag(source: Parent) -> str:

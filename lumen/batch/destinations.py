@@ -25,8 +25,8 @@ from lumen.files.atomic import (
     remove_leftovers,
     remove_leftovers_in,
     write_atomically,
-    write_in,
     writing_atomically,
+    writing_in,
 )
 from lumen.files.inputs import Identity, Input, Parent, hold_folder
 from lumen.files.lock import lock_folder, lock_in
@@ -349,7 +349,8 @@ class InPlace:
                 self._backup.keep(job.relative, now, origin.digest, source=folder)
         journal.note(folder, name, origin.digest, data)
         modified_ns = now.identity.mtime_ns
-        write_in(folder, name, data, modified_ns=modified_ns, attributes=attributes, instead_of=now.identity)
+        with writing_in(folder, name, modified_ns=modified_ns, attributes=attributes, instead_of=now.identity) as file:
+            file.write(data)
         with suppress(OSError):  # the fingerprint only saves time
             journal.note_fingerprint(folder, name)
         return None

@@ -25,7 +25,7 @@ from lumen.batch.history import settings_of
 from lumen.color.icc import to_srgb
 from lumen.config import EV_LIMIT, EnhanceOptions
 from lumen.enhance.reduced import reduced, reduced_results
-from lumen.files.atomic import write_in
+from lumen.files.atomic import writing_in
 from lumen.files.inputs import Parent, hold_folder
 from lumen.files.patterns import PREVIEW_SUFFIX
 from lumen.files.state import state_in
@@ -140,10 +140,11 @@ class PreviewStore:
         with self._folder(key, make=True) as folder:
             with suppress(FileNotFoundError):
                 folder.unlink(f"{key}.json")
-            for name, data in shots.files().items():
-                write_in(folder, shot_name(key, name), data, is_durable=False)
-            # Last: what it names is there.
-            write_in(folder, f"{key}.json", json.dumps(facts).encode(), is_durable=False)
+            files = {shot_name(key, name): data for name, data in shots.files().items()}
+            files[f"{key}.json"] = json.dumps(facts).encode()  # last: what it names is there
+            for name, data in files.items():
+                with writing_in(folder, name, is_durable=False) as file:
+                    file.write(data)
 
     def facts(self, target: str, result: Path | None, options: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return what is known of the previews of a picture, and the bytes of each; None if any is not of this result.
@@ -185,8 +186,8 @@ class PreviewStore:
             try:
                 folder.link(file, file, into)
             except OSError:  # another disk, or one without hard links
-                with folder.open(file).stream as stream:
-                    write_in(into, file, stream.read(), is_durable=False)
+                with folder.open(file).stream as stream, writing_in(into, file, is_durable=False) as copy:
+                    copy.write(stream.read())
         return file
 
     @contextmanager

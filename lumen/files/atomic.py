@@ -124,17 +124,17 @@ def writing_atomically(
     try:
         with (
             hold_folder(path.parent, below=below, make=below is not None) as folder,
-            _writing_in(folder, path.name, tag=tag, modified_ns=modified_ns, extended=extended) as file,
+            writing_in(folder, path.name, tag=tag, modified_ns=modified_ns, extended=extended) as file,
         ):
             yield file
     except OSError as error:
         raise output_error(path, error) from error
 
 
-def write_in(
+@contextlib.contextmanager
+def writing_in(
     folder: Parent,
     name: str,
-    data: bytes,
     *,
     tag: str = "",
     modified_ns: int | None = None,
@@ -143,13 +143,12 @@ def write_in(
     instead_of: Identity | None = None,
     is_new: bool = False,
     is_durable: bool = True,
-) -> None:
-    """Write a file as `write_atomically` does, in a folder that is held open.
+) -> Iterator[BinaryIO]:
+    """Yield a file as `writing_atomically` does, in a folder that is held open.
 
     Args:
         folder: The folder.
         name: Of the file in it.
-        data: As for `write_atomically`.
         tag: As for `write_atomically`.
         modified_ns: As for `write_atomically`.
         extended: As for `write_atomically`.
@@ -162,33 +161,6 @@ def write_in(
         OSError: The file cannot be written, or `FileExistsError` if `is_new` and the name is taken.
         PictureError: Another file, or other content, is there instead of `instead_of`.
     """
-    with _writing_in(
-        folder,
-        name,
-        tag=tag,
-        modified_ns=modified_ns,
-        extended=extended,
-        attributes=attributes,
-        instead_of=instead_of,
-        is_new=is_new,
-        is_durable=is_durable,
-    ) as file:
-        file.write(data)
-
-
-@contextlib.contextmanager
-def _writing_in(
-    folder: Parent,
-    name: str,
-    *,
-    tag: str = "",
-    modified_ns: int | None = None,
-    extended: Mapping[str, bytes] | None = None,
-    attributes: Attributes | None = None,
-    instead_of: Identity | None = None,
-    is_new: bool = False,
-    is_durable: bool = True,
-) -> Iterator[BinaryIO]:
     # The name does not contain the final one, which may already be as long as the file system allows.
     temporary = f".{secrets.token_hex(8)}{tag}{TEMP_SUFFIX}"
     path = folder.path / temporary

@@ -557,7 +557,7 @@ def test_in_place_an_original_outlives_every_failure(pictures: Path, monkeypatch
     def full(*_: object, **__: object) -> None:
         raise DiskFullError("no space left")
 
-    monkeypatch.setattr(destinations, "write_in", full)
+    monkeypatch.setattr(destinations, "writing_in", full)
     with pytest.raises(DiskFullError):
         in_place(pictures)[0].run()
     assert {path.name: path.read_bytes() for path in pictures.glob("*.png")} == before

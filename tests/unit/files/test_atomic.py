@@ -20,7 +20,7 @@ from lumen.files.atomic import (
     remove_leftovers,
     user_attributes,
     write_atomically,
-    write_in,
+    writing_in,
 )
 from lumen.files.inputs import Identity, Parent, hold_folder
 from tests.support.files import needs_attributes
@@ -135,7 +135,8 @@ def replace(path: Path, data: bytes) -> None:
     with hold_folder(path.parent) as folder:
         with folder.open(path.name).stream as stream:
             attributes = Attributes.of(stream)
-        write_in(folder, path.name, data, attributes=attributes)
+        with writing_in(folder, path.name, attributes=attributes) as file:
+            file.write(data)
 
 
 def test_a_file_can_take_over_what_another_was(tmp_path: Path) -> None:
@@ -343,10 +344,11 @@ def test_only_the_file_that_is_meant_is_replaced(tmp_path: Path, change: str) ->
             path.symlink_to("moved")
     with hold_folder(tmp_path) as folder:
         if change in ("none", "mode"):
-            write_in(folder, "a", b"newer", instead_of=meant)
+            with writing_in(folder, "a", instead_of=meant) as file:
+                file.write(b"newer")
             assert path.read_bytes() == b"newer"
         else:
-            with pytest.raises((PictureError, FileNotFoundError)):
-                write_in(folder, "a", b"newer", instead_of=meant)
+            with pytest.raises((PictureError, FileNotFoundError)), writing_in(folder, "a", instead_of=meant) as file:
+                file.write(b"newer")
     assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
     assert not (tmp_path / "moved").exists() or (tmp_path / "moved").read_bytes() == b"older"
