@@ -35,7 +35,7 @@ PER_PAGE: Final = 10_000
 KEYS: Final = (
     ("← → ↑ ↓", "to the next picture, Home and End to the first and last"),
     ("space", "before, after"),
-    ("Enter or z", "look at 1:1; there n and p go on, Esc ends"),
+    ("Enter or z", "look at 1:1; there n and p go on and back, Esc ends"),
     ("+ −", "exposure in half stops"),
     ("] [", "shadows in quarters"),
     ("0", "as made"),
