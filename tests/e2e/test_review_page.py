@@ -184,8 +184,8 @@ def test_the_picture_that_has_the_focus_is_in_sight_however_fast_the_keys(
 def test_the_names_of_both_sides_do_not_overlap(browser: Browser, made: Path, width: int) -> None:
     open_page(browser, made / "page.html", width)
     go_to(browser, "a.png")
-    press(browser, "-", "-", "-", "]")
-    assert browser.run(TAG).startswith(("nearest preview", "no preview"))
+    press(browser, "+", "]")
+    assert browser.run(TAG) == "no preview of exposure +0.5, shadows ×1.25"
     boxes = "['l', 'r'].map(side => document.querySelector(`.card:focus .tag.${side}`).getBoundingClientRect())"
     assert browser.run(f"(([l, r]) => l.right <= r.left)({boxes})")
 
