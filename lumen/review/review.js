@@ -413,10 +413,11 @@
     if (!picture) return say("Go to the picture whose settings are to be copied first.");
     const values = chosen(picture);
     const others = targets(picture).filter((each) => each !== picture);
+    if (!others.length) return say(`No other picture is ${which}.`);
     remember();
     for (const each of others) choose(each, values);
     changed(others);
-    say(`${told({}, values)} copied from ${picture.name} to ${many(others.length)} ${which}.`);
+    say(`${told({}, values)} copied from ${picture.name} to ${many(others.length)}.`);
   };
   const distance = (a, b) => {
     const [first, second] = [a, b].map((picture) => (picture.levels ??= unpacked(picture.look)));
@@ -426,7 +427,7 @@
     download: () => download("chosen.toml", settings()),
     names: () => download("names.txt", order.map((picture) => `${picture.source}\n`).join("")),
     "to-selected": () => copy(() => [...selected], "selected"),
-    "to-similar": () => copy((picture) => pictures.filter((each) => distance(each, picture) <= SIMILAR), "that look similar"),
+    "to-similar": () => copy((picture) => pictures.filter((each) => distance(each, picture) <= SIMILAR), "similar to it"),
     undo: () => {
       if (!undos.length) return;
       state.choices = JSON.parse(undos.pop());
