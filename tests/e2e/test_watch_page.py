@@ -118,7 +118,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         assert browser.complaints == []
 
 
-CARDS = "[...document.querySelectorAll('.card .hint')].map(e => e.textContent.split(',')[0])"
+CARDS = "[...document.querySelectorAll('.stage')].map(e => e.dataset.name)"
 STATE = "document.querySelector('#state strong').textContent"
 READY = "document.querySelectorAll('.stage input').length > 0 && document.querySelector('.stage img').complete"
 LATER = "Date.now = (now => () => now() + {} * 1000)(Date.now.bind(Date))"
