@@ -221,9 +221,9 @@ def _order(picture: RecordedPicture) -> str:
 
 
 def _notes(reasons: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return for each reason which pictures are not shown."""
+    """Return for each reason which results are not shown."""
     return [
-        f"{names[0] if len(names) == 1 else f'{len(names)} pictures, such as {names[0]},'} cannot be shown: {reason}"
+        f"{names[0] if len(names) == 1 else f'{len(names)} results, such as {names[0]},'} cannot be shown: {reason}"
         for reason, names in reasons.items()
     ]
 
