@@ -163,6 +163,12 @@ class Browser:
         """Type text into the focused element."""
         self.call("Input.insertText", text=text)
 
+    def faults_of_access(self) -> list[Any]:
+        """Return what axe-core, which LUMEN_AXE names, finds wrong with the page: rules and elements."""
+        self.run(Path(os.environ["LUMEN_AXE"]).read_text(encoding="utf-8") + ";0")
+        found: list[Any] = self.run("axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
+        return found
+
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
         """Write the visible part, or the whole page, as PNG."""
         data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
