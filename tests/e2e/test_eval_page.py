@@ -251,5 +251,6 @@ def test_all_pictures_are_printed(browser: Browser, large: Path) -> None:
 @pytest.mark.parametrize("width", [390, 1440])
 def test_axe_finds_no_fault(browser: Browser, page: Path, width: int, dark: bool) -> None:
     browser.open(page, width=width, phone=width < 500, dark=dark)
+    browser.middle(".stage")
     browser.wait_for(FILLED)
     assert browser.faults_of_access() == []
