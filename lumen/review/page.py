@@ -35,7 +35,7 @@ PER_PAGE: Final = 10_000
 KEYS: Final = (
     ("← → ↑ ↓", "to the next picture, Home and End to the first and last"),
     ("space", "before, after"),
-    ("Enter or z", "look at 1:1; there n and p go on, Esc ends"),
+    ("Enter or z", "look at 1:1; there n and p go on and back, Esc ends"),
     ("+ −", "exposure in half stops"),
     ("] [", "shadows in quarters"),
     ("0", "as made"),
@@ -221,9 +221,9 @@ def _order(picture: RecordedPicture) -> str:
 
 
 def _notes(reasons: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return for each reason which pictures are not shown."""
+    """Return for each reason which results are not shown."""
     return [
-        f"{names[0] if len(names) == 1 else f'{len(names)} pictures, such as {names[0]},'} cannot be shown: {reason}"
+        f"{names[0] if len(names) == 1 else f'{len(names)} results, such as {names[0]},'} cannot be shown: {reason}"
         for reason, names in reasons.items()
     ]
 

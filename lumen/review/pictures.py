@@ -18,6 +18,7 @@ from lumen.enhance.file_io import read_source
 from lumen.errors import PictureError
 from lumen.files.inputs import open_input, open_named
 from lumen.files.patterns import exact_pattern
+from lumen.imaging.clip_formats import is_clip
 from lumen.review.places import PagePlace
 from lumen.review.records import RecordedPicture
 from lumen.text import printable
@@ -97,6 +98,8 @@ def previewed(picture: RecordedPicture, home: Path, store: PreviewStore, spare: 
         facts = each.facts(target, there, picture.options)
         if facts is not None:
             return Previewed(picture=picture, target=target, is_there=is_there, facts=facts)
+    if is_clip(picture.source):
+        return "a clip needs a player"
     if not picture.is_own:
         return "it has no preview, and its record is another user's, which does not say what is opened"
     try:

@@ -152,7 +152,8 @@
     const title = element("h3", { id: `t-${picture.id}`, textContent: picture.name });
     title.append(element("small", { textContent: ` ${picture.width}×${picture.height}` }));
     card.setAttribute("aria-labelledby", title.id);
-    const facts = [`brightness ${percent(picture.dark)} to ${percent(picture.light)}`];
+    const facts = [`brightness ${percent(picture.dark)} → ${percent(picture.light)}`];
+    if (picture.fine) facts.push("left as it was");
     if (picture.seconds) facts.push(`${picture.seconds.toFixed(1)} s`);
     if (!same(picture.made, data.usual)) facts.push(`made with exposure ${signed(picture.made.ev)}, shadows ×${picture.made.shadows}`);
     const stage = element("div", { className: "stage" });
@@ -183,9 +184,11 @@
     const dials = element("div", { className: "dials" });
     dials.append(dial(picture, "ev", "Exposure", refresh));
     if (data.shadows) dials.append(dial(picture, "shadows", "Shadows", refresh));
-    const reset = button("As made", "", () => pick(picture, picture.made));
-    refresh.push(() => { reset.hidden = !(picture.id in state.choices); });
-    marks.append(reset);
+    if (!picture.variants.length) { // those begin with "as made"
+      const reset = button("As made", "", () => pick(picture, picture.made));
+      refresh.push(() => { reset.hidden = !(picture.id in state.choices); });
+      marks.append(reset);
+    }
     card.append(dials, marks);
     if (picture.variants.length) dials.before(strip(picture, refresh));
     if (picture.warnings.length) {
@@ -239,6 +242,7 @@
   };
   const kinds = {
     all: () => true,
+    fine: (picture) => picture.fine,
     stars: (picture) => state.stars[picture.id],
     kept: (picture) => !state.rejects[picture.id],
     chosen: (picture) => picture.id in state.choices,
@@ -262,7 +266,7 @@
   };
   const tray = () => {
     const number = pictures.filter((picture) => picture.id in state.choices).length;
-    at("chosen").textContent = `${many(number)} chosen, ${selected.size} selected`;
+    at("chosen").textContent = `${many(number)} with new settings, ${selected.size} selected`;
     at("download").disabled = !number;
     at("clear").disabled = !number;
     at("undo").disabled = !undos.length;
@@ -275,7 +279,7 @@
     toggles[name] = !toggles[name];
     at(name).setAttribute("aria-pressed", toggles[name]);
     document.body.classList.toggle(name, toggles[name]);
-    at("legend").hidden = !toggles.clipping;
+    at(`${name}-legend`).hidden = !toggles[name];
     if (name === "histogram") for (const card of live.values()) if (card.slider) histogram(card);
   };
   const histogram = (card) => {
@@ -316,6 +320,8 @@
     const ratio = devicePixelRatio || 1;
     const files = { before: [under, picture.before], after: [over, picture.after ?? picture.before] };
     at("zoom-title").textContent = picture.name;
+    for (const step of [-1, 1]) at(step < 0 ? "zoom-back" : "zoom-on").disabled = !order[order.indexOf(picture) + step];
+    rate();
     for (const [name, [image, link]] of Object.entries(files)) {
       image.src = url(picture, name);
       image.width = Math.round(picture.width / ratio);
@@ -350,17 +356,29 @@
   };
   const flip = (after = over.hidden) => {
     over.hidden = !after;
-    at("zoom-side").textContent = after ? "After" : "Before";
-    at("zoom-side").setAttribute("aria-label", `${after ? "After" : "Before"} is shown; show ${after ? "before" : "after"}`);
+    at("zoom-tag").textContent = after ? "after" : "before";
+    at("zoom-side").textContent = after ? "Show before" : "Show after";
+  };
+  const rate = (key) => {
+    if (key) flag(zoomed, key);
+    for (const each of ["stars", "rejects"]) at(`zoom-${each}`).setAttribute("aria-pressed", Boolean(state[each][zoomed.id]));
   };
   at("zoom-side").addEventListener("click", () => flip());
   at("zoom-close").addEventListener("click", () => dialog.close());
+  for (const key of ["stars", "rejects"]) at(`zoom-${key}`).addEventListener("click", () => rate(key));
   const beside = (step) => {
     const next = order[order.indexOf(zoomed) + step];
     if (next) zoom(next);
   };
+  at("zoom-back").addEventListener("click", () => beside(-1));
+  at("zoom-on").addEventListener("click", () => beside(1));
+  pane.addEventListener("pointermove", (event) => { // a mouse drags the picture; fingers scroll by themselves
+    if (event.pointerType === "mouse" && event.buttons === 1) pane.scrollBy({ left: -event.movementX, top: -event.movementY, behavior: "instant" });
+  });
   dialog.addEventListener("keydown", (event) => {
-    const act = { " ": () => flip(), n: () => beside(1), p: () => beside(-1) }[event.key];
+    const act = {
+      " ": () => flip(), n: () => beside(1), p: () => beside(-1), s: () => rate("stars"), x: () => rate("rejects"),
+    }[event.key];
     if (!act || event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key === " " && event.target.closest("button, a")) return;
     event.preventDefault();
@@ -395,10 +413,11 @@
     if (!picture) return say("Go to the picture whose settings are to be copied first.");
     const values = chosen(picture);
     const others = targets(picture).filter((each) => each !== picture);
+    if (!others.length) return say(`No other picture is ${which}.`);
     remember();
     for (const each of others) choose(each, values);
     changed(others);
-    say(`${told({}, values)} copied from ${picture.name} to ${many(others.length)} ${which}.`);
+    say(`${told({}, values)} copied from ${picture.name} to ${many(others.length)}.`);
   };
   const distance = (a, b) => {
     const [first, second] = [a, b].map((picture) => (picture.levels ??= unpacked(picture.look)));
@@ -408,7 +427,7 @@
     download: () => download("chosen.toml", settings()),
     names: () => download("names.txt", order.map((picture) => `${picture.source}\n`).join("")),
     "to-selected": () => copy(() => [...selected], "selected"),
-    "to-similar": () => copy((picture) => pictures.filter((each) => distance(each, picture) <= SIMILAR), "that look similar"),
+    "to-similar": () => copy((picture) => pictures.filter((each) => distance(each, picture) <= SIMILAR), "similar to it"),
     undo: () => {
       if (!undos.length) return;
       state.choices = JSON.parse(undos.pop());
@@ -419,7 +438,7 @@
       remember();
       state.choices = {};
       changed(pictures);
-      say("Nothing is chosen.");
+      say("All pictures have the settings that they were made with.");
     },
     histogram: () => toggle("histogram"),
     clipping: () => toggle("clipping"),
@@ -444,8 +463,9 @@
     while (place < start) growUp();
     while (place >= end()) grow();
     const there = live.get(picture);
+    fill(there); // so that it has its height
     there.focus({ preventScroll: true });
-    there.scrollIntoView({ block: "nearest" });
+    there.scrollIntoView({ block: "nearest", behavior: "instant" }); // keys come faster than a smooth scroll ends
   };
   const move = (step) => {
     const picture = current();

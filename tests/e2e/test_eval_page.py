@@ -244,3 +244,13 @@ def test_all_pictures_are_printed(browser: Browser, large: Path) -> None:
     paper = base64.b64decode(browser.call("Page.printToPDF")["data"])
     assert paper.count(b"/Subtype /Image") >= 2 * len(NAMES)
     assert browser.run("document.querySelectorAll('.stage img').length") == 2 * len(NAMES)
+
+
+@pytest.mark.skipif("LUMEN_AXE" not in os.environ, reason="LUMEN_AXE names no axe.min.js of axe-core")
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_finds_no_fault(browser: Browser, page: Path, width: int, dark: bool) -> None:
+    browser.open(page, width=width, phone=width < 500, dark=dark)
+    browser.middle(".stage")
+    browser.wait_for(FILLED)
+    assert browser.faults_of_access() == []

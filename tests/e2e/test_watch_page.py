@@ -118,7 +118,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         assert browser.complaints == []
 
 
-CARDS = "[...document.querySelectorAll('.card .hint')].map(e => e.textContent.split(',')[0])"
+CARDS = "[...document.querySelectorAll('.stage')].map(e => e.dataset.name)"
 STATE = "document.querySelector('#state strong').textContent"
 READY = "document.querySelectorAll('.stage input').length > 0 && document.querySelector('.stage img').complete"
 LATER = "Date.now = (now => () => now() + {} * 1000)(Date.now.bind(Date))"
@@ -172,3 +172,19 @@ def test_a_page_loads_itself_again_where_it_was_and_warns_when_it_is_old(browser
     browser.wait_for("!document.getElementById('old').hidden")
     assert browser.run("document.body.classList.contains('is-old') && window.isBefore")
     assert "was written 7 min ago" in browser.run("document.getElementById('old').textContent")
+
+
+@pytest.mark.skipif("LUMEN_AXE" not in os.environ, reason="LUMEN_AXE names no axe.min.js of axe-core")
+@pytest.mark.usefixtures("cameras")
+def test_axe_finds_no_fault_on_a_page_of_now_and_on_an_old_one(browser: Browser, models: Path) -> None:
+    run(watch(models, "--oneshot"))
+    page = Path("www/page.html")
+    page.write_text(page.read_text().replace(" data-stopped", ""))
+    for width, dark in ((1440, False), (390, True)):
+        browser.open(page, width=width, phone=width < 500, dark=dark)
+        browser.wait_for(READY)
+        browser.run("document.getElementById('refresh').click()")
+        assert browser.faults_of_access() == []
+        browser.run(LATER.format(400))
+        browser.wait_for("!document.getElementById('old').hidden")
+        assert browser.faults_of_access() == []

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 TIMEOUT_S = 60.0
+PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 def find_chromium() -> str | None:
@@ -100,7 +101,7 @@ class Browser:
         self.call("Page.navigate", url=path.resolve().as_uri())
         while "Page.loadEventFired" not in self._events:
             self._next()
-        self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.run(PAINTED)
         return time.monotonic() - started
 
     def run(self, script: str) -> Any:
@@ -117,12 +118,16 @@ class Browser:
             time.sleep(0.05)
 
     def middle(self, selector: str) -> tuple[float, float, float]:
-        """Scroll to an element, and return the position of its centre and its width, in pixels."""
-        box = self.run(
+        """Scroll to an element, and return the position of its centre and its width, in pixels, once it rests there."""
+        place = (
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
             "e.scrollIntoView({block: 'center', behavior: 'instant'}); const b = e.getBoundingClientRect(); "
             "return [b.x + b.width / 2, b.y + b.height / 2, b.width]; })()"
         )
+        box = None
+        while (now := self.run(place)) != box:  # a scroll that has begun goes on, and pictures come into view
+            box = now
+            self.run(PAINTED)
         return box[0], box[1], box[2]
 
     def click(self, selector: str) -> None:
@@ -157,6 +162,12 @@ class Browser:
     def type(self, text: str) -> None:
         """Type text into the focused element."""
         self.call("Input.insertText", text=text)
+
+    def faults_of_access(self) -> list[Any]:
+        """Return what axe-core, which LUMEN_AXE names, finds wrong with the page: rules and elements."""
+        self.run(Path(os.environ["LUMEN_AXE"]).read_text(encoding="utf-8") + ";0")
+        found: list[Any] = self.run("axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
+        return found
 
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
         """Write the visible part, or the whole page, as PNG."""

@@ -68,6 +68,11 @@ class Frame:
         return os.fsdecode(first_folder(os.fsencode(self.path))) or "."
 
     @property
+    def path_below(self) -> str:
+        """Its path below the first folder."""
+        return self.path if self.folder == "." else os.path.relpath(self.path, self.folder)
+
+    @property
     def sides(self) -> tuple[int, int]:
         """Width and height of the pictures."""
         return Image.open(io.BytesIO(self.before), formats=["JPEG"]).size

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -20,6 +22,7 @@ from lumen.watching.monitoring.snapshot import Snapshot
 
 OLD_S: Final = 180  # a page that was written so long ago warns of itself
 RELOAD_S: Final = 10
+QUIET_S: Final = 3600  # a folder in which nothing arrived for so long while something did in another is pointed out
 MOST_FOLDERS: Final = 50
 TIMES: Final = ("24 h", "18 h", "12 h", "6 h", "now")
 DELAYS: Final = {0: "", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 36_000: "10 h", 864_000: "10 d"}
@@ -41,6 +44,7 @@ def page_values(seen: Snapshot, frames: Sequence[Frame]) -> Values:
     if seen.state == "stopped" and status.facts.get("oneshot") is True:
         title, tone = "Finished", "good"
     folders = sorted(status.folders, key=lambda each: -each.last_arrival)
+    newest = folders[0].last_arrival if folders else 0.0
     return {
         "heading": f"lumen watch: {seen.input.name or seen.input}",
         "title": title,
@@ -49,14 +53,21 @@ def page_values(seen: Snapshot, frames: Sequence[Frame]) -> Values:
         "input": str(seen.input),
         "output": str(seen.output.absolute()),
         "started": _time(status.facts.get("started_at")),
+        "reasons": list(seen.sign.paused.values()),
         "notes": _notes(seen),
         "tiles": _tiles(seen),
-        "folders": [_folder(each) for each in sorted(folders[:MOST_FOLDERS], key=lambda each: each.name)],
+        "folders": [
+            _folder(each, seen.input, is_quiet=newest - each.last_arrival > QUIET_S)
+            for each in sorted(folders[:MOST_FOLDERS], key=lambda each: each.name)
+        ],
         "more_folders": max(0, len(folders) - MOST_FOLDERS),
         "errors": [(_time(each.at), each.path, each.status, each.reason) for each in status.errors],
         "throughput": _throughput(seen.day),
         "delays": _delays(seen.day),
-        "frames": [(each.folder, each.path, _time(each.at), *each.sides) for each in frames],
+        "frames": [
+            (_title(folder, seen.input), [(each.path, each.path_below, _time(each.at), *each.sides) for each in own])
+            for folder, own in groupby(frames, key=lambda each: each.folder)
+        ],
     }
 
 
@@ -80,9 +91,9 @@ def watch_page(values: Values, kept: Mapping[str, Any], written: float) -> str:
 
 
 def _notes(seen: Snapshot) -> list[str]:
-    """Return what a person should know first."""
+    """Return what a person should know, besides why the watcher is paused."""
     status = seen.status
-    notes = list(seen.sign.paused.values())
+    notes = []
     if seen.state == "silent":
         notes.append("The watcher hangs: its loop stands still. A restart may help; nothing is lost by it.")
     if not seen.is_current:
@@ -95,38 +106,46 @@ def _notes(seen: Snapshot) -> list[str]:
     return notes
 
 
-def _tiles(seen: Snapshot) -> list[tuple[str, str, str]]:
-    """Return title, value and explanation of the numbers that matter most."""
+def _tiles(seen: Snapshot) -> list[tuple[str, str, str, str]]:
+    """Return title, value, explanation and a time that belongs to it of the numbers that matter most."""
     status, counts = seen.status, seen.status.counts
     waiting = sum(counts[name] for name in ("ready", "retry", "working"))
-    oldest = "none waits"
+    oldest, since = "none waits", ""
     if status.oldest is not None:
-        oldest = f"oldest: {printable(status.oldest.path)}, seen {_time(seen.now - status.oldest.seconds)}"
-        oldest += f"; {status.oldest.reason}" if status.oldest.reason else ""
+        reason = f"; {status.oldest.reason}" if status.oldest.reason else ""
+        oldest = f"oldest: {printable(status.oldest.path)}{reason}; seen"
+        since = _time(seen.now - status.oldest.seconds)
     done = [part for _, part in seen.day if part.done]
     pictures = sum(part.done for part in done)
     mean = sum(part.delay_s * part.done for part in done) / max(1, pictures)
     longest = max((part.longest_delay_s for part in done), default=0.0)
+    ended = f"{counts['failed']:,} failed, {counts['unsupported']:,} unsupported"
     tiles = [
-        ("Waiting", f"{waiting:,}", oldest),
-        ("Settling", f"{seen.sign.settling:,}", "arrived, and may still be uploading"),
-        ("Last hour", f"{status.done_last_hour:,}", f"done, {status.megapixels_last_hour:,.1f} megapixels"),
-        ("Done in all", f"{counts['done']:,}", f"{counts['failed']:,} failed, {counts['unsupported']:,} unsupported"),
-        ("Delay", _short(mean) if done else "–", f"at most {_short(longest)} in the last day" if done else ""),
+        ("Waiting", f"{waiting:,}", oldest, since),
+        ("Settling", f"{seen.sign.settling:,}", "arrived, and may still be uploading", ""),
+        ("Last hour", f"{status.done_last_hour:,}", f"done, {status.megapixels_last_hour:,.1f} megapixels", ""),
+        ("Done in all", f"{counts['done']:,}", ended, ""),
+        ("Delay", _short(mean) if done else "–", f"at most {_short(longest)} in the last day" if done else "", ""),
     ]
     if seen.disk is not None:
         share = f"of {_bytes(seen.disk.total)} ({seen.disk.free / max(1, seen.disk.total):.0%})"
-        tiles.append(("Free for results", _bytes(seen.disk.free), share))
+        tiles.append(("Free for results", _bytes(seen.disk.free), share, ""))
     else:
-        tiles.append(("Free for results", "–", "the output folder has gone"))
+        tiles.append(("Free for results", "–", "the output folder has gone", ""))
     return tiles
 
 
-def _folder(numbers: FolderNumbers) -> tuple[str, str, tuple[str, ...]]:
+def _title(folder: str, root: Path) -> str:
+    """Return what a first folder is called: that of files which lie in none has no name of its own."""
+    return f"directly in {root.name or root}" if folder == "." else folder
+
+
+def _folder(numbers: FolderNumbers, root: Path, *, is_quiet: bool) -> tuple[str, str, bool, tuple[str, ...]]:
     delay = "" if numbers.delay_s is None else _short(numbers.delay_s)
     longest = "" if numbers.longest_delay_s is None else _short(numbers.longest_delay_s)
     ended = (f"{numbers.done:,}", f"{numbers.failed + numbers.unsupported:,}", f"{numbers.waiting:,}")
-    return numbers.name, _time(numbers.last_arrival), (*ended, f"{numbers.done_last_hour:,}", delay, longest)
+    cells = (*ended, f"{numbers.done_last_hour:,}", delay, longest)
+    return _title(numbers.name, root), _time(numbers.last_arrival), is_quiet, cells
 
 
 def _throughput(day: Sequence[tuple[float, Part]]) -> Markup:

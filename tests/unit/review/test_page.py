@@ -106,6 +106,16 @@ def test_what_is_gone_is_told() -> None:
     assert "a.png cannot be shown: its result is no longer there" in Path("page.html").read_text()
 
 
+def test_a_clip_is_named_and_not_taken_for_a_picture() -> None:
+    enhance()
+    (record,) = Path("out/.lumen/runs").iterdir()
+    record.write_text(record.read_text().replace("a.png", "a.mp4"))
+    Path("out/a.png").rename("out/a.mp4")
+    write()
+    assert [each["name"] for each in data_of()["pictures"]] == ["<b>&.png"]
+    assert "<li>a.mp4 cannot be shown: a clip needs a player</li>" in Path("page.html").read_text()
+
+
 def test_a_failure_that_is_mended_is_none() -> None:
     enhance()
     save(Path("in/broken.png"))

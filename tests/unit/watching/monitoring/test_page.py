@@ -48,28 +48,49 @@ def test_the_state_comes_first(said: Any, facts: dict[str, Any], title: str, ton
 def test_what_is_wrong_is_said_with_its_reason() -> None:
     status = status_of(failed_since_start=1, stale=2)
     paused = sign_of("paused", output="the disk is full", input="IN has gone")
-    notes = page_values(snapshot_of(status, sign=paused, is_current=False), ())["notes"]
-    assert notes[:2] == ["the disk is full", "IN has gone"]
-    assert [word for note in notes[2:] for word in ("ledger", "1 file failed", "2 files waited") if word in note] == [
-        "ledger",
-        "1 file failed",
-        "2 files waited",
-    ]
-    assert page_values(snapshot_of(), ())["notes"] == []
+    values = page_values(snapshot_of(status, sign=paused, is_current=False), ())
+    assert values["reasons"] == ["the disk is full", "IN has gone"]
+    words = ["ledger", "1 file failed", "2 files waited"]
+    assert [word for note in values["notes"] for word in words if word in note] == words
+    values = page_values(snapshot_of(), ())
+    assert values["notes"] == values["reasons"] == []
 
 
 def test_numbers_stand_there() -> None:
     oldest = WaitingVersion(path="cam1/a.png", status="retry", reason="truncated", seconds=60.0)
     day = [(float(n * 900), Part(done=n % 2, failed=1, delay_s=4.0, longest_delay_s=5000.0)) for n in range(PARTS)]
     seen = snapshot_of(status_of(oldest=oldest), day=day)
-    tiles = {name: (value, hint) for name, value, hint in page_values(seen, ())["tiles"]}
-    assert tiles["Waiting"][0] == "6" and tiles["Waiting"][1].startswith("oldest: cam1/a.png")
+    tiles = {name: (value, hint) for name, value, hint, _ in page_values(seen, ())["tiles"]}
+    assert tiles["Waiting"] == ("6", "oldest: cam1/a.png; truncated; seen")
+    assert page_values(seen, ())["tiles"][0][3] == "2001-09-09 01:45:40 UTC"
     assert tiles["Done in all"] == ("7", "2 failed, 1 unsupported")
     assert tiles["Delay"] == ("4.0 s", "at most 83 min in the last day")
     assert tiles["Free for results"] == ("25.0 GB", "of 100.0 GB (25%)")
     text = page(seen)
     assert text.count("<title>") == 1 + 2 * PARTS  # of the page, and of each bar
     assert f"{PARTS // 2} done, {PARTS} failed in all" in text
+
+
+def test_a_camera_that_falls_silent_is_pointed_out() -> None:
+    arrivals = {".": NOW - 3000, "gate": NOW - 10, "yard": NOW - 4000}
+    folders = tuple(FolderNumbers(name=name, last_arrival=at) for name, at in arrivals.items())
+    values = page_values(snapshot_of(status_of(folders=folders)), ())
+    assert [(name, is_quiet) for name, _, is_quiet, _ in values["folders"]] == [
+        ("directly in cameras", False),
+        ("gate", False),
+        ("yard", True),
+    ]
+    alone = page_values(snapshot_of(status_of(folders=folders[2:])), ())  # a quiet night is nobody's fault
+    assert not alone["folders"][0][2]
+
+
+def test_pictures_stand_in_a_row_for_each_folder() -> None:
+    frames = LastFrames()
+    for path in ("gate/a.png", "yard/a.png", "gate/b.png", "c.png"):
+        frames.add(frame_of(path))
+    values = page_values(snapshot_of(), frames.shown())
+    shown = [(title, [below for _, below, *_ in own]) for title, own in values["frames"]]
+    assert shown == [("directly in cameras", ["c.png"]), ("gate", ["b.png", "a.png"]), ("yard", ["a.png"])]
 
 
 def test_names_are_text_and_the_policy_is_strict() -> None:
@@ -106,7 +127,7 @@ def test_a_page_of_many_cameras_stays_small() -> None:
     values = page_values(snapshot_of(status_of(folders=folders)), frames.shown())
     assert len(values["folders"]) == MOST_FOLDERS and values["more_folders"] == 2000 - MOST_FOLDERS
     assert values["folders"][-1][0] == "cam1999"
-    assert len(values["frames"]) == MOST_FRAMES
+    assert sum(len(own) for _, own in values["frames"]) == MOST_FRAMES
     without_pictures = len(watch_page(values, {"frames": []}, NOW))
     assert without_pictures + MOST_FRAMES * 2 * ROOM * 4 / 3 < 1.2e6
 
