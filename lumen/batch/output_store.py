@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import BinaryIO
 
 from lumen.batch.block import Block
 from lumen.batch.destinations import WAIT_S, Origin, OutputFolder
@@ -15,7 +16,7 @@ from lumen.errors import OutputError
 from lumen.files.atomic import output_error
 from lumen.files.store_lock import lock_prefix
 from lumen.files.store_path import StorePath
-from lumen.files.stores import Listing, assume_empty, list_prefix, put_object
+from lumen.files.stores import Listing, assume_empty, list_prefix, put_object, writing_object
 
 LISTINGS = 8  # kept at the same time
 
@@ -46,6 +47,16 @@ class OutputStore(OutputFolder):
         assert isinstance(job.target, StorePath)
         try:
             put_object(job.target, data)
+        except OSError as error:
+            raise output_error(job.target, error) from error
+
+    @contextmanager
+    def writing(self, job: Job, _origin: Origin) -> Iterator[BinaryIO]:
+        """Yield a file on this machine, which is put when it is complete."""
+        assert isinstance(job.target, StorePath)
+        try:
+            with writing_object(job.target) as file:
+                yield file
         except OSError as error:
             raise output_error(job.target, error) from error
 

@@ -58,22 +58,27 @@ def _refuse(sidecar: Job, data: bytes, *, is_raw: bool, replaces: bool) -> None:
         raise PictureError("another file is there already")
 
 
+def sidecars_of(job: Job) -> Iterator[Job]:
+    """Yield a job for each name that a sidecar of a picture may have."""
+    for base, result in ((job.source.name, job.target.name), (job.source.stem, job.target.stem)):
+        for ending in ENDINGS:
+            yield replace(job, source=job.source.with_name(base + ending), target=job.target.with_name(result + ending))
+
+
 def _found(job: Job, open_source: Open) -> Iterator[tuple[Job, Input]]:
     """Yield the sidecars that there are, each once also on disks that ignore case."""
     seen = set[tuple[int, int]]()
-    for base, result in ((job.source.name, job.target.name), (job.source.stem, job.target.stem)):
-        for ending in ENDINGS:
-            source = job.source.with_name(base + ending)
-            if not exists(source):
-                continue
-            with suppress(PictureError):  # a link or a pipe, or it has just gone
-                opened = open_source(replace(job, source=source))
-                file = opened.identity[:2]
-                if file in seen:
-                    opened.stream.close()
-                else:
-                    seen.add(file)
-                    yield replace(job, source=source, target=job.target.with_name(result + ending)), opened
+    for each in sidecars_of(job):
+        if not exists(each.source):
+            continue
+        with suppress(PictureError):  # a link or a pipe, or it has just gone
+            opened = open_source(each)
+            file = opened.identity[:2]
+            if file in seen:
+                opened.stream.close()
+            else:
+                seen.add(file)
+                yield each, opened
 
 
 def _is_other(path: Path, data: bytes) -> bool:

@@ -78,12 +78,14 @@ class PictureWork:
         options: Where results go.
         destination: Writes them.
         is_target: Tells whether a path is that of the result of a job.
+        is_alone: Tells of a job that nothing lies beside its picture, so that nobody needs to look.
     """
 
     pictures: PictureOptions
     options: BatchOptions
     destination: Destination
     is_target: Callable[[Path], bool]
+    is_alone: Callable[[Job], bool] = lambda _: False
 
     def outcome(self, job: Job, status: Status, **facts: Any) -> Outcome:
         """Return the outcome of a job; `facts` are fields of it."""
@@ -246,6 +248,8 @@ class PictureWork:
     def _copy_sidecars(self, item: PictureItem) -> tuple[str, ...]:
         """Copy the files that belong to the picture; in place they are there, and stripped metadata stand in them."""
         if self.options.sidecars == "ignore" or self.options.in_place or item.options.metadata == "strip":
+            return ()
+        if self.is_alone(item.job):
             return ()
 
         def put(job: Job, data: bytes, identity: Identity) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from lumen.batch.report import Report
 from lumen.cli.state import State
 from lumen.config import BatchOptions
-from lumen.errors import Exit, NothingToDoError, OutputError
+from lumen.errors import Exit, NothingToDoError, OutputError, UsageError
 from lumen.files.state import STATE
+from lumen.files.store_path import StorePath
 from lumen.text import counted, printable
 
 if TYPE_CHECKING:
@@ -36,7 +37,12 @@ class PageReport:
         self, asked: Path | None, inputs: Sequence[Path], options: BatchOptions, *, is_hinted: bool = True
     ) -> None:
         """Look at the place before any work is done; raises `UsageError` if something else is there."""
-        self._is_hinted = is_hinted and asked is None
+        if asked is not None and isinstance(options.output, StorePath):
+            raise UsageError(
+                f"--report cannot be combined with --out {options.output}: the page shows results on a disk; copy them "
+                "there, and run lumen review on their folder"
+            )
+        self._is_hinted = is_hinted and asked is None and not isinstance(options.output, StorePath)
         self.told, self.exit_code = "", Exit.OK
         self._home, self._place = options.output, None
         if asked is not None and options.output is not None:

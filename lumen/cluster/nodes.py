@@ -6,9 +6,9 @@ import logging
 import os
 import platform
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,15 @@ from lumen.errors import LumenError, UnavailableError, UsageError
 from lumen.files.atomic import own_error
 from lumen.files.inputs import hold_folder
 from lumen.files.state import STATE, state_in
+from lumen.files.store_path import StorePath
+from lumen.files.store_requests import SERVER
+from lumen.imaging.clip_formats import PACKAGE as CLIPS
+from lumen.imaging.formats import CODECS
 from lumen.text import printable
 from lumen.version import __version__
 
 TOKEN_BYTES = 16
+CODEC_PACKAGES = ("imagecodecs", "pillow", "simplejpeg", "tifffile")  # that are always installed
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +44,21 @@ class SharedFile:
         """Return an input; raises `OSError` if it cannot be inspected."""
         return cls(path=path, size=path.stat().st_size)
 
+    @property
+    def place(self) -> str:
+        """The folder around it, for people."""
+        folder = self.path.parent if self.content is None else self.path.parent.parent
+        return f"{'' if isinstance(folder, StorePath) else 'the folder '}{printable(folder)}"
+
+    @property
+    def advice(self) -> str:
+        """What to do if a machine does not see it."""
+        if isinstance(self.path, StorePath):
+            return f"set what says where it is on every node, such as {SERVER[0]}, to the same value"
+        return "put the pictures and the results where every node sees them under the same path"
+
     def is_seen(self) -> bool:
-        """Tell whether this machine sees it."""
+        """Tell whether this machine sees it; raises `StoreError` if a store cannot be asked."""
         with suppress(OSError):
             if self.path.stat().st_size == self.size:
                 return self.content is None or self.path.read_bytes() == self.content
@@ -55,19 +73,22 @@ class Expected:
         versions: Of packages, by their names.
         files: Of the inputs and the output folder.
         cwd: The folder that relative paths start from; workers enter it.
+        servers: The environment variables that tell where stores are; workers take them over.
     """
 
     versions: Mapping[str, str]
     files: tuple[SharedFile, ...]
     cwd: Path
+    servers: Mapping[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
         """Look at this machine, and enter the folder that paths start from.
 
         Raises:
-            UnavailableError: It has other versions.
+            UnavailableError: It has other versions, or cannot ask a store.
             UsageError: It does not see a file.
         """
+        os.environ.update(self.servers)
         found = versions_here()
         for name, wanted in self.versions.items():
             if (has := found.get(name, "none")) != wanted:
@@ -78,20 +99,31 @@ class Expected:
         with suppress(OSError):  # absolute paths need none
             os.chdir(self.cwd)
         for file in self.files:
-            if not file.is_seen():
-                folder = file.path.parent if file.content is None else file.path.parent.parent
-                raise UsageError(
-                    f"node {_address()} does not see the folder {printable(folder)} as this machine does; put the "
-                    "pictures and the results where every node sees them under the same path"
-                )
+            try:
+                is_seen = file.is_seen()
+            except UnavailableError as error:
+                raise UnavailableError(f"node {_address()}: {error}") from error
+            if not is_seen:
+                raise UsageError(f"node {_address()} does not see {file.place} as this machine does; {file.advice}")
+
+
+def expected_of(files: Iterable[SharedFile]) -> Expected:
+    """Return that a node must be like this machine, and see these files."""
+    servers = {name: os.environ[name] for name in SERVER if name in os.environ}
+    return Expected(versions=versions_here(), files=tuple(files), cwd=Path.cwd(), servers=servers)
 
 
 def versions_here() -> dict[str, str]:
-    """Return the versions on this machine that must be the same everywhere; of Python without its last number."""
+    """Return the versions on this machine that must be the same everywhere; of Python without its last number.
+
+    A package that reads or writes pictures is among them if it is installed: elsewhere, other pictures would fail, or
+    results would have other bytes.
+    """
     found = {"lumen": __version__, "Python": ".".join(platform.python_version_tuple()[:2])}
-    for name in ("onnxruntime", "onnxruntime-gpu"):
+    optional = [each.package.name for each in CODECS.values() if each.package is not None]
+    for name in ("onnxruntime", "onnxruntime-gpu", "openvino", *CODEC_PACKAGES, *optional, CLIPS.name):
         with suppress(PackageNotFoundError):
-            found["onnxruntime"] = version(name)
+            found[name.removesuffix("-gpu")] = version(name)
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from lumen.cluster.blocks import Blocks, memory_of
 from lumen.cluster.connection import Cluster, require_ray
-from lumen.cluster.nodes import Expected, SharedFile, marked, versions_here
+from lumen.cluster.nodes import SharedFile, expected_of, marked
 from lumen.cluster.shipping import ShippedModel
 from lumen.config import EnhanceOptions, RuntimeOptions
 from lumen.errors import DataError, PictureError
@@ -20,6 +20,7 @@ from lumen.evaluation.previews import Previews
 from lumen.evaluation.protocol import ModelFacts
 from lumen.evaluation.run import PairResult, score_pairs
 from lumen.evaluation.scoring import Scorer
+from lumen.files.paths import exists
 from lumen.pages.album import Shots
 from lumen.runtime.open import ModelSet
 from lumen.stages import in_order
@@ -75,15 +76,14 @@ class RayScoring:
             OutputError: The folder for saved results cannot be written.
         """
         files = [*_files_of(pairs[0]), *self._options.lpips, *filter(None, [self._options.niqe_model])]
-        seen = [SharedFile.of(path) for path in files if path.exists()]
+        seen = [SharedFile.of(path) for path in files if exists(path)]
         if (save := self._options.save) is not None:
             seen.append(self._held.enter_context(marked(save, "cluster")))
         threads, total = self._blocks.worker.threads, None if self._previews is None else len(pairs)
         shipped = [ShippedModel.of(replace(each, threads=threads)) for each in self._models.values()]
         options = replace(self._options, threads=threads)
         sessions = PairSessions(names=tuple(self._models), options=options, total=total)
-        expected = Expected(versions=versions_here(), files=tuple(seen), cwd=Path.cwd())
-        self.facts = self._blocks.open(sessions, tuple(shipped), expected)
+        self.facts = self._blocks.open(sessions, tuple(shipped), expected_of(seen))
 
     def score(self, pairs: Sequence[Pair]) -> Iterator[PairResult]:
         """Yield what `score_pairs` does."""

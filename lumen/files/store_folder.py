@@ -36,6 +36,10 @@ class StoreFolder(Parent):
         """Return a stream to a new object, which is there when it is closed, and now and then before."""
         return _Growing(self.path / name)
 
+    def open_or_create(self, name: str) -> BinaryIO:
+        """Return what `create` does: no store can open an object to change it."""
+        return self.create(name)
+
     @contextmanager
     def inner(self, name: str, *, make: bool = False) -> Iterator[Parent]:  # noqa: ARG002  # there is nothing to make
         """Hold a prefix below this one for the length of a `with` block."""

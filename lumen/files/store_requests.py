@@ -28,6 +28,16 @@ FIRST_PAUSE_S = 0.5  # doubled after each try
 _FINAL = {errno.ENAMETOOLONG, errno.ENOSYS, errno.EISDIR, errno.ENOTDIR}
 _LATER = {408, 425, 429}  # of the HTTP statuses below 500, those that pass
 
+# What tells the SDKs which server to ask, by environment variable; what tells them who asks is not among them.
+SERVER = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "STORAGE_EMULATOR_HOST",
+    "AZURE_STORAGE_ACCOUNT_NAME",
+)
+
 _TALKATIVE = ("aiobotocore", "aiohttp", "adlfs", "asyncio", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs")
 
 _T = TypeVar("_T")

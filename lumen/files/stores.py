@@ -15,16 +15,19 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from lumen.errors import StoreError
 from lumen.files.identity import Identity, Input, NotPlainError
 from lumen.files.store_path import LOGIN, WEB, StorePath
 from lumen.files.store_requests import KINDS, asked
+from lumen.imaging.clip_formats import is_clip
 
 IN_MEMORY_BYTES = 256 << 20  # larger objects are read by way of a file
 HELD_OBJECTS = 50_000  # of the listings that are kept
@@ -148,7 +151,7 @@ def open_object(path: StorePath) -> Input:
     if stat.S_ISDIR(facts.st_mode):
         raise NotPlainError(errno.EISDIR, "it is a folder, not a plain file", str(path))
     stream: BinaryIO
-    if facts.st_size > IN_MEMORY_BYTES:
+    if facts.st_size > IN_MEMORY_BYTES or is_clip(path):  # FFmpeg reads in a process of its own, which needs a file
         stream = _by_file(path)
         size = os.fstat(stream.fileno()).st_size
     else:
@@ -207,13 +210,33 @@ def put_object(path: StorePath, data: bytes, *, is_new: bool = False) -> None:
     Raises:
         OSError: It cannot be written; `FileExistsError` if `is_new` and the key is taken.
     """
-    if path.scheme in WEB:
-        raise PermissionError(errno.EPERM, "servers of the web are only read", str(path))
+    options = _options_of(path)
     mode = "create" if is_new else "overwrite"
-    media = mimetypes.guess_type(path.name)[0]
-    options = KINDS[path.scheme].typed(media) if media else {}
     asked(path, lambda files: files.pipe_file(path.key, data, mode=mode, **options))
     _note(path, ObjectFacts(len(data), time.time_ns(), ""))
+
+
+@contextmanager
+def writing_object(path: StorePath) -> Iterator[BinaryIO]:
+    """Yield a file on this machine that becomes the object when the `with` block ends, for what fits into no memory.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    options = _options_of(path)
+    with tempfile.NamedTemporaryFile(prefix="lumen-") as file:
+        yield file  # type: ignore[misc]  # which is a wrapper
+        file.flush()
+        asked(path, lambda files: files.put_file(file.name, path.key, **options))
+        _note(path, ObjectFacts(os.fstat(file.fileno()).st_size, time.time_ns(), ""))
+
+
+def _options_of(path: StorePath) -> Mapping[str, Any]:
+    """Return the options with which an object is put; raises `PermissionError` where there is nothing to be put."""
+    if path.scheme in WEB:
+        raise PermissionError(errno.EPERM, "servers of the web are only read", str(path))
+    media = mimetypes.guess_type(path.name)[0]
+    return KINDS[path.scheme].typed(media) if media else {}
 
 
 def remove_object(path: StorePath) -> None:
@@ -276,6 +299,19 @@ def forget_listings() -> None:
     with _guard:
         _held.clear()
         _prefixes.clear()
+
+
+def are_known_missing(paths: Iterable[Path]) -> bool:
+    """Tell whether listings that are kept show that there are no such objects, without asking anything."""
+    return all(isinstance(path, StorePath) and _is_known_missing(path) for path in paths)
+
+
+def _is_known_missing(path: StorePath) -> bool:
+    try:
+        _known(path)
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _hold(path: StorePath, listing: Listing) -> None:

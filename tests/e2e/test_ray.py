@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("ray")
 
+from tests.support.clips import write_clip
 from tests.support.clusters import TwoNodes, two_nodes
 from tests.support.commands import ENVIRONMENT, command, run, save, tree
 from tests.support.fakes import write_fake_onnx
@@ -95,6 +96,20 @@ def test_results_are_those_of_the_local_engine_though_a_worker_is_killed(cluster
     assert lines[-1]["counts"] == {"done": FILES - 1, "skipped": 0, "failed": 1, "planned": 0}
     assert [each["model"]["name"] for each in lines if "model" in each] == ["fake"]
     assert len([each for each in lines if "status" in each]) == FILES
+
+
+def test_clips_and_sequences_are_those_of_the_local_engine(cluster: TwoNodes, tmp_path: Path) -> None:
+    for index in range(6):
+        save(tmp_path / "in" / f"{index}.png", size=(20 + 9 * index, 60))
+    write_clip(tmp_path / "in" / "clip.mp4")
+    line = ("enhance", tmp_path / "in", "--clips", "--steady", "--device", "cpu", "--json")
+    code, out, err = finish(cluster, command(*line, "-o", tmp_path / "far", "--engine", "ray"))
+    assert code == 0, err
+    assert told(out) == told(run(command(*line, "-o", tmp_path / "near"))[1])
+    results = [name for name in tree(tmp_path / "near") if not name.startswith(".lumen")]
+    assert len(results) == 7
+    for name in results:
+        assert (tmp_path / "far" / name).read_bytes() == (tmp_path / "near" / name).read_bytes(), name
 
 
 @pytest.mark.usefixtures("pictures")

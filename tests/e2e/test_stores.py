@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.clips import write_clip
 from tests.support.commands import ENVIRONMENT, command, run, save, start, tree
 from tests.support.stores import KEYS, MOTO, Bucket, faulty_proxy, s3_server
 
@@ -140,6 +141,15 @@ def test_lists_and_references_may_be_in_stores(bucket: Bucket, lumen: Lumen, tmp
     assert code == 0 and "mean of 8" in out, err
 
 
+def test_clips_go_there_and_back(bucket: Bucket, lumen: Lumen, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a b.mp4")
+    bucket.put("clips/a b.mp4", clip.read_bytes())
+    assert lumen(clip, "-o", tmp_path / "out")[0] == 0
+    code, _, err = lumen(f"{bucket.url}/clips", "--clips", "-o", f"{bucket.url}/clips out")
+    assert code == 0, err
+    assert bucket.objects("clips out") == {"a b.mp4": (tmp_path / "out/a b.mp4").read_bytes()}
+
+
 def test_one_picture_may_be_named_or_go_to_stdout(bucket: Bucket, lumen: Lumen, expected: dict[str, bytes]) -> None:
     assert lumen(f"{bucket.url}/in/x#1?.png", "-o", f"{bucket.url}/one/better.png")[0] == 0
     assert bucket.objects("one") == {"better.png": expected["x#1?.png"]}
@@ -155,6 +165,16 @@ def test_one_picture_may_be_named_or_go_to_stdout(bucket: Bucket, lumen: Lumen, 
         (("s3://no-such-bucket/in", "-o", "out"), 5, "there is nothing to read at s3://no-such-bucket/in"),
         (("--files-from", "s3://pictures/none", "-o", "out"), 5, "cannot read s3://pictures/none"),
         (("s3://pictures/in", "-o", "s3://no-such-bucket/out"), 6, "cannot write to s3://no-such-bucket/out"),
+        (
+            ("s3://pictures/in", "-o", "out", "--exposure-from", "s3://pictures/none"),
+            5,
+            "nothing to read at s3://pictures",
+        ),
+        (
+            ("s3://pictures/in", "-o", "s3://pictures/out", "--report", "x.html"),
+            2,
+            "--report cannot be combined with --out",
+        ),
         (("s3://pictures/in", "--in-place"), 2, "--in-place cannot be combined with s3://pictures/in"),
         (("s3://me:word@pictures/in", "-o", "out"), 2, "no user or password in a URL, got s3://***@pictures/in"),
     ],

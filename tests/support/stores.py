@@ -73,6 +73,9 @@ class MemoryFiles:
     def get_file(self, key: str, path: str) -> None:
         Path(path).write_bytes(self.cat_file(key))
 
+    def put_file(self, path: str, key: str, **options: Any) -> None:
+        self.pipe_file(key, Path(path).read_bytes(), mode="overwrite", **options)
+
     def pipe_file(self, key: str, data: bytes, *, mode: str, **_: Any) -> None:
         self._count("pipe_file")
         if mode == "create" and self.conditions and key in self.objects:

@@ -13,21 +13,38 @@ from lumen.batch.destinations import destination_of
 from lumen.batch.engines.local import LocalEngine
 from lumen.batch.job import Job, comparison_of
 from lumen.batch.report import Outcome, Progress
+from lumen.batch.sidecars import sidecars_of
 from lumen.batch.work import PictureWork
 from lumen.cluster.blocks import Blocks, memory_of
 from lumen.cluster.connection import Cluster, require_ray
-from lumen.cluster.nodes import Expected, SharedFile, check_nodes, marked, versions_here
+from lumen.cluster.nodes import SharedFile, check_nodes, expected_of, marked
 from lumen.cluster.shipping import ShippedModel
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.enhance.picture_rules import PictureOptions
+from lumen.errors import StoreError
 from lumen.files.atomic import remove_leftovers
+from lumen.files.store_path import StorePath
+from lumen.files.stores import are_known_missing
 from lumen.runtime.open import ModelSet
 from lumen.runtime.protocols import Models
 from lumen.stages import Ended
 
 LOOKED_AT = 3  # of the first pictures, whether every node sees them
 
-Task = tuple[Job, bool]  # and whether the place of its comparison is that of another result
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job, and what is known of what lies beside it.
+
+    Attributes:
+        job: The job.
+        has_no_comparison: What has the name of its comparison is another result, or is not there.
+        is_alone: It has no sidecars.
+    """
+
+    job: Job
+    has_no_comparison: bool
+    is_alone: bool
 
 
 class RayEngine:
@@ -62,8 +79,7 @@ class RayEngine:
             mark = opening.enter_context(_marked(work.options))
             self._blocks: Blocks[Task, Outcome] = Blocks(self._cluster, self._runtime, self._lost)
             sessions = self.sessions(work, variants)
-            expected = Expected(versions=versions_here(), files=(mark,), cwd=Path.cwd())
-            facts = self._blocks.open(sessions, (ShippedModel.of(self._blocks.worker),), expected)
+            facts = self._blocks.open(sessions, (ShippedModel.of(self._blocks.worker),), expected_of([mark]))
             self._held = opening.pop_all()
         return facts
 
@@ -74,7 +90,7 @@ class RayEngine:
     def run(self, jobs: Iterator[Job]) -> Iterator[Ended[Job, Outcome] | None]:
         """Pass the jobs through the workers."""
         first = list(islice(jobs, LOOKED_AT))
-        check_nodes(self._cluster, Expected(versions={}, files=tuple(_seen(first)), cwd=Path.cwd()))
+        check_nodes(self._cluster, expected_of(_seen(first)))
         for ended in self._blocks.run(map(self._task, chain(first, jobs))):
             yield None if ended is None else _of_job(ended)
 
@@ -96,10 +112,17 @@ class RayEngine:
         return [_of_job(each) for each in ended]
 
     def _lost(self, tasks: Sequence[Task]) -> None:
-        self._littered.update(job.target.parent for job, _ in tasks)
+        folders = (task.job.target.parent for task in tasks)
+        self._littered.update(each for each in folders if not isinstance(each, StorePath))
 
     def _task(self, job: Job) -> Task:
-        return job, self._work.is_target(comparison_of(job).target)
+        """Return what a worker is sent. What listings of a store have shown, it need not ask for each picture."""
+        beside = comparison_of(job).target
+        return Task(
+            job=job,
+            has_no_comparison=self._work.is_target(beside) or are_known_missing([beside]),
+            is_alone=are_known_missing(each.source for each in sidecars_of(job)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +144,8 @@ class PictureSession:
     def __init__(self, asked: PictureSessions, models: Models) -> None:
         """Open the model; raises `LumenError`."""
         self._jobs: dict[Job, int] = {}
-        self._taken: set[Path] = set()
+        self._uncompared: set[Path] = set()
+        self._alone: set[Job] = set()
         self._models = models
         self._engine = LocalEngine(self._models, helpers=1)  # the other cores belong to other workers
         self._variants = asked.variants
@@ -129,7 +153,8 @@ class PictureSession:
             pictures=asked.pictures,
             options=asked.options,
             destination=destination_of(asked.options),
-            is_target=self._taken.__contains__,
+            is_target=self._uncompared.__contains__,
+            is_alone=self._alone.__contains__,
         )
         self._facts = self._engine.open(work, asked.variants)
 
@@ -143,9 +168,11 @@ class PictureSession:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome | Exception] | None]:
         """Work on the pictures of a block."""
-        self._jobs = {job: number for number, (job, _) in enumerate(tasks)}
-        self._taken.clear()
-        self._taken.update(comparison_of(job).target for job, is_taken in tasks if is_taken)
+        self._jobs = {task.job: number for number, task in enumerate(tasks)}
+        self._uncompared.clear()
+        self._uncompared.update(comparison_of(task.job).target for task in tasks if task.has_no_comparison)
+        self._alone.clear()
+        self._alone.update(task.job for task in tasks if task.is_alone)
         for ended in self._engine.run(iter(self._jobs)):
             yield None if ended is None else (self._jobs[ended[0]], ended[1])
 
@@ -172,10 +199,10 @@ def _tag(options: BatchOptions) -> str:
 
 def _seen(jobs: Sequence[Job]) -> Iterator[SharedFile]:
     for job in jobs:
-        with suppress(OSError):  # a lost file is the failure of that file alone
+        with suppress(OSError, StoreError):  # a lost file is the failure of that file alone
             yield SharedFile.of(job.source)
 
 
 def _of_job(ended: Ended[Task, Outcome]) -> Ended[Job, Outcome]:
-    (job, _), ending = ended
-    return job, ending
+    task, ending = ended
+    return task.job, ending

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,21 @@ def test_a_result_is_put_whole(memory_store: MemoryFiles) -> None:
     with store_of().held():
         store_of().put(Job(source=IN / "a.jpg", target=OUT / "a.jpg"), b"result", ORIGIN)
     assert memory_store.objects == {"bucket/out/a.jpg": b"result"}
+
+
+def test_what_fits_into_no_memory_is_put_when_it_is_complete(memory_store: MemoryFiles) -> None:
+    output, job = store_of(), Job(source=IN / "a.mp4", target=OUT / "a.mp4")
+    with suppress(ZeroDivisionError), output.writing(job, ORIGIN) as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    assert memory_store.objects == {}
+    with output.writing(job, ORIGIN) as file:
+        assert os.fstat(file.fileno()).st_size == 0  # which FFmpeg gets
+        file.write(b"result")
+    assert memory_store.objects == {"bucket/out/a.mp4": b"result"}
+    memory_store.faults = [PermissionError("Forbidden")]
+    with pytest.raises(OutputError, match=r"s3://bucket/out/a\.mp4"), output.writing(job, ORIGIN):
+        pass
 
 
 @pytest.mark.parametrize(

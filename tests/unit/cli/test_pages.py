@@ -12,7 +12,8 @@ from lumen.cli.pages import PageReport
 from lumen.cli.state import State
 from lumen.cli.views import console
 from lumen.config import BatchOptions
-from lumen.errors import Exit
+from lumen.errors import Exit, UsageError
+from lumen.files.store_path import StorePath
 from tests.support.commands import save
 
 
@@ -74,3 +75,12 @@ def test_the_hint_is_given_once(
     told = PageReport(None, [], options).hint(State(), report)
     assert [line.startswith("`lumen review out` makes a page") for line in told] == [True] * is_told
     assert PageReport(Path("x.html"), [], options).hint(State(), report) == []
+
+
+def test_results_in_a_store_have_no_page_and_no_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "log_console", lambda _: pytest.fail("nothing is looked for"))
+    options, report = BatchOptions(output=StorePath("s3:", "bucket", "out")), Report(total=2)
+    report.counts["done"] = 2
+    assert PageReport(None, [], options).hint(State(), report) == []
+    with pytest.raises(UsageError, match="--report cannot be combined with --out s3://bucket/out"):
+        PageReport(Path("x.html"), [], options)

@@ -19,9 +19,11 @@ from lumen.cluster.nodes import SharedFile
 from lumen.codecs.codec import write_picture
 from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
 from lumen.errors import UnavailableError, UsageError
+from lumen.files.store_path import StorePath
 from lumen.imaging.picture import Picture
 from lumen.runtime.open import ModelSet
 from tests.support.fake_ray import FakeRay, WorkerCrashedError
+from tests.support.stores import MemoryFiles
 
 
 class Silent:
@@ -115,6 +117,30 @@ def test_the_model_is_tried_before_the_first_file(ray: FakeRay, pictures: Path, 
     with pytest.raises(UnavailableError, match=r"no\.onnx"):
         batch(pictures, "far", RayEngine(runtime(pictures / "no.onnx"))).run()
     assert ray.blocks == []
+
+
+def test_results_in_a_store_are_those_of_the_local_engine(
+    ray: FakeRay, memory_store: MemoryFiles, pictures: Path, fake_model: Path
+) -> None:
+    for path in pictures.iterdir():
+        memory_store.objects[f"bucket/in/{path.name}"] = path.read_bytes()
+    memory_store.objects["bucket/in/03.xmp"] = b"<x/>"
+    memory_store.objects["bucket/in/04.png.AAE"] = b"<y/>"
+    results = []
+    for out, engine in (("far", RayEngine(runtime(fake_model))), ("near", LocalEngine(ModelSet(runtime(fake_model))))):
+        options = BatchOptions(output=StorePath("s3:", "bucket", out))
+        source = StorePath("s3:", "bucket", "in")
+        report = Batch(plan_jobs([source], options), engine, EnhanceOptions(), options, Silent()).run()
+        assert report.counts["done"] == 20
+        found = {key.removeprefix(f"bucket/{out}/"): data for key, data in memory_store.objects.items()}
+        results.append({name: data for name, data in found.items() if not name.startswith(("bucket/", ".lumen/"))})
+    assert results[0] == results[1]
+    assert len(results[0]) == 22
+    assert "bucket/far/.lumen/cluster" not in memory_store.objects
+    # Workers know no listings: what lies beside a picture travels with it.
+    tasks = [task for block in ray.blocks for task in block]
+    assert {task.job.source.name for task in tasks if not task.is_alone} == {"03.png", "04.png"}
+    assert all(task.has_no_comparison for task in tasks)
 
 
 def test_in_place_is_refused() -> None:
