@@ -38,7 +38,7 @@ def probe(path: Path) -> dict[str, Any]:
 
 
 def _frames() -> list[str]:
-    return ["-select_streams", "V:0", "-show_entries", "frame=best_effort_timestamp_time"]
+    return ["-select_streams", "V:0", "-show_entries", "frame=best_effort_timestamp_time,pict_type"]
 
 
 def video_of(found: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def video_of(found: dict[str, Any]) -> dict[str, Any]:
 
 def times(found: dict[str, Any]) -> list[float | None]:
     """Return the times of the frames of the video, in seconds."""
-    frames = [frame.get("best_effort_timestamp_time") for frame in found.get("frames", []) if len(frame)]
+    frames = [frame.get("best_effort_timestamp_time") for frame in found.get("frames", []) if "pict_type" in frame]
     return [None if time in (None, "N/A") else float(time) for time in frames]
 
 

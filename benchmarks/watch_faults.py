@@ -18,6 +18,9 @@ corrupt     20 damaged files, one of which is replaced by a good one.
 injected    Exceptions in decoding, in the model, and in who listens.
 restart     500 new files, and one that is half there.
 signals     SIGTERM once and twice, and a second watcher.
+clip_slices Clips of five containers in 20 slices with a stall of 8 s, whose originals are deleted (needs `[video]`).
+clip_kills  `kill -9` at 30 random moments while clips arrive, whose originals are deleted.
+clip_full_disk A disk of 8 MB that fills while clips are written (needs `unshare`).
 soak        20 minutes at five files a second.
 latency     Frames of 640x480 with the bundled model: from close to result, and frames per second.
 """
@@ -34,7 +37,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.watching import arrivals, ends, failures, soak, surroundings
+from benchmarks.watching import arrivals, clips, ends, failures, soak, surroundings
 from benchmarks.watching.harness import CannotError, Facts, FailedError, Place
 
 Fault = Callable[..., Facts]
@@ -54,6 +57,9 @@ FAULTS: dict[str, Fault] = {
     "injected": failures.injected,
     "restart": ends.restart,
     "signals": ends.signals,
+    "clip_slices": clips.clip_slices,
+    "clip_kills": clips.clip_kills,
+    "clip_full_disk": clips.clip_full_disk,
     "soak": soak.soak,
     "latency": soak.latency,
 }

@@ -26,7 +26,7 @@ def kills(place: Place, *, full: bool) -> Facts:
     count, files = (200, 50) if full else (10, 5)
     moments = random.Random(0)
     arrived: dict[str, str] = {}
-    started = _seconds_to_start(place)
+    started = seconds_to_start(place)
     mid_work = 0
     for index in range(count):
         if index * files // count >= len(arrived):
@@ -116,7 +116,8 @@ def signals(place: Place, *, full: bool) -> Facts:  # noqa: ARG001
     return facts
 
 
-def _seconds_to_start(place: Place) -> float:
+def seconds_to_start(place: Place) -> float:
+    """Return how long a watcher takes until it has looked at everything once."""
     started = time.monotonic()
     with Watch(place) as watch:
         watch.wait_watching()

@@ -74,7 +74,7 @@ def fill_disk(place: Place, count: int) -> Facts:
     with Watch(place, "--min-free", "0") as watch:
         watch.wait_watching()
         filler = place.out / "filler.bin"
-        _fill(filler, leave_kb=400)
+        fill(filler, leave_kb=400)
         for index, name in enumerate(names):
             save(place.watched / name, index, 320, 240)  # 230 kB each
         watch.wait_for("paused", patience_s=120)
@@ -92,9 +92,9 @@ def fill_disk(place: Place, count: int) -> Facts:
     require(not watch.named("failed") and not watch.named("retry"), "nothing was counted against a file")
     require(all(is_result(place.out / n, int(n[:-4]), 320, 240) for n in names), "all are whole")
     require(statuses(place.out) == {name: ["done"] for name in names}, "each once")
-    _fill(filler, leave_kb=0)
+    fill(filler, leave_kb=0)
     shutil.rmtree(place.out / ".lumen")
-    _fill(place.out / "more.bin", leave_kb=0)
+    fill(place.out / "more.bin", leave_kb=0)
     at_start = run_once(place)
     require(at_start.process.returncode == 6, f"full at the start: exit {at_start.process.returncode}")
     subprocess.run(["umount", place.out], check=True)
@@ -182,7 +182,7 @@ def _replace(place: Place, backend: str, _: float) -> str:
     return "5 known, 2 new, none again"
 
 
-def _fill(path: Path, *, leave_kb: int) -> None:
+def fill(path: Path, *, leave_kb: int) -> None:
     """Write a file until the disk has no more room than that."""
     with path.open("wb", buffering=0) as file, suppress(OSError):
         while shutil.disk_usage(path.parent).free > leave_kb * 1024:

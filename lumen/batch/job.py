@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class Job:
         below: The folder in which it was found, if no link may be followed on the way from there.
         relative: Its path below the input folder, by which options may differ.
         tone: float32 [K], used instead of the one that the model decides on for the picture.
+        variants: float32 [K] for other exposures and shadows, if the picture is to be shown with these.
     """
 
     source: Path
@@ -28,6 +30,7 @@ class Job:
     below: Path | None = None
     relative: Path = Path()
     tone: Floats | None = field(default=None, compare=False)
+    variants: Mapping[tuple[float, float], Floats] = field(default_factory=dict, compare=False)
 
 
 def comparison_of(job: Job) -> Job:

@@ -30,7 +30,7 @@ from lumen.files.inputs import Parent, hold_folder
 from lumen.files.patterns import PREVIEW_SUFFIX
 from lumen.files.state import state_in
 from lumen.imaging.picture import Picture
-from lumen.runtime.protocols import Models
+from lumen.runtime.protocols import Floats, Models
 
 FOLDER: Final = "previews"
 SIDE_PX, VARIANT_PX = 960, 480
@@ -70,11 +70,25 @@ class PictureShots:
         width, height = (picture.width, picture.height) if upright else (picture.height, picture.width)
         return cls(width=width, height=height, pixels={"before": before})
 
-    def add_variants(self, picture: Picture, models: Models, options: EnhanceOptions) -> None:
-        """Add what neighbouring options would make of the picture; its raises are those of `reduced_results`."""
+    def add_variants(
+        self,
+        picture: Picture,
+        models: Models,
+        options: EnhanceOptions,
+        tones: Mapping[tuple[float, float], Floats] | None = None,
+    ) -> None:
+        """Add what neighbouring options would make of the picture; its raises are those of `reduced_results`.
+
+        Args:
+            picture: The picture.
+            models: The 8-bit and 16-bit models.
+            options: Those of the picture.
+            tones: float32 [K] by exposure and shadows, where the picture shares its light with others.
+        """
         has_shadows = models.for_sample("uint8").spec.contract > 1
         variants = variants_of(options, has_shadows=has_shadows)
-        results = reduced_results(picture, models, list(variants.values()), VARIANT_PX)
+        fixed = [(tones or {}).get((each.ev, each.shadows)) for each in variants.values()]
+        results = reduced_results(picture, models, list(variants.values()), VARIANT_PX, fixed)
         for (name, changed), result in zip(variants.items(), results, strict=True):
             self.pixels[name] = _shown(result, VARIANT_PX)
             self.variants[name] = changed.ev, changed.shadows

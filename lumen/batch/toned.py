@@ -18,6 +18,7 @@ import numpy as np
 
 from lumen.batch.block import Block
 from lumen.batch.job import Job
+from lumen.batch.previews import variants_of
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.file_io import read_source
 from lumen.enhance.picture_rules import PictureOptions
@@ -107,7 +108,10 @@ class JobTones:
                 continue
             self._last, self._early = [*self._early, *item], []
             options = self._pictures.of(job.relative)
-            ready = self._light.push(self._number, seen, self._last, ev=options.ev, shadows=options.shadows)
+            variants = self._variants(options) if self._last else []
+            ready = self._light.push(
+                self._number, seen, self._last, ev=options.ev, shadows=options.shadows, variants=variants
+            )
             self._number += 1
             yield from _toned(ready)
 
@@ -132,11 +136,20 @@ class JobTones:
 
     def _with_fixed(self, job: Job) -> Job:
         """Return a job with the tone of the one picture."""
-        options = self._pictures.of(job.relative)
-        settings = (options.ev, options.shadows)
-        if settings not in self._fixed:
-            self._fixed[settings] = tone_from(self._options.exposure_from or job.source, self._checked(), options)
-        return replace(job, tone=self._fixed[settings])
+        options, source = self._pictures.of(job.relative), self._options.exposure_from or job.source
+        settings = [(options.ev, options.shadows), *self._variants(options)]
+        for ev, shadows in settings:
+            if (ev, shadows) not in self._fixed:
+                with_these = replace(options, ev=ev, shadows=shadows)
+                self._fixed[ev, shadows] = tone_from(source, self._checked(), with_these)
+        tone, *variants = (self._fixed[each] for each in settings)
+        return replace(job, tone=tone, variants=dict(zip(settings[1:], variants, strict=True)))
+
+    def _variants(self, options: EnhanceOptions) -> list[Settings]:
+        """Return the settings with which a picture is shown on a page besides."""
+        if not self._options.variants:
+            return []
+        return [(each.ev, each.shadows) for each in variants_of(options, has_shadows=True).values()]
 
     def _checked(self) -> Models:
         for options in self._pictures.variants():
@@ -161,4 +174,4 @@ def tone_from(source: Path, models: Models, options: EnhanceOptions) -> Floats:
 
 def _toned(ready: Iterable[Steady[list[Job]]]) -> Iterator[Job]:
     for frame in ready:
-        yield from (replace(job, tone=frame.tone) for job in frame.item)
+        yield from (replace(job, tone=frame.tone, variants=frame.variants) for job in frame.item)

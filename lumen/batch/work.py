@@ -158,7 +158,7 @@ class PictureWork:
         item.shots = PictureShots.of(picture) if self.options.previews else None
         item.picture = enhance_picture(picture, models, item.options, progress, share, fixed_tone=job.tone)
         if item.shots is not None and self.options.variants:
-            item.shots.add_variants(picture, models, item.options)
+            item.shots.add_variants(picture, models, item.options, job.variants)
         if not item.origin.is_result:  # which is never left as it is, even where its original would be
             item.is_left = is_left(picture, item.picture, job.source, job.target, item.options)
         item.seconds += time.monotonic() - started

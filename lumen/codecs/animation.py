@@ -7,6 +7,7 @@ so that it looks the same whatever was there before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, BinaryIO, Final
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from PIL import AvifImagePlugin, GifImagePlugin, Image, ImageFile, PngImagePlugin, WebPImagePlugin
 
+from lumen.codecs.avif_items import boxes_of, each_box
 from lumen.codecs.interface import Encoding
 from lumen.codecs.pillow_codecs import metadata_arguments, quiet
 from lumen.errors import EncodeError, UnsupportedError
@@ -58,7 +60,7 @@ def with_all_frames(picture: Picture, stream: BinaryIO, max_pixels: int) -> Pict
         frames, durations = _frames(image, count)
         animation = Animation(
             durations_ms=durations,
-            loop=image.info.get("loop") if picture.format != "avif" else 0,
+            loop=image.info.get("loop") if picture.format != "avif" else _avif_loop(stream),
             has_still=bool(image.info.get("default_image")),
         )
     said = first_of(count, "an animation of {} frames", first=True)
@@ -70,6 +72,24 @@ def with_all_frames(picture: Picture, stream: BinaryIO, max_pixels: int) -> Pict
         animation=animation,
         notes=tuple(note for note in picture.notes if note not in said),
     )
+
+
+def _avif_loop(stream: BinaryIO) -> int:
+    """Return how often an AVIF file plays, which Pillow does not tell; 0 is without end, or unknown."""
+    stream.seek(0)
+    header = edits = b""
+    with suppress(ValueError, KeyError):
+        movie = next((box[8:] for kind, box in each_box(stream.read()) if kind == b"moov"), b"")
+        track = next((boxes_of(box[8:]) for kind, box in each_box(movie) if kind == b"trak"), {})
+        header, edits = track[b"tkhd"], boxes_of(track[b"edts"])[b"elst"]
+    if len(edits) < 16 or len(header) < 36:
+        return 0
+    if not edits[3] & 1:
+        return 1
+    whole = header[28:36] if header[0] else header[20:24]
+    part = edits[8:16] if edits[0] else edits[8:12]
+    is_endless = whole == bytes([255]) * len(whole) or not any(part)
+    return 0 if is_endless else -(-int.from_bytes(whole) // int.from_bytes(part))
 
 
 def encode_animation(kind: Format, picture: Picture, encoding: Encoding) -> bytes:

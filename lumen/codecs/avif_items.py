@@ -56,14 +56,14 @@ def items_of(data: bytes) -> dict[int, Item]:
     Raises:
         ValueError: The file is not laid out as libavif does it.
     """
-    meta = _boxes(_boxes(data)[b"meta"][4:])
-    described = _boxes(meta[b"iprp"])
-    properties = [box for _, box in _each(described[b"ipco"])]
+    meta = boxes_of(boxes_of(data)[b"meta"][4:])
+    described = boxes_of(meta[b"iprp"])
+    properties = [box for _, box in each_box(described[b"ipco"])]
     kept = {number: [(strict, properties[at]) for strict, at in places] for number, places in _ipma(described[b"ipma"])}
     references = list(_iref(meta.get(b"iref", b"")))
     places = dict(_iloc(meta[b"iloc"]))
     items = {}
-    for _, box in _each(meta[b"iinf"][6:]):
+    for _, box in each_box(meta[b"iinf"][6:]):
         version, is_hidden, number, _, kind = struct.unpack_from(">B2x?HH4s", box, 8)
         start, size = places[number]
         if version != 2 or len(data) < start + size:
@@ -86,7 +86,7 @@ def joined(items: Mapping[int, Item], like: bytes) -> bytes:
         items: By their numbers, from 1 on.
         like: A file of the same brands.
     """
-    head = _box(b"ftyp", _boxes(like)[b"ftyp"])
+    head = _box(b"ftyp", boxes_of(like)[b"ftyp"])
     length = len(_meta(items, 0))
     media = _box(b"mdat", *(item.data for item in items.values()))
     return b"".join([head, _meta(items, len(head) + length + 8), media])
@@ -127,7 +127,7 @@ def _box(kind: bytes, *parts: bytes) -> bytes:
     return b"".join([struct.pack(">I4s", 8 + sum(map(len, parts)), kind), *parts])
 
 
-def _each(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def each_box(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the kind of each box, and the box."""
     start = 0
     while start + 8 <= len(data):
@@ -138,9 +138,9 @@ def _each(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         start += size
 
 
-def _boxes(data: bytes) -> dict[bytes, bytes]:
+def boxes_of(data: bytes) -> dict[bytes, bytes]:
     """Return the contents of boxes by their kinds."""
-    return {kind: box[8:] for kind, box in _each(data)}
+    return {kind: box[8:] for kind, box in each_box(data)}
 
 
 def _ipma(data: bytes) -> Iterator[tuple[int, list[tuple[bool, int]]]]:
@@ -157,7 +157,7 @@ def _ipma(data: bytes) -> Iterator[tuple[int, list[tuple[bool, int]]]]:
 
 def _iref(data: bytes) -> Iterator[tuple[bytes, int, tuple[int, ...]]]:
     """Yield the kind of each reference, the item it belongs to, and those it leads to."""
-    for kind, box in _each(data[4:]):
+    for kind, box in each_box(data[4:]):
         source, count = struct.unpack_from(">HH", box, 8)
         yield kind, source, struct.unpack_from(f">{count}H", box, 12)
 

@@ -102,6 +102,8 @@ def fitted(picture: Picture, kind: Format) -> tuple[Picture, list[str]]:
     if picture.extra_channel is not None and not codec.extra_channel:
         warnings.append(f"the extra channel was left out: {kind} cannot hold it{_LOOKS_SAME}")
         picture = replace(picture, extra_channel=None)
+    if kind == "avif" and picture.count > 1 and picture.animation is not None and picture.animation.loop != 0:
+        warnings.append("the animation plays without end: the number of its loops cannot be stored in avif")
     extras = tuple(extra for extra in metadata.extras if extra.format == kind)
     if any(extra.kind == FILM for extra in extras):
         warnings.append(

@@ -14,11 +14,15 @@ from lumen.enhance.progress import ignore_progress
 from lumen.enhance.tiles import enhance_pixels
 from lumen.imaging.picture import Picture, Samples
 from lumen.imaging.thumbnail import area_thumbnail, thumbnail_for
-from lumen.runtime.protocols import Models
+from lumen.runtime.protocols import Floats, Models
 
 
 def reduced_results(
-    picture: Picture, models: Models, variants: Sequence[EnhanceOptions], side_px: int
+    picture: Picture,
+    models: Models,
+    variants: Sequence[EnhanceOptions],
+    side_px: int,
+    fixed_tones: Sequence[Floats | None] | None = None,
 ) -> list[Picture]:
     """Return the results of a picture for several options, each no side longer than `side_px`.
 
@@ -30,6 +34,7 @@ def reduced_results(
         models: The 8-bit and 16-bit models.
         variants: Options, each as for `lumen.enhance.pipeline.enhance_picture`.
         side_px: Longest side of the results in pixels; smaller pictures keep their size.
+        fixed_tones: float32 [K] for each of the options, used instead of the one that the model decides on.
 
     Raises:
         OutOfMemoryError: Even the smallest window does not fit into memory.
@@ -38,10 +43,13 @@ def reduced_results(
     model, tone = model_for(picture, models)
     thumbnail = thumbnail_for(picture.pixels, model.spec, None if tone is None else tone.seen)
     small = reduced(picture, side_px)
-    return [
-        with_pixels(small, enhance_pixels(small.pixels, model, options, ignore_progress, tone, thumbnail=thumbnail))
-        for options in variants
-    ]
+    results = []
+    for options, fixed in zip(variants, fixed_tones or [None] * len(variants), strict=True):
+        pixels = enhance_pixels(
+            small.pixels, model, options, ignore_progress, tone, fixed_tone=fixed, thumbnail=thumbnail
+        )
+        results.append(with_pixels(small, pixels))
+    return results
 
 
 def reduced(picture: Picture, side_px: int) -> Picture:

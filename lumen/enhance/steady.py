@@ -11,7 +11,8 @@ only. Both hold thumbnails and tones, never pictures, and of a bounded number of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -29,7 +30,9 @@ Item = TypeVar("Item")
 Settings = tuple[float, float]  # ev, shadows
 
 REACH = 12.0  # frames on either side in which most of a passing thing is gone
-MOST_FRAMES = 240  # on either side, whatever their times say: about 70 MB of thumbnails
+MOST_FRAMES = (
+    240  # on either side, whatever their times say: some 100 MB of thumbnails, twice that if all are lit by what passes
+)
 FLASH_FRAMES = 2  # a change that is over after so many frames is no cut
 NEUTRAL: Settings = (EnhanceOptions.ev, EnhanceOptions.shadows)
 # Parts of the tone of `tone-mirnet` that are factors (toe, fade); exposure and local light are logarithms already.
@@ -44,11 +47,13 @@ class Steady(Generic[Item]):
         item: What was pushed with it.
         tone: float32 [K], its tone, for `fixed_tone` of `enhance_picture` or `fixed_tones` of `enhance_frames`.
         is_cut: Whether another scene begins with it.
+        variants: Its tones with the other settings that were asked for.
     """
 
     item: Item
     tone: Floats
     is_cut: bool
+    variants: Mapping[Settings, Floats]
 
 
 @dataclass(kw_only=True)
@@ -59,21 +64,25 @@ class _Frame(Generic[Item]):
         time: When it is.
         item: What was pushed with it.
         settings: With which its tone is solved.
+        variants: Settings with which its tone is wanted besides.
         cells: Log levels of its cells.
         thumbnail: float16 [h, w, 3].
         is_cut: Whether another scene begins with it.
         is_alone: Whether it is a flash: it has its own tone, and the frames around it do not see it.
-        path: Its tone once it is solved, in the domain in which it is smoothed.
+        still: The thumbnail without what only passes, once that is known.
+        paths: Its tone with each of the settings that are wanted around it, in the domain in which it is smoothed.
     """
 
     time: float
     item: Item
     settings: Settings
+    variants: Sequence[Settings]
     cells: Floats
     thumbnail: NDArray[np.float16]
     is_cut: bool = False
     is_alone: bool = False
-    path: Floats | None = None
+    still: NDArray[np.float16] | None = None
+    paths: dict[Settings, Floats] = field(default_factory=dict)
 
 
 def refuse_unsteady(model: Model, options: EnhanceOptions) -> None:
@@ -144,7 +153,14 @@ class SteadyLight(Generic[Item]):
         self._solved = self._done = 0  # how many of the scene
 
     def push(
-        self, time: float, thumbnail: Floats, item: Item, *, ev: float = NEUTRAL[0], shadows: float = NEUTRAL[1]
+        self,
+        time: float,
+        thumbnail: Floats,
+        item: Item,
+        *,
+        ev: float = NEUTRAL[0],
+        shadows: float = NEUTRAL[1],
+        variants: Sequence[Settings] = (),
     ) -> list[Steady[Item]]:
         """Add the next frame, and return those that are ready.
 
@@ -152,16 +168,18 @@ class SteadyLight(Generic[Item]):
             time: Of the frame, not before that of the last one: seconds, or its number.
             thumbnail: float32 [h, w, 3] in [0, 1], as `thumbnail_for` makes it for the model.
             item: Returned with the tone of the frame.
-            ev: As in `EnhanceOptions`. Where it changes, or `shadows`, another scene begins.
+            ev: As in `EnhanceOptions`. A frame with another one, or other `shadows`, has the tone that it would have if
+                all frames had these.
             shadows: As in `EnhanceOptions`.
+            variants: Other settings with which its tone is wanted besides.
 
         Raises:
             ModelError: The model failed.
         """
         cells, small = cell_levels(thumbnail), thumbnail.astype(np.float16)
-        frame = _Frame(time=time, item=item, settings=(ev, shadows), cells=cells, thumbnail=small)
+        frame = _Frame(time=time, item=item, settings=(ev, shadows), variants=variants, cells=cells, thumbnail=small)
         last = next((each for each in reversed(self._scene) if not each.is_alone), None)
-        if last is None or last.settings != frame.settings:
+        if last is None:
             return [*self.end(), *self._begin([frame])]
         if not is_other_scene(last.cells, cells):
             for each in self._odd:  # they were a flash
@@ -192,9 +210,9 @@ class SteadyLight(Generic[Item]):
         return ready
 
     def _advance(self, *, is_over: bool = False) -> list[Steady[Item]]:
-        """Solve and smooth the frames around which enough is known, and let go of those that nothing needs."""
+        """Settle and smooth the frames around which enough is known, and let go of those that nothing needs."""
         while self._solved < len(self._scene) and (is_over or self._reaches(self._solved, len(self._scene), 1)):
-            self._solve(self._solved)
+            self._settle(self._solved)
             self._solved += 1
         ready = []
         while self._done < self._solved and (is_over or self._reaches(self._done, self._solved, 2)):
@@ -219,29 +237,41 @@ class SteadyLight(Generic[Item]):
         near = self._scene[max(0, index - most) : min(stop, index + most + 1)]
         return [each for each in near if not each.is_alone and abs(each.time - here.time) <= times * self._reach]
 
-    def _solve(self, index: int) -> None:
-        """Solve the tone of a frame, of which what only passes is taken out."""
+    def _settle(self, index: int) -> None:
+        """Take what only passes out of a frame."""
         frame = self._scene[index]
-        thumbnail = frame.thumbnail
-        if not frame.is_alone:
-            around = self._around(index, len(self._scene), 1)
-            mask, usual = passing(frame.cells, [each.cells for each in around])
-            if mask.any():
-                # From frames as they are: in a mean there would be no noise, by which the shape of the curve is chosen.
-                nearest = np.abs(np.stack([each.cells for each in around]) - usual).argmin(axis=0)
-                thumbnail = thumbnail.copy()
-                for source in np.unique(nearest[mask]):
-                    pixels = over_pixels(mask & (nearest == source), *thumbnail.shape[:2])
-                    thumbnail[pixels] = around[source].thumbnail[pixels]
-        frame.path = self._tones.path(thumbnail, frame.settings)
+        frame.still = frame.thumbnail
+        if frame.is_alone:
+            return
+        around = self._around(index, len(self._scene), 1)
+        mask, usual = passing(frame.cells, [each.cells for each in around])
+        if mask.any():
+            # From frames as they are: in a mean there would be no noise, by which the shape of the curve is chosen.
+            nearest = np.abs(np.stack([each.cells for each in around]) - usual).argmin(axis=0)
+            frame.still = frame.thumbnail.copy()
+            for source in np.unique(nearest[mask]):
+                pixels = over_pixels(mask & (nearest == source), *frame.still.shape[:2])
+                frame.still[pixels] = around[source].thumbnail[pixels]
 
     def _smooth(self, index: int) -> Steady[Item]:
         """Return a frame with the mean of the tones around it, the nearer ones with more weight."""
         frame = self._scene[index]
         around = [frame] if frame.is_alone else self._around(index, self._solved, 2)
         weights = np.array([1.04 - abs(each.time - frame.time) / (2 * self._reach) for each in around])
-        path = np.average([each.path for each in around], axis=0, weights=weights)
-        return Steady(item=frame.item, tone=self._tones.tone(path), is_cut=frame.is_cut)
+
+        def tone(settings: Settings) -> Floats:
+            paths = [self._path(each, settings) for each in around]
+            return self._tones.tone(np.average(paths, axis=0, weights=weights))
+
+        variants = {each: tone(each) for each in frame.variants}
+        return Steady(item=frame.item, tone=tone(frame.settings), is_cut=frame.is_cut, variants=variants)
+
+    def _path(self, frame: _Frame[Item], settings: Settings) -> Floats:
+        """Return the tone of a frame that is settled, as a point of the path; it is solved once."""
+        if settings not in frame.paths:
+            assert frame.still is not None
+            frame.paths[settings] = self._tones.path(frame.still, settings)
+        return frame.paths[settings]
 
 
 def thumbnail_of(picture: Picture, models: Models) -> Floats:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 
@@ -21,6 +22,7 @@ _LOOK_S: Final = 0.25
 _LONGEST_LOOK_S: Final = 1.0  # counted between two looks: this process may have stood still, and FFmpeg with it
 _BASE_BYTES: Final = 3 << 30  # of address space, most of which is never touched
 _PER_FRAME: Final = 400  # encoders look ahead, and decoders hold several frames for each thread
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _MODULE: Final = "lumen.video.child"
 
 
@@ -141,15 +143,31 @@ class FFmpegProcess:
 
     def _watch(self) -> None:
         """End the process if somebody waits for it and it does nothing."""
-        still, signs, last = 0.0, -1, time.monotonic()
+        still, signs, last, used = 0.0, -1, time.monotonic(), 0.0
         while not self._ended.wait(_LOOK_S):
             now = time.monotonic()
             passed, last = min(now - last, _LONGEST_LOOK_S), now
-            still = still + passed if self._waiting and signs == self._signs else 0.0
-            signs = self._signs
+            if not self._waiting or signs != self._signs:
+                still, signs = 0.0, self._signs
+                continue
+            before, (used, wants_core) = used, _load(self._process.pid)
+            still += min(passed, max(0.0, used - before)) if wants_core else passed
             if still > HANG_S and self._process.poll() is None:
                 self._hangs = True
                 self._process.kill()
+
+
+def _load(pid: int) -> tuple[float, bool]:
+    """Return the CPU seconds of a process so far, and whether a thread of it works or waits for a core.
+
+    On a busy machine it may get few cores, and then does little without hanging. (0, False) where nothing tells.
+    """
+    found = list[list[bytes]]()
+    with suppress(OSError):
+        for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+            found.append(stat.read_bytes().rpartition(b")")[2].split())
+    ticks = sum(int(fields[11]) + int(fields[12]) for fields in found)
+    return ticks / _TICKS_PER_S if ticks else 0.0, any(fields[0] == b"R" for fields in found)
 
 
 def _environment() -> dict[str, str]:

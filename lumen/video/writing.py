@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import PurePath
 from typing import Any, Final
@@ -22,6 +23,7 @@ from lumen.video.codecs import ENCODERS
 from lumen.video.color import Pixels, from_rgb, is_rgb, tags
 from lumen.video.facts import ClipFacts, Storing
 from lumen.video.reading import line_of
+from lumen.video.tags import OWN_TAGS, STALE_TAGS, kept_tags, lost_tags, named
 
 _MUXERS: Final = {
     ".mp4": "mp4",
@@ -36,10 +38,8 @@ _MUXERS: Final = {
     ".m2ts": "mpegts",
 }
 DEEPEST_BITS: Final = 10
-# What FFmpeg's own muxers write, or what was true of the former frames alone.
-_OWN_TAGS = ("encoder", "major_brand", "minor_version", "compatible_brands")
-_STALE_TAGS = ("bps", "duration", "number_of_", "_statistics_", "rotate", "vendor_id", "encoder")
 _REORDERING_US: Final = 1_000_000  # frames are decoded less than that before they are shown
+_AMR_S = Fraction(1, 50)
 _MDTA = "com."  # keys of QuickTime's own kind of metadata
 
 
@@ -57,11 +57,14 @@ class Output:
             EncodeError: The encoder refuses the frames.
         """
         self.lost: list[str] = []
+        self._file = file
+        self._clip = clip
         self._facts = facts
+        self._suffix = PurePath("a" + storing.suffix).suffix
         self._storing = storing
         self._lock = threading.Lock()
         self._refused: dict[int, int] = {}
-        muxer = _MUXERS[storing.suffix.lower()]
+        self._muxer = muxer = _MUXERS[storing.suffix.lower()]
         self._codec, self._pix_fmt = _encoding(facts, storing, muxer, self.lost)
         self._out = av.open(file, "w", format=muxer, container_options=_muxer_options(muxer, clip))
         self._streams: dict[int, Stream] = {}
@@ -74,11 +77,9 @@ class Output:
                 elif _holds(stream, muxer):
                     self._copy(stream)
                 else:
-                    self.lost.append(
-                        f"{_name(stream)} is lost: {PurePath('a' + storing.suffix).suffix} does not hold it"
-                    )
+                    self.lost.append(f"{named(stream)} is lost: {self._suffix} does not hold it")
             if not storing.strips:
-                self._out.metadata.update(_tags(clip.metadata, _OWN_TAGS))
+                self._out.metadata.update(kept_tags(clip.metadata, OWN_TAGS))
             self._out.set_chapters(clip.chapters())
             self._out.start_encoding()
         except (av.error.FFmpegError, ValueError) as error:
@@ -96,12 +97,12 @@ class Output:
         if stream is None or (packet.dts is None and not packet.size):  # the last is how PyAV tells of the end
             return
         index = packet.stream.index
-        packet.stream = stream
-        try:
-            with self._lock:
-                self._out.mux_one(packet)
-        except av.error.FFmpegError:  # a fault of the disk is kept by the file, and raised in any case
-            self._refused[index] = self._refused.get(index, 0) + 1
+        for each in _parts(packet, self._muxer):
+            each.stream = stream
+            try:
+                self._write(each)
+            except av.error.FFmpegError:  # a fault of the disk is kept by the file, and raised in any case
+                self._refused[index] = self._refused.get(index, 0) + 1
 
     def close(self) -> None:
         """Encode what is left, and end the container."""
@@ -109,16 +110,33 @@ class Output:
         with self._lock:
             self._out.close()
         for index, count in self._refused.items():
-            self.lost.append(f"{count} packets of {_name(self._streams[index])} are lost: the container refuses them")
+            self.lost.append(f"{count} packets of {named(self._streams[index])} are lost: the container refuses them")
+        if not self._storing.strips:
+            indices = {before: stream.index for before, stream in self._streams.items()}
+            with suppress(av.error.FFmpegError):  # a result whose head it does not know again has its frames still
+                self.lost += lost_tags(
+                    self._file, self._clip, indices | {self._facts.video: self._video.index}, self._suffix
+                )
 
     def _encode(self, frame: VideoFrame | None) -> None:
         try:
             for packet in self._video.encode_lazy(frame):
                 packet.stream = self._video
-                with self._lock:
-                    self._out.mux_one(packet)
+                self._mux(packet)
         except (av.error.InvalidDataError, av.error.ArgumentError, av.error.ExternalError) as error:
             raise EncodeError(f"the frames cannot be encoded: {line_of(error)}") from error
+
+    def _mux(self, packet: Packet[VideoStream]) -> None:
+        try:
+            self._write(packet)
+        except av.error.MemoryError:
+            raise
+        except av.error.FFmpegError as error:  # of this packet, or of one of another stream that waited for it
+            raise EncodeError(f"{self._suffix} refuses a packet: {line_of(error)}; a name with .mkv may do") from error
+
+    def _write(self, packet: Packet[Any]) -> None:
+        with self._lock:
+            self._out.mux_one(packet)
 
     def _add_video(self, video: VideoStream, muxer: str) -> VideoStream:
         facts, storing = self._facts, self._storing
@@ -145,7 +163,7 @@ class Output:
         if facts.matrix:
             stream.set_display_matrix(facts.matrix)
         if not storing.strips:
-            stream.metadata.update(_tags(video.metadata, _STALE_TAGS))
+            stream.metadata.update(kept_tags(video.metadata, STALE_TAGS))
         stream.disposition = video.disposition
         return stream
 
@@ -155,7 +173,7 @@ class Output:
             return
         copied = self._out.add_stream_from_template(stream, opaque=True)
         if not self._storing.strips:
-            copied.metadata.update(_tags(stream.metadata, _OWN_TAGS))
+            copied.metadata.update(kept_tags(stream.metadata, OWN_TAGS))
         elif stream.language:
             copied.metadata["language"] = stream.language
         copied.disposition = stream.disposition
@@ -211,16 +229,20 @@ def _holds(stream: Stream, muxer: str) -> bool:
     return True
 
 
+def _parts(packet: Packet[Stream], muxer: str) -> Sequence[Packet[Stream]]:
+    """Return what a container takes of a packet: MP4 and its kin want each frame of AMR by itself."""
+    context = packet.stream.codec_context
+    if context is None or context.name != "amrnb" or muxer not in ("mp4", "mov", "3gp") or packet.pts is None:
+        return [packet]
+    splitter = av.CodecContext.create("amrnb", "r")
+    parts: Sequence[Packet[Any]] = [*splitter.parse(bytes(packet)), *splitter.parse(None)]
+    for number, part in enumerate(parts):
+        part.time_base, part.duration = packet.time_base, round(_AMR_S / packet.time_base)
+        part.pts = part.dts = packet.pts + number * part.duration
+        part.is_keyframe = True
+    return parts
+
+
 def _is_of_chapters(stream: Stream, clip: InputContainer) -> bool:
     """Tell whether a stream holds nothing but the titles of the chapters, from which the muxer makes another one."""
     return stream.type == "data" and stream.discard == Discard.all and bool(clip.chapters())
-
-
-def _name(stream: Stream) -> str:
-    """Return a name of a stream for people, such as `subtitle stream 2 (mov_text)`."""
-    codec = "" if stream.codec_context is None else f" ({stream.codec_context.name})"
-    return f"{stream.type} stream {stream.index}{codec}"
-
-
-def _tags(metadata: Mapping[str, str], without: Sequence[str]) -> dict[str, str]:
-    return {key: value for key, value in metadata.items() if not key.lower().startswith(tuple(without))}

@@ -145,3 +145,14 @@ def test_variants_are_made_by_the_model() -> None:
     shots.add_variants(picture(), FakeModels(gain=2.0), OPTIONS)
     assert shots.variants == {"darker": (-1.0, 1.0), "brighter": (1.0, 1.0)}
     assert [int(shots.pixels[name].mean()) for name in ("darker", "brighter")] == [58, 110]
+
+
+def test_variants_have_the_light_that_the_picture_shares() -> None:
+    shots, models = PictureShots.of(picture()), FakeModels(contract=2, tone_size=2)
+    darker = np.array([np.log(3), 1], np.float32)
+    shots.add_variants(picture(), models, OPTIONS, {(-1.0, 1.0): darker})
+    assert int(shots.pixels["darker"].mean()) == pytest.approx(3 * int(shots.pixels["before"].mean()), abs=2)
+    alone = PictureShots.of(picture())
+    alone.add_variants(picture(), models, OPTIONS)
+    assert (shots.pixels["brighter"] == alone.pixels["brighter"]).all()
+    assert (shots.pixels["darker"] != alone.pixels["darker"]).any()

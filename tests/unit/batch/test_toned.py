@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from lumen.batch.engines.local import LocalEngine
 from lumen.batch.plan import plan_jobs, shard_of
+from lumen.batch.previews import PreviewStore
 from lumen.batch.run import Batch
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.picture_rules import PictureRule
@@ -114,6 +116,18 @@ def test_a_rule_for_some_pictures_holds_for_these_alone() -> None:
     names = frames("in", [20] * 6)
     run("in", steady="name", rules=(PictureRule(match="img3.png", changes={"ev": 1.0}),))
     assert [level(f"out/{name}") for name in names] == pytest.approx([102] * 3 + [140] + [102] * 2, abs=2)
+
+
+@pytest.mark.parametrize("shared", [{"steady": "name"}, {"exposure_from": Path("in/img1.png")}])
+def test_variants_are_what_a_rule_for_the_picture_makes(shared: dict[str, Any]) -> None:
+    names = frames("in", UNSTEADY)
+    run("in", previews=True, variants=True, **shared)
+    rule = PictureRule(match="img5.png", changes={"ev": 1.0})
+    run("in", output=Path("again"), rules=(rule,), **shared)
+    with Image.open(io.BytesIO(PreviewStore(Path("out")).read(names[5], "brighter"))) as shown:
+        assert np.asarray(shown).mean() == pytest.approx(level(f"again/{names[5]}"), abs=1)
+    run("in", output=Path("alone"), rules=(rule,))
+    assert abs(level(f"again/{names[5]}") - level(f"alone/{names[5]}")) > 5  # 18 amid brighter ones
 
 
 def test_one_picture_decides_for_all() -> None:

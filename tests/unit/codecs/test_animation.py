@@ -53,6 +53,29 @@ def again(picture: Picture, kind: Format) -> Picture:
     return read(data)
 
 
+def with_loops(data: bytes, *, repeats: bool = True, times: int = 1) -> bytes:
+    """Return an AVIF animation with another number of loops, which Pillow does not write."""
+    found = bytearray(data)
+    header, edits = found.index(b"tkhd") + 4, found.index(b"elst") + 4
+    assert found[header] == found[edits] == 1 and found[edits + 3] == 1
+    found[edits + 3] = repeats
+    duration = int.from_bytes(found[edits + 8 : edits + 16])
+    found[header + 28 : header + 36] = (times * duration).to_bytes(8)
+    return bytes(found)
+
+
+@pytest.mark.parametrize(("changes", "loop"), [({"times": 3}, 3), ({"repeats": False}, 1), ({"times": 1}, 1)])
+def test_loops_of_avif_are_kept_in_other_formats_and_said_in_avif(changes: dict[str, Any], loop: int) -> None:
+    found = read(with_loops(stored("avif", drawn()), **changes))
+    assert found.animation is not None and found.animation.loop == loop
+    result = again(found, "webp")
+    assert result.animation is not None and result.animation.loop == loop
+    data, warnings = encode_picture(found, "avif")
+    assert warnings == ("the animation plays without end: the number of its loops cannot be stored in avif",)
+    result = read(data)
+    assert result.animation is not None and result.animation.loop == 0
+
+
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_frames_come_and_go_with_their_times(kind: Format, alpha: bool) -> None:

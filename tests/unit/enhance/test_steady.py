@@ -12,7 +12,7 @@ import pytest
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import enhance_picture
 from lumen.enhance.sequence import enhance_sequence
-from lumen.enhance.steady import SteadyLight, refuse_unsteady, thumbnail_of
+from lumen.enhance.steady import NEUTRAL, Settings, Steady, SteadyLight, refuse_unsteady, thumbnail_of
 from lumen.errors import UsageError
 from lumen.imaging.picture import Picture, Samples
 from lumen.runtime.open import ModelSet
@@ -123,13 +123,27 @@ def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(light._scene) < 80
 
 
-def test_other_settings_begin_another_scene() -> None:
-    light: SteadyLight[int] = SteadyLight(FakeModel(contract=2, tone_size=2))
-    dark = np.full((32, 32, 3), 0.1, np.float32)
-    ready = [each for number in range(10) for each in light.push(number, dark, number, ev=float(number >= 6))]
-    ready += light.end()
-    assert [each.item for each in ready if each.is_cut] == [0, 6]
-    assert ready[6].tone[0] - ready[5].tone[0] == pytest.approx(np.log(2) / 2.2, rel=1e-3)
+def test_a_frame_with_other_settings_has_the_light_of_all_with_these() -> None:
+    levels, brighter = [0.1, 0.11, 0.09, 0.12] * 6, (1.0, NEUTRAL[1])
+    thumbnails = [np.full((32, 32, 3), level, np.float32) for level in levels]
+
+    def light(evs: Sequence[float], variants: Sequence[Settings] = ()) -> list[Steady[int]]:
+        made: SteadyLight[int] = SteadyLight(FakeModel(contract=2, tone_size=2))
+        ready = [
+            each
+            for number, (thumbnail, ev) in enumerate(zip(thumbnails, evs, strict=True))
+            for each in made.push(number, thumbnail, number, ev=ev, variants=variants)
+        ]
+        return ready + made.end()
+
+    plain, all_brighter = light([0.0] * 24), light([1.0] * 24)
+    mixed = light([1.0 if number == 9 else 0.0 for number in range(24)], [brighter])
+    assert [each.item for each in mixed if each.is_cut] == [0]
+    for number, each in enumerate(mixed):
+        expected = all_brighter if number == 9 else plain
+        assert each.tone == pytest.approx(expected[number].tone)
+        assert each.variants[brighter] == pytest.approx(all_brighter[number].tone)
+    assert all_brighter[9].tone[0] - plain[9].tone[0] == pytest.approx(np.log(2) / 2.2, rel=1e-3)
 
 
 def test_models_and_passes_that_do_not_allow_it_are_refused() -> None:

@@ -6,6 +6,8 @@ import errno
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +171,36 @@ def test_a_process_that_makes_no_progress_is_ended(clip: Path, monkeypatch: pyte
         with pytest.raises(DecodeError, match=r"no progress for 0\.5 s"):
             ffmpeg.receive()
     assert ffmpeg._process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("load", "hangs"), [((1.0, True), False), ((1.0, False), True), ((0.0, False), True)])
+def test_a_process_that_waits_for_a_core_does_not_hang(
+    load: tuple[float, bool], hangs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_LOOK_S", 0.01)
+    monkeypatch.setattr(process, "HANG_S", 0.1)
+    monkeypatch.setattr(process, "_load", lambda _: load)
+    with process.FFmpegProcess() as ffmpeg:
+        ffmpeg._waiting = 1  # for a process that was asked nothing, and so says nothing
+        assert ffmpeg._ended.wait(0.5) is False
+        assert (ffmpeg._process.poll() is not None) is hangs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_the_load_of_a_process() -> None:
+    line = "while True: pass"
+    with subprocess.Popen([sys.executable, "-c", line]) as busy, subprocess.Popen(["sleep", "100"]) as idle:
+        try:
+            deadline = time.monotonic() + 60
+            while process._load(busy.pid)[0] < 0.1:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            assert process._load(busy.pid)[1]
+            assert not process._load(idle.pid)[1]
+        finally:
+            busy.kill()
+            idle.kill()
+    assert process._load(busy.pid) == (0.0, False)
 
 
 def test_a_process_without_memory_fails_the_clip(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
