@@ -20,8 +20,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lumen.batch.discovery import PathList, read_list
 from lumen.batch.job import Job
+from lumen.batch.listed import PathList, read_list
 from lumen.batch.plan import plan_jobs
 from lumen.batch.report import Outcome
 from lumen.batch.run import Batch

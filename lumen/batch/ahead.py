@@ -6,55 +6,19 @@ picture, so all that is refused is refused before anything is done; a large one 
 
 from __future__ import annotations
 
-import pickle
 import threading
 import time
-import zlib
-from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Generic, Self, TypeVar
+from typing import Self
 
 from lumen.batch.block import Block
+from lumen.batch.packed_queue import PackedQueue
 from lumen.batch.plan import Plan
 from lumen.batch.skipping import ToDo
 
 HEAD_START_S = 2.0
 LEAVE_S = 5.0  # for the folder that is being listed
 TICK_S = 0.05
-PACKED = 1000  # files that are packed together
-
-T = TypeVar("T")
-
-
-class PackedQueue(Generic[T]):
-    """A queue whose items, but for the last ones, are compressed; one thread may put and another take."""
-
-    def __init__(self) -> None:
-        self._packed = deque[bytes]()
-        self._last: list[T] = []
-        self._files = 0
-        self._taken = deque[T]()
-        self._lock = threading.Lock()
-
-    def put(self, item: T, files: int) -> None:
-        """Append an item that stands for so many files."""
-        with self._lock:
-            if self._files >= PACKED:  # not at once: one large folder alone goes on without a copy
-                self._packed.append(zlib.compress(pickle.dumps(self._last), 1))
-                self._last, self._files = [], 0
-            self._last.append(item)
-            self._files += files
-
-    def take(self) -> T | None:
-        """Return the first item, or None if there is none."""
-        if not self._taken:
-            with self._lock:
-                if self._packed:
-                    self._taken.extend(pickle.loads(zlib.decompress(self._packed.popleft())))  # our own
-                else:
-                    self._taken.extend(self._last)
-                    self._last, self._files = [], 0
-        return self._taken.popleft() if self._taken else None
 
 
 class Ahead:
@@ -78,7 +42,7 @@ class Ahead:
         self.files = self.pending = 0
         self.is_planned = self.is_sorted = False
         self._plan, self._sort = plan, sort
-        self._whole, self._wait_all = whole or not plan.is_stream, whole
+        self._whole = whole
         self._found, self._todo = PackedQueue[Block](), PackedQueue[ToDo]()
         self._is_over = threading.Event()
         self._error: BaseException | None = None
@@ -106,12 +70,12 @@ class Ahead:
         Raises:
             LumenError: What planning raises.
         """
-        self._wait(lambda: self.is_planned, lambda: bool(self.files), is_ending, whole=self._whole)
+        self._wait(lambda: self.is_planned, lambda: bool(self.files), is_ending)
 
     def wait_for_sorted(self, is_ending: Callable[[], bool]) -> None:
         """Begin to sort, and wait as `wait_for_plan` does; raises also what sorting raises."""
         self._threads[1].start()
-        self._wait(lambda: self.is_sorted, lambda: True, is_ending, whole=self._wait_all)
+        self._wait(lambda: self.is_sorted, lambda: True, is_ending)
 
     def take(self) -> ToDo | None:
         """Return what is to be done next, or None if that is not known yet, or nothing is left.
@@ -149,14 +113,12 @@ class Ahead:
             else:
                 self._is_over.wait(TICK_S)
 
-    def _wait(
-        self, is_all: Callable[[], bool], is_enough: Callable[[], bool], is_ending: Callable[[], bool], *, whole: bool
-    ) -> None:
+    def _wait(self, is_all: Callable[[], bool], is_enough: Callable[[], bool], is_ending: Callable[[], bool]) -> None:
         started = time.monotonic()
         while not is_all():
             self._raise()
-            is_time = not whole and time.monotonic() - started > HEAD_START_S
-            if is_enough() and (is_time or is_ending()):
+            is_time = not self._whole and time.monotonic() - started > HEAD_START_S
+            if is_ending() or (is_time and is_enough()):
                 return
             time.sleep(TICK_S / 10)
 

@@ -161,10 +161,16 @@ class Originals:
                 f"the pictures in {printable(block.target)} lie in the backup folder {printable(self._backup)}; choose "
                 "another --backup"
             )
-        claims = Claims() if self._is_tree else self._claims
-        claims.add(place for place, _ in self._kept(block))
-        if self._is_tree and (doubtful := claims.doubtful()):
-            self._refuse([block], doubtful)
+        if self._is_tree:
+            claims = Claims()
+            claims.add(place for place, _ in self._kept(block))
+            if doubtful := claims.doubtful():
+                self._refuse([block], doubtful)
+
+    def claim(self, block: Block) -> None:
+        """Take note of the places of originals, unless `check` is all there is to look at."""
+        if not self._is_tree:
+            self._claims.add(place for place, _ in self._kept(block))
 
     def check_all(self, blocks: Callable[[], Iterable[Block]]) -> None:
         """Refuse pictures of several inputs whose originals would have one place, by `UsageError`."""

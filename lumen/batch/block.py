@@ -60,6 +60,8 @@ class Block:
 
     def cut(self, start: int, end: int) -> Block:
         """Return the pictures from `start` to before `end`; the failures are in the first part."""
+        if not start and end >= len(self.names):
+            return self
         names, results = self.names[start:end], self.results[start:end]
         return replace(self, names=names, results=results, failures=() if start else self.failures)
 

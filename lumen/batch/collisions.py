@@ -97,7 +97,7 @@ class Places:
     """Refuses results that would overwrite an input or each other, or that the next run would take for inputs.
 
     Of one tree, which the results mirror, all that can meet is in one folder: `check` settles it before anything of the
-    folder is touched. Of several inputs `check_all` does, once everything is known.
+    folder is touched. Of several inputs, or a list, `check_all` does, once everything is claimed.
     """
 
     def __init__(
@@ -126,6 +126,8 @@ class Places:
 
     def check(self, block: Block) -> None:
         """Refuse the pictures of a folder whose results have unsafe places in one folder, by `UsageError`."""
+        if not (self._is_tree or self._around or self._reference):
+            return
         folder = real_path(block.target)
         if self._reference is not None and block.names and folder.is_relative_to(self._reference):
             raise UsageError(
@@ -138,19 +140,24 @@ class Places:
                         f"the result {printable(folder / result)} would lie among the inputs; choose another --out"
                     )
         if not self._is_tree:
-            self._sources.add(each[0] for each in self._taken(block))
-            self._targets.add(each[0] for each in self._made(block))
-        elif len(block.names) > 1 or self._identity(block.target) == self._identity(block.source):
+            return
+        if len(block.names) > 1 or self._identity(block.target) == self._identity(block.source):
             sources, targets = Claims(), Claims()
             sources.add(each[0] for each in self._taken(block))
             targets.add(each[0] for each in self._made(block))
             if doubtful := targets.doubtful() | targets.doubtful(sources):
                 self._refuse(lambda: [block], doubtful)
-        if self._is_tree and not folder.is_relative_to(self._output):
+        if not folder.is_relative_to(self._output):
             self._refuse_detour(block, folder)
 
+    def claim(self, block: Block) -> None:
+        """Take note of the pictures of a folder and of their results, unless `check` is all there is to look at."""
+        if not self._is_tree:
+            self._sources.add(each[0] for each in self._taken(block))
+            self._targets.add(each[0] for each in self._made(block))
+
     def check_all(self, blocks: Callable[[], Iterable[Block]]) -> None:
-        """Refuse what is unsafe between several inputs, by `UsageError`; `blocks` returns all that was checked."""
+        """Refuse what is unsafe between several inputs, by `UsageError`; `blocks` returns all that was claimed."""
         if doubtful := self._targets.doubtful() | self._targets.doubtful(self._sources):
             self._refuse(blocks, doubtful)
 

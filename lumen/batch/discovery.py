@@ -1,4 +1,4 @@
-"""Find the pictures to enhance: in folders, by name, in lists, and by patterns.
+"""Find the pictures to enhance: in folders, by name, and by patterns; `lumen.batch.listed` has those of lists.
 
 They are found folder by folder and never held together: `find_folders` yields one `FoundFolder` after the other. All
 that the rest of lumen knows of a tree is the order in which `TreeSearch.folders` yields its folders, with the names of
@@ -13,19 +13,15 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path, PurePath
 
 from lumen.batch.passed_over import PassedOver
 from lumen.config import BatchOptions
-from lumen.errors import UsageError
 from lumen.files.paths import is_folder, real_path, type_of
 from lumen.files.patterns import Selection, is_hidden, is_picture_name
-from lumen.files.store_path import StorePath, path_of
+from lumen.files.store_path import StorePath
 
 LOOK_S = 1.0  # for pictures that are not taken
-FOLDERS = 10_000  # of which a list of files remembers the places
-JOINED = 1000  # files of a list that are planned together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,52 +178,19 @@ class _Start:
     below: Path
 
 
-@dataclass(frozen=True, kw_only=True)
-class PathList:
-    """The paths of a list, decoded one by one: a list may have millions.
-
-    Attributes:
-        data: The list.
-        null: Whether each path ends with a NUL, instead of a newline.
-    """
-
-    data: bytes = b""
-    null: bool = False
-
-    def __iter__(self) -> Iterator[str]:
-        """Yield the paths; empty ones are left out."""
-        end, start = (b"\0" if self.null else b"\n"), 0
-        while start < len(self.data):
-            stop = self.data.find(end, start)
-            entry = self.data[start : stop if stop >= 0 else None]
-            start += len(entry) + 1
-            if entry := entry if self.null else entry.removesuffix(b"\r"):
-                yield os.fsdecode(entry)
-
-    def __len__(self) -> int:
-        """Return how many paths there are."""
-        return sum(1 for _ in self)
-
-    def __bool__(self) -> bool:
-        """Tell whether there is a path."""
-        return next(iter(self), None) is not None
-
-
 def find_folders(
     inputs: Iterable[Path],
-    listed: Iterable[str | Path],
     search: TreeSearch,
     places: Mapping[Path, PurePath] | None = None,
 ) -> Iterator[FoundFolder]:
     """Yield what is found in the order of the inputs, folder by folder; a picture that is given twice comes twice.
 
-    A folder's tree is mirrored, a single file goes directly into the output folder or to the place that it has there,
-    and a file of a list keeps its path. Hidden files, hidden folders and the output folder itself are left out of
+    A folder's tree is mirrored, a single file goes directly into the output folder or to the place that it has there.
+    Hidden files, hidden folders and the output folder itself are left out of
     folder scans.
 
     Args:
         inputs: Files (any name) and folders (searched for the suffixes lumen reads).
-        listed: More of both, from a list of files: relative to the current folder, or absolute.
         search: How folders are searched.
         places: Folders below the output folder for single files, where they have one already.
     """
@@ -235,96 +198,17 @@ def find_folders(
         if is_folder(given):
             yield from search.folders(given)
         elif search.selection.takes(Path(given.name)):
-            named = _Named(given.parent, Path((places or {}).get(given, "")))
-            named.add(given.name, _own_type(given))
-            yield named.found()
-    yield from _listed_in(listed, search)
+            kind, one = own_type(given), frozenset([given.name])
+            yield FoundFolder(
+                path=given.parent,
+                place=Path((places or {}).get(given, "")),
+                names=[given.name],
+                links=one if kind == stat.S_IFLNK else frozenset(),
+                missing=frozenset() if kind else one,
+            )
 
 
-def _listed_in(listed: Iterable[str | Path], search: TreeSearch) -> Iterator[FoundFolder]:
-    """Yield what a list names; files of one folder that come one after the other are joined."""
-
-    @lru_cache(FOLDERS)
-    def facts(folder: str) -> tuple[Path, Path, bool]:
-        path = Path(folder)
-        return path, place_of_listed(path), search.is_output(real_path(path))
-
-    named, folder = _Named(Path(), Path()), Path()
-    for given in map(_as_given, listed):
-        kind = _own_type(given)
-        if isinstance(given, StorePath):
-            folder, name = given.parent, given.name
-            place, is_output = place_of_listed(folder), search.is_output(given)
-        else:
-            folder, place, is_output = facts(os.path.dirname(given))  # noqa: PTH120  # of many strings
-            name = os.path.basename(given)  # noqa: PTH119
-            if kind in (stat.S_IFDIR, stat.S_IFLNK):
-                is_output = search.is_output(real_path(Path(given)))
-        if is_output:  # the list of a later run may contain the results of this one
-            continue
-        root = _folder_of(given, kind)
-        if root is not None:
-            yield from named.taken()
-            if not search.selection.drops(place := place_of_listed(root)):
-                yield from search.folders(root, place)
-        elif search.selection.takes_all or search.selection.takes(place / name):
-            if (named.path is not folder and named.path != folder) or len(named.names) >= JOINED:
-                yield from named.taken()
-                named = _Named(folder, place)
-            named.add(name, kind)
-    yield from named.taken()
-
-
-def _as_given(entry: str | Path) -> str | StorePath:
-    """Return an entry of a list as text, or as a path of a store if it is the URL of one."""
-    path = path_of(entry) if isinstance(entry, Path | StorePath) or "://" in entry else entry
-    return path if isinstance(path, StorePath) else os.fspath(path)
-
-
-def _folder_of(given: str | StorePath, kind: int) -> Path | None:
-    """Return the folder that an entry of that type (`stat.S_IFMT`) names, or None if it names a file."""
-    if isinstance(given, StorePath):
-        return given if kind == stat.S_IFDIR else None
-    is_folder_name = given.endswith(os.sep)
-    if is_folder_name or (kind in (stat.S_IFDIR, stat.S_IFLNK) and is_folder(Path(given))):
-        return Path(given)
-    return None
-
-
-class _Named:
-    """Files of one folder that were named."""
-
-    def __init__(self, path: Path, place: Path) -> None:
-        self.path, self._place = path, place
-        self.names: list[str] = []
-        self._links, self._missing = set[str](), set[str]()
-
-    def add(self, name: str, kind: int) -> None:
-        """Take a file of that type (`stat.S_IFMT`, 0 if there is none)."""
-        self.names.append(name)
-        if kind == stat.S_IFLNK:
-            self._links.add(name)
-        elif not kind:
-            self._missing.add(name)
-
-    def taken(self) -> Iterator[FoundFolder]:
-        """Yield what there is, and begin anew."""
-        if self.names:
-            yield self.found()
-            self.names, self._links, self._missing = [], set(), set()
-
-    def found(self) -> FoundFolder:
-        """Return what there is."""
-        return FoundFolder(
-            path=self.path,
-            place=self._place,
-            names=self.names,
-            links=frozenset(self._links),
-            missing=frozenset(self._missing),
-        )
-
-
-def _own_type(path: str | Path) -> int:
+def own_type(path: str | Path) -> int:
     """Return `stat.S_IFMT` of a path itself, also of a link; 0 if nothing is there.
 
     A store is not asked whether what has the name of a picture is one: there may be millions of them in a list.
@@ -335,34 +219,6 @@ def _own_type(path: str | Path) -> int:
         return stat.S_IFMT((path.lstat() if isinstance(path, StorePath) else os.lstat(path)).st_mode)
     except (OSError, ValueError):  # a NUL in a name is a ValueError
         return 0
-
-
-def place_of_listed(given: Path) -> Path:
-    """Return where a file of a list goes below the output folder.
-
-    Its path from the current folder, or from the root if it lies elsewhere, or in a store that from the bucket on: two
-    files never share a place.
-    """
-    if isinstance(given, StorePath):
-        return Path(*given.parts[1:])
-    absolute = Path(os.path.normpath(given.absolute()))
-    here = Path.cwd()
-    return absolute.relative_to(here if absolute.is_relative_to(here) else absolute.anchor)
-
-
-def read_list(data: bytes, *, null: bool) -> PathList:
-    """Return the paths of a list, one per line or each ended by a NUL.
-
-    Only NUL-separated lists can contain names with newlines.
-
-    Raises:
-        UsageError: The list uses the other separator.
-    """
-    if b"\0" in data and not null:
-        raise UsageError("expected one path per line in the list, got NUL characters; add --null")
-    if null and b"\n" in data and b"\0" not in data:
-        raise UsageError("expected a list with a NUL after each path, got lines; leave --null out")
-    return PathList(data=data.removeprefix(b"\xef\xbb\xbf"), null=null)
 
 
 def pictures_below(folders: Iterable[Path], search: TreeSearch) -> Iterator[str | None]:

@@ -178,12 +178,11 @@ class EarlierResults:
         self._has_warned = False
         self._has_records = lru_cache(FOLDERS)(lambda folder: is_folder(folder / STATE / FOLDER))
         self._history_of = lru_cache(HOMES)(History)
+        self._home_of = lru_cache(FOLDERS)(self._find_home)
 
     def look(self, block: Block) -> None:
         """Look at the pictures of a block."""
-        folder = real_path(block.source)
-        # The nearest folder at or above this one that has records of runs.
-        home = next((each for each in (folder, *folder.parents) if self._has_records(each)), None)
+        home, folder = self._home_of(block.source)
         if home is None:
             return
         below = folder.relative_to(home)
@@ -191,6 +190,11 @@ class EarlierResults:
         for target, made in self._history_of(home).results_made(sources).items():
             self.count += 1
             self.first = self.first or (sources[target], made)
+
+    def _find_home(self, source: Path) -> tuple[Path | None, Path]:
+        """Return the nearest folder at or above a folder of pictures that has records of runs, and its real path."""
+        folder = real_path(source)
+        return next((each for each in (folder, *folder.parents) if self._has_records(each)), None), folder
 
     def warn(self, *, is_all: bool) -> None:
         """Warn once that there are any; `is_all` says whether all pictures were looked at."""

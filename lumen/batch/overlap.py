@@ -9,19 +9,22 @@ from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
+from lumen.batch.collisions import Claims
 from lumen.batch.discovery import FoundFolder
+from lumen.batch.listed import by_folder
 from lumen.files.paths import real_path
-from lumen.files.store_path import StorePath
+from lumen.files.store_path import StorePath, path_of
 
 
 class Overlap:
     """Which pictures were found, of those that several inputs can bring.
 
-    They are those below an input that lies in another one, and all if there is a list, which may name anything. Each
-    takes about a hundred bytes; others take none.
+    They are those below an input that lies in another one, and all if there is a list, which may name anything. Of a
+    list of nothing but files they are those that stand in it more than once. Each takes about a hundred bytes; others
+    take none.
     """
 
-    def __init__(self, inputs: Iterable[Path], *, lists: bool, real: bool) -> None:
+    def __init__(self, inputs: Iterable[Path] = (), *, lists: bool, real: bool) -> None:
         """Look at the inputs.
 
         Args:
@@ -31,26 +34,37 @@ class Overlap:
                 result.
         """
         self._lists, self._real = lists, real
+        self._listed_again: set[int] | None = None  # hashes of the only files of a list that are found twice
         times = Counter(map(self._key, inputs))
         self._inner = {
             key for key, count in times.items() if count > 1 or any(str(each) in times for each in Path(key).parents)
         }
         self._found = set[int]()
 
+    @classmethod
+    def of_files(cls, listed: Iterable[str | Path]) -> Overlap:
+        """Look at the text of a list, which names nothing but files."""
+        overlap, claims = cls(lists=True, real=False), Claims()
+        for folder, names, _ in by_folder(listed):
+            start = _joined(overlap._key(path_of(folder)), "")
+            claims.add([start + name for name in names])
+        overlap._listed_again = claims.doubtful()
+        return overlap
+
     def again(self) -> Overlap:
         """Return the same for another search, with nothing found yet."""
-        other = Overlap((), lists=self._lists, real=self._real)
-        other._inner = self._inner  # of its own class
+        other = Overlap(lists=self._lists, real=self._real)
+        other._inner, other._listed_again = self._inner, self._listed_again  # of its own class
         return other
 
     def once(self, found: FoundFolder) -> FoundFolder:
         """Return a folder without the pictures that were found before."""
-        if not self._lists and not self._inner:
+        if self._listed_again == set() or not (self._lists or self._inner):
             return found
         folder = self._key(found.path)
         is_inner = self._lists or not self._inner.isdisjoint((folder, *map(str, Path(folder).parents)))
         keys = (
-            self._key(found.path / name) if self._real and name in found.links else os.path.join(folder, name)  # noqa: PTH118  # of many strings
+            self._key(found.path / name) if self._real and name in found.links else _joined(folder, name)
             for name in found.names
         )
         names = [
@@ -58,7 +72,7 @@ class Overlap:
             for name, key in zip(found.names, keys, strict=True)
             if not (is_inner or key in self._inner) or self._is_new(key)
         ]
-        return replace(found, names=names)
+        return found if len(names) == len(found.names) else replace(found, names=names)
 
     def has(self, picture: str) -> bool:
         """Tell whether a picture, by its absolute path, was found and is remembered."""
@@ -70,9 +84,15 @@ class Overlap:
         return str(real_path(path)) if self._real else os.path.normpath(path.absolute())
 
     def _is_new(self, key: str) -> bool:
+        if self._listed_again is not None and hash(key) not in self._listed_again:
+            return True
         before = len(self._found)
         self._found.add(_digest(key))
         return len(self._found) > before
+
+
+def _joined(folder: str, name: str) -> str:
+    return os.path.join(folder, name)  # noqa: PTH118  # of many strings
 
 
 def _digest(key: str) -> int:

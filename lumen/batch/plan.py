@@ -1,8 +1,9 @@
 """Decide which pictures are enhanced and where each result goes: folder by folder, while earlier ones are worked on.
 
-A plan is a stream of blocks. A folder is in it when it is known that no two of its results share a name and none
-overwrites an input, and nothing of the folders behind it needs to be known for that. Where several inputs are given, or
-a list, their results may meet in one folder: such a plan is gone through to its end before anything is done.
+A plan is a stream of blocks. A block is in it when it is known that no two of its results share a name and none
+overwrites an input. Of one tree, nothing of the folders behind it needs to be known for that. The results of a list may
+meet in one folder, so its lines are gone through first, which is quick if they name nothing but files. Where several
+inputs are given, or folders in a list, all blocks are held until the last one is known.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePath
 
 from lumen.batch.backup import Originals, backup_place
 from lumen.batch.block import Block
 from lumen.batch.collisions import FOLDERS, NOT_IN_PLACE, Places, check_inputs
-from lumen.batch.discovery import FoundFolder, PathList, TreeSearch, find_folders, pictures_below
+from lumen.batch.discovery import FoundFolder, TreeSearch, find_folders, pictures_below
 from lumen.batch.history import places_of
+from lumen.batch.listed import PathList, as_listed, find_listed, gathered
 from lumen.batch.overlap import Overlap
+from lumen.batch.packed_queue import PackedQueue
 from lumen.batch.passed_over import PassedOver
 from lumen.batch.report import Outcome
 from lumen.batch.sequences import in_sequence
@@ -44,11 +47,11 @@ class Plan:
 
     Attributes:
         blocks: The pictures, in the order of the inputs, then folder by folder, then by name. Each iteration plans anew
-            and raises what `plan_jobs` says. Targets are distinct, and except in place no target is an input.
+            and raises what `plan_jobs` says. Targets are distinct, and except in place no target is an input. Work on a
+            block may begin before the next one is known.
         inputs: The files and folders that were given; of very many, the first.
         of_inputs: How many were given.
         home: The folder that keeps the record of the run: the output folder, or in place the first one given.
-        is_stream: Whether work may begin before the last block is known.
         passed_over: What was found in folders and not taken, as far as the blocks were iterated.
     """
 
@@ -56,7 +59,6 @@ class Plan:
     inputs: Sequence[Path] = ()
     of_inputs: int = 0
     home: Path = Path()
-    is_stream: bool = True
     passed_over: PassedOver = field(default_factory=PassedOver)
 
 
@@ -94,7 +96,6 @@ def plan_jobs(
         inputs=first,
         of_inputs=len(inputs) + len(listed),
         home=options.output or (_home_in_place(first[0]) if first else Path()),
-        is_stream=blocks.is_stream,
         passed_over=passed_over,
     )
 
@@ -122,31 +123,72 @@ class _Blocks:
             )
         else:
             self._places = None if options.backup is None else Originals(options.backup, inputs, is_tree=is_tree)
-        self.is_stream = is_tree or self._places is None
+        self._is_tree = is_tree
 
     def __iter__(self) -> Iterator[Block]:
         """Plan, and yield blocks of pictures and failures; see `plan_jobs` for what is raised."""
         self._passed_over.forget()
+        overlap = self._checked_list()
+        is_safe = self._is_tree or overlap is not None
+        overlap = overlap or Overlap(self._inputs, lists=bool(self._listed), real=self._options.in_place)
+        blocks = self._whole(self._passed_over, overlap)
         if self._places is not None:
             self._places.forget()
-        overlap = Overlap(self._inputs, lists=bool(self._listed), real=self._options.in_place)
+            blocks = self._checked(blocks, self._places)
+            blocks = blocks if is_safe else self._held(blocks, self._places, overlap)
         is_empty = True
-        for whole in self._whole(self._passed_over, overlap):
+        for whole in blocks:
             is_empty = is_empty and not len(whole)
-            if self._places is not None:
-                self._places.check(whole)
             if len(own := self._own(whole)):
                 yield in_sequence(own, self._options.steady)
-        if self._places is not None:
-            self._places.check_all(lambda: self._whole(PassedOver(takes_clips=self._options.clips), overlap.again()))
         self._look_below(overlap)
         if is_empty:
             raise NothingToDoError(self._nothing_found())
 
+    @staticmethod
+    def _checked(blocks: Iterator[Block], places: Places | Originals) -> Iterator[Block]:
+        """Yield blocks whose results are safe as far as one folder goes."""
+        for block in blocks:
+            places.check(block)
+            yield block
+
+    def _held(self, blocks: Iterator[Block], places: Places | Originals, overlap: Overlap) -> Iterator[Block]:
+        """Yield blocks when it is known of all that their results are safe."""
+        held = PackedQueue[Block]()
+        for block in blocks:
+            places.claim(block)
+            held.put(block, len(block))
+        places.check_all(lambda: self._whole(self._nobody(), overlap.again()))
+        while (one := held.take()) is not None:
+            yield one
+
+    def _checked_list(self) -> Overlap | None:
+        """Refuse results of a list of files that are unsafe, and return which files it names more than once.
+
+        None if there are inputs besides, or the list names a folder: in what is searched anew later, there may be more.
+        """
+        if self._inputs or not self._listed or not isinstance(self._places, Places):
+            return None
+        self._places.forget()
+        overlap = Overlap.of_files(self._listed)
+        first = overlap.again()
+        for found in find_listed(gathered(self._listed), TreeSearch.of(self._options, self._nobody())):
+            if found.root is not None:
+                return None
+            for block in self._naming.blocks(first.once(found), None):
+                self._places.claim(block)
+        self._places.check_all(lambda: self._whole(self._nobody(), overlap.again()))
+        return overlap
+
+    def _nobody(self) -> PassedOver:
+        """Return what is told of files that are not taken, where nobody wants to know."""
+        return PassedOver(takes_clips=self._options.clips)
+
     def _whole(self, passed_over: PassedOver, overlap: Overlap) -> Iterator[Block]:
         """Yield what is found, whatever share of it is taken and wherever its results go."""
         search = TreeSearch.of(self._options, passed_over)
-        for found in find_folders(self._inputs, self._listed, search, self._named_places()):
+        given = find_folders(self._inputs, search, self._named_places())
+        for found in chain(given, find_listed(as_listed(self._listed), search)):
             if found.root is not None:
                 self._roots[found.root] = None
             if found.unreadable:
@@ -187,7 +229,7 @@ class _Blocks:
         """Count the pictures in sub-folders that were not searched."""
         if self._options.recursive:
             return
-        search = TreeSearch.of(self._options, PassedOver(takes_clips=self._options.clips))
+        search = TreeSearch.of(self._options, self._nobody())
         found = set(pictures_below(self._roots, search))
         self._passed_over.is_all = None not in found
         self._passed_over.below = sum(picture is not None and not overlap.has(picture) for picture in found)
@@ -206,6 +248,7 @@ class _Naming:
     def __init__(self, options: BatchOptions) -> None:
         self._options = options
         self._is_writable = lru_cache(FOLDERS)(lambda folder: not type_of(folder) or os.access(folder, os.W_OK))
+        self._target = lru_cache(FOLDERS)(lambda place: (options.output or Path()) / place)
 
     def blocks(self, found: FoundFolder, below: Path | None) -> Iterator[Block]:
         """Yield the blocks of a folder: one, unless a link is replaced by name, whose target lies elsewhere."""
@@ -217,16 +260,21 @@ class _Naming:
                 yield self._block(replace(found, names=[name]), below, target.parent, target.name)
             return
         output = self._options.output
-        yield self._block(found, below, found.path if output is None else output / found.place)
+        if output is None:
+            target = found.path
+        else:  # of a list, a folder may come again and again
+            target = self._target(found.place) if found.root is None else output / found.place
+        yield self._block(found, below, target)
 
     def _block(self, found: FoundFolder, below: Path | None, target: Path, result: str | None = None) -> Block:
         """Return the block of a folder; `result` names the one result, if it is not named like its picture."""
-        names, results, failures, options = list[str](), list[str](), list[Outcome](), self._options
-        is_writable = not self._options.in_place or self._is_writable(target)
+        options = self._options
+        names, results, failures = list[str](), list[str](), list[Outcome]()
+        is_writable = not options.in_place or self._is_writable(target)
         for name in found.names:
             if name in found.missing:
                 why_not, wanted = "there is no such file", ""
-            elif self._options.in_place:
+            elif options.in_place:
                 why_not, wanted = self._why_not_in_place(found.path, name, is_writable=is_writable), result or name
             else:
                 wanted = options.result or result_name(

@@ -12,11 +12,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-from lumen.batch.ahead import TICK_S, Ahead, PackedQueue
+from lumen.batch.ahead import TICK_S, Ahead
 from lumen.batch.block import Block
 from lumen.batch.destinations import destination_of
 from lumen.batch.engines.engine import BatchEngine
 from lumen.batch.job import Job, comparison_of
+from lumen.batch.packed_queue import PackedQueue
 from lumen.batch.plan import Plan
 from lumen.batch.record import RunRecord
 from lumen.batch.report import Outcome, Report
@@ -209,7 +210,7 @@ class Batch:
                 continue
             if None in todo.reasons:
                 self._prepare(todo.block)
-                self._targets |= {job.target for job, _, _ in todo.jobs() if is_comparison(job.target.name)}
+                self._targets |= {todo.block.target / name for name in todo.block.results if is_comparison(name)}
             if any(todo.uncompared):
                 self._uncompared.put(todo, len(todo.block))
             pending = (job for job, reason, _ in self._open(todo) if reason is None)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import PurePath
 
 from lumen.config import Frames, OutputFormat, VideoCodec
-from lumen.imaging.clip_formats import clip_suffix, is_clip
+from lumen.imaging.clip_formats import CLIP_SUFFIXES, clip_suffix
 from lumen.imaging.formats import SUFFIXES, result_suffix
 
 
@@ -31,16 +31,17 @@ def result_name(
     if isinstance(name, PurePath):
         name = name.name
     stem, dot, rest = name.rpartition(".")
-    if not stem or not rest:
-        stem, dot, rest = name, "", ""
-    if is_clip(name):
-        return stem + suffix + clip_suffix(dot + rest, codec)
-    old, new = dot + rest, _ending(dot + rest, kind, frames)
+    old = dot + rest if stem and rest else ""
+    new, is_part = _ending(old, kind, codec, frames)
     if new == old and not suffix:
         return name
+    return (name if is_part or not old else stem) + suffix + new
+
+
+@lru_cache
+def _ending(old: str, kind: OutputFormat, codec: VideoCodec, frames: Frames) -> tuple[str, bool]:
+    """Return the extension of a result, and whether that of the source is a part of its name."""
+    if old.lower() in CLIP_SUFFIXES:
+        return clip_suffix(old, codec), False
     # An unknown extension is a part of the name: `1.a` and `1.b` must not both become `1.png`.
-    is_part = kind != "same" and old.lower() not in SUFFIXES
-    return (name if is_part else stem) + suffix + new
-
-
-_ending = lru_cache(result_suffix)
+    return result_suffix(old, kind, frames), kind != "same" and old.lower() not in SUFFIXES

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lumen.batch.block import Block
-from lumen.batch.discovery import PathList
 from lumen.batch.job import Job
+from lumen.batch.listed import PathList
 from lumen.batch.plan import Plan, plan_jobs
 from lumen.batch.report import Outcome
 from lumen.config import BatchOptions

@@ -37,8 +37,8 @@ from lumen.files.store_path import StorePath
 from lumen.text import printable
 
 if TYPE_CHECKING:
-    from lumen.batch.discovery import PathList
     from lumen.batch.engines.engine import BatchEngine
+    from lumen.batch.listed import PathList
     from lumen.batch.run import Batch
     from lumen.cli.views.batch import BatchView
     from lumen.enhance.picture_rules import PictureOptions
@@ -269,7 +269,7 @@ def _listed(inputs: tuple[Path, ...], list_file: Path | None, null: bool) -> Pat
         if not inputs:
             raise UsageError("expected files or folders, - for stdin, or --files-from")
         return []
-    from lumen.batch.discovery import read_list
+    from lumen.batch.listed import read_list
 
     try:
         data = sys.stdin.buffer.read() if list_file == STREAM else list_file.read_bytes()

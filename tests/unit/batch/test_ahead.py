@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from lumen.batch import ahead
-from lumen.batch.ahead import Ahead, PackedQueue
+from lumen.batch.ahead import Ahead
 from lumen.batch.block import Block
 from lumen.batch.plan import Plan
 from lumen.batch.skipping import ToDo
@@ -46,25 +45,6 @@ def never() -> bool:
     return False
 
 
-def test_what_waits_takes_a_few_bytes_a_file() -> None:
-    queue = PackedQueue[Block]()
-    tracemalloc.start()
-    try:
-        sizes = []
-        for number in range(1200):
-            queue.put(block(number), FILES)
-            if number in (199, 1199):
-                sizes.append(tracemalloc.get_traced_memory()[0])
-    finally:
-        tracemalloc.stop()
-    assert (sizes[1] - sizes[0]) / (1000 * FILES) < 10
-    for number in range(1200):
-        one = queue.take()
-        assert one is not None
-        assert one == block(number)
-    assert queue.take() is None
-
-
 def test_a_small_run_is_planned_to_its_end_before_it_begins() -> None:
     with Ahead(Plan(blocks=map(block, range(3))), todo) as planned:
         planned.wait_for_plan(never)
@@ -75,25 +55,25 @@ def test_a_small_run_is_planned_to_its_end_before_it_begins() -> None:
         assert taken(planned) == [name for number in range(3) for name in block(number).names]
 
 
-@pytest.mark.parametrize("is_stream", [True, False])
+@pytest.mark.parametrize("whole", [False, True])
 def test_a_large_run_begins_while_the_rest_is_planned_unless_it_must_be_known_whole(
-    monkeypatch: pytest.MonkeyPatch, is_stream: bool
+    monkeypatch: pytest.MonkeyPatch, whole: bool
 ) -> None:
     monkeypatch.setattr(ahead, "HEAD_START_S", 0.0)
     go_on = threading.Event()
 
     def blocks() -> Iterator[Block]:
         yield block(0)
-        if is_stream:
-            assert go_on.wait(10)
-        else:
+        if whole:
             time.sleep(0.2)
+        else:
+            assert go_on.wait(10)
         yield block(1)
 
-    with Ahead(Plan(blocks=blocks(), is_stream=is_stream), todo) as planned:
+    with Ahead(Plan(blocks=blocks()), todo, whole=whole) as planned:
         planned.wait_for_plan(never)
         planned.wait_for_sorted(never)
-        assert planned.is_planned is not is_stream
+        assert planned.is_planned is whole
         first = None
         while first is None:
             first = planned.take()
@@ -131,17 +111,17 @@ def test_what_is_refused_later_is_raised_before_what_waits(monkeypatch: pytest.M
             taken(planned)
 
 
-def test_who_is_asked_to_stop_waits_no_longer_than_for_the_first_block() -> None:
+def test_who_is_asked_to_stop_waits_for_nothing() -> None:
     go_on = threading.Event()
 
     def blocks() -> Iterator[Block]:
+        assert go_on.wait(10)
         yield block(0)
-        go_on.wait(10)
-        yield block(1)
 
-    with Ahead(Plan(blocks=blocks(), is_stream=False), todo) as planned:
+    with Ahead(Plan(blocks=blocks()), todo, whole=True) as planned:
         planned.wait_for_plan(lambda: True)
-        assert (planned.files, planned.is_planned) == (FILES, False)
+        planned.wait_for_sorted(lambda: True)
+        assert (planned.files, planned.is_planned) == (0, False)
         go_on.set()
 
 

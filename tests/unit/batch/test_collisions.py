@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from lumen.batch import collisions
+from lumen.batch import listed as listed_files
+from lumen.batch.listed import PathList
+from lumen.batch.plan import plan_jobs
 from lumen.config import BatchOptions
 from lumen.errors import UsageError
-from tests.support.batches import plan, planned, touch
+from tests.support.batches import pairs, plan, planned, touch
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -111,3 +114,38 @@ def test_a_name_that_the_shell_split_is_told() -> None:
         plan("in", "Day", "1")
     with pytest.raises(UsageError, match=r"no file or folder Day$"):
         plan("in", "Day", "2")
+
+
+@pytest.mark.parametrize(
+    ("listed", "options", "message"),
+    [
+        (["in/a.jpg", "in/sub/c.webp", "in/a.png"], {"format": "png"}, "in/a.jpg and in/a.png would both become"),
+        (["in/a.jpg", "in/sub/c.webp", "photos/x.jpg"], {}, "overwrite the input"),  # photos is out/in
+        (["in/a.jpg", "in/sub/c.webp", "link.jpg"], {}, "overwrite the input"),  # to photos/x.jpg
+        (["in/sub/c.webp", *(f"many/{number}.jpg" for number in range(50)), "many/link.jpg"], {}, "overwrite"),
+        (["in/sub/c.webp", *(f"many/{number}.jpg" for number in range(50)), "many/7.png"], {"format": "png"}, "both"),
+        (["in/a.jpg", "in/a.jpg", "in/a.png"], {"format": "png"}, "both"),
+    ],
+)
+def test_of_a_list_nothing_is_begun_before_all_results_are_known_to_be_apart(
+    tmp_path: Path, listed: list[str], options: dict[str, Any], message: str
+) -> None:
+    touch("photos/x.jpg", "in/x.jpg", *(f"many/{number}.jpg" for number in range(50)), "many/7.png")
+    Path("out").mkdir()
+    Path("out/in").symlink_to(tmp_path / "photos")
+    Path("link.jpg").symlink_to("photos/x.jpg")
+    Path("many/link.jpg").symlink_to("../photos/x.jpg")
+    lines = PathList(data="\n".join([*listed, "in/x.jpg"]).encode())
+    blocks = iter(plan_jobs([], BatchOptions(output=Path("out"), **options), listed=lines).blocks)
+    with pytest.raises(UsageError, match=message):
+        next(blocks)
+
+
+def test_a_file_that_a_list_names_again_is_no_second_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listed_files, "GATHERED", 2)
+    lines = PathList(data=b"in/a.jpg\nin/B.JPG\n./in/a.jpg\nin/sub/c.webp\nin/../in/a.jpg\n")
+    assert pairs(planned([], BatchOptions(output=Path("out")), lines)) == [
+        ("in/a.jpg", "out/in/a.jpg"),
+        ("in/B.JPG", "out/in/B.JPG"),
+        ("in/sub/c.webp", "out/in/sub/c.webp"),
+    ]

@@ -3,15 +3,16 @@ from __future__ import annotations
 import os
 import tracemalloc
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
-from lumen.batch.discovery import FoundFolder, TreeSearch, find_folders, place_of_listed, read_list
+from lumen.batch.discovery import FoundFolder, TreeSearch, find_folders
+from lumen.batch.listed import as_listed, find_listed
 from lumen.batch.passed_over import PassedOver
 from lumen.batch.plan import plan_jobs
 from lumen.config import BatchOptions
-from lumen.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -32,9 +33,8 @@ def touch(*names: str) -> None:
 
 def found(*inputs: str, listed: tuple[str, ...] = (), out: str = "out", **options: tuple[str, ...]) -> list[str]:
     choice = BatchOptions(output=Path(out), recursive=True, **options)  # type: ignore[arg-type]
-
-    folders = find_folders(map(Path, inputs), map(Path, listed), TreeSearch.of(choice, PassedOver()))
-    return names(folders)
+    search = TreeSearch.of(choice, PassedOver())
+    return names(chain(find_folders(map(Path, inputs), search), find_listed(as_listed(map(Path, listed)), search)))
 
 
 def names(folders: Iterable[FoundFolder]) -> list[str]:
@@ -102,25 +102,6 @@ def test_an_excluded_folder_is_not_entered(monkeypatch: pytest.MonkeyPatch) -> N
         found("in")
 
 
-def test_files_of_a_list_keep_their_path(tmp_path: Path) -> None:
-    assert found(listed=("in/sub/c.png", "./in/../in/a.jpg", str(tmp_path / "in/B.JPG"))) == [
-        "in/sub/c.png",
-        "in/a.jpg",
-        "in/B.JPG",
-    ]
-    assert place_of_listed(Path("/mnt/disk/a.jpg")) == Path("mnt/disk/a.jpg")
-    assert place_of_listed(Path("../a.jpg")) == (tmp_path.parent / "a.jpg").relative_to("/")
-
-
-def test_folders_of_a_list_are_searched() -> None:
-    assert found(listed=("in/sub",)) == ["in/sub/c.png", "in/sub/thumbs/c.png"]
-
-
-def test_results_of_the_last_run_in_a_list_are_left_out() -> None:
-    touch("in/out/a.jpg")
-    assert found(listed=("in/a.jpg", "in/out/a.jpg"), out="in/out") == ["in/a.jpg"]
-
-
 def test_in_place_links_are_not_followed() -> None:
     touch("elsewhere/e.jpg")
     Path("in/sub/there").symlink_to(Path("elsewhere").absolute())
@@ -131,23 +112,6 @@ def test_in_place_links_are_not_followed() -> None:
     assert "a.jpg" in taken
     assert taken.isdisjoint({"link.jpg", "sub/there/e.jpg"})
     assert {"link.jpg", "sub/there/e.jpg"} <= set(found("in"))
-
-
-def test_lists_have_lines_or_nuls() -> None:
-    assert list(read_list(b"a.jpg\n\n b c.jpg\r\n\xff.jpg", null=False)) == [
-        "a.jpg",
-        " b c.jpg",
-        os.fsdecode(b"\xff.jpg"),
-    ]
-    assert list(read_list(b"a.jpg\0new\nline.jpg\0", null=True)) == ["a.jpg", "new\nline.jpg"]
-    assert list(read_list(b"\xef\xbb\xbfa.jpg\n", null=False)) == ["a.jpg"]
-    assert list(read_list(b"", null=True)) == list(read_list(b"\n", null=False)) == []
-
-
-@pytest.mark.parametrize(("data", "null"), [(b"a.jpg\0b.jpg\0", False), (b"a.jpg\nb.jpg\n", True)])
-def test_lists_of_the_other_kind_are_refused(data: bytes, null: bool) -> None:
-    with pytest.raises(UsageError, match="--null"):
-        read_list(data, null=null)
 
 
 def test_a_folder_comes_before_its_sub_folders_with_its_names_sorted() -> None:
@@ -196,18 +160,6 @@ def test_links_that_lead_into_the_output_folder_are_left_out_as_it_is() -> None:
     assert passed_over.links == 1
     other = TreeSearch.of(BatchOptions(output=Path("other"), recursive=True), PassedOver())
     assert {"sub/one.jpg", "sub/many/b.jpg"} <= set(names(other.folders(Path("in"))))
-
-
-def test_files_of_a_list_that_follow_each_other_in_one_folder_come_together() -> None:
-    listed = ["in/a.jpg", "in/lost.jpg", "in/B.JPG", "in/thumbs/a.jpg", "in/a.jpg"]
-    search = TreeSearch.of(BatchOptions(output=Path("out")), PassedOver())
-    folders = list(find_folders([], listed, search))
-    assert [(folder.place.as_posix(), list(folder.names)) for folder in folders] == [
-        ("in", ["a.jpg", "lost.jpg", "B.JPG"]),
-        ("in/thumbs", ["a.jpg"]),
-        ("in", ["a.jpg"]),
-    ]
-    assert folders[0].missing == {"lost.jpg"}
 
 
 def test_memory_does_not_grow_with_the_files_of_a_tree() -> None:

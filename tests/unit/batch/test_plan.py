@@ -14,6 +14,8 @@ from lumen.config import BatchOptions
 from lumen.errors import NothingToDoError
 from tests.support.batches import Planned, pairs, plan, planned, touch
 
+LAST = "in/sub/sub/last.jpg"
+
 pytestmark = pytest.mark.usefixtures("folder")
 
 
@@ -222,18 +224,25 @@ def test_a_link_to_itself_fails_by_name_and_folders_of_links_end() -> None:
     [
         (["in"], [], {"output": Path("out")}, True),
         (["in", "in/sub"], [], {"output": Path("out")}, False),
-        (["in/a.jpg"], [], {"output": Path("out")}, False),
-        ([], ["in"], {"output": Path("out")}, False),
+        (["in/a.jpg", LAST], [], {"output": Path("out")}, False),
+        ([], ["in/a.jpg", "in/sub/c.webp", LAST], {"output": Path("out")}, True),
+        ([], ["in/a.jpg", "in/sub"], {"output": Path("out")}, False),
+        (["in/a.jpg"], ["in/sub/c.webp", LAST], {"output": Path("out")}, False),
         (["in"], [], {"in_place": True, "backup": Path("kept")}, True),
         (["in", "in/sub"], [], {"in_place": True, "backup": Path("kept")}, False),
+        ([], ["in/a.jpg", "in/sub/c.webp", LAST], {"in_place": True, "backup": Path("kept")}, False),
         (["in", "in/sub"], ["in"], {"in_place": True}, True),
     ],
 )
-def test_work_begins_early_where_results_of_several_inputs_cannot_meet(
+def test_work_begins_early_where_it_is_known_that_no_results_meet(
     inputs: list[str], listed: list[str], options: dict[str, Any], is_stream: bool
 ) -> None:
-    plan = plan_jobs(list(map(Path, inputs)), BatchOptions(**options), listed=list(map(Path, listed)))
-    assert plan.is_stream is is_stream
+    touch(LAST)
+    choice = BatchOptions(recursive=True, **options)
+    blocks = iter(plan_jobs(list(map(Path, inputs)), choice, listed=list(map(Path, listed))).blocks)
+    assert LAST not in [str(job.source) for job in next(blocks).jobs()]
+    Path(LAST).unlink()
+    assert (LAST not in [str(job.source) for block in blocks for job in block.jobs()]) is is_stream
 
 
 def test_a_plan_can_be_gone_through_again() -> None:

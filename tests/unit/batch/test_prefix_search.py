@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lumen.batch.discovery import read_list
+from lumen.batch.listed import read_list
 from lumen.config import BatchOptions
 from lumen.errors import StoreError, UsageError
 from lumen.files.store_path import StorePath, path_of
