@@ -15,7 +15,7 @@ import numpy as np
 
 from lumen.batch.block import Block
 from lumen.errors import UsageError
-from lumen.files.paths import is_folder, real_path, require_input, type_of, type_of_output
+from lumen.files.paths import is_folder, real_path, real_paths, require_input, type_of, type_of_output
 from lumen.files.store_path import StorePath
 from lumen.imaging.clip_formats import CLIP_SUFFIXES
 from lumen.imaging.formats import SUFFIXES
@@ -85,12 +85,14 @@ class Claims:
 
     def doubtful(self, others: Claims | None = None) -> set[int]:
         """Return the hashes of places that may be claimed twice, or also in `others`."""
-        own = np.frombuffer(self._hashes, np.int64)
-        if others is not None:
-            theirs = np.frombuffer(others._hashes, np.int64)  # noqa: SLF001  # of its own class
-            return set(own[np.isin(own, theirs)].tolist()) if len(own) and len(theirs) else set()
-        ordered = np.sort(own)
-        return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+        own = np.sort(np.frombuffer(self._hashes, np.int64))
+        if others is None:
+            return set(own[1:][own[1:] == own[:-1]].tolist())
+        theirs = np.sort(np.frombuffer(others._hashes, np.int64))  # noqa: SLF001  # of its own class
+        if not len(theirs):
+            return set()
+        nearest = np.searchsorted(theirs, own).clip(max=len(theirs) - 1)  # np.isin takes several times as much memory
+        return set(own[theirs[nearest] == own].tolist())
 
 
 class Places:
@@ -117,6 +119,7 @@ class Places:
         self._inside = [real_path(given) for given in inputs if is_folder(given)]
         self._around = [folder for folder in self._inside if folder.is_relative_to(self._output)]
         self._is_tree = is_tree
+        self._real = real_paths()
         self._identity, self._fold = lru_cache(FOLDERS)(identity_of), folding_of(output)
         self.forget()
 
@@ -141,10 +144,12 @@ class Places:
                     )
         if not self._is_tree:
             return
-        if len(block.names) > 1 or self._identity(block.target) == self._identity(block.source):
+        is_same = self._identity(block.target) == self._identity(block.source)
+        if len(block.names) > 1 or is_same:
             sources, targets = Claims(), Claims()
-            sources.add(each[0] for each in self._taken(block))
             targets.add(each[0] for each in self._made(block))
+            if is_same or block.links:
+                sources.add(each[0] for each in self._taken(block))
             if doubtful := targets.doubtful() | targets.doubtful(sources):
                 self._refuse(lambda: [block], doubtful)
         if not folder.is_relative_to(self._output):
@@ -194,7 +199,7 @@ class Places:
         for name in block.names:
             yield (folder, fold(name)), name
             if name in block.links:
-                real = real_path(block.source / name)
+                real = self._real(block.source / name)
                 yield (fold(self._identity(real.parent)), fold(real.name)), name
 
     def _made(self, block: Block) -> Iterator[tuple[_Place, str, str]]:

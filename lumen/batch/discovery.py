@@ -11,13 +11,13 @@ import os
 import stat
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from lumen.batch.passed_over import PassedOver
 from lumen.config import BatchOptions
-from lumen.files.paths import is_folder, real_path, type_of
+from lumen.files.paths import is_folder, real_path, real_paths, type_of
 from lumen.files.patterns import Selection, is_hidden, is_picture_name
 from lumen.files.store_path import StorePath
 
@@ -57,6 +57,7 @@ class TreeSearch:
         recursive: Whether sub-folders are searched.
         follow: Whether links are followed.
         output: The real path of the output folder, which is left out, and with it links that lead there.
+        real: Returns the real path of a link.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -64,6 +65,7 @@ class TreeSearch:
     recursive: bool = False
     follow: bool = True
     output: Path | None = None
+    real: Callable[[Path], Path] = field(default_factory=real_paths)
 
     @classmethod
     def of(cls, options: BatchOptions, passed_over: PassedOver) -> TreeSearch:
@@ -144,7 +146,7 @@ class TreeSearch:
             return False
         if not is_link:
             return entry.is_file(follow_symlinks=False)
-        if self.follow and not (self.output is not None and self.is_output(real_path(Path(entry.path)))):
+        if self.follow and not (self.output is not None and self.is_output(self.real(Path(entry.path)))):
             return type_of(Path(entry.path)) in (stat.S_IFREG, 0)
         self.passed_over.links += 1
         return False

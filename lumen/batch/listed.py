@@ -139,7 +139,7 @@ def find_listed(lines: Iterable[Line], search: TreeSearch) -> Iterator[FoundFold
     for text, name, kind, given in lines:
         folder, place, is_output = facts(text)
         if kind in (stat.S_IFDIR, stat.S_IFLNK) and not isinstance(given, StorePath):
-            is_output = search.is_output(real_path(Path(given)))
+            is_output = search.is_output(search.real(Path(given)))
         if is_output:
             continue
         root = _folder_of(given, kind)

@@ -61,9 +61,10 @@ def is_picture_name(name: str) -> bool:
     >>> is_picture_name("IMG.JPG.compare.jpg"), is_picture_name("IMG.after.preview.jpg")
     (False, False)
     """
-    stem, dot, suffix = name.rpartition(".")
-    is_picture = bool(stem) and dot + suffix.lower() in SUFFIXES
-    return is_picture and not is_hidden(name) and not is_comparison(name) and not name.endswith(PREVIEW_SUFFIX)
+    stem, dot, suffix = name.rpartition(".")  # this is asked of each of a million names
+    if not stem or dot + suffix.lower() not in SUFFIXES or stem[0] == ".":
+        return False
+    return not (is_comparison(name) or name.endswith(PREVIEW_SUFFIX))
 
 
 def is_clip_name(name: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lumen.files.paths import real_path
+from lumen.files.paths import real_path, real_paths
 
 
 def test_a_link_that_is_exchanged_while_it_is_read_raises_nothing(
@@ -27,3 +27,25 @@ def test_a_link_that_is_exchanged_while_it_is_read_raises_nothing(
     assert real_path(tmp_path / "link") == place / "there"
     faults += [OSError(errno.EINVAL, "Invalid argument")] * 100
     assert real_path(tmp_path / "link") == tmp_path / "link"
+
+
+def test_many_links_lead_where_each_leads(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/b.jpg").touch()
+    links = {
+        "plain": "a/b.jpg",
+        "whole": str(tmp_path / "a/b.jpg"),
+        "again": "plain",
+        "around": "here/../a/b.jpg",
+        "here": ".",
+        "through": "here/here/again",
+        "folder": "a/",
+        "up": "a/..",
+        "lost": "nowhere/c.jpg",
+        "self": "self",
+    }
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    real = real_paths()
+    for name in [*links, "a/b.jpg", "a", "nothing", *links]:
+        assert real(tmp_path / name) == real_path(tmp_path / name), name
