@@ -21,6 +21,8 @@ class Job:
         below: The folder in which it was found, if no link may be followed on the way from there.
         relative: Its path below the input folder, by which options may differ.
         tone: float32 [K], used instead of the one that the model decides on for the picture.
+        is_alone: Listings of stores have shown that neither sidecars of the picture nor a comparison of its result are
+            there, so that nobody needs to ask.
     """
 
     source: Path
@@ -28,6 +30,7 @@ class Job:
     below: Path | None = None
     relative: Path = Path()
     tone: Floats | None = field(default=None, compare=False)
+    is_alone: bool = field(default=False, compare=False)
 
 
 def comparison_of(job: Job) -> Job:
