@@ -31,6 +31,8 @@ class Block:
         results: The names of their results.
         links: Those of them that are links.
         failures: What cannot be tried, with the reason.
+        sidecars: As of `FoundFolder`.
+        alone: `Job.is_alone` of each; nothing if it is known of none.
     """
 
     source: Path
@@ -41,6 +43,8 @@ class Block:
     results: Sequence[str] = ()
     links: frozenset[str] = frozenset()
     failures: Sequence[Outcome] = ()
+    sidecars: frozenset[str] | None = None
+    alone: Sequence[bool] = ()
 
     def __len__(self) -> int:
         """Return how many files there are."""
@@ -48,22 +52,28 @@ class Block:
 
     def jobs(self) -> Iterator[Job]:
         """Yield the jobs."""
-        for name, result in zip(self.names, self.results, strict=True):
+        alone = self.alone or [False] * len(self.names)
+        for name, result, is_alone in zip(self.names, self.results, alone, strict=True):
             yield Job(
-                source=self.source / name, target=self.target / result, below=self.below, relative=self.place / name
+                source=self.source / name,
+                target=self.target / result,
+                below=self.below,
+                relative=self.place / name,
+                is_alone=is_alone,
             )
 
     def part(self, wanted: Sequence[bool]) -> Block:
         """Return the block with those pictures for which `wanted` has True, and no failures."""
         names, results = list(compress(self.names, wanted)), list(compress(self.results, wanted))
-        return replace(self, names=names, results=results, failures=())
+        alone = list(compress(self.alone, wanted))
+        return replace(self, names=names, results=results, failures=(), alone=alone)
 
     def cut(self, start: int, end: int) -> Block:
         """Return the pictures from `start` to before `end`; the failures are in the first part."""
         if not start and end >= len(self.names):
             return self
-        names, results = self.names[start:end], self.results[start:end]
-        return replace(self, names=names, results=results, failures=() if start else self.failures)
+        names, results, alone = self.names[start:end], self.results[start:end], self.alone[start:end]
+        return replace(self, names=names, results=results, failures=() if start else self.failures, alone=alone)
 
     def comparisons(self) -> Block:
         """Return the block of the pictures of before and after, as `comparison_of` does for a job."""

@@ -36,6 +36,7 @@ class FoundFolder:
         missing: Those of named files that are not there.
         root: The input folder that is searched; None for named files.
         unreadable: Why the folder cannot be listed; then there are no names.
+        sidecars: The sidecars of a prefix of a store, of whatever pictures; None is not known.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class FoundFolder:
     missing: frozenset[str] = frozenset()
     root: Path | None = None
     unreadable: str = ""
+    sidecars: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,8 @@ class Job:
         relative: Its path below the input folder, by which options may differ.
         tone: float32 [K], used instead of the one that the model decides on for the picture.
         variants: float32 [K] for other exposures and shadows, if the picture is to be shown with these.
+        is_alone: Listings of stores have shown that neither sidecars of the picture nor a comparison of its result are
+            there, so that nobody needs to ask.
     """
 
     source: Path
@@ -31,6 +33,7 @@ class Job:
     relative: Path = Path()
     tone: Floats | None = field(default=None, compare=False)
     variants: Mapping[tuple[float, float], Floats] = field(default_factory=dict, compare=False)
+    is_alone: bool = field(default=False, compare=False)
 
 
 def comparison_of(job: Job) -> Job:

@@ -38,9 +38,13 @@ class OutputStore(OutputFolder):
             yield
 
     def prepare(self, block: Block) -> None:
-        """List the prefix, so that nothing is asked for each picture; a run that was killed leaves nothing half."""
+        """Do nothing: a run that was killed leaves nothing half."""
+
+    def skip_reasons(self, block: Block) -> list[str | None]:
+        """List the prefix in any case, so that nothing is asked for each picture; return what `OutputFolder` does."""
         assert isinstance(block.target, StorePath)
         self._listing(block.target)
+        return super().skip_reasons(block)
 
     def put(self, job: Job, data: bytes, _origin: Origin) -> None:
         """Put a result."""

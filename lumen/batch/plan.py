@@ -295,6 +295,7 @@ class _Naming:
             names=names,
             results=results,
             failures=failures,
+            sidecars=found.sidecars,
         )
 
     def _why_not_in_place(self, folder: Path, name: str, *, is_writable: bool) -> str:

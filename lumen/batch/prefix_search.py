@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lumen.batch.discovery import FoundFolder, TreeSearch
+from lumen.batch.sidecars import is_sidecar
 from lumen.files.store_path import StorePath
 from lumen.files.stores import list_prefix, store_error
 
@@ -35,7 +36,8 @@ def find_prefixes(search: TreeSearch, root: StorePath, place: Path) -> Iterator[
             continue
         search.passed_over.unusable += listing.unusable
         names = [each for each in sorted(listing.files) if search.takes_name(each, below)]
-        yield FoundFolder(path=path, place=place / below, names=names, root=root)
+        sidecars = frozenset(filter(is_sidecar, listing.files))
+        yield FoundFolder(path=path, place=place / below, names=names, root=root, sidecars=sidecars)
         wanted = [each for each in sorted(listing.folders) if not search.selection.drops(below / each)]
         entered = [each for each in wanted if search.passed_over.enters(each)]
         stack += [below / each for each in reversed(entered) if search.recursive]

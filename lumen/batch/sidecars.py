@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from lumen.batch.job import Job
 from lumen.errors import PictureError
@@ -58,17 +58,27 @@ def _refuse(sidecar: Job, data: bytes, *, is_raw: bool, replaces: bool) -> None:
         raise PictureError("another file is there already")
 
 
-def sidecars_of(job: Job) -> Iterator[Job]:
-    """Yield a job for each name that a sidecar of a picture may have."""
-    for base, result in ((job.source.name, job.target.name), (job.source.stem, job.target.stem)):
+def is_sidecar(name: str) -> bool:
+    """Tell whether a file may be a sidecar, by its name."""
+    return name.endswith(ENDINGS)
+
+
+def sidecar_names(name: str) -> Iterator[str]:
+    """Yield the names that a sidecar of a picture may have.
+
+    >>> list(sidecar_names("a.jpg"))[::4]
+    ['a.jpg.xmp', 'a.xmp']
+    """
+    for base in (name, PurePath(name).stem):
         for ending in ENDINGS:
-            yield replace(job, source=job.source.with_name(base + ending), target=job.target.with_name(result + ending))
+            yield base + ending
 
 
 def _found(job: Job, open_source: Open) -> Iterator[tuple[Job, Input]]:
     """Yield the sidecars that there are, each once also on disks that ignore case."""
     seen = set[tuple[int, int]]()
-    for each in sidecars_of(job):
+    for source, target in zip(sidecar_names(job.source.name), sidecar_names(job.target.name), strict=True):
+        each = replace(job, source=job.source.with_name(source), target=job.target.with_name(target))
         if not exists(each.source):
             continue
         with suppress(PictureError):  # a link or a pipe, or it has just gone

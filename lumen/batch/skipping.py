@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import compress
 from pathlib import Path
 
@@ -11,9 +11,13 @@ from lumen.batch.block import Block
 from lumen.batch.destinations import Destination
 from lumen.batch.history import EarlierResults, History, Made, differences, settings_of
 from lumen.batch.job import Job
+from lumen.batch.sidecars import sidecar_names
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.picture_rules import PictureOptions
 from lumen.files.paths import is_plain_file
+from lumen.files.patterns import COMPARISON_SUFFIX
+from lumen.files.store_path import StorePath
+from lumen.files.stores import known_names
 from lumen.imaging.clip_formats import is_clip
 from lumen.text import printable
 
@@ -78,6 +82,9 @@ class Sorter:
                 reason is not None and other is None and not is_clip(name)
                 for name, reason, other in zip(block.names, reasons, compared, strict=True)
             ]
+        if block.sidecars is not None:
+            # While its listings are at hand: asking for each picture would be many requests.
+            block = replace(block, sidecars=None, alone=_alone(block, block.sidecars))
         for start in range(0, max(1, len(reasons)), PART):
             end = start + PART
             part = block.cut(start, end)
@@ -142,3 +149,17 @@ def _are_others(first: Path, second: Path) -> bool:
     if first == second:
         return False
     return is_plain_file(first) and is_plain_file(second) and not first.samefile(second)
+
+
+def _alone(block: Block, sidecars: frozenset[str]) -> Sequence[bool]:
+    """Return `Job.is_alone` of the pictures of a block in a store; nothing if it is not known."""
+    in_store = known_names(block.target) if isinstance(block.target, StorePath) else ()
+    if in_store is None:
+        return ()
+    is_on_disk = not isinstance(block.target, StorePath)
+    return [
+        sidecars.isdisjoint(sidecar_names(name))
+        and (comparison := result + COMPARISON_SUFFIX) not in in_store
+        and not (is_on_disk and is_plain_file(block.target / comparison))
+        for name, result in zip(block.names, block.results, strict=True)
+    ]

@@ -78,14 +78,12 @@ class PictureWork:
         options: Where results go.
         destination: Writes them.
         is_target: Tells whether a path is that of the result of a job.
-        is_alone: Tells of a job that nothing lies beside its picture, so that nobody needs to look.
     """
 
     pictures: PictureOptions
     options: BatchOptions
     destination: Destination
     is_target: Callable[[Path], bool]
-    is_alone: Callable[[Job], bool] = lambda _: False
 
     def outcome(self, job: Job, status: Status, **facts: Any) -> Outcome:
         """Return the outcome of a job; `facts` are fields of it."""
@@ -215,7 +213,7 @@ class PictureWork:
 
     def _wants_comparison(self, job: Job) -> bool:
         """Tell whether to write a comparison: where one is there, it would show the result of an earlier run."""
-        if self.options.compare or self.options.in_place:
+        if self.options.compare or self.options.in_place or job.is_alone:
             return self.options.compare
         beside = comparison_of(job).target
         return not self.is_target(beside) and is_plain_file(beside)
@@ -249,7 +247,7 @@ class PictureWork:
         """Copy the files that belong to the picture; in place they are there, and stripped metadata stand in them."""
         if self.options.sidecars == "ignore" or self.options.in_place or item.options.metadata == "strip":
             return ()
-        if self.is_alone(item.job):
+        if item.job.is_alone:
             return ()
 
         def put(job: Job, data: bytes, identity: Identity) -> None:

@@ -15,12 +15,11 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from lumen.errors import StoreError
@@ -301,17 +300,10 @@ def forget_listings() -> None:
         _prefixes.clear()
 
 
-def are_known_missing(paths: Iterable[Path]) -> bool:
-    """Tell whether listings that are kept show that there are no such objects, without asking anything."""
-    return all(isinstance(path, StorePath) and _is_known_missing(path) for path in paths)
-
-
-def _is_known_missing(path: StorePath) -> bool:
-    try:
-        _known(path)
-    except FileNotFoundError:
-        return True
-    return False
+def known_names(prefix: StorePath) -> Collection[str] | None:
+    """Return the names of the objects directly below a prefix, None if no listing of it is kept."""
+    with _guard:
+        return None if (listing := _held.get(prefix)) is None else listing.files.keys()
 
 
 def _hold(path: StorePath, listing: Listing) -> None:

@@ -13,7 +13,6 @@ from lumen.batch.destinations import destination_of
 from lumen.batch.engines.local import LocalEngine
 from lumen.batch.job import Job, comparison_of
 from lumen.batch.report import Outcome, Progress
-from lumen.batch.sidecars import sidecars_of
 from lumen.batch.work import PictureWork
 from lumen.cluster.blocks import Blocks, memory_of
 from lumen.cluster.connection import Cluster, require_ray
@@ -24,27 +23,13 @@ from lumen.enhance.picture_rules import PictureOptions
 from lumen.errors import StoreError
 from lumen.files.atomic import remove_leftovers
 from lumen.files.store_path import StorePath
-from lumen.files.stores import are_known_missing
 from lumen.runtime.open import ModelSet
 from lumen.runtime.protocols import Models
 from lumen.stages import Ended
 
 LOOKED_AT = 3  # of the first pictures, whether every node sees them
 
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A job, and what is known of what lies beside it.
-
-    Attributes:
-        job: The job.
-        has_no_comparison: What has the name of its comparison is another result, or is not there.
-        is_alone: It has no sidecars.
-    """
-
-    job: Job
-    has_no_comparison: bool
-    is_alone: bool
+Task = tuple[Job, bool]  # and whether the place of its comparison is that of another result
 
 
 class RayEngine:
@@ -112,17 +97,11 @@ class RayEngine:
         return [_of_job(each) for each in ended]
 
     def _lost(self, tasks: Sequence[Task]) -> None:
-        folders = (task.job.target.parent for task in tasks)
+        folders = (job.target.parent for job, _ in tasks)
         self._littered.update(each for each in folders if not isinstance(each, StorePath))
 
     def _task(self, job: Job) -> Task:
-        """Return what a worker is sent. What listings of a store have shown, it need not ask for each picture."""
-        beside = comparison_of(job).target
-        return Task(
-            job=job,
-            has_no_comparison=self._work.is_target(beside) or are_known_missing([beside]),
-            is_alone=are_known_missing(each.source for each in sidecars_of(job)),
-        )
+        return job, self._work.is_target(comparison_of(job).target)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +123,7 @@ class PictureSession:
     def __init__(self, asked: PictureSessions, models: Models) -> None:
         """Open the model; raises `LumenError`."""
         self._jobs: dict[Job, int] = {}
-        self._uncompared: set[Path] = set()
-        self._alone: set[Job] = set()
+        self._taken: set[Path] = set()
         self._models = models
         self._engine = LocalEngine(self._models, helpers=1)  # the other cores belong to other workers
         self._variants = asked.variants
@@ -153,8 +131,7 @@ class PictureSession:
             pictures=asked.pictures,
             options=asked.options,
             destination=destination_of(asked.options),
-            is_target=self._uncompared.__contains__,
-            is_alone=self._alone.__contains__,
+            is_target=self._taken.__contains__,
         )
         self._facts = self._engine.open(work, asked.variants)
 
@@ -168,11 +145,9 @@ class PictureSession:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome | Exception] | None]:
         """Work on the pictures of a block."""
-        self._jobs = {task.job: number for number, task in enumerate(tasks)}
-        self._uncompared.clear()
-        self._uncompared.update(comparison_of(task.job).target for task in tasks if task.has_no_comparison)
-        self._alone.clear()
-        self._alone.update(task.job for task in tasks if task.is_alone)
+        self._jobs = {job: number for number, (job, _) in enumerate(tasks)}
+        self._taken.clear()
+        self._taken.update(comparison_of(job).target for job, is_taken in tasks if is_taken)
         for ended in self._engine.run(iter(self._jobs)):
             yield None if ended is None else (self._jobs[ended[0]], ended[1])
 
@@ -204,5 +179,5 @@ def _seen(jobs: Sequence[Job]) -> Iterator[SharedFile]:
 
 
 def _of_job(ended: Ended[Task, Outcome]) -> Ended[Job, Outcome]:
-    task, ending = ended
-    return task.job, ending
+    (job, _), ending = ended
+    return job, ending

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from lumen.batch.plan import plan_jobs
 from lumen.batch.run import Batch
 from lumen.config import BatchOptions, EnhanceOptions, Existing
 from lumen.errors import OutputError, PictureError, UsageError
+from lumen.files import stores
 from lumen.files.identity import Identity
 from lumen.files.paths import exists
 from lumen.files.store_path import StorePath
@@ -51,6 +53,25 @@ def test_what_exists_is_found_by_one_listing_of_each_prefix(memory_store: Memory
     assert output.skip_reasons(block("sub", "a.jpg")) != [None]
     assert output.skip_reasons(block("sub", "c.jpg")) == [None]
     assert memory_store.requests["ls"] == 2
+
+
+@pytest.mark.parametrize("existing", ["skip", "overwrite"])
+def test_what_lies_beside_pictures_is_known_though_few_listings_are_kept(
+    memory_store: MemoryFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: Existing
+) -> None:
+    monkeypatch.setattr(stores, "HELD_OBJECTS", 9)
+    save(tmp_path / "a.png", size=(9, 8))
+    for folder, name in product(range(9), "abc"):
+        memory_store.objects[f"bucket/in/{folder}/{name}.png"] = (tmp_path / "a.png").read_bytes()
+    memory_store.objects["bucket/in/5/b.xmp"] = b"<x/>"
+    memory_store.objects["bucket/out/7/c.png.compare.jpg"] = b"old"
+    options = BatchOptions(output=OUT, recursive=True, existing=existing)
+    enhance = EnhanceOptions(unchanged="encode")
+    report = Batch(plan_jobs([IN], options), LocalEngine(FakeModels()), enhance, options, Quiet()).run()
+    assert report.counts["done"] == 27
+    assert memory_store.objects["bucket/out/5/b.xmp"] == b"<x/>"
+    assert memory_store.objects["bucket/out/7/c.png.compare.jpg"] != b"old"  # it would show another result
+    assert memory_store.requests["info"] < 27 * 3  # and not ten of each
 
 
 def test_prefixes_that_are_not_there_are_not_listed(memory_store: MemoryFiles) -> None:

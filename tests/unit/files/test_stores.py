@@ -14,7 +14,6 @@ from lumen.files.inputs import open_input, open_named
 from lumen.files.paths import exists, is_folder, is_plain_file, real_path
 from lumen.files.store_path import StorePath, path_of
 from lumen.files.stores import (
-    are_known_missing,
     facts_of,
     list_prefix,
     open_object,
@@ -94,17 +93,6 @@ def test_clips_are_read_by_way_of_a_file(memory_store: MemoryFiles) -> None:
     memory_store.objects["bucket/in/a.mp4"] = b"clip"
     with open_object(StorePath("s3:", "bucket", "in", "a.mp4")).stream as stream:
         assert os.pread(stream.fileno(), 9, 0) == b"clip"  # as FFmpeg reads it
-
-
-def test_what_listings_show_to_be_missing_is_known(objects: MemoryFiles) -> None:
-    prefix = StorePath("s3:", "bucket", "in")
-    assert not are_known_missing([prefix / "none.xmp"])
-    name = next(iter(list_prefix(prefix).files))
-    objects.requests.clear()
-    assert are_known_missing([prefix / "none.xmp", prefix / "none.AAE"])
-    assert not are_known_missing([prefix / "none.xmp", prefix / name])
-    assert not are_known_missing([Path("none.xmp")])  # which others may have made meanwhile
-    assert not objects.requests
 
 
 def test_pictures_are_decoded_from_stores(memory_store: MemoryFiles, tmp_path: Path) -> None:
