@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lumen.errors import DecodeError, UnsupportedError
+from lumen.video.extent import promised_bytes
 from lumen.video.facts import ClipFacts
 
 # Containers only: a list of other files (HLS, concat) could make FFmpeg read any file of this machine, or ask a server.
@@ -31,6 +33,7 @@ _ENCRYPTED_MARKS = (b"encv", b"pssh", b"drmi")  # boxes of MP4
 _HEAD_BYTES = 1 << 20
 _HDR = {16: "PQ", 18: "HLG"}
 _SAMPLED = 8  # frames that are decoded to see what the clip is
+_SLACK_BYTES = 16  # by which some writers are wrong
 _LEAST_S, _LEAST_FRAMES, _LEAST_SHARE = 0.5, 2, 0.02  # no more is missing in sound clips
 
 
@@ -106,7 +109,7 @@ def look(file: Any, max_pixels: int, alive: Callable[[], None]) -> dict[str, Any
     if not frames:
         raise DecodeError("no frame of the video stream can be decoded")
     _refuse(frames[0], video, max_pixels)
-    cut = fault or _cut(clip, video, packets, ends.pop())
+    cut = fault or _cut(clip, video, packets, ends.pop()) or _missing(file)
     return asdict(_facts(video, frames, packets, damaged=damaged, cut=cut, seconds=(clip.duration or 0) / 1e6))
 
 
@@ -129,9 +132,16 @@ def _cut(clip: InputContainer, video: VideoStream, packets: int, end: float) -> 
     if video.frames - packets > max(_LEAST_FRAMES, _LEAST_SHARE * video.frames):
         return f"{packets} of its {video.frames} frames are there"
     promised = (clip.duration or 0) / 1e6 + max(0.0, (clip.start_time or 0) / 1e6)
-    if packets and clip.format.name != "mpegts" and promised - end > max(_LEAST_S, _LEAST_SHARE * promised):
+    if packets and clip.format.name != "mpegts" and promised - end > max(_SLACK_BYTES = 16  # by which some writers are wrong
+_LEAST_S, _LEAST_SHARE * promised):
         return f"it should last {promised:.1f} s and ends after {end:.1f} s"
     return ""
+
+
+def _missing(file: Any) -> str:
+    """Return what a file lacks of the bytes that its container names."""
+    promised, found = promised_bytes(file), file.seek(0, os.SEEK_END)
+    return f"{found} of its {promised} bytes are there" if found + _SLACK_BYTES < promised else ""
 
 
 def _facts(video: VideoStream, frames: list[VideoFrame], packets: int, **more: Any) -> ClipFacts:

@@ -62,9 +62,7 @@ def test_an_event_only_shortens_the_wait(make: Make) -> None:
     assert stage.names(0.5) == ["a.jpg"]
 
 
-@pytest.mark.parametrize(
-    ("steady", "soon", "later"), [(False, ["b.jpg"], ["a.jpg"]), (True, [], ["a.jpg", "b.jpg"])]
-)
+@pytest.mark.parametrize(("steady", "soon", "later"), [(False, ["b.jpg"], ["a.jpg"]), (True, [], ["a.jpg", "b.jpg"])])
 def test_with_steady_light_a_file_waits_for_older_ones_that_settle(
     steady: bool, soon: list[str], later: list[str], make: Make
 ) -> None:
