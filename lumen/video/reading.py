@@ -132,8 +132,7 @@ def _cut(clip: InputContainer, video: VideoStream, packets: int, end: float) -> 
     if video.frames - packets > max(_LEAST_FRAMES, _LEAST_SHARE * video.frames):
         return f"{packets} of its {video.frames} frames are there"
     promised = (clip.duration or 0) / 1e6 + max(0.0, (clip.start_time or 0) / 1e6)
-    if packets and clip.format.name != "mpegts" and promised - end > max(_SLACK_BYTES = 16  # by which some writers are wrong
-_LEAST_S, _LEAST_SHARE * promised):
+    if packets and clip.format.name != "mpegts" and promised - end > max(_LEAST_S, _LEAST_SHARE * promised):
         return f"it should last {promised:.1f} s and ends after {end:.1f} s"
     return ""
 
