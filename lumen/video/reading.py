@@ -31,6 +31,12 @@ _OPENING = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none", "enab
 _ENCRYPTED = "the clip is encrypted; lumen reads none that need a key"
 _ENCRYPTED_MARKS = (b"encv", b"pssh", b"drmi")  # boxes of MP4
 _HEAD_BYTES = 1 << 20
+_LOST_SIDES = {
+    SideDataType.A53_CC: "closed captions inside the video, but for those in a stream of their own, are",
+    SideDataType.SPHERICAL: "the tag of a 360-degree clip is",
+    SideDataType.STEREO3D: "the tag of a stereoscopic clip is",
+    SideDataType.ICC_PROFILE: "the colour profile (ICC) of the clip is",
+}
 _HDR = {16: "PQ", 18: "HLG"}
 _SAMPLED = 8  # frames that are decoded to see what the clip is
 _SLACK_BYTES = 16  # by which some writers are wrong
@@ -149,8 +155,7 @@ def _facts(video: VideoStream, frames: list[VideoFrame], packets: int, **more: A
     matrix = sides.get(SideDataType.DISPLAYMATRIX)
     if matrix is None and frame.rotation:
         lost.append("the rotation of the clip is lost")
-    if sides.get(SideDataType.A53_CC) is not None:
-        lost.append("closed captions inside the video are lost; those in a stream of their own are kept")
+    lost += [f"{what} lost" for kind, what in _LOST_SIDES.items() if sides.get(kind) is not None]
     if any(component.is_alpha for component in frame.format.components):
         lost.append("the transparency of the clip is lost")
     aspect = video.sample_aspect_ratio or context.sample_aspect_ratio

@@ -116,6 +116,15 @@ def test_a_clip_of_which_little_is_missing_says_so(name: str, tmp_path: Path) ->
     assert look(data[:-30]).cut == f"{len(data) - 30} of its {len(data)} bytes are there"
 
 
+def test_what_lies_beside_the_pixels_and_is_lost_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lumen.video import reading
+
+    kinds = reading.SideDataType
+    monkeypatch.setattr(reading, "_side_data", lambda _: {kinds.SPHERICAL: b"", kinds.ICC_PROFILE: b"", kinds.AFD: b""})
+    lost = look(write_clip(tmp_path / "a.mp4", sound=False)).lost
+    assert lost == ("the tag of a 360-degree clip is lost", "the colour profile (ICC) of the clip is lost")
+
+
 def test_a_kind_of_side_data_that_pyav_does_not_know_is_passed_over() -> None:
     class Newer:
         @property
