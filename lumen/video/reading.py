@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lumen.errors import DecodeError, UnsupportedError
+from lumen.video.extent import promised_bytes
 from lumen.video.facts import ClipFacts
 
 # Containers only: a list of other files (HLS, concat) could make FFmpeg read any file of this machine, or ask a server.
@@ -29,8 +31,15 @@ _OPENING = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none", "enab
 _ENCRYPTED = "the clip is encrypted; lumen reads none that need a key"
 _ENCRYPTED_MARKS = (b"encv", b"pssh", b"drmi")  # boxes of MP4
 _HEAD_BYTES = 1 << 20
+_LOST_SIDES = {
+    SideDataType.A53_CC: "closed captions inside the video, but for those in a stream of their own, are",
+    SideDataType.SPHERICAL: "the tag of a 360-degree clip is",
+    SideDataType.STEREO3D: "the tag of a stereoscopic clip is",
+    SideDataType.ICC_PROFILE: "the colour profile (ICC) of the clip is",
+}
 _HDR = {16: "PQ", 18: "HLG"}
 _SAMPLED = 8  # frames that are decoded to see what the clip is
+_SLACK_BYTES = 16  # by which some writers are wrong
 _LEAST_S, _LEAST_FRAMES, _LEAST_SHARE = 0.5, 2, 0.02  # no more is missing in sound clips
 
 
@@ -106,7 +115,7 @@ def look(file: Any, max_pixels: int, alive: Callable[[], None]) -> dict[str, Any
     if not frames:
         raise DecodeError("no frame of the video stream can be decoded")
     _refuse(frames[0], video, max_pixels)
-    cut = fault or _cut(clip, video, packets, ends.pop())
+    cut = fault or _cut(clip, video, packets, ends.pop()) or _missing(file)
     return asdict(_facts(video, frames, packets, damaged=damaged, cut=cut, seconds=(clip.duration or 0) / 1e6))
 
 
@@ -134,14 +143,19 @@ def _cut(clip: InputContainer, video: VideoStream, packets: int, end: float) -> 
     return ""
 
 
+def _missing(file: Any) -> str:
+    """Return what a file lacks of the bytes that its container names."""
+    promised, found = promised_bytes(file), file.seek(0, os.SEEK_END)
+    return f"{found} of its {promised} bytes are there" if found + _SLACK_BYTES < promised else ""
+
+
 def _facts(video: VideoStream, frames: list[VideoFrame], packets: int, **more: Any) -> ClipFacts:
     frame, context = frames[0], video.codec_context
     sides, lost = _side_data(frame), list[str]()
     matrix = sides.get(SideDataType.DISPLAYMATRIX)
     if matrix is None and frame.rotation:
         lost.append("the rotation of the clip is lost")
-    if sides.get(SideDataType.A53_CC) is not None:
-        lost.append("closed captions inside the video are lost; those in a stream of their own are kept")
+    lost += [f"{what} lost" for kind, what in _LOST_SIDES.items() if sides.get(kind) is not None]
     if any(component.is_alpha for component in frame.format.components):
         lost.append("the transparency of the clip is lost")
     aspect = video.sample_aspect_ratio or context.sample_aspect_ratio

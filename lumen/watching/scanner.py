@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +19,7 @@ SLICE_S = 0.1  # of a scan at a time: results are recorded in between
 SETTLED_AT_ONCE = 1000
 SKIPPED_AT_ONCE = 1000
 FOLDERS = 1000
+OLDER_FIRST = 4.0  # times of settling that a file waits at most for older ones
 SECOND_LOOK_S = 1.0  # a new folder is scanned twice: files may arrive before it is watched
 OVERFLOW_LINE_S = 30.0
 UNREADABLE_LINE_S, UNREADABLE_LINES = 3600.0, 100
@@ -60,6 +62,13 @@ class Scanner:
         """Whether every file found so far is in the ledger."""
         waits = self._walk is not None or self._is_scan_wanted or self._folders or self._second_looks or self.settling
         return self.scans > 0 and not waits
+
+    def waits_for_older(self, relative: str, version: Version, first_seen: float) -> bool:
+        """Tell whether a settled file should wait, for a moment, for older ones of its folder that settle just now."""
+        if self._clock.time() - first_seen > OLDER_FIRST * self._options.settle_s:
+            return False
+        folder = os.path.dirname(relative)  # noqa: PTH120  # of many strings
+        return self.scans == 0 or self._settling.has_older(folder, version.mtime_ns)
 
     def look(self) -> None:
         """Follow the hints, scan for a moment, and let files settle.

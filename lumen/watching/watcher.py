@@ -323,6 +323,8 @@ class Watcher:
         """Tell whether a file may be started: one version of a name at a time, and a suspect only alone."""
         if any(row.relative == other.relative for other in self._working.values()):
             return False
+        if self._options.steady and self._scanner.waits_for_older(row.relative, row.version, row.first_seen):
+            return False
         return row.interruptions < SUSPECT_AFTER or not self._working
 
     def _still_there(self, rows: Sequence[Row]) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from lumen.watching.versions import Candidate, Version
@@ -51,6 +52,13 @@ class Settling:
         """Return when the next file may have settled, None if there is none."""
         first = next(iter(self._files.values()), None)
         return None if first is None else first.since + self._settle_s
+
+    def has_older(self, folder: str, mtime_ns: int) -> bool:
+        """Tell whether a file of a folder is among them that was changed before a time."""
+        return any(
+            candidate.version.mtime_ns < mtime_ns and os.path.dirname(relative) == folder  # noqa: PTH120  # of many
+            for relative, candidate in self._files.items()
+        )
 
     def drop(self, relative: str) -> None:
         """Forget a file."""

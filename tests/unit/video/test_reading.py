@@ -99,6 +99,33 @@ def test_a_clip_that_ends_too_early_says_so(name: str, tmp_path: Path) -> None:
         facts.refuse_damaged()
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.mp4"])
+def test_a_clip_of_which_little_is_missing_says_so(name: str, tmp_path: Path) -> None:
+    times = frame_times(20, steady=True)
+    clip = write_clip(tmp_path / name, times=times, sound=False, options={"bf": "0"})
+    if name == "a.mp4":  # with its index at its start, as for the web: what is missing shows nowhere else
+        clip = clip.rename(tmp_path / "plain.mp4")
+        with av.open(str(clip)) as source, av.open(str(tmp_path / name), "w", options={"movflags": "faststart"}) as web:
+            video = web.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux():
+                if packet.size:
+                    packet.stream = video
+                    web.mux(packet)
+    data = (tmp_path / name).read_bytes()
+    assert not look(data).cut
+    assert look(data[:-30]).cut == f"{len(data) - 30} of its {len(data)} bytes are there"
+
+
+def test_what_lies_beside_the_pixels_and_is_lost_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from av.sidedata.sidedata import Type as kinds
+
+    from lumen.video import reading
+
+    monkeypatch.setattr(reading, "_side_data", lambda _: {kinds.SPHERICAL: b"", kinds.ICC_PROFILE: b"", kinds.AFD: b""})
+    lost = look(write_clip(tmp_path / "a.mp4", sound=False)).lost
+    assert lost == ("the tag of a 360-degree clip is lost", "the colour profile (ICC) of the clip is lost")
+
+
 def test_a_kind_of_side_data_that_pyav_does_not_know_is_passed_over() -> None:
     class Newer:
         @property

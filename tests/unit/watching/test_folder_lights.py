@@ -226,3 +226,42 @@ def test_a_model_without_tones_is_refused(tmp_path: Path) -> None:
 def test_the_newest_first_is_no_order_of_time(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--steady cannot be combined with --order newest"):
         WatchOptions(output=tmp_path, steady=True, order="newest")
+
+
+def scene(folder: Path, name: str, level: float, second: int) -> None:
+    """Write a frame of a mean level, by two shades of grey side by side."""
+    share = np.random.default_rng(second).random((40, 60)) < level % 1
+    path = folder / "in" / "cam" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((int(level) + share).astype(np.uint8)).convert("RGB").save(path)
+    os.utime(path, (1e9 + second, 1e9 + second))
+
+
+def shown(folder: Path, name: str) -> float:
+    return float(np.asarray(Image.open(folder / "out" / "cam" / name)).mean())
+
+
+def test_a_slow_dawn_is_followed_and_never_gets_darker_also_through_a_restart(tmp_path: Path) -> None:
+    names = [f"{99 - each}.png" for each in range(80)]  # the newest first by name, which is no order of time
+    levels = [30 * 1.01**each for each in range(80)]
+    for first, last in ((0, 40), (40, 80)):
+        for second in range(first, last):
+            scene(tmp_path, names[second], levels[second], second)
+        code, events = watch(tmp_path, settle_s=0.5)
+        assert code is Exit.OK
+        assert not [event for event in events if event.name == "late"]
+    found = [shown(tmp_path, name) for name in names]
+    steps = np.diff(np.log2(found))
+    assert steps.min() > -0.005  # of rounding
+    assert steps.max() < 0.03
+    assert 0.1 < np.log2(found[-1] / found[0]) < 0.8 * np.log2(levels[-1] / levels[0])
+
+
+def test_a_camera_in_the_dark_that_a_lamp_lights_for_a_while(tmp_path: Path) -> None:
+    levels = [20] * 8 + [90] * 8 + [20] * 8
+    for second, level in enumerate(levels):
+        scene(tmp_path, f"{second:02}.png", level, second)
+    assert watch(tmp_path)[0] is Exit.OK
+    factors = [shown(tmp_path, f"{second:02}.png") / level for second, level in enumerate(levels)]
+    own = [5.1] * 8 + [0.4 * 255 / 90] * 8 + [5.1] * 8
+    assert factors == pytest.approx(own, rel=0.03)

@@ -62,6 +62,33 @@ def test_an_event_only_shortens_the_wait(make: Make) -> None:
     assert stage.names(0.5) == ["a.jpg"]
 
 
+@pytest.mark.parametrize(("steady", "soon", "later"), [(False, ["b.jpg"], ["a.jpg"]), (True, [], ["a.jpg", "b.jpg"])])
+def test_with_steady_light_a_file_waits_for_older_ones_that_settle(
+    steady: bool, soon: list[str], later: list[str], make: Make
+) -> None:
+    stage = make(settle_s=2.0, steady=steady)
+    stage.take(1.0)
+    for name, mtime in (("b.jpg", 20.0), ("a.jpg", 10.0)):
+        stage.write(name, mtime=mtime)
+        stage.tell(name)
+        assert stage.names(0.9) == []
+    assert stage.names(0.5) == soon
+    assert stage.names(1.0) == later
+
+
+def test_with_steady_light_no_file_waits_for_long(make: Make) -> None:
+    stage = make(settle_s=2.0, steady=True)
+    stage.take(1.0)
+    stage.write("b.jpg", mtime=20.0)
+    stage.tell("b.jpg")
+    for size in range(1, 20):  # an upload that claims to be old, and never settles
+        stage.write("a.jpg", b"x" * size, mtime=10.0)
+        stage.tell("a.jpg")
+        if "b.jpg" in stage.names(1.0):
+            break
+    assert 6 <= size <= 9
+
+
 def test_a_change_begins_the_settling_anew(make: Make) -> None:
     stage = make(settle_s=2.0)
     for size in range(1, 6):

@@ -28,3 +28,13 @@ def test_only_so_many_files_settle_at_once() -> None:
     assert settling.see("a", TWO, 1.0, 0.0)  # one that is known may change
     settling.drop("b")
     assert settling.see("c", ONE, 1.0, 0.0)
+
+
+def test_older_files_of_a_folder_that_have_yet_to_settle() -> None:
+    settling = Settling(2.0)
+    settling.see("cam/b.png", Version(1, 5, 1), now=0.0, wall=0.0)
+    assert settling.has_older("cam", 6)
+    assert not settling.has_older("cam", 5)
+    assert not settling.has_older("", 6)
+    settling.drop("cam/b.png")
+    assert not settling.has_older("cam", 6)
