@@ -82,7 +82,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
     is_rgb = str(old.get("pix_fmt", "")).startswith(("rgb", "bgr", "gbr", "pal8"))
     for name in () if is_rgb else _COLOR:
         a, b = old.get(name), new.get(name)
-        is_implied = name == "color_range" and a == "tv" and b is None  # by H.264 and HEVC
+        is_implied = name == "color_range" and {a, b} <= {"tv", *_UNKNOWN}  # by H.264, HEVC and VP8
         if a != b and not {a, b} <= _UNKNOWN and not is_implied:
             yield f"{name} {a} became {b}"
     if (a := old.get("sample_aspect_ratio")) != (b := new.get("sample_aspect_ratio")) and not {a, b} <= _UNKNOWN:

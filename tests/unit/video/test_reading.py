@@ -117,10 +117,10 @@ def test_a_clip_of_which_little_is_missing_says_so(name: str, tmp_path: Path) ->
 
 
 def test_what_lies_beside_the_pixels_and_is_lost_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lumen.video import reading
+    from av.sidedata.sidedata import Type
 
-    kinds = reading.SideDataType
-    monkeypatch.setattr(reading, "_side_data", lambda _: {kinds.SPHERICAL: b"", kinds.ICC_PROFILE: b"", kinds.AFD: b""})
+    found = {Type.SPHERICAL: b"", Type.ICC_PROFILE: b"", Type.AFD: b""}
+    monkeypatch.setattr("lumen.video.reading._side_data", lambda _: found)
     lost = look(write_clip(tmp_path / "a.mp4", sound=False)).lost
     assert lost == ("the tag of a 360-degree clip is lost", "the colour profile (ICC) of the clip is lost")
 
