@@ -81,7 +81,9 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
         yield f"times differ by up to {most * 1000:.1f} ms"
     is_rgb = str(old.get("pix_fmt", "")).startswith(("rgb", "bgr", "gbr", "pal8"))
     for name in () if is_rgb else _COLOR:
-        if (a := old.get(name)) != (b := new.get(name)) and not {a, b} <= _UNKNOWN:
+        a, b = old.get(name), new.get(name)
+        is_implied = name == "color_range" and {a, b} <= {"tv", *_UNKNOWN}  # by H.264, HEVC and VP8
+        if a != b and not {a, b} <= _UNKNOWN and not is_implied:
             yield f"{name} {a} became {b}"
     if (a := old.get("sample_aspect_ratio")) != (b := new.get("sample_aspect_ratio")) and not {a, b} <= _UNKNOWN:
         yield f"pixel aspect {a} became {b}"
@@ -102,7 +104,8 @@ def _stream_differences(
     left = [each for each in after.get("streams", []) if each["index"] != new.get("index")]
     kept = {each["index"]: packets(after, each["index"]) for each in left}
     for stream in others:
-        mine = packets(before, stream["index"])
+        if not (mine := packets(before, stream["index"])):
+            continue
         match = next((index for index, found in kept.items() if found == mine), None)
         if match is None:
             yield f"{stream.get('codec_type')} ({stream.get('codec_name')}) is not there byte for byte"

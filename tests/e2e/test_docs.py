@@ -129,7 +129,9 @@ def test_named_commands_and_options_exist(page: Page) -> None:
 
 @every_page_of_today
 def test_options_in_sentences_exist(page: Page) -> None:
-    scripts = [(ROOT / name).read_text(encoding="utf-8") for name in re.findall(r"`python (\w+/\w+\.py)", page.text)]
+    files = re.findall(r"`python (\w+/\w+\.py)", page.text)
+    files += [f"benchmarks/{name}.py" for name in re.findall(r"`python -m benchmarks\.(\w+)", page.text)]
+    scripts = [(ROOT / name).read_text(encoding="utf-8") for name in files]
     of_scripts = {name for text in scripts for name in re.findall(r'"(--[a-z-]+)"', text)}
     named = {word for text in page.inline if text[0] == "-" for word in text.split() if re.match(r"--?[a-z]", word)}
     assert {name.partition("=")[0] for name in named} <= all_options() | of_scripts
