@@ -2,14 +2,16 @@
 
     python benchmarks/planning.py --files 1000000 --per-folder 1000 --at /dev/shm
 
-makes that many empty files, plans and "enhances" them with an engine that does nothing, once without results and once
-where all exist, and removes them.
+makes that many empty files, plans and "enhances" them with an engine that does nothing, and removes them: from a folder
+without results, the same with another format, from a list in the order of `find` and one in no order, and from a folder
+whose results all exist.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import resource
 import shutil
 import subprocess
@@ -28,6 +30,8 @@ from lumen.batch.run import Batch
 from lumen.batch.work import PictureWork
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.stages import Ended
+
+CASES = ("new", "renamed", "list", "shuffled", "done")
 
 
 class NoWork:
@@ -94,7 +98,8 @@ def measure(inputs: Path, output: Path, case: str) -> None:
     options = BatchOptions(output=output, recursive=True, format="png" if case == "renamed" else "same")
     started, cpu_started = time.perf_counter(), time.process_time()
     engine = NoWork()
-    plan = plan_jobs([], options, listed=_list_of(inputs)) if case == "list" else plan_jobs([inputs], options)
+    is_list = case in ("list", "shuffled")
+    plan = plan_jobs([], options, listed=_list_of(inputs, case)) if is_list else plan_jobs([inputs], options)
     report = Batch(plan, engine, EnhanceOptions(), options, engine).run()
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -107,11 +112,21 @@ def measure(inputs: Path, output: Path, case: str) -> None:
     )
 
 
-def _list_of(folder: Path) -> PathList:
-    with tempfile.TemporaryFile() as file:  # what `find` says may be as large as what is measured
-        subprocess.run(["find", str(folder), "-type", "f"], stdout=file, check=True)
-        file.seek(0)
-        return read_list(file.read(), null=False)
+def make_lists(folder: Path) -> None:
+    """Write the lists of the files in a folder."""
+    found = subprocess.run(["find", str(folder), "-type", "f"], stdout=subprocess.PIPE, check=True).stdout
+    _list_file(folder, "list").write_bytes(found)
+    lines = found.splitlines()
+    random.Random(0).shuffle(lines)
+    _list_file(folder, "shuffled").write_bytes(b"\n".join(lines))
+
+
+def _list_of(folder: Path, case: str) -> PathList:
+    return read_list(_list_file(folder, case).read_bytes(), null=False)
+
+
+def _list_file(folder: Path, case: str) -> Path:
+    return folder.with_name(f"{case}.txt")
 
 
 def main() -> None:
@@ -120,16 +135,19 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--per-folder", type=int, default=1000)
     parser.add_argument("--at", type=Path, default=Path(tempfile.gettempdir()))
-    parser.add_argument("--case", choices=["new", "renamed", "list", "done"], help=argparse.SUPPRESS)
+    parser.add_argument("--case", choices=("lists", *CASES), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.case == "lists":  # in a process of its own too: what starts one passes its peak of memory on
+        make_lists(asked.folder / "in")
+        return
     if asked.case:
         measure(asked.folder / "in", asked.folder / ("done" if asked.case == "done" else "out"), asked.case)
         return
     folder = Path(tempfile.mkdtemp(prefix="planning-", dir=asked.at))
     try:
         make_files(folder / "in", asked.files, asked.per_folder)
-        for case in ("new", "renamed", "list", "done"):
+        for case in ("lists", *CASES):
             if case == "done":
                 make_files(folder / "done", asked.files, asked.per_folder)
             subprocess.run([sys.executable, __file__, "--case", case, "--folder", str(folder)], check=True)

@@ -120,7 +120,9 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=1000)
     parser.add_argument("--nodes", type=int, default=100)
-    parser.add_argument("--picture-s", type=float, default=1.3, help="2 megapixels at 0.66 s each")
+    parser.add_argument(
+        "--picture-s", type=float, nargs="+", default=[1.3, 0.3], help="2 megapixels at 0.66 s each, 0.3 at 1.02"
+    )
     parser.add_argument("--spread", type=float, default=0.5)
     parser.add_argument("--slow", type=float, default=0.02)
     parser.add_argument("--slowness", type=float, default=4.0)
@@ -130,14 +132,21 @@ def main() -> None:
     parser.add_argument("--hand-s", type=float, default=0.001)
     parser.add_argument("--runs", type=int, default=3)
     asked = vars(parser.parse_args())
-    runs = asked.pop("runs")
-    fleet = Fleet(**asked)
-    print("| pictures in a block | time over the ideal | begun twice | the driver is busy |\n|---|---|---|---|")
+    runs, seconds = asked.pop("runs"), asked.pop("picture_s")
+    fleets = [Fleet(picture_s=each, **asked) for each in seconds]
+    heads = [f"{each:g} s a picture: time | begun twice | the driver is busy" for each in seconds]
+    print("| files in a block |", " | ".join(heads), "|")
+    print("|---|" + "---|---|---|" * len(heads))
     for size in (*SIZES, None):
-        found = [simulate(fleet, size, seed) for seed in range(runs)]
-        time = statistics.mean(each.stretch for each in found)
-        twice, driver = (statistics.mean(values) for values in zip(*((e.twice, e.driver) for e in found), strict=True))
-        print(f"| {size or 'its share'} | {time:.3f} | {twice:.0f} | {100 * driver:.0f} % |")
+        print(f"| {size or 'its share'} |", " | ".join(_cells(fleet, size, runs) for fleet in fleets), "|", flush=True)
+
+
+def _cells(fleet: Fleet, size: int | None, runs: int) -> str:
+    """Return what the table says of a size: means of several runs."""
+    found = [simulate(fleet, size, seed) for seed in range(runs)]
+    stretch = statistics.mean(each.stretch for each in found)
+    twice, driver = (statistics.mean(values) for values in zip(*((e.twice, e.driver) for e in found), strict=True))
+    return f"{stretch:.3f} | {twice:.0f} | {100 * driver:.0f} %"
 
 
 if __name__ == "__main__":
