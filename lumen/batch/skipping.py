@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import compress
 from pathlib import Path
@@ -17,7 +17,6 @@ from lumen.enhance.picture_rules import PictureOptions
 from lumen.files.paths import is_plain_file
 from lumen.files.patterns import COMPARISON_SUFFIX
 from lumen.files.store_path import StorePath
-from lumen.files.stores import known_names
 from lumen.imaging.clip_formats import is_clip
 from lumen.text import printable
 
@@ -153,10 +152,14 @@ def _are_others(first: Path, second: Path) -> bool:
 
 def _alone(block: Block, sidecars: frozenset[str]) -> Sequence[bool]:
     """Return `Job.is_alone` of the pictures of a block in a store; nothing if it is not known."""
-    in_store = known_names(block.target) if isinstance(block.target, StorePath) else ()
+    is_on_disk = not isinstance(block.target, StorePath)
+    in_store: Collection[str] | None = ()
+    if isinstance(block.target, StorePath):
+        from lumen.files.stores import known_names
+
+        in_store = known_names(block.target)
     if in_store is None:
         return ()
-    is_on_disk = not isinstance(block.target, StorePath)
     return [
         sidecars.isdisjoint(sidecar_names(name))
         and (comparison := result + COMPARISON_SUFFIX) not in in_store
