@@ -68,14 +68,14 @@ class PageReport:
         return [f"`lumen review {home}` makes a page of before and after, and so does --report PAGE.html"]
 
     def write(self, state: State, view: BatchView) -> None:
-        """Write the page; a run is not undone because its page cannot be written, so that is a warning."""
+        """Write the page; if it cannot be written, say so: the results of the run are there all the same."""
         if self._place is None or self._home is None:
             return
         view.stop_bar()
         try:
             self.told = write_page_of(state, self._home, self._place)
         except (OutputError, NothingToDoError) as error:  # the second if no record could be written
-            log.warning("the page cannot be written: %s", error)
+            log.error("the page cannot be written: %s", error)
             self.exit_code = Exit.OUTPUT
 
 

@@ -34,10 +34,13 @@ def test_the_last_line_says_where_the_page_is(fake_model: Path, capsys: pytest.C
     assert capsys.readouterr().err.splitlines()[-1] == "the page is out/review.html"
 
 
-def test_a_page_that_cannot_be_written_is_a_warning(fake_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_a_page_that_cannot_be_written_is_told(
+    quiet: tuple[str, ...], fake_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("file").touch()
-    assert run("--report", "file/page.html", model=fake_model) == Exit.OUTPUT
-    assert "warning: the page cannot be written" in capsys.readouterr().err
+    assert run("--report", "file/page.html", *quiet, model=fake_model) == Exit.OUTPUT
+    assert "error: the page cannot be written" in capsys.readouterr().err
     assert Path("out/a.png").is_file()
 
 
