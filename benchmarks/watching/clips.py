@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.watching.ends import seconds_to_start
 from benchmarks.watching.harness import (
-    ENVIRONMENT,
     CannotError,
     Facts,
-    FailedError,
     Place,
     Watch,
-    in_namespace,
     leftovers,
+    on_small_disk,
     require,
     results,
     run_once,
     statuses,
 )
-from benchmarks.watching.surroundings import DISK_MB, fill
+from benchmarks.watching.surroundings import fill
 from tests.support.clips import contents, frame_times, write_clip
 
 OPTIONS = ("--clips", "--on-success", "delete", "--video-codec", "h264")
@@ -100,24 +95,11 @@ def clip_kills(place: Place, *, full: bool) -> Facts:
 def clip_full_disk(place: Place, *, full: bool) -> Facts:
     """Fill the output's disk while clips are written: it pauses, nothing fails or is deleted, and it goes on."""
     _require_package()
-    in_namespace("-Urm")  # or say that it cannot be done
-    script = (
-        "import sys; from pathlib import Path; from benchmarks.watching import clips as c; "
-        "from benchmarks.watching.harness import Place; "
-        "import json; print(json.dumps(c.fill_disk(Place(folder=Path(sys.argv[1])), int(sys.argv[2]))))"
-    )
-    line = ["unshare", "-Urm", sys.executable, "-c", script, str(place.folder), str(5 if full else 2)]
-    done = subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise FailedError(done.stderr.strip().splitlines()[-1])
-    facts: Facts = json.loads(done.stdout.splitlines()[-1])
-    return facts
+    return on_small_disk(fill_disk, place, 5 if full else 2)
 
 
 def fill_disk(place: Place, count: int) -> Facts:
-    """Do so; inside a namespace with the right to mount."""
-    place.out.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", place.out], check=True)
+    """Do so; the output has a small disk of its own."""
     frames = 40
     wanted = {f"{index}.mp4": frames for index in range(count)}
     with Watch(place, *OPTIONS, "--min-free", "0") as watch:
@@ -140,7 +122,6 @@ def fill_disk(place: Place, count: int) -> Facts:
         require(watch.stop() == 0, "exit 0")
     require(not watch.named("failed") and not watch.named("retry"), "nothing was counted against a file")
     _require_whole(place, wanted)
-    subprocess.run(["umount", place.out], check=True)
     return {
         "done when it paused": f"{len(at_pause)} of {count}",
         "pauses": len(watch.named("paused")),

@@ -32,6 +32,7 @@ ENVIRONMENT = {
 }
 PATIENCE_S = float(os.environ.get("LUMEN_WATCH_PATIENCE_S", "60"))
 GAIN = 2
+DISK_MB = 8
 
 Event = dict[str, Any]
 Facts = dict[str, Any]
@@ -273,6 +274,35 @@ def in_namespace(*flags: str) -> list[str]:
     if not there or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
         raise CannotError("no right to make namespaces here (unshare)")
     return prefix
+
+
+def on_small_disk(check: Callable[[Place, int], Facts], place: Place, count: int) -> Facts:
+    """Return what a check finds in a process of its own, where the output folder is a disk of `DISK_MB`.
+
+    Raises:
+        CannotError: Nothing can be mounted here.
+        FailedError: The check failed.
+    """
+    script = (
+        f"import sys; from {__name__} import print_on_small_disk; from {check.__module__} import {check.__name__}; "
+        f"print_on_small_disk({check.__name__}, *sys.argv[1:])"
+    )
+    line = [*in_namespace("-Urm"), sys.executable, "-c", script, str(place.folder), str(count)]
+    done = subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise FailedError(done.stderr.strip().splitlines()[-1])
+    facts: Facts = json.loads(done.stdout.splitlines()[-1])
+    return facts
+
+
+def print_on_small_disk(check: Callable[[Place, int], Facts], folder: str, count: str) -> None:
+    """Mount the disk, run a check and print what it finds; with the right to mount."""
+    place = Place(folder=Path(folder))
+    place.out.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", place.out], check=True)
+    facts = check(place, int(count))
+    subprocess.run(["umount", place.out], check=True)
+    print(json.dumps(facts))
 
 
 @dataclass

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.watching.harness import (
-    ENVIRONMENT,
     Facts,
-    FailedError,
     Place,
     Watch,
     in_namespace,
     is_result,
     leftovers,
+    on_small_disk,
     require,
     results,
     run_once,
     save,
     statuses,
 )
-
-DISK_MB = 8
 
 
 def limit(place: Place, *, full: bool) -> Facts:
@@ -52,24 +46,11 @@ def limit(place: Place, *, full: bool) -> Facts:
 
 def full_disk(place: Place, *, full: bool) -> Facts:
     """Fill the output's disk: it pauses, nothing fails, and when there is room again it goes on by itself."""
-    in_namespace("-Urm")  # or say that it cannot be done
-    script = (
-        "import sys; from pathlib import Path; from benchmarks.watching import surroundings as s; "
-        "from benchmarks.watching.harness import Place; "
-        "import json; print(json.dumps(s.fill_disk(Place(folder=Path(sys.argv[1])), int(sys.argv[2]))))"
-    )
-    line = ["unshare", "-Urm", sys.executable, "-c", script, str(place.folder), str(28 if full else 12)]
-    done = subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise FailedError(done.stderr.strip().splitlines()[-1])
-    facts: Facts = json.loads(done.stdout.splitlines()[-1])
-    return facts
+    return on_small_disk(fill_disk, place, 28 if full else 12)
 
 
 def fill_disk(place: Place, count: int) -> Facts:
-    """Do so; inside a namespace with the right to mount."""
-    place.out.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", place.out], check=True)
+    """Do so; the output has a small disk of its own."""
     names = [f"{index}.png" for index in range(count)]
     with Watch(place, "--min-free", "0") as watch:
         watch.wait_watching()
@@ -97,7 +78,6 @@ def fill_disk(place: Place, count: int) -> Facts:
     fill(place.out / "more.bin", leave_kb=0)
     at_start = run_once(place)
     require(at_start.process.returncode == 6, f"full at the start: exit {at_start.process.returncode}")
-    subprocess.run(["umount", place.out], check=True)
     return {
         "done when it paused": f"{at_pause} of {count}",
         "pauses": len(watch.named("paused")),

@@ -14,14 +14,14 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 
 from lumen.batch.block import Block
-from lumen.batch.collisions import FOLDERS, Claims, folding_of, identity_of
+from lumen.batch.collisions import Claims, folding_of, identity_of
 from lumen.batch.history import is_place
 from lumen.batch.in_place import digest_of
 from lumen.batch.job import Job
 from lumen.errors import PictureError, UsageError
 from lumen.files.atomic import Attributes, make_folder, output_error, remove_leftovers_in, writing_in
 from lumen.files.inputs import Input, Parent, facts_below, hold_folder, open_input
-from lumen.files.paths import is_folder, real_path, type_of
+from lumen.files.paths import FOLDERS, is_folder, real_path, type_of
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 

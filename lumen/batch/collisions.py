@@ -15,14 +15,13 @@ import numpy as np
 
 from lumen.batch.block import Block
 from lumen.errors import UsageError
-from lumen.files.paths import is_folder, real_path, real_paths, require_input, type_of, type_of_output
+from lumen.files.paths import FOLDERS, is_folder, real_path, real_paths, require_input, type_of, type_of_output
 from lumen.files.store_path import StorePath
 from lumen.imaging.clip_formats import CLIP_SUFFIXES
 from lumen.imaging.formats import SUFFIXES
 from lumen.text import printable
 
 _ONE = "; only the result of one picture, which is named itself, can be called so"
-FOLDERS = 10_000  # whose identities are remembered
 NOT_IN_PLACE = "a store cannot replace a picture under a lock, and keeps no original until its result is there"
 MOST_PARTS = 20  # of a name with spaces, looked for among so many inputs
 

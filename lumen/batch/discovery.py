@@ -190,8 +190,7 @@ def find_folders(
     """Yield what is found in the order of the inputs, folder by folder; a picture that is given twice comes twice.
 
     A folder's tree is mirrored, a single file goes directly into the output folder or to the place that it has there.
-    Hidden files, hidden folders and the output folder itself are left out of
-    folder scans.
+    Hidden files, hidden folders and the output folder itself are left out of folder scans.
 
     Args:
         inputs: Files (any name) and folders (searched for the suffixes lumen reads).

@@ -22,7 +22,7 @@ from lumen.batch.block import Block
 from lumen.batch.record import FAILURE_BYTES, FOLDER, KEPT_RUNS
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.files.inputs import Parent, hold_folder
-from lumen.files.paths import is_folder, real_path
+from lumen.files.paths import FOLDERS, is_folder, real_path
 from lumen.files.state import STATE
 from lumen.files.store_path import StorePath, is_url, path_of
 from lumen.text import printable
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 STORED_RUNS = 20  # that are read of an output in a store: each takes requests
 READ_BYTES = 2 * FAILURE_BYTES  # of one record; lumen writes no longer ones
-FOLDERS, HOMES = 10_000, 4  # that are remembered
+HOMES = 4  # that are remembered
 # What a line that lumen did not write, or not to the end, may raise.
 _FOREIGN = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 _CHANGE_NO_RESULT = {"tile_px", "max_memory_bytes", "max_pixels", "allow_8bit", "strict"}

@@ -17,11 +17,10 @@ from pathlib import Path
 
 from lumen.batch.discovery import FoundFolder, TreeSearch, own_type
 from lumen.errors import UsageError
-from lumen.files.paths import is_folder, real_path
+from lumen.files.paths import FOLDERS, is_folder, real_path
 from lumen.files.patterns import is_picture_name
 from lumen.files.store_path import SCHEMES, WEB, StorePath, path_of
 
-FOLDERS = 10_000  # whose facts are remembered
 JOINED = 1000  # files of one folder that are planned together
 PIECE_BYTES = 1 << 16  # of a list that are decoded together
 GATHERED = 100_000  # lines that are sorted by folders together

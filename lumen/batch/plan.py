@@ -19,7 +19,7 @@ from pathlib import Path, PurePath
 
 from lumen.batch.backup import Originals, backup_place
 from lumen.batch.block import Block
-from lumen.batch.collisions import FOLDERS, NOT_IN_PLACE, Places, check_inputs
+from lumen.batch.collisions import NOT_IN_PLACE, Places, check_inputs
 from lumen.batch.discovery import FoundFolder, TreeSearch, find_folders, pictures_below
 from lumen.batch.history import places_of
 from lumen.batch.listed import PathList, as_listed, find_listed, gathered
@@ -31,7 +31,7 @@ from lumen.batch.sequences import in_sequence
 from lumen.config import BatchOptions
 from lumen.enhance.names import result_name
 from lumen.errors import NothingToDoError
-from lumen.files.paths import is_folder, real_path, type_of
+from lumen.files.paths import FOLDERS, is_folder, real_path, require_input, type_of
 from lumen.files.store_path import StorePath, path_of
 from lumen.imaging.clip_formats import is_clip
 from lumen.imaging.formats import SUFFIXES
@@ -85,9 +85,12 @@ def plan_jobs(
     Raises:
         UsageError: An input does not exist, or the output or the backup is none. From the iteration, with the first
             block of a folder at the latest: a result would overwrite an input, or two results would share a name.
+        StoreError: A store cannot be asked for an input, or for the picture of `exposure_from`.
         NothingToDoError: From the iteration, at its end: no input matched.
     """
     check_inputs(inputs, options.output)
+    if options.exposure_from is not None:
+        require_input(options.exposure_from)
     first = list(islice(_given(inputs, listed), RECORDED_INPUTS))
     passed_over = PassedOver(takes_clips=options.clips)
     blocks = _Blocks(inputs, options, listed=listed, reference=reference, passed_over=passed_over)

@@ -30,9 +30,8 @@ Item = TypeVar("Item")
 Settings = tuple[float, float]  # ev, shadows
 
 REACH = 12.0  # frames on either side in which most of a passing thing is gone
-MOST_FRAMES = (
-    240  # on either side, whatever their times say: some 100 MB of thumbnails, twice that if all are lit by what passes
-)
+# On either side, whatever their times say: some 100 MB of thumbnails, twice that if all are lit by what passes.
+MOST_FRAMES = 240
 FLASH_FRAMES = 2  # a change that is over after so many frames is no cut
 NEUTRAL: Settings = (EnhanceOptions.ev, EnhanceOptions.shadows)
 # Parts of the tone of `tone-mirnet` that are factors (toe, fade); exposure and local light are logarithms already.

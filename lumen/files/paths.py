@@ -13,7 +13,7 @@ from lumen.errors import OutputError, StoreError, UsageError
 from lumen.files.store_path import StorePath, WebPath
 
 TRIES = 10
-FOLDERS = 10_000  # that are remembered
+FOLDERS = 10_000  # that a cache of what is known of them holds
 
 
 def is_folder(path: Path) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.commands import save
 from tests.support.fakes import write_fake_onnx
+from tests.support.stores import Bucket, s3_server
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +38,18 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for index in range(8):
         save(tmp_path / "in" / f"{index}.png", size=(200, 250))
     return tmp_path / "in"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an S3 server."""
+    with s3_server(tmp_path_factory.mktemp("moto")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def bucket(server: str, pictures: Path) -> Bucket:
+    """A bucket with the pictures of a module in `in`."""
+    found = Bucket(server, "pictures")
+    found.upload(pictures, "in")
+    return found

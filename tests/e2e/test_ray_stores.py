@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.clusters import TwoNodes, two_nodes
 from tests.support.commands import ENVIRONMENT, command, run, save, tree
-from tests.support.stores import KEYS, MOTO, Bucket, faulty_proxy, s3_server
+from tests.support.stores import KEYS, MOTO, Bucket, faulty_proxy
 
 pytestmark = pytest.mark.skipif(
     MOTO is None or find_spec("s3fs") is None or find_spec("ray") is None,
@@ -20,12 +20,6 @@ pytestmark = pytest.mark.skipif(
 
 NAMES = ("a b", "c+d", "e%20f", "sub/ü é/ñ")
 FILES = 25
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with s3_server(tmp_path_factory.mktemp("moto")) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +40,6 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "a b 04.xmp").write_bytes(b"<x/>")
     (folder / "bad.png").write_bytes((folder / "c+d 01.png").read_bytes()[:60])
     return folder
-
-
-@pytest.fixture(scope="module")
-def bucket(server: str, pictures: Path) -> Bucket:
-    found = Bucket(server, "pictures")
-    found.upload(pictures, "in")
-    return found
 
 
 def test_results_are_the_same_bytes_as_on_a_disk_though_requests_fail(

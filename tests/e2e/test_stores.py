@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 
 from tests.support.clips import write_clip
 from tests.support.commands import ENVIRONMENT, command, run, save, start, tree
-from tests.support.stores import KEYS, MOTO, Bucket, faulty_proxy, s3_server
+from tests.support.stores import KEYS, MOTO, Bucket, faulty_proxy
 
 pytestmark = pytest.mark.skipif(
     MOTO is None or find_spec("s3fs") is None, reason="needs s3fs, and moto_server in LUMEN_MOTO_SERVER or on PATH"
@@ -24,20 +23,6 @@ pytestmark = pytest.mark.skipif(
 
 NAMES = ("a b.png", "c+d.png", "e%20f.png", "ü é/ñ.png", "x#1?.png", "sub/deep/z.png", "A.png", "'q'&=.png")
 MANY = 60
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with s3_server(tmp_path_factory.mktemp("moto")) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def bucket(server: str, pictures: Path) -> Bucket:
-    """A bucket with the pictures in `in`."""
-    found = Bucket(server, "pictures")
-    found.upload(pictures, "in")
-    return found
 
 
 @pytest.fixture(scope="module")

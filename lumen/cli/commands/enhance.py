@@ -30,7 +30,7 @@ from lumen.cli.settings import rules_of, settings_given, settings_option
 from lumen.cli.signals import stop_on_ctrl_c
 from lumen.cli.state import State, pass_state
 from lumen.cli.values import OnDisk, Place
-from lumen.config import BatchOptions, EnhanceOptions, RuntimeOptions
+from lumen.config import BatchOptions, EngineChoice, EnhanceOptions, RuntimeOptions
 from lumen.errors import Exit, UsageError
 from lumen.files.paths import is_folder, require_input
 from lumen.files.store_path import StorePath
@@ -161,7 +161,7 @@ def command(
     if STREAM in (*inputs, values["output"]):
         ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
     batching = options_of(BatchOptions, values, previews=report is not None)
-    engine = _engine(batching, runtime, () if dry_run else inputs)
+    engine = _engine(batching.engine, runtime, () if dry_run else inputs)
     from lumen.batch.clips import settle_clips
 
     batching = with_named_result(inputs if files_from is None else (), batching)
@@ -215,16 +215,9 @@ def _run(
         view.summarize(batch.report, notes + page.hint(state, batch.report), page.beside(place))
 
 
-def _engine(batching: BatchOptions, runtime: RuntimeOptions, inputs: Sequence[Path]) -> BatchEngine:
-    """Return what works on the files; for one picture models are opened at once, during the imports that follow.
-
-    Raises:
-        StoreError: A picture in a store that is to be looked at first cannot be read.
-        UnavailableError: The engine is not installed.
-    """
-    if batching.exposure_from is not None:
-        require_input(batching.exposure_from)
-    if batching.engine == "ray":
+def _engine(choice: EngineChoice, runtime: RuntimeOptions, inputs: Sequence[Path]) -> BatchEngine:
+    """Return what works on the files; for one picture models are opened at once, during the imports that follow."""
+    if choice == "ray":
         from lumen.batch.engines.ray_engine import RayEngine
 
         return RayEngine(runtime)
