@@ -81,7 +81,7 @@ def test_the_shares_of_slurm_are_those_of_its_array() -> None:
 
 def test_all_containers_are_alike_where_they_must() -> None:
     images = {each["image"] for each in containers()}
-    assert images == {kind_of_cloud()["docker"]["image"]} == set(re.findall(r"image `(\S+)`", PAGE.text))
+    assert images == {kind_of_cloud()["docker"]["image"]} == set(re.findall(r"image `(\S+)`", PAGE.sentences))
     assert {mount["mountPath"] for each in containers() for mount in each["volumeMounts"]} == {"/shared"}
     version = kind("RayJob")["spec"]["rayClusterSpec"]["rayVersion"]
     assert re.findall(r"rayproject/ray:(\S+)-py", PAGE.text) == [version]
@@ -108,5 +108,5 @@ def test_the_table_of_costs_is_what_the_script_prints() -> None:
 
 def test_the_numbers_are_those_of_the_code() -> None:
     words = {4: "four"}
-    assert f"A worker gets {BLOCK_JOBS} files at a time" in PAGE.text
-    assert f"a file that loses {words[MAX_RETRIES + 1]} workers fails" in PAGE.text
+    assert f"A worker gets {BLOCK_JOBS} files at a time" in PAGE.sentences
+    assert f"a file that loses {words[MAX_RETRIES + 1]} workers fails" in PAGE.sentences

@@ -39,7 +39,7 @@ FILES = (
 )
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+_INLINE = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")  # it may be wrapped once
 _HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -99,9 +99,14 @@ class Page:
         return _FENCED.sub("", self.text)
 
     @property
+    def sentences(self) -> str:
+        """The prose on one line, so that what is looked for may stand wherever lines are wrapped."""
+        return " ".join(self.prose.split())
+
+    @property
     def inline(self) -> list[str]:
         """The code inside sentences and tables."""
-        return _INLINE.findall(self.prose)
+        return [" ".join(text.split()) for text in _INLINE.findall(self.prose)]
 
     @property
     def sections(self) -> list[Section]:
