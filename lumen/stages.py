@@ -56,7 +56,7 @@ class Stages(Generic[J, I, R, W]):
     Attributes:
         begun: How many items workers have been given.
         workers: How many workers there are.
-        helpers: How many jobs are read at once, and how many are written.
+        helpers: How many jobs are read at once, and how many are written; 0 is none beside the work.
         is_leaving: Whether `leave` was called.
     """
 
@@ -75,7 +75,8 @@ class Stages(Generic[J, I, R, W]):
         Args:
             steps: What is done.
             workers: Passed to `work`; each is in use once at a time.
-            helpers: Threads that read, and as many that write.
+            helpers: Threads that read, and as many that write; 0 is one of each, which its caller does not use beside
+                the work.
             is_behind: Tells that no work may start, because too much is being written.
             wake: Called, on any thread, when a stage has ended and `advance` has something to do.
             interrupt: Interrupts work that does not call `check`, as far as that is possible; called by `abort` while
@@ -95,9 +96,9 @@ class Stages(Generic[J, I, R, W]):
         self._ready: deque[tuple[J, I]] = deque()
         self._working: dict[Future[Sequence[I | Exception]], tuple[W, list[tuple[J, I]]]] = {}
         self._writing: dict[Future[R], tuple[J, I]] = {}
-        self._readers = ThreadPoolExecutor(helpers, "read")
+        self._readers = ThreadPoolExecutor(max(1, helpers), "read")
         self._runners = ThreadPoolExecutor(self.workers, "work")
-        self._writers = ThreadPoolExecutor(helpers, "write")
+        self._writers = ThreadPoolExecutor(max(1, helpers), "write")
 
     @property
     def waiting(self) -> int:
@@ -205,7 +206,7 @@ class Stages(Generic[J, I, R, W]):
         # Its thread cannot be ended. Others take over what no thread has begun with.
         waiting = [(future, each) for future, each in self._reading.items() if future.cancel()]
         self._readers.shutdown(wait=False)
-        self._readers = ThreadPoolExecutor(self.helpers, "read")
+        self._readers = ThreadPoolExecutor(max(1, self.helpers), "read")
         for future, each in waiting:
             del self._reading[future]
             self.submit(each)
@@ -256,12 +257,14 @@ def _ending(future: Future[Any]) -> Any:
 
 
 def few_inside(stages: Stages[Any, I, Any, Any], size: Callable[[I], int]) -> bool:
-    """Tell whether another job may start: a few at a time, and of large ones only one.
+    """Tell whether another job may start: a few at a time, of large ones only one, and without helpers one of any.
 
     Args:
         stages: Where it would start.
         size: Returns the bytes that an item takes.
     """
+    if not stages.helpers:
+        return not stages.inside
     ahead = len(stages.reading) + len(stages.ready)
     if ahead >= max(stages.workers, stages.helpers) or stages.inside >= stages.workers + 2 * stages.helpers:
         return False

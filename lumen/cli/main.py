@@ -117,6 +117,7 @@ def cli(state: State, /) -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Every expected error becomes one line on stderr."""
     state = State()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads would wait busily, and are not in --threads
     open_streams()
     with exit_on_sigterm(), _restored_logging():
         return _run(args, state)

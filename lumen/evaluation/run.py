@@ -29,6 +29,7 @@ from lumen.files.atomic import write_atomically
 from lumen.imaging.picture import Picture, Samples, to_8bit
 from lumen.metrics.fidelity import gt_mean
 from lumen.runtime.cores import usable_cores
+from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Models
 from lumen.runtime.runs import terminate_runs
 from lumen.stages import Stages, Steps, drive, in_order
@@ -99,7 +100,12 @@ def score_pairs(
         # Two more than there are threads, so that none is idle; fewer while pictures are large.
         return count <= 1 or (count <= helpers + 2 and count * largest_px <= MAX_WAITING_PX)
 
+    devices = [each.for_sample("uint8").device for each in models.values()]
+    is_serial = not scorer.options.threads and helper_threads(devices) == 0
+
     def has_room() -> bool:
+        if is_serial:
+            return not stages.inside
         if not models:
             return fits(stages.inside + 1)
         # While the models work on some pairs the next are being loaded.

@@ -13,8 +13,19 @@ def usable_cores() -> int:
 
     It is the smallest of its affinity and of the CPU time that each of its control groups grants, rounded up.
     """
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([allowed, *_granted_cores()]))
+    return max(1, min([_allowed_cores(), *_granted_cores()]))
+
+
+def has_core_of_several() -> bool:
+    """Tell whether a control group grants the CPU time of one core where threads could run on more.
+
+    Whatever runs beside a busy thread then takes its time: all are stopped for the rest of the period.
+    """
+    return usable_cores() == 1 < _allowed_cores()
+
+
+def _allowed_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _granted_cores() -> list[int]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from lumen.extras import install_line
-from lumen.runtime.cores import usable_cores
+from lumen.runtime.cores import has_core_of_several, usable_cores
 from lumen.runtime.memory import RAM_SHARE, VRAM_SHARE, free_ram_bytes
 
 ComputePrecision = Literal["fp32", "fp16", "bf16"]
@@ -135,7 +135,10 @@ def device_index(device: str) -> int:
 def helper_threads(devices: Sequence[Device]) -> int:
     """Return the number of reading threads, and of writing threads, beside models on `devices`.
 
-    When the CPU runs the model, there is no time to spare for more.
+    When the CPU runs the model, there is no time to spare for more than one, and for none where a control group grants
+    the time of one core: it would be throttled.
     """
     beside = sum(device.kind != "cpu" for device in devices)
+    if not beside and has_core_of_several():
+        return 0
     return max(1, min(HELPERS_PER_GPU * beside, usable_cores() // 4))

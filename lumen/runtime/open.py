@@ -14,7 +14,7 @@ from lumen.errors import DeviceError, LumenError, ModelError, UnusableModelError
 from lumen.files.paths import is_plain_file, real_path
 from lumen.runtime.check import check_graph, try_graph
 from lumen.runtime.choice import ENGINES, choose_device, choose_precision
-from lumen.runtime.cores import usable_cores
+from lumen.runtime.cores import has_core_of_several, usable_cores
 from lumen.runtime.devices import CPU, ComputePrecision, Device
 from lumen.runtime.engine import Session
 from lumen.runtime.model_files import find_model, full_of, half_of, is_half
@@ -42,14 +42,15 @@ class ModelSet:
     def open_ahead(self) -> None:
         """Begin to open the 8-bit model on another thread, while the caller has other things to do.
 
-        `for_sample` waits for it. An error is raised there, not here.
+        Where there is no core for it, `for_sample` opens it as usual. That waits for it, and raises its errors.
         """
 
         def open_quietly() -> None:
             with suppress(LumenError):
                 self.for_sample("uint8")
 
-        threading.Thread(target=open_quietly, name="open").start()
+        if not has_core_of_several():  # otherwise both would be throttled
+            threading.Thread(target=open_quietly, name="open").start()
 
     def for_sample(self, sample: SampleType) -> OnnxModel:
         """Return the model for a sample type.

@@ -72,7 +72,7 @@ class Worker:
             tree: The watched folder.
             output: The folder of all targets.
             wake: Called when a stage has ended, and `advance` has something to do.
-            helpers: Threads that read, and as many that write.
+            helpers: As for `lumen.stages.Stages`.
             timeout_s: As in `lumen.config.WatchOptions`.
             rules: For which pictures `options` differ.
             lights: The steady light of folders; None for pictures that are exposed by themselves.
@@ -101,6 +101,8 @@ class Worker:
     @property
     def room(self) -> int:
         """How many files can be started now."""
+        if not self._stages.helpers:
+            return 0 if self.inside or self._is_behind() else 1
         reading, ready = len(self._stages.reading), self._stages.ready
         if _nbytes(ready) > AHEAD_BYTES or self._is_behind():
             return 0

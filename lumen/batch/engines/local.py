@@ -15,6 +15,7 @@ from lumen.config import EnhanceOptions
 from lumen.enhance.model_choice import check_options
 from lumen.enhance.sharing import Cores, workers_on
 from lumen.errors import OutOfMemoryError
+from lumen.files.store_path import StorePath
 from lumen.runtime.devices import helper_threads
 from lumen.runtime.protocols import Model, Models
 from lumen.runtime.runs import terminate_runs
@@ -29,7 +30,7 @@ class LocalEngine:
 
         Args:
             models: The 8-bit and 16-bit pair of model files, or several pairs that work side by side.
-            helpers: Threads that read, and as many that write; None chooses by the devices.
+            helpers: At most how many threads read, and as many write; None leaves it to the devices.
         """
         self._sets = tuple(models) if isinstance(models, Sequence) else (models,)
         self._helpers = helpers
@@ -55,10 +56,11 @@ class LocalEngine:
     def run(self, jobs: Iterator[Job]) -> Iterator[Ended[Job, Outcome] | None]:
         """Pass the jobs through the stages; once more after `close`, with the models as they are."""
         if not self._cores:
-            self._helpers = self._helpers or helper_threads([model.device for model in self._models()])
             self._cores = workers_on(self._sets, self._variants)
         steps = Steps(read=self._work.read, work=self._enhance, write=self._work.write)
-        stages = Stages(steps, self._cores, helpers=self._helpers or 1, interrupt=terminate_runs)
+        helpers = helper_threads([model.device for model in self._models()])
+        helpers = helpers if self._helpers is None else min(self._helpers, helpers)
+        stages = Stages(steps, self._cores, helpers=helpers, interrupt=terminate_runs)
         self._stages, self._taken, self._has_all = stages, 0, False
         has_room = partial(few_inside, stages, lambda item: item.nbytes)
         for ended in drive(stages, self._counted(jobs), has_room, short_of_memory=(MemoryError, OutOfMemoryError)):
@@ -83,8 +85,11 @@ class LocalEngine:
         return [each.for_sample("uint8") for each in self._sets]
 
     def _counted(self, jobs: Iterator[Job]) -> Iterator[Job]:
+        assert self._stages is not None
         for job in jobs:
             self._taken += 1
+            if isinstance(job.source, StorePath) or isinstance(job.target, StorePath):
+                self._stages.helpers = max(1, self._stages.helpers)  # to wait for the network beside the work
             yield job
         self._has_all = True
 

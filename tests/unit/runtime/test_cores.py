@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lumen.runtime import control_groups
-from lumen.runtime.cores import usable_cores
+from lumen.runtime.cores import has_core_of_several, usable_cores
 
 V2, V1 = "0::/box/inner\n", "5:cpuset:/\n4:cpu:/box\n"
 
@@ -44,3 +44,6 @@ def test_quotas_count_as_cores(
     monkeypatch.setattr(control_groups, "MOUNT", mount)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
     assert usable_cores() == cores
+    assert has_core_of_several() is (cores == 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {3}, raising=False)
+    assert (usable_cores(), has_core_of_several()) == (1, False)

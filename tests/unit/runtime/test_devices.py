@@ -51,9 +51,13 @@ def test_the_loader_names_the_missing_library(monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_is_beside_the_cpu_gets_helpers_and_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "usable_cores", lambda: 32)
+    monkeypatch.setattr(devices, "has_core_of_several", lambda: False)
     monkeypatch.setattr(devices, "free_ram_bytes", lambda: 1000)
     gpu = Device(name="cuda:0", engine="onnxruntime", kind="gpu", shares_memory=False, own_bytes=lambda: 2000)
     built_in = Device(name="openvino:GPU", engine="openvino", kind="gpu")
     processor = Device(name="openvino:CPU", engine="openvino", kind="cpu")
     assert [helper_threads(each) for each in ([CPU], [processor], [gpu], [built_in, gpu])] == [1, 1, 4, 8]
+    monkeypatch.setattr(devices, "usable_cores", lambda: 1)
+    monkeypatch.setattr(devices, "has_core_of_several", lambda: True)
+    assert [helper_threads(each) for each in ([CPU], [processor], [gpu], [built_in, gpu], [])] == [0, 0, 1, 1, 0]
     assert [each.budget_bytes() for each in (CPU, processor, built_in, gpu)] == [600, 600, 600, 1400]

@@ -29,7 +29,11 @@ def test_the_set_opens_each_twin_once(path: Path) -> None:
     assert models.for_sample("uint8") is models.for_sample("uint8")
 
 
-def test_a_model_that_is_opened_ahead_is_opened_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("has_core", "thread"), [(True, "open"), (False, "MainThread")])
+def test_a_model_that_is_opened_ahead_is_opened_once(
+    path: Path, has_core: bool, thread: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_module, "has_core_of_several", lambda: not has_core)
     threads: list[str] = []
 
     def spy(*args: Any, **named: Any) -> Any:
@@ -41,7 +45,7 @@ def test_a_model_that_is_opened_ahead_is_opened_once(path: Path, monkeypatch: py
     models.open_ahead()
     _join("open")
     assert models.for_sample("uint8").spec.sample == "uint8"
-    assert threads == ["open"]
+    assert threads == [thread]
 
 
 def test_an_error_of_opening_ahead_is_raised_when_the_model_is_needed(tmp_path: Path) -> None:

@@ -253,6 +253,18 @@ def test_a_result_that_cannot_be_written_is_kept_and_written_later(shop: Shop, m
     assert len(shop.models.for_sample("uint8").shapes) == 1  # the model did not work twice
 
 
+def test_without_helpers_there_is_one_file_at_a_time(shop: Shop) -> None:
+    opened = shop.open(helpers=0)
+    first, second = shop.picture("a.png"), shop.picture("b.png")
+    assert opened.room == 1
+    opened.begin(first)
+    assert opened.room == 0
+    assert shop.run() == {"a.png": None}
+    assert opened.room == 1
+    opened.begin(second)
+    assert shop.run() == {"a.png": None, "b.png": None}
+
+
 def test_no_more_is_taken_than_there_is_room_for(shop: Shop) -> None:
     gate = threading.Event()
     opened = shop.open(fault=lambda _tiles: gate.wait(30), helpers=2)

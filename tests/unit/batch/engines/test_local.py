@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from lumen.batch.work import PictureWork
 from lumen.codecs.codec import write_picture
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.picture_rules import PictureOptions
+from lumen.errors import DecodeError
+from lumen.files.store_path import StorePath
 from lumen.imaging.picture import Picture
 from tests.support.fakes import FakeModels
 
@@ -62,6 +65,24 @@ def test_an_engine_takes_one_sequence_of_jobs_after_the_other(picture: Path, tmp
         assert {job for job, _ in filter(None, local.run(iter(some)))} == set(some)
         assert local.close() == []
     assert len(list((tmp_path / "out").glob("*.png"))) == 6
+
+
+@pytest.mark.parametrize(
+    ("source", "granted", "helpers"),
+    [(Path("a.png"), 0, 0), (Path("a.png"), 4, 1), (StorePath("s3:", "bucket", "a.png"), 0, 1)],
+)
+def test_where_one_core_is_granted_nothing_runs_beside_the_work_but_the_network(
+    source: Path, granted: int, helpers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read() -> Any:
+        raise DecodeError("no picture")
+
+    monkeypatch.setattr("lumen.batch.engines.local.helper_threads", lambda _: granted)
+    local = engine(tmp_path)
+    some = [Job(source=source, target=tmp_path / "out" / f"{index}.png") for index in range(3)]
+    monkeypatch.setattr(PictureWork, "read", lambda *_: read())
+    assert len(list(filter(None, local.run(iter(some))))) == 3
+    assert local._stages is not None and local._stages.helpers == helpers
 
 
 def test_closing_before_the_first_job_is_fine(tmp_path: Path) -> None:
