@@ -44,8 +44,8 @@ class BatchListener(Protocol):
     def started(self, pending: int) -> None:
         """Work begins, on that many files as far as is known."""
 
-    def counted(self, pending: int, *, is_all: bool) -> None:
-        """There is work on that many files by now; told again and again until these are all."""
+    def counted(self, pending: int, *, is_all: bool, clips: int = 0) -> None:
+        """There is work on that many files by now, so many of them clips; told again and again until these are all."""
 
     def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         """A fraction of one picture, or clip of so many frames, of that size is enhanced; called repeatedly."""
@@ -237,7 +237,7 @@ class Batch:
         ahead = self._ahead
         self.report.total, self.report.is_counted = ahead.files, ahead.is_planned
         self._sorter.earlier.warn(is_all=ahead.is_sorted)
-        self._listener.counted(ahead.pending, is_all=ahead.is_sorted)
+        self._listener.counted(ahead.pending, is_all=ahead.is_sorted, clips=ahead.pending_clips)
 
     def _add_comparisons(self) -> None:
         """Write comparisons from inputs and results that exist, without enhancing anything."""

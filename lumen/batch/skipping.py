@@ -43,6 +43,11 @@ class ToDo:
         """How many pictures there is work on."""
         return sum(reason is None for reason in self.reasons) + sum(self.uncompared)
 
+    @property
+    def pending_clips(self) -> int:
+        """How many of those are clips."""
+        return sum(map(is_clip, compress(self.block.names, (reason is None for reason in self.reasons))))
+
     def jobs(self) -> Iterator[tuple[Job, str | None, bool]]:
         """Yield each job with the reason, and whether it lacks its comparison."""
         yield from zip(self.block.jobs(), self.reasons, self.uncompared, strict=True)

@@ -39,7 +39,7 @@ class Ear:
     """Remembers what it hears."""
 
     def __init__(self) -> None:
-        self.pending, self.is_all, self.begun_with = 0, False, (0, False)
+        self.pending, self.is_all, self.clips, self.begun_with = 0, False, 0, (0, False)
         self.outcomes: list[Outcome] = []
         self.fractions: list[float] = []
         self.megapixels, self.frames = 0.0, 0
@@ -48,8 +48,8 @@ class Ear:
     def started(self, pending: int) -> None:
         self.pending, self.begun_with = pending, (pending, self.is_all)
 
-    def counted(self, pending: int, *, is_all: bool) -> None:
-        self.pending, self.is_all = pending, is_all
+    def counted(self, pending: int, *, is_all: bool, clips: int = 0) -> None:
+        self.pending, self.is_all, self.clips = pending, is_all, clips
 
     def progressed(self, _job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         self.fractions.append(fraction)
@@ -107,6 +107,13 @@ def test_one_bad_file_among_good_ones(pictures: Path) -> None:
     assert ear.statuses() == {"a.png": "done", "b.png": "done", "c.png": "failed", "d.png": "done", "e.png": "done"}
     assert "damaged or truncated" in report.failures[0].reason
     assert "c.png" not in results(pictures)
+
+
+def test_it_is_told_how_many_of_the_files_are_clips(pictures: Path) -> None:
+    (pictures / "f.mp4").write_bytes(b"no clip")
+    ear = Ear()
+    make(pictures, ear, clips=True).run()
+    assert (ear.pending, ear.clips, ear.statuses()["f.mp4"]) == (6, 1, "failed")
 
 
 def test_a_second_run_does_only_the_rest(pictures: Path) -> None:
