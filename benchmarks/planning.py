@@ -68,7 +68,7 @@ class NoWork:
     def started(self, _pending: int) -> None:
         """Do nothing."""
 
-    def counted(self, pending: int, *, is_all: bool) -> None:
+    def counted(self, pending: int, *, is_all: bool, clips: int = 0) -> None:
         """Do nothing."""
 
     def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:

@@ -27,6 +27,7 @@ class Ahead:
     Attributes:
         files: How many files were found so far.
         pending: How many of them were sorted so far and need work.
+        pending_clips: How many of those are clips.
         is_planned: Whether `files` is all.
         is_sorted: Whether `pending` is all.
     """
@@ -39,7 +40,7 @@ class Ahead:
             sort: Says what is to be done with a block; not called before `wait_for_sorted`, when the output is locked.
             whole: Wait for the end before the first picture, however long it takes.
         """
-        self.files = self.pending = 0
+        self.files = self.pending = self.pending_clips = 0
         self.is_planned = self.is_sorted = False
         self._plan, self._sort = plan, sort
         self._whole = whole
@@ -106,6 +107,7 @@ class Ahead:
             if block is not None:
                 for todo in self._sort(block):
                     self.pending += todo.pending
+                    self.pending_clips += todo.pending_clips
                     self._todo.put(todo, len(todo.block))
             elif is_end:
                 self.is_sorted = True

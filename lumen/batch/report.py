@@ -28,6 +28,11 @@ class Progress(NamedTuple):
     megapixels: float
     frames: int = 0
 
+    @property
+    def frames_done(self) -> int:
+        """How many of its frames are done."""
+        return round(self.fraction * self.frames)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import os
 import time
@@ -33,9 +34,13 @@ from lumen.errors import (
     UsageError,
     reason_of,
 )
+from lumen.files.paths import is_folder
 from lumen.files.patterns import is_comparison
+from lumen.text import printable
 
 log = logging.getLogger(__name__)
+
+SHOWN_PATTERNS = 3
 
 
 class BatchListener(Protocol):
@@ -44,8 +49,8 @@ class BatchListener(Protocol):
     def started(self, pending: int) -> None:
         """Work begins, on that many files as far as is known."""
 
-    def counted(self, pending: int, *, is_all: bool) -> None:
-        """There is work on that many files by now; told again and again until these are all."""
+    def counted(self, pending: int, *, is_all: bool, clips: int = 0) -> None:
+        """There is work on that many files by now, so many of them clips; told again and again until these are all."""
 
     def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         """A fraction of one picture, or clip of so many frames, of that size is enhanced; called repeatedly."""
@@ -140,6 +145,8 @@ class Batch:
                     self._record = RunRecord(self._plan.home, self._request())
                     self._enhance_all(self._jobs())
                     self._add_comparisons()
+                    if self._ahead.is_sorted:
+                        self._warn_of_unmatched()
         finally:
             self._count()
             self.report.seconds = time.monotonic() - started
@@ -159,6 +166,7 @@ class Batch:
                         self._finish(self._work.outcome(comparison_of(job) if is_uncompared else job, "planned"))
         self.report.is_counted = True
         self._sorter.earlier.warn(is_all=True)
+        self._warn_of_unmatched()
         return self.report
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -237,7 +245,7 @@ class Batch:
         ahead = self._ahead
         self.report.total, self.report.is_counted = ahead.files, ahead.is_planned
         self._sorter.earlier.warn(is_all=ahead.is_sorted)
-        self._listener.counted(ahead.pending, is_all=ahead.is_sorted)
+        self._listener.counted(ahead.pending, is_all=ahead.is_sorted, clips=ahead.pending_clips)
 
     def _add_comparisons(self) -> None:
         """Write comparisons from inputs and results that exist, without enhancing anything."""
@@ -302,6 +310,17 @@ class Batch:
         if self._asked_to_stop and not self._has_said_stopping:
             self._has_said_stopping = True
             self._listener.stopping()
+
+    def _warn_of_unmatched(self) -> None:
+        """Warn of patterns of the settings that no file matched, unless this run has only a part of the files."""
+        plan, options = self._plan, self._options
+        patterns = [json.dumps(each, ensure_ascii=False) for each in self._sorter.unmatched]
+        is_part = options.include or options.exclude or options.shard != (1, 1) or plan.of_inputs > len(plan.inputs)
+        if not patterns or is_part or not all(map(is_folder, plan.inputs)):
+            return
+        more = f" and {len(patterns) - SHOWN_PATTERNS} more" if len(patterns) > SHOWN_PATTERNS else ""
+        shown = printable(", ".join(patterns[:SHOWN_PATTERNS]))
+        log.warning("the settings have [[picture]] for %s%s, which no file matches", shown, more)
 
     def _request(self) -> Mapping[str, Any]:
         options: dict[str, Any] = {

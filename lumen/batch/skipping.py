@@ -13,7 +13,7 @@ from lumen.batch.history import EarlierResults, History, Made, differences, sett
 from lumen.batch.job import Job
 from lumen.batch.sidecars import sidecar_names
 from lumen.config import BatchOptions, EnhanceOptions
-from lumen.enhance.picture_rules import PictureOptions
+from lumen.enhance.picture_rules import PictureOptions, UnmatchedRules
 from lumen.files.paths import is_plain_file
 from lumen.files.patterns import COMPARISON_SUFFIX
 from lumen.files.store_path import StorePath
@@ -43,6 +43,11 @@ class ToDo:
         """How many pictures there is work on."""
         return sum(reason is None for reason in self.reasons) + sum(self.uncompared)
 
+    @property
+    def pending_clips(self) -> int:
+        """How many of those are clips."""
+        return sum(map(is_clip, compress(self.block.names, (reason is None for reason in self.reasons))))
+
     def jobs(self) -> Iterator[tuple[Job, str | None, bool]]:
         """Yield each job with the reason, and whether it lacks its comparison."""
         yield from zip(self.block.jobs(), self.reasons, self.uncompared, strict=True)
@@ -54,6 +59,7 @@ class Sorter:
     Attributes:
         variants: The options of the pictures to enhance, so far.
         earlier: Which pictures are results of earlier runs, so far.
+        unmatched: Which patterns of the settings have matched no file, so far.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class Sorter:
         """Take what decides; `model` is what was asked for as model."""
         self.variants: set[EnhanceOptions] = set()
         self.earlier = EarlierResults()
+        self.unmatched = UnmatchedRules(enhance.rules)
         self._destination, self._options, self._enhance, self._model = destination, options, enhance, model
         self._history = None if options.output is None else History(options.output)
 
@@ -95,11 +102,13 @@ class Sorter:
     def _look(self, block: Block, reasons: Sequence[str | None]) -> None:
         """Note what kinds of pictures there are."""
         self.earlier.look(block)
+        names = [*block.names, *(failure.source.name for failure in block.failures)]
+        self.unmatched.look(block.place / name for name in names)
         if not self._enhance.rules:
             self.variants |= {self._enhance.options} if None in reasons else set()
         else:
-            names = (name for name, reason in zip(block.names, reasons, strict=True) if reason is None)
-            self.variants |= {self._enhance.of(block.place / name) for name in names}
+            pending = compress(block.names, (reason is None for reason in reasons))
+            self.variants |= {self._enhance.of(block.place / name) for name in pending}
 
     def _explained(self, block: Block, reasons: Sequence[str | None]) -> list[str | None]:
         """Return why each picture is skipped, from the records of the runs that made the results.

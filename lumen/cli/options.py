@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 from click.core import ParameterSource
@@ -143,9 +143,36 @@ def amount_as_typed(number: int) -> str:
     return f"{number // _UNITS[unit.lower()]}{unit}"
 
 
+def parse_size(text: str) -> int:
+    """Parse a positive number of bytes as `parse_amount` does; fewer than a million need a unit, if only `B`.
+
+    Who types 5 means gigabytes.
+
+    >>> parse_size("5GB"), parse_size("5B")
+    (5000000000, 5)
+    """
+    return _with_unit(text, 10**6, "a size with a unit such as 5GB")
+
+
 def parse_space(text: str) -> int:
-    """Parse a number of bytes, which may be 0."""
-    return 0 if text.strip() == "0" else parse_amount(text)
+    """Parse a number of bytes as `parse_size` does, or 0."""
+    return 0 if text.strip() == "0" else parse_size(text)
+
+
+def parse_pixels(text: str) -> int:
+    """Parse a positive number of pixels as `parse_amount` does; fewer than a thousand need a unit, if only `px`."""
+    return _with_unit(text, 1000, "a number of pixels with a unit such as 50MP")
+
+
+def _with_unit(text: str, least: int, expected: str) -> int:
+    number = parse_amount(text)
+    if number < least and text.strip()[-1].isdecimal():
+        raise click.BadParameter(f"expected {expected}, got {text.strip()}")
+    return number
+
+
+SIZES: Final = (parse_size, parse_space, parse_pixels)
+"""Parsers of what is so large that people count it in thousands or more."""
 
 
 def parse_span(text: str) -> float:
@@ -255,7 +282,7 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
     ),
     _enhance(
         "--max-pixels",
-        type=parse_amount,
+        type=parse_pixels,
         show=amount_as_typed,
         metavar="SIZE",
         help="Refuse pictures with more pixels.",
@@ -306,7 +333,7 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
     _enhance(
         "--max-memory",
         "max_memory_bytes",
-        type=parse_amount,
+        type=parse_size,
         metavar="SIZE",
         help="Working memory of the model, such as 500M.  [default: by free memory]",
     ),

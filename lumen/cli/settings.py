@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from lumen.cli.options import PATH
+from lumen.cli.options import PATH, SIZES
 from lumen.config import EnhanceOptions
 from lumen.errors import UsageError
 from lumen.text import printable
@@ -174,6 +174,9 @@ def _typed(ctx: click.Context, option: click.Option, value: object, where: str) 
         typed = tuple(_text(each, where) for each in (value if isinstance(value, list) else [value]))
     else:
         typed = _text(value, where)
+        is_size = isinstance(option.type, click.types.FuncParamType) and option.type.func in SIZES
+        if is_size and isinstance(value, int) and value > 0:
+            typed += "B"  # a number in a file is exact, as those that lumen writes itself
     try:
         option.type_cast_value(ctx, typed)
     except click.BadParameter as error:

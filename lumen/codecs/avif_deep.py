@@ -16,6 +16,7 @@ from lumen.codecs.pillow_codecs import save
 from lumen.imaging.picture import Chroma, Picture
 
 _SMALL_PX = 16
+_MOST_COARSE = 99  # quality; at 100 imagecodecs stores colours for every pixel, whatever it is asked for
 _SRGB, _UNKNOWN = (1, 13, 6), (2, 2, 6)  # codes of primaries, transfer curve and matrix, as Pillow writes them
 _DESCRIBING = (b"ispe", b"pixi", b"av1C")  # size, depth, and how it is coded
 
@@ -32,7 +33,7 @@ def encode_deep(picture: Picture, *, quality: int, speed: int, chroma: Chroma | 
     primaries, transfer, matrix = _UNKNOWN if picture.metadata.icc else _SRGB
     coded = imagecodecs.avif_encode(
         samples >> (16 - bits),
-        level=quality,
+        level=quality if chroma in (None, "4:4:4") else min(quality, _MOST_COARSE),
         speed=speed,
         bitspersample=bits,
         pixelformat=(chroma or "4:0:0").replace(":", ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
@@ -63,3 +63,23 @@ class PictureOptions:
     def as_list(self) -> list[dict[str, Any]]:
         """Return the rules as JSON values."""
         return [{"match": rule.match, **rule.changes} for rule in self.rules]
+
+
+class UnmatchedRules:
+    """Which patterns of rules have matched no file so far."""
+
+    def __init__(self, rules: Iterable[PictureRule]) -> None:
+        """Take the rules."""
+        self._left = {rule.match: Selection((rule.match,)) for rule in rules}
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the patterns, in the order of the rules."""
+        return iter(self._left)
+
+    def look(self, files: Iterable[PurePath]) -> None:
+        """Look at files, by their paths below the input folder."""
+        if not self._left:
+            return
+        for file in files:
+            for match in [match for match, selection in self._left.items() if selection.takes(file)]:
+                del self._left[match]

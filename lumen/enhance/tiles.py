@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
@@ -20,7 +21,7 @@ from lumen.errors import OutOfMemoryError
 from lumen.imaging.thumbnail import thumbnail_for
 from lumen.imaging.tiling import Tile, TilePlan, box_of, cut, paste
 from lumen.runtime.protocols import Floats, Model, Pixels
-from lumen.runtime.runs import TICK_S
+from lumen.runtime.runs import TICK_S, terminate_runs
 
 log = logging.getLogger(__name__)
 
@@ -90,14 +91,23 @@ def enhance_pixels(
 
 
 def _each(enhance: Callable[[Tile], None], tiles: Sequence[Tile], runs: int) -> Iterator[Tile]:
-    """Enhance tiles, some at once, and yield each when it and all before it are done."""
+    """Enhance tiles, some at once, and yield each when it and all before it are done.
+
+    After an exception, such as KeyboardInterrupt, the others in work are cancelled.
+    """
     if runs == 1:
         for tile in tiles:
             enhance(tile)
             yield tile
         return
+    threads = set[int]()
+
+    def noted(tile: Tile) -> None:
+        threads.add(threading.get_ident())
+        enhance(tile)
+
     with ThreadPoolExecutor(runs, "tile") as pool:
-        futures = [pool.submit(enhance, tile) for tile in tiles]
+        futures = [pool.submit(noted, tile) for tile in tiles]
         try:
             for tile, future in zip(tiles, futures, strict=True):
                 while not wait([future], TICK_S).done:  # a wait without end would miss signals on Windows
@@ -106,6 +116,9 @@ def _each(enhance: Callable[[Tile], None], tiles: Sequence[Tile], runs: int) -> 
                 yield tile
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            while busy := [future for future in futures if not future.done()]:
+                terminate_runs(threads)  # again and again: the next pass of a window may have begun just before
+                wait(busy, TICK_S)
 
 
 def _blend(window: Pixels, enhanced: Pixels, strength: float) -> Pixels:

@@ -60,22 +60,18 @@
     const after = url(picture, "after");
     const left = { src: url(picture, "before"), title: "before" };
     if (same(now, made)) return [left, { src: after, title: picture.fine ? "after: it was fine" : "after" }];
-    const exact = variants.find((each) => same(each, now));
-    if (exact) return [left, { src: url(picture, exact.name), title: told(made, now) }];
-    for (const [what, other] of [["ev", "shadows"], ["shadows", "ev"]]) {
-      const between = variants.find((each) => each[other] === made[other] && now[other] === made[other]
-        && (now[what] - made[what]) / (each[what] - made[what]) > 0 && (now[what] - made[what]) / (each[what] - made[what]) < 1);
-      if (between) {
-        const weight = (now[what] - made[what]) / (between[what] - made[what]);
-        return [left, { src: after, over: url(picture, between.name), weight, title: `about ${told(made, now)}` }];
-      }
+    const previews = variants.map((each) => ({ shows: each, what: told(made, each), src: url(picture, each.name) }));
+    for (const [what, other] of [["ev", "shadows"], ["shadows", "ev"]]) { // mixtures, for steps in between
+      const share = (each) => (now[what] - made[what]) / (each[what] - made[what]);
+      const between = variants.find((each) => each[other] === made[other] && share(each) > 0 && share(each) < 1);
+      const shows = { ...made, [what]: now[what] };
+      if (between) previews.push({ shows, what: `about ${told(made, shows)}`, src: after, over: url(picture, between.name), weight: share(between) });
     }
-    const far = (each) => Math.abs(each.ev - now.ev) + Math.abs(each.shadows - now.shadows);
-    const nearest = [...variants].sort((a, b) => far(a) - far(b))[0];
-    if (nearest && far(nearest) < far(made)) {
-      return [left, { src: url(picture, nearest.name), title: `nearest preview: ${told(made, nearest)}` }];
-    }
-    return [left, { src: after, title: `no preview of ${told(made, now)}` }];
+    if (!previews.length) return [left, { src: after, title: `no preview of ${told(made, now)}` }];
+    previews.push({ shows: made, what: "as made", src: after });
+    const far = ({ shows }) => Math.abs(shows.ev - now.ev) + Math.abs(shows.shadows - now.shadows);
+    const nearest = previews.sort((a, b) => far(a) - far(b))[0];
+    return [left, { ...nearest, title: far(nearest) ? `nearest preview: ${nearest.what}` : nearest.what }];
   };
 
   // Cards are made in the order of the page, and their pictures shown, when they come near the visible part.

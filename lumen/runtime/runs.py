@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 TICK_S = 0.1
 
-_running: set[Callable[[], object]] = set()  # what cancels each run
+_running: dict[Callable[[], object], int] = {}  # what cancels each run, and the thread that waits for it
 
 
 def run_cancellable(run: Callable[[], T], cancel: Callable[[], object], *, limit_s: float | None = None) -> T:
@@ -31,7 +31,7 @@ def run_cancellable(run: Callable[[], T], cancel: Callable[[], object], *, limit
     Raises:
         TimeoutError: It took longer, and was cancelled.
     """
-    _running.add(cancel)
+    _running[cancel] = threading.get_ident()
     try:
         if limit_s is None and threading.current_thread() is not threading.main_thread():
             return run()
@@ -48,10 +48,11 @@ def run_cancellable(run: Callable[[], T], cancel: Callable[[], object], *, limit
                 cancel()
                 raise
     finally:
-        _running.discard(cancel)
+        _running.pop(cancel, None)
 
 
-def terminate_runs() -> None:
-    """Cancel the runs of all models in this process."""
-    for cancel in tuple(_running):
-        cancel()
+def terminate_runs(threads: Collection[int] | None = None) -> None:
+    """Cancel the runs of some threads, by their identifiers, or of all in this process."""
+    for cancel, thread in tuple(_running.items()):
+        if threads is None or thread in threads:
+            cancel()

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from lumen.errors import DataError, DeviceError, UsageError
 from lumen.files.atomic import make_folder, remove_leftovers, write_atomically
 from lumen.files.lock import lock_folder
-from lumen.files.paths import is_folder, type_of
+from lumen.files.paths import is_folder, real_path, type_of
 from lumen.train.data.checks import warn_of_misaligned, warn_of_shared_scenes
 from lumen.train.data.load import Example, load_pairs, load_photos, refuse_bad
 from lumen.train.data.split import Split, split_by_scene
@@ -59,7 +60,7 @@ def train_run(recipe: Recipe, options: TrainOptions, on_event: Callable[[Mapping
             remove_leftovers(options.run)
         split = load_split(recipe, options)
         if world.leads and options.check_pairs:
-            warn_of_misaligned([*split.train_pairs, *split.val_pairs])
+            warn_of_misaligned(list({id(pair.low): pair for pair in (*split.train_pairs, *split.val_pairs)}.values()))
             if options.val:  # without --val whole scenes are held out, so none can be shared
                 warn_of_shared_scenes(split.train_pairs, split.val_pairs)
         trainer = Trainer(recipe, split, options, world=world, on_event=on_event)
@@ -87,7 +88,7 @@ def _why_unknown(options: TrainOptions) -> str:
 
 
 def load_split(recipe: Recipe, options: TrainOptions) -> Split:
-    """Read the pictures of all folders, and hold some of them out.
+    """Read the pictures of all folders, each folder of pairs once, and hold some of them out.
 
     Raises:
         DataError: A folder or a picture cannot be read, the sizes of a pair differ, a picture is smaller than a crop,
@@ -95,12 +96,15 @@ def load_split(recipe: Recipe, options: TrainOptions) -> Split:
             `skip_bad` goes on without them.
     """
     bad: list[str] = []
+    read: dict[Path, list[Example]] = {}
 
     def pairs(folder: Path, source: int = 0) -> list[Example]:
-        data = recipe.data
-        return load_pairs(
-            folder, data.exclude, data.exposures, data.longest_px, crop_px=data.crop_px, source=source, bad=bad
-        )
+        data, place = recipe.data, real_path(folder)
+        if place not in read:
+            read[place] = load_pairs(
+                folder, data.exclude, data.exposures, data.longest_px, crop_px=data.crop_px, bad=bad
+            )
+        return [replace(pair, source=source) for pair in read[place]]
 
     trained = [pair for source, folder in enumerate(options.data) for pair in pairs(folder, source)]
     photos = load_photos(options.photos, recipe.data.longest_px, bad, crop_px=recipe.data.crop_px)

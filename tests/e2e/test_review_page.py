@@ -185,9 +185,27 @@ def test_the_names_of_both_sides_do_not_overlap(browser: Browser, made: Path, wi
     open_page(browser, made / "page.html", width)
     go_to(browser, "a.png")
     press(browser, "+", "]")
-    assert browser.run(TAG) == "no preview of exposure +0.5, shadows ×1.25"
+    assert browser.run(TAG) == "nearest preview: about exposure +0.5"
     boxes = "['l', 'r'].map(side => document.querySelector(`.card:focus .tag.${side}`).getBoundingClientRect())"
     assert browser.run(f"(([l, r]) => l.right <= r.left)({boxes})")
+
+
+def test_where_exposure_and_shadows_both_move_the_nearest_preview_is_shown(browser: Browser, made: Path) -> None:
+    open_page(browser, made / "page.html", 1440)
+    go_to(browser, "a.png")
+    pictures = "[...document.querySelectorAll('.card:focus .stage img')].filter(e => !e.hidden)"
+    opacity = f"{pictures}.map(e => e.style.opacity).filter(Boolean)"
+    for keys, what, weight in (
+        (("+", "]"), "about exposure +0.5", ["0.5"]),
+        (("]", "]"), "about shadows ×1.75", ["0.75"]),
+        (("+", "]"), "exposure +1", []),
+        (("+", "+"), "exposure +1", []),
+    ):
+        press(browser, *keys)
+        assert (browser.run(TAG), browser.run(opacity)) == (f"nearest preview: {what}", weight)
+    strip = "[...document.querySelectorAll('.card:focus .strip button')]"
+    variant = f"{strip}.find(e => e.textContent === 'exposure +1').querySelector('img')"
+    assert browser.run(f"{pictures}[0].src === {variant}.src") is True
 
 
 def test_space_flips_and_choices_are_there_after_a_reload(browser: Browser, made: Path) -> None:

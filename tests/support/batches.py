@@ -64,7 +64,7 @@ class Quiet:
     def started(self, pending: int) -> None:
         """Nothing."""
 
-    def counted(self, pending: int, *, is_all: bool) -> None:
+    def counted(self, pending: int, *, is_all: bool, clips: int = 0) -> None:
         """Nothing."""
 
     def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:

@@ -56,9 +56,12 @@ class BatchView:
         self._progress.reset(self._task, total=1, visible=True)
         self._progress.start()
 
-    def counted(self, pending: int, *, is_all: bool) -> None:
-        """Take over how many files are known; until these are all, the bar only says that there is work."""
-        self._throughput.count(pending, is_all=is_all)
+    def counted(self, pending: int, *, is_all: bool, clips: int = 0) -> None:
+        """Take over how many files are known, so many of them clips.
+
+        Until these are all, the bar only says that there is work.
+        """
+        self._throughput.count(pending, is_all=is_all, clips=clips)
 
     def progressed(self, job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         """Move the bar as part of a file is done."""

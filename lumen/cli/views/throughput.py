@@ -1,7 +1,7 @@
 """How much of a run is done, and how long the rest will take.
 
 Pixels are counted, not files: a panorama takes as long as a hundred small pictures. The sizes of files that were not
-opened yet are taken to be like those that were.
+opened yet are taken to be like those that were: pictures like pictures, clips like clips. All frames of a clip count.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from lumen.batch.report import Outcome
+from lumen.batch.report import Outcome, Progress
+from lumen.imaging.clip_formats import is_clip
 from lumen.text import span
 
 SPEED_S: Final = 60.0  # the speed is that of about the last minute
 LEFT_S: Final = 20.0  # in which the time left comes near what is newly known
+EVIDENCE_S: Final = 3.0  # of work, before there is a time left: the first pixels come late, or many at once
 BURST_S, LONGEST_S = 0.1, 1.0
 
 
@@ -29,35 +31,39 @@ class Throughput:
 
     def start(self, pending: int) -> None:
         """Start counting for a run of `pending` files."""
-        self.pending, self.is_counted, self.files, self.failed, self.megapixels = pending, True, 0, 0, 0.0
-        self._parts: dict[str, tuple[float, float]] = {}
-        self._clips: dict[str, _Clip] = {}
+        self.pending, self.is_counted, self.failed = pending, True, 0
+        self._pictures, self._clips, self._pending_clips = _Kind(), _Kind(), 0
+        self._began: dict[str, float] = {}  # when each clip in work was
         self._share = 0.0
         self._started = self._clock()
         self._base = self._last = _Look(at=self._started)
         self._burst_at = self._started
 
-    def count(self, pending: int, *, is_all: bool) -> None:
-        """Note how many files are known, and whether these are all: before, there is no share and no time left."""
-        self.pending, self.is_counted = pending, is_all
+    def count(self, pending: int, *, is_all: bool, clips: int = 0) -> None:
+        """Note how many files are known, so many of them clips, and whether these are all.
+
+        Before all are, there is no share and no time left.
+        """
+        self.pending, self.is_counted, self._pending_clips = pending, is_all, clips
 
     def progress(self, name: str, fraction: float, megapixels: float, frames: int = 0) -> None:
         """Note how much of a file of that size, or of a clip of so many frames, is done, in [0, 1]."""
-        self._parts[name] = fraction, megapixels
+        self._kind(name).parts[name] = Progress(fraction, megapixels, frames)
         if frames:
-            began = self._clips[name].began if name in self._clips else self._clock()
-            self._clips[name] = _Clip(began=began, done=round(fraction * frames), frames=frames)
+            self._began.setdefault(name, self._clock())
         self._look()
 
     def finish(self, outcome: Outcome) -> None:
         """Note the outcome of a file."""
-        _, megapixels = self._parts.pop(str(outcome.source), (0.0, 0.0))
-        self._clips.pop(str(outcome.source), None)
+        name = str(outcome.source)
+        part = self._kind(name).parts.pop(name, Progress(0.0, 0.0))
+        self._began.pop(name, None)
         is_work = outcome.target is not None  # or it could not be tried
         if is_work and outcome.status != "planned" and (outcome.status != "skipped" or outcome.is_unchanged):
-            self.files += 1
+            self._kind(name).files += 1
+            self._kind(name).megapixels += outcome.megapixels or part.megapixels
+            self._kind(name).frames += outcome.frames or part.frames
             self.failed += outcome.status == "failed"
-            self.megapixels += outcome.megapixels or megapixels
             self._look()
 
     @property
@@ -76,13 +82,19 @@ class Throughput:
         return self._clock() - self._started
 
     @property
+    def files(self) -> int:
+        """How many files were worked on."""
+        return self._pictures.files + self._clips.files
+
+    @property
     def speed(self) -> str:
         """Frames per second while there are clips in work, else megapixels; nothing before any is done."""
-        if self._clips:
+        if parts := self._clips.parts:
             now = self._clock()
-            speed = sum(clip.done / max(now - clip.began, 1e-9) for clip in self._clips.values() if clip.done)
+            speed = sum(part.frames_done / max(now - self._began[name], 1e-9) for name, part in parts.items())
             return f"{speed:.1f} frames/s" if speed else ""
-        return f"{self.megapixels / self.seconds:.2f} MP/s" if self.megapixels and self.seconds else ""
+        megapixels = self._pictures.megapixels + self._clips.megapixels
+        return f"{megapixels / self.seconds:.2f} MP/s" if megapixels and self.seconds else ""
 
     @property
     def left(self) -> str:
@@ -100,10 +112,10 @@ class Throughput:
     @property
     def frames(self) -> str:
         """How many frames of the clips in work are done, or nothing without clips."""
-        if not self._clips:
-            return ""
-        done, frames = (sum(getattr(clip, name) for clip in self._clips.values()) for name in ("done", "frames"))
-        return f"frame {done} of {frames}"
+        parts = self._clips.parts.values()
+        return (
+            f"frame {sum(part.frames_done for part in parts)} of {sum(part.frames for part in parts)}" if parts else ""
+        )
 
     @property
     def percent(self) -> str:
@@ -121,22 +133,58 @@ class Throughput:
         # The parts of several files come one after the other, in no time: they are one look.
         if now - last.at > BURST_S or now - self._burst_at > LONGEST_S:
             self._base, self._burst_at = last, now
-        done = self.megapixels + sum(fraction * size for fraction, size in self._parts.values())
-        sizes = self.megapixels + sum(size for _, size in self._parts.values())
-        known = self.files + len(self._parts)
-        total = sizes * max(1.0, self.pending / known) if known and self.is_counted else 0.0
+        done = self._pictures.done + self._clips.done
+        if not done and self._clips.parts:
+            # What a clip takes to start says nothing of its frames.
+            self._base = self._last = _Look(at=now)
+            return
+        total = self._total() if self.is_counted else 0.0
         share = 0.0 if not self.is_counted else done / total if total else self.files / max(1, self.pending)
         self._share = min(1.0, max(self._share, share))
         self._last = self._base.followed(now, done, max(0.0, total - done) if self.is_counted else None)
 
+    def _kind(self, name: str) -> _Kind:
+        return self._clips if is_clip(name) else self._pictures
 
-@dataclass(frozen=True, kw_only=True)
-class _Clip:
-    """A clip in work: when it began, and how many of its frames are done."""
+    def _total(self) -> float:
+        """Return the megapixels of all files; 0 while no size is known."""
+        pictures, clips = self._pictures, self._clips
+        # While there is none of its kind yet, a picture is like a frame, and a clip like a picture.
+        picture = pictures.sizes / pictures.known if pictures.known else clips.sizes / max(1, clips.all_frames)
+        clip = clips.sizes / clips.known if clips.known else picture
+        left = max(0, self._pending_clips - clips.known)
+        others = max(0, self.pending - self._pending_clips - pictures.known)
+        return pictures.sizes + clips.sizes + picture * others + clip * left
 
-    began: float
-    done: int
-    frames: int
+
+@dataclass(kw_only=True)
+class _Kind:
+    """Pictures, or clips: how many ended, their sizes, and how much is done of those in work, by their names."""
+
+    files: int = 0
+    megapixels: float = 0.0
+    frames: int = 0
+    parts: dict[str, Progress] = field(default_factory=dict)
+
+    @property
+    def known(self) -> int:
+        """How many were opened."""
+        return self.files + len(self.parts)
+
+    @property
+    def sizes(self) -> float:
+        """Megapixels of those that were opened."""
+        return self.megapixels + sum(part.megapixels for part in self.parts.values())
+
+    @property
+    def all_frames(self) -> int:
+        """Frames of those that were opened; 0 of pictures."""
+        return self.frames + sum(part.frames for part in self.parts.values())
+
+    @property
+    def done(self) -> float:
+        """Megapixels that are done."""
+        return self.megapixels + sum(part.fraction * part.megapixels for part in self.parts.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,8 +202,10 @@ class _Look:
         passed = at - self.at
         fade = math.exp(-passed / SPEED_S)
         recent, recent_s = self.recent * fade + max(0.0, done - self.done), self.recent_s * fade + passed
-        left_s = rest * recent_s / recent if rest is not None and recent and recent_s else None
+        left_s = rest * recent_s / recent if rest is not None and recent and recent_s > EVIDENCE_S else None
         if left_s is not None and self.left_s is not None:  # it counts down, and bends to what is known now
             counted = max(0.0, self.left_s - passed)
-            left_s = counted + (left_s - counted) * -math.expm1(-passed / LEFT_S)
+            # The first pixels tell little: what is done since then outweighs them, as it outweighs any time.
+            weight = max(-math.expm1(-passed / LEFT_S), (done - self.done) / recent)
+            left_s = counted + (left_s - counted) * weight
         return _Look(at=at, done=done, recent=recent, recent_s=recent_s, left_s=left_s)

@@ -110,7 +110,6 @@ def load_pairs(
     longest_px: int = 0,
     *,
     crop_px: int = 0,
-    source: int = 0,
     bad: list[str] | None = None,
 ) -> list[Example]:
     """Read the pairs of a data set in any layout that `find_training_pairs` knows.
@@ -123,7 +122,6 @@ def load_pairs(
         exposures: Which pictures of an exposure sequence to take: the `lowest` (darkest) or `all`.
         longest_px: Larger pictures are reduced until no side is longer; 0 keeps all sizes.
         crop_px: Side of the crops that will be cut, which must fit.
-        source: Index of the folder among those of a training.
         bad: Receives what is wrong with each pair that is left out: pictures that cannot be decoded, sizes that differ
             or are smaller than a crop. By default such pairs are refused.
 
@@ -154,7 +152,6 @@ def load_pairs(
                 name=pair.name,
                 low=a,
                 high=b,
-                source=source,
                 scene=pair.scene,
                 held_out=pair.held_out,
                 clean=found.clean,

@@ -55,6 +55,19 @@ def test_a_small_run_is_planned_to_its_end_before_it_begins() -> None:
         assert taken(planned) == [name for number in range(3) for name in block(number).names]
 
 
+def test_the_clips_among_the_files_are_counted() -> None:
+    names = ["a.jpg", "b.mp4", "c.MOV", "d.jpg", "e.mp4"]
+    one = Block(source=Path("in"), target=Path("out"), names=names, results=names)
+
+    def sorted_(each: Block) -> Iterator[ToDo]:
+        yield ToDo(block=each, reasons=[None, None, None, "it exists", "it exists"], uncompared=[False] * 5)
+
+    with Ahead(Plan(blocks=iter([one])), sorted_) as planned:
+        planned.wait_for_plan(never)
+        planned.wait_for_sorted(never)
+        assert (planned.pending, planned.pending_clips) == (3, 2)
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_large_run_begins_while_the_rest_is_planned_unless_it_must_be_known_whole(
     monkeypatch: pytest.MonkeyPatch, whole: bool

@@ -27,6 +27,7 @@ from lumen.batch.run import Batch
 from lumen.codecs.codec import read_picture, write_picture
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.enhance.file_io import read_source
+from lumen.enhance.picture_rules import PictureRule
 from lumen.errors import DiskFullError, Exit, LockedError, ModelError, OutOfMemoryError, UsageError
 from lumen.files.atomic import write_atomically
 from lumen.files.lock import lock_folder
@@ -39,7 +40,7 @@ class Ear:
     """Remembers what it hears."""
 
     def __init__(self) -> None:
-        self.pending, self.is_all, self.begun_with = 0, False, (0, False)
+        self.pending, self.is_all, self.clips, self.begun_with = 0, False, 0, (0, False)
         self.outcomes: list[Outcome] = []
         self.fractions: list[float] = []
         self.megapixels, self.frames = 0.0, 0
@@ -48,8 +49,8 @@ class Ear:
     def started(self, pending: int) -> None:
         self.pending, self.begun_with = pending, (pending, self.is_all)
 
-    def counted(self, pending: int, *, is_all: bool) -> None:
-        self.pending, self.is_all = pending, is_all
+    def counted(self, pending: int, *, is_all: bool, clips: int = 0) -> None:
+        self.pending, self.is_all, self.clips = pending, is_all, clips
 
     def progressed(self, _job: Job, fraction: float, megapixels: float, frames: int = 0) -> None:
         self.fractions.append(fraction)
@@ -107,6 +108,50 @@ def test_one_bad_file_among_good_ones(pictures: Path) -> None:
     assert ear.statuses() == {"a.png": "done", "b.png": "done", "c.png": "failed", "d.png": "done", "e.png": "done"}
     assert "damaged or truncated" in report.failures[0].reason
     assert "c.png" not in results(pictures)
+
+
+def test_it_is_told_how_many_of_the_files_are_clips(pictures: Path) -> None:
+    (pictures / "f.mp4").write_bytes(b"no clip")
+    ear = Ear()
+    make(pictures, ear, clips=True).run()
+    assert (ear.pending, ear.clips, ear.statuses()["f.mp4"]) == (6, 1, "failed")
+
+
+@pytest.mark.parametrize("is_dry", [False, True])
+@pytest.mark.parametrize(
+    ("files", "options", "told"),
+    [
+        ("", {}, True),
+        ("", {"include": ("*.png",)}, False),
+        ("", {"exclude": ("b.png",)}, False),
+        ("", {"shard": (1, 2)}, False),
+        ("a.png", {}, False),
+    ],
+)
+def test_patterns_of_the_settings_that_match_nothing_are_a_warning_unless_the_run_is_a_part(
+    pictures: Path,
+    caplog: pytest.LogCaptureFixture,
+    files: str,
+    options: dict[str, Any],
+    told: bool,
+    is_dry: bool,
+) -> None:
+    rules = [PictureRule(match=match, changes={"ev": 1.0}) for match in ("A.png", "nigth/*", "/A.png", "x*", "y*")]
+    batching = BatchOptions(output=pictures.parent / "out", **options)
+    plan = plan_jobs([pictures / files], batching)
+    batch = Batch(plan, LocalEngine(FakeModels()), EnhanceOptions(), batching, Ear(), rules)
+    batch.dry_run() if is_dry else batch.run()
+    warning = 'the settings have [[picture]] for "nigth/*", "/A.png", "x*" and 1 more, which no file matches'
+    assert [record.message for record in caplog.records if "[[picture]]" in record.message] == [warning] * told
+
+
+def test_a_pattern_matches_also_what_is_skipped_or_fails(pictures: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make(pictures, Ear()).run()
+    (pictures / "c.png").write_bytes(b"")
+    rules = [PictureRule(match=match, changes={"ev": 1.0}) for match in ("a.png", "c.png")]
+    batching = BatchOptions(output=pictures.parent / "out", existing="update")
+    Batch(plan_jobs([pictures], batching), LocalEngine(FakeModels()), EnhanceOptions(), batching, Ear(), rules).run()
+    assert "[[picture]]" not in caplog.text
 
 
 def test_a_second_run_does_only_the_rest(pictures: Path) -> None:

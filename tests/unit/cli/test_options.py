@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from lumen.cli.options import (
     options_of,
     parse_amount,
     parse_on_success,
+    parse_pixels,
     parse_shard,
+    parse_size,
     parse_space,
     parse_span,
     parse_tile,
@@ -86,6 +89,20 @@ def test_what_becomes_of_inputs() -> None:
 
 def test_space_may_be_none() -> None:
     assert (parse_space("0"), parse_space("1GiB")) == (0, 1 << 30)
+
+
+@pytest.mark.parametrize("parse", [parse_size, parse_space])
+def test_small_sizes_need_a_unit(parse: Callable[[str], int]) -> None:
+    for text in ("5", " 500", "999999", "1.5"):
+        with pytest.raises(click.BadParameter, match="expected a size with a unit such as 5GB, got"):
+            parse(text)
+    assert [parse(text) for text in ("5B", "5k", "5 GB", "1000000")] == [5, 5000, 5 * 10**9, 10**6]
+
+
+def test_few_pixels_need_a_unit() -> None:
+    with pytest.raises(click.BadParameter, match="expected a number of pixels with a unit such as 50MP, got 50"):
+        parse_pixels("50")
+    assert [parse_pixels(text) for text in ("50MP", "50px", "1000")] == [50_000_000, 50, 1000]
 
 
 @pytest.mark.parametrize("number", [1, 999, 1000, 1500, 512_000_000, 3_000_000_000, 1 << 30, 10**12])

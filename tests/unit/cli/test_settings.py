@@ -198,6 +198,13 @@ def test_wrong_settings_end_with_2(tmp_path: Path, capsys: pytest.CaptureFixture
     assert line.startswith("lumen: settings ")
 
 
+def test_sizes_that_are_numbers_are_exact_and_text_is_as_typed(tmp_path: Path) -> None:
+    found = parsed(tmp_path / "s.json", '{"max-memory": 5, "max-pixels": 50}', "in").params
+    assert (found["max_memory_bytes"], found["max_pixels"]) == (5, 50)
+    with pytest.raises(UsageError, match="max-memory: expected a size with a unit such as 5GB, got 5"):
+        parsed(tmp_path / "s.toml", 'max-memory = "5"', "in")
+
+
 def test_settings_that_are_given_are_told_as_a_file_has_them(tmp_path: Path) -> None:
     """And such a file is read again as the same settings."""
     rule: dict[str, Any] = {"match": "n*", "ev": 0.5, "max-memory": 2_000_000_000, "unchanged": "encode"}

@@ -15,6 +15,7 @@ from PIL import Image, features
 from lumen.codecs.codec import decode_picture, encode_picture, read_picture, write_picture
 from lumen.color import icc
 from lumen.color.icc import HDR_TRANSFERS, p3_profile
+from lumen.config import Subsampling
 from lumen.errors import DecodeError, EncodeError, UnsupportedError
 from lumen.imaging.formats import CODECS
 from lumen.imaging.picture import Picture
@@ -52,6 +53,21 @@ def test_deep_avif_is_read_in_full_and_never_lowered_silently(bits: int, tmp_pat
         encode_picture(picture(dtype=np.uint16), "avif")  # a full 16 bits would be lowered
     data, _ = encode_picture(picture(dtype=np.uint16), "avif", allow_8bit=True)
     assert np.abs(read(data).pixels.astype(int) - ramp()).mean() < 3
+
+
+@pytest.mark.parametrize("quality", [99, 100])
+@pytest.mark.parametrize("bits", [None, 10, 12])
+@pytest.mark.parametrize(
+    ("asked", "chroma"), [("420", "4:2:0"), ("keep", "4:2:2"), ("444", "4:4:4"), ("auto", "4:4:4")]
+)
+def test_colours_are_as_coarse_as_asked_at_any_quality(
+    asked: Subsampling, chroma: str, bits: int | None, quality: int
+) -> None:
+    made = replace(picture(3, np.uint16 if bits else np.uint8), bits=bits, chroma="4:2:2")
+    data, _ = encode_picture(made, "avif", quality=quality, subsampling=asked)
+    found = read(data)
+    assert (found.chroma, found.bits) == (chroma, bits)
+    assert np.abs(found.pixels.astype(int) - made.pixels).mean() < 2 * (257 if bits else 1)
 
 
 @pytest.mark.parametrize("turn", [1, 3, 6])

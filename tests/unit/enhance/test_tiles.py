@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
+import time
 from fractions import Fraction
 from typing import Any
 
@@ -12,8 +15,10 @@ from numpy.typing import NDArray
 
 from lumen.config import EnhanceOptions
 from lumen.enhance.pipeline import enhance_picture
+from lumen.enhance.tiles import enhance_pixels
 from lumen.errors import OutOfMemoryError, UsageError
 from lumen.imaging.picture import Picture
+from lumen.runtime.runs import run_cancellable
 from lumen.spec import SampleType
 from tests.support.fakes import FakeModel, FakeModels
 from tests.support.files import noise
@@ -55,6 +60,49 @@ def test_ev_and_the_thumbnail_of_the_whole_picture_reach_every_window() -> None:
     assert model.evs == [1.5] * len(thumbnails)
     assert all(np.array_equal(thumbnail, thumbnails[0]) for thumbnail in thumbnails)
     assert thumbnails[0].mean() == pytest.approx(source.pixels.mean() / 255, rel=1e-3)
+
+
+class Endless(FakeModel):
+    """Its runs end when they are cancelled, and windows go on with the next pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.ended, self.both = 0, 0, threading.Barrier(2)
+
+    def run(self, tiles: NDArray[Any], *_: Any, **__: Any) -> NDArray[Any]:
+        self.begun += 1
+        self.both.wait(10)
+        cancelled = threading.Event()
+        is_told: bool = run_cancellable(lambda: cancelled.wait(60), cancelled.set)
+        self.ended += is_told
+        return tiles
+
+
+def test_an_interruption_cancels_all_windows_in_work_and_no_run_of_others() -> None:
+    model, others, release = Endless(), list[bool](), threading.Event()
+
+    def go_on() -> None:
+        run_cancellable(lambda: release.wait(60), lambda: others.append(True))
+
+    other = threading.Thread(target=go_on, daemon=True)
+    other.start()
+
+    def interrupt() -> None:
+        while model.begun < 2:
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
+
+    timer = threading.Thread(target=interrupt, daemon=True)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        enhance_pixels(
+            noise(200, 200).pixels, model, EnhanceOptions(tile_px=64, quality_passes=4), lambda _: None, runs=2
+        )
+    timer.join()
+    release.set()
+    other.join()
+    assert model.begun == model.ended == 8
+    assert not others
 
 
 def too_large(limit_px: int, after: int = 0) -> Any:

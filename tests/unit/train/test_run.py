@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lumen.errors import DataError, DeviceError, LockedError, ModelError, OutputError, UsageError
 from lumen.files.lock import lock_folder
@@ -15,6 +17,7 @@ from lumen.train.checkpoint import load_checkpoint
 from lumen.train.options import TrainOptions
 from lumen.train.recipe.recipe import load_recipe
 from lumen.train.run import train_run
+from tests.support.scores import save
 from tests.support.training import tiny_recipe, write_pairs
 
 pytestmark = pytest.mark.usefixtures("no_drawings")
@@ -66,6 +69,25 @@ def test_bad_pairs_of_all_folders_are_named_at_once_and_can_be_left_out(
     (tmp_path / "all" / "our485" / "high" / "0.png").write_bytes(b"")
     with pytest.raises(DataError, match="got only bad ones: pair 0: "):
         start(tmp_path, data=(tmp_path / "all",), photos=(), skip_bad=True, run=tmp_path / "second")
+
+
+def test_what_is_wrong_in_a_folder_that_is_named_twice_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_pairs(tmp_path / "data", 5)
+    (folder / "our485" / "high" / "1.png").write_bytes(b"no picture")
+    low = folder / "our485" / "low" / "2.png"
+    save(low, np.roll(np.asarray(Image.open(low)), 6, axis=1))
+    (tmp_path / "again").symlink_to(folder)
+    monkeypatch.chdir(folder)
+    folders = {"data": (folder, tmp_path / "again"), "val": Path(), "photos": ()}
+    with pytest.raises(DataError, match=r"\(1 bad in all"):
+        start(tmp_path, **folders)
+    assert start(tmp_path, **folders, skip_bad=True) == 0
+    assert any("they are bad (1): pair 1: " in record.getMessage() for record in caplog.records)
+    assert any(record.getMessage().startswith("1 pair(s) look misaligned: 2 ") for record in caplog.records)
+    facts = load_checkpoint(tmp_path / "run" / "best.pt").facts["data"]
+    assert (facts["train_pairs"], len(facts["val_pairs"])) == (8, 4), "whose sources have weights of their own"
 
 
 def test_a_folder_of_its_own_is_validated_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -72,7 +72,7 @@ def test_the_share_never_falls_and_ends_at_one() -> None:
 @pytest.mark.parametrize("writing_s", [0.0, 0.5])
 def test_the_time_left_does_not_jump_and_becomes_right(sizes: list[float], writing_s: float) -> None:
     seen = [each for each in run_of(sizes, writing_s=writing_s) if each[2] >= 0]
-    for (before, _, was), (now, _, left) in pairwise(seen):
+    for (before, _, was), (now, _, left) in pairwise(each for each in seen if each[0] > 10):  # before, little is known
         counted = was - (now - before)
         assert abs(left - counted) <= 0.06 * max(was, 20), f"{was:.0f} s became {left:.0f} s at {now:.1f} s"
     end = seen[-1][0]
@@ -119,7 +119,7 @@ def test_until_all_files_are_known_there_is_a_count_and_neither_a_share_nor_a_ti
     clock.now += 1
     run.finish(outcome("b", 2.0))
     assert (run.share, run.of) == (0.5, "4")
-    assert run.line().startswith("2 of 4 files (50% of the pixels), 2.00 MP/s, ")
+    assert run.line().startswith("2 of 4 files (50% of the pixels), 2.00 MP/s")
 
 
 def test_a_file_that_cannot_be_tried_is_no_part_of_the_work() -> None:
@@ -127,3 +127,52 @@ def test_a_file_that_cannot_be_tried_is_no_part_of_the_work() -> None:
     run.start(2)
     run.finish(Outcome(source=Path("a"), target=None, status="failed"))
     assert (run.files, run.failures) == (0, "")
+
+
+CLIP_MP, FRAMES = 2.4, 24  # of 0.1 megapixels
+
+
+def run_of_clips(clips: int, pictures: int, start_s: float = 3.0, mp_per_s: float = 1.0) -> list[tuple[float, float]]:
+    """Return times and times left in seconds, of short clips that take long to start, and pictures like frames."""
+    clock = Clock()
+    run, seen = Throughput(clock), list[tuple[float, float]]()
+    run.start(clips + pictures)
+    run.count(clips + pictures, is_all=True, clips=clips)
+    for number in range(clips):
+        name = f"{number}.mp4"
+        for _ in range(round(start_s / TICK_S)):
+            run.progress(name, 0.0, CLIP_MP, FRAMES)
+            clock.now += TICK_S
+        steps = round(CLIP_MP / mp_per_s / TICK_S)
+        for step in range(1, steps + 1):
+            run.progress(name, round(FRAMES * step / steps) / FRAMES, CLIP_MP, FRAMES)
+            clock.now += TICK_S
+            seen.append((run.seconds, left_s(run) or -1.0))
+        run.finish(Outcome(source=Path(name), target=Path(name), status="done", megapixels=CLIP_MP, frames=FRAMES))
+    for number in range(pictures):
+        clock.now += 0.1 / mp_per_s
+        run.finish(outcome(f"{number}.jpg", 0.1))
+        seen.append((run.seconds, left_s(run) or -1.0))
+    return seen
+
+
+@pytest.mark.parametrize(("clips", "pictures"), [(10, 0), (4, 100), (1, 300)])
+def test_the_time_left_of_short_clips_is_not_far_off(clips: int, pictures: int) -> None:
+    seen = [each for each in run_of_clips(clips, pictures) if each[1] >= 0]
+    end = seen[-1][0]
+    assert len(seen) > clips
+    for now, left in seen:
+        assert left == pytest.approx(end - now, rel=0.6, abs=12)
+
+
+def test_pictures_beside_clips_are_not_taken_for_clips() -> None:
+    clock = Clock()
+    run = Throughput(clock)
+    run.start(12)
+    run.count(12, is_all=True, clips=2)
+    clock.now += 10
+    run.progress("a.mp4", 1.0, 90.0, 90)
+    assert run.share == pytest.approx(90 / (2 * 90 + 10 * 1))
+    run.finish(Outcome(source=Path("a.mp4"), target=Path("a.mp4"), status="done", megapixels=90, frames=90))
+    run.finish(outcome("a.jpg", 0.5))
+    assert run.share == pytest.approx(90.5 / (2 * 90 + 10 * 0.5))

@@ -133,8 +133,8 @@ def test_brackets_come_with_scenes_and_a_split(tmp_path: Path) -> None:
         ("s0/dark_1", "s0", False),
         ("s1/dark_0", "s1", True),
     ]
-    pairs = load_pairs(tmp_path, source=2)
-    assert all(pair.clean and pair.source == 2 for pair in pairs)
+    pairs = load_pairs(tmp_path)
+    assert all(pair.clean for pair in pairs)
     assert pairs[0].high is pairs[1].high  # one reference in memory
     split = split_by_scene([*pairs, *load_pairs(write_pairs(tmp_path / "lol", 4))], [], tiny_recipe())
     assert split.val_pairs[0].name == "s1/dark_0"
