@@ -16,7 +16,8 @@ from lumen.batch.report import Outcome
 from lumen.text import span
 
 SPEED_S: Final = 60.0  # the speed is that of about the last minute
-LEFT_S: Final = 20.0  # in which the time left comes near what is newly known
+LEFT_S: Final = 20.0  # in which the time left comes near what is newly known,
+LEFT_SHARE: Final = 0.5  # but in this share of it at most: near the end there is no time to bend slowly
 BURST_S, LONGEST_S = 0.1, 1.0
 
 
@@ -82,7 +83,7 @@ class Throughput:
             now = self._clock()
             speed = sum(clip.done / max(now - clip.began, 1e-9) for clip in self._clips.values() if clip.done)
             return f"{speed:.1f} frames/s" if speed else ""
-        return f"{self.megapixels / self.seconds:.2f} MP/s" if self.megapixels and self.seconds else ""
+        return f"{self._last.done / self.seconds:.2f} MP/s" if self._last.done and self.seconds else ""
 
     @property
     def left(self) -> str:
@@ -157,5 +158,6 @@ class _Look:
         left_s = rest * recent_s / recent if rest is not None and recent and recent_s else None
         if left_s is not None and self.left_s is not None:  # it counts down, and bends to what is known now
             counted = max(0.0, self.left_s - passed)
-            left_s = counted + (left_s - counted) * -math.expm1(-passed / LEFT_S)
+            bend_s = min(LEFT_S, max(BURST_S, LEFT_SHARE * max(left_s, counted)))
+            left_s = counted + (left_s - counted) * -math.expm1(-passed / bend_s)
         return _Look(at=at, done=done, recent=recent, recent_s=recent_s, left_s=left_s)
