@@ -75,7 +75,7 @@ class LogHandler(logging.Handler):
             return  # it is there for the traceback: the error itself is told elsewhere
         level = record.levelname.lower()
         line = f"{journal_prefix(level, sys.stderr)}{level}: {self.format(record)}"
-        self.console.print(line, style=_STYLES.get(record.levelname, "dim"))
+        print_colored(self.console, line, _STYLES.get(record.levelname, "dim"))
 
 
 def _is_expected(record: logging.LogRecord) -> bool:
@@ -99,6 +99,13 @@ def log_console(state: State) -> Console:
         if isinstance(handler, LogHandler):
             return handler.console
     return make_console(state, stderr=True)
+
+
+def print_colored(console: Console, line: str, style: str) -> None:
+    """Print one line in a colour; a bar that is drawn below it keeps its own, as it does not with `print(style=...)`."""
+    from rich.text import Text
+
+    console.print(Text(line, style=style))
 
 
 def progress_bar(state: State, *columns: ProgressColumn) -> Progress:

@@ -12,7 +12,7 @@ from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 from lumen.batch.plan import Plan
 from lumen.batch.report import Report
 from lumen.cli.state import State
-from lumen.cli.views.console import log_console, print_json, print_line, print_table, progress_bar
+from lumen.cli.views.console import log_console, print_colored, print_json, print_line, print_table, progress_bar
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.errors import Exit
 from lumen.evaluation import EvalReport, PairProgress, PairResult, PictureScores, evaluate_results
@@ -40,7 +40,7 @@ def scoring(state: State, *, as_json: bool) -> Iterator[PairProgress]:
         bar.update(task, completed=done, total=total, description=name)
         is_due = total <= FEW or done * 10 // total > (done - 1) * 10 // total
         if isinstance(result, Problem):
-            console.print(f"not scored: {name}: {printable(result.reason)}", style="red")
+            print_colored(console, f"not scored: {name}: {printable(result.reason)}", "red")
         elif is_due and state.verbosity >= 0 and not console.is_terminal:
             console.print(f"[{done}/{total}] {name}")
 
@@ -51,7 +51,7 @@ def scoring(state: State, *, as_json: bool) -> Iterator[PairProgress]:
 def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
     """Print scores, summary and protocol on stdout: as tables, or the last line of JSON after those of `scoring`."""
     for warning in report.warnings:
-        log_console(state).print(f"warning: {printable(warning)}", style="yellow")
+        print_colored(log_console(state), f"warning: {printable(warning)}", "yellow")
     if as_json:
         print_json(report.as_dict())
         return
@@ -148,7 +148,7 @@ def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:
             continue
         print_line(f"{who or path.name}: {count} pictures, {'suspicious' if lines else 'nothing odd'}")
         for line in lines:
-            log_console(state).print(f"warning: {printable(line)}", style="yellow")
+            print_colored(log_console(state), f"warning: {printable(line)}", "yellow")
     return Exit.SOME_FAILED if any(lines for _, lines in found.values()) else Exit.OK
 
 

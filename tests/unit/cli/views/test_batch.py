@@ -168,6 +168,8 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     for text in ("2/4 files", "[red]a.jpg", "0.50 MP/s", "6 s left", "1 failed", "failed: in/b.jpg: damaged", "2 done"):
         assert text in err
     assert "of 4 files" not in err
+    assert "\x1b[31mfailed: in/b.jpg" in err
+    assert "\x1b[31m2/4 files" not in err, "the bar keeps its colours below a failure"
 
 
 def test_verbose_says_which_pictures_were_fine(capsys: pytest.CaptureFixture[str]) -> None:
