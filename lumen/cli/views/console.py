@@ -1,4 +1,4 @@
-"""Logs and progress on stderr, tables on stdout, drawn with rich.
+"""Logs and progress on stderr, lines on stdout, drawn with rich.
 
 rich is loaded when there is something to draw, so never for the help of a command.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
-PLAIN_WIDTH = 200  # without a terminal nothing wraps
+PLAIN_WIDTH = 200  # of what is not a terminal
 _LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.DEBUG, 2: logging.DEBUG}
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
@@ -102,7 +102,7 @@ def log_console(state: State) -> Console:
 
 
 def print_colored(console: Console, line: str, style: str) -> None:
-    """Print one line in a colour; a bar that is drawn below it keeps its own, as it does not with `print(style=...)`."""
+    """Print one line in a colour, which `Console.print(style=...)` would give to a bar below it too."""
     from rich.text import Text
 
     console.print(Text(line, style=style))
@@ -121,23 +121,6 @@ def progress_bar(state: State, *columns: ProgressColumn) -> Progress:
         transient=True,
         disable=state.verbosity < 0 or not console.is_terminal,
     )
-
-
-def print_table(state: State, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
-    """Print a table on stdout, with the first `left` columns aligned left and the rest aligned right.
-
-    Raises:
-        OutputError: The reader of stdout has gone.
-    """
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, header in enumerate(columns):
-        table.add_column(Text(printable(header)), justify="left" if index < left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    make_console(state).print(table, soft_wrap=False)
 
 
 def print_check(state: State, name: str, status: str, detail: str) -> None:

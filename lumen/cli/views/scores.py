@@ -12,7 +12,8 @@ from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 from lumen.batch.plan import Plan
 from lumen.batch.report import Report
 from lumen.cli.state import State
-from lumen.cli.views.console import log_console, print_colored, print_json, print_line, print_table, progress_bar
+from lumen.cli.views.console import log_console, print_colored, print_json, print_line, progress_bar
+from lumen.cli.views.tables import print_table
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.errors import Exit
 from lumen.evaluation import EvalReport, PairProgress, PairResult, PictureScores, evaluate_results
@@ -104,7 +105,8 @@ def _print_pictures(state: State, report: EvalReport) -> None:
     for statistic in STATISTICS:
         name = f"mean of {len(ranked)}" if statistic == "mean" else statistic
         rows.append([name, *cells(partial(report.summary, statistic=statistic)), *("" for _ in evs)])
-    print_table(state, ["picture", *headers, *("EV" if len(evs) == 1 else f"EV {name}" for name in evs)], rows)
+    headers += ["EV" if len(evs) == 1 else f"EV {name}" for name in evs]
+    print_table(state, ["picture", *headers], rows, group=len(measures))
     if len(shown) < len(ranked):
         print_line(f"the worst {len(shown)} of {len(ranked)} by {report.title(report.main or '')}; -v shows all")
 

@@ -14,7 +14,8 @@ from typing import Any, Self, TextIO
 
 from lumen.cli.state import State
 from lumen.cli.streams import journal_prefix
-from lumen.cli.views.console import print_json, print_line, print_table
+from lumen.cli.views.console import print_json, print_line
+from lumen.cli.views.tables import print_table
 from lumen.errors import Exit, OutputError
 from lumen.text import printable, span
 from lumen.watching.events import Event, Level
