@@ -15,7 +15,7 @@ from lumen.evaluation.columns import REFERENCE
 from lumen.evaluation.measures import STATISTICS
 from lumen.evaluation.previews import Previews
 from lumen.evaluation.report import WORST, EvalReport
-from lumen.files.atomic import make_folder, write_atomically
+from lumen.files.atomic import check_writable, make_folder, write_atomically
 from lumen.files.paths import real_path
 from lumen.text import printable
 
@@ -24,9 +24,10 @@ REPORT_SUFFIXES: Final = (*PAGE_SUFFIXES, ".json", ".csv", ".md")
 
 
 def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
-    """Refuse reports of an unknown kind, or that would overwrite an input, before any work is done.
+    """Refuse reports that are of an unknown kind, overwrite an input, or cannot be written, before any work is done.
 
     Raises:
+        OutputError: The folder of a report cannot be written.
         UsageError: A suffix is unknown, or a report would overwrite an input.
     """
     for target in targets:
@@ -34,6 +35,7 @@ def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
             raise UsageError(f"expected --report with a name in {', '.join(REPORT_SUFFIXES)}, got {target}")
         if any(real_path(target) == real_path(path) for path in inputs):
             raise UsageError(f"expected --report apart from what is read, got {target}")
+        check_writable(target.parent)
 
 
 def previews_for(targets: Sequence[Path]) -> Previews | None:

@@ -76,7 +76,8 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
 
 def print_places(state: State, reports: Sequence[Path], save: Path | None) -> None:
     """Say on stderr, as the last line, where reports and results lie."""
-    places = [f"the report is {printable(report)}" for report in reports]
+    names = ", ".join(map(printable, reports))
+    places = [f"the report{' is' if len(reports) == 1 else 's are'} {names}"] if reports else []
     places += [] if save is None else [f"the results are in {printable(save)}"]
     if places and state.verbosity >= 0:
         log_console(state).print("; ".join(places))
