@@ -158,15 +158,12 @@ def command(
     from lumen.evaluation import EvalOptions, Matching, evaluate
     from lumen.evaluation.clips import are_clips, evaluate_clips
     from lumen.evaluation.reports import check_targets, previews_for, write_reports
-    from lumen.files.atomic import check_writable
     from lumen.runtime.open import ModelSet
 
     scored = options_of(EvalOptions, options)
     matching = options_of(Matching, options)
     files = filter(None, (options["dark"], reference, options["niqe_model"]))
-    if scored.save is not None:
-        check_writable(scored.save)
-    check_targets(reports, [*low, *options["results"], *options["lpips"], *files])
+    check_targets(reports, [*low, *options["results"], *options["lpips"], *files], scored.save)
     models = {}
     if not scored.as_is:
         named = _by_title("--model", options["names"], alone=not options["results"])

@@ -87,6 +87,8 @@ def test_targets_are_checked_before_the_work(tmp_path: Path, name: str, says: st
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="Not a directory"):
         check_targets([tmp_path / "file/page.html"], [])
+    with pytest.raises(OutputError, match="Not a directory"):
+        check_targets([], [], tmp_path / "file/saved")
 
 
 def test_only_pages_need_previews() -> None:
