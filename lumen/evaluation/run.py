@@ -81,10 +81,9 @@ def score_pairs(
     reading: EnhanceOptions | None = None,
     previews: Previews | None = None,
 ) -> Iterator[PairResult]:
-    """Yield the scores of each pair, or the problem with it, in order.
+    """Yield the scores of each pair, or the problem with it, in order; `previews` are filled with what was scored.
 
-    The models have the names of their columns; there are none if the pairs have results already. `previews` are filled
-    with what was scored.
+    The models have the names of their columns; there are none if the pairs have results already.
 
     Raises:
         UnavailableError: A model cannot be loaded or run.
