@@ -42,6 +42,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
     "-m",
     "--model",
     "names",
+    metavar="MODEL",
     multiple=True,
     default=(DEFAULT_MODEL,),
     show_default=True,
@@ -95,6 +96,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
 @click.option(
     "--border",
     "border_px",
+    metavar="PX",
     type=click.IntRange(0),
     default=0,
     show_default=True,
