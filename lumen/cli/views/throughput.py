@@ -18,6 +18,7 @@ from lumen.text import span
 SPEED_S: Final = 60.0  # the speed is that of about the last minute
 LEFT_S: Final = 20.0  # in which the time left comes near what is newly known,
 LEFT_SHARE: Final = 0.5  # but in this share of it at most: near the end there is no time to bend slowly
+FAR, FAR_SHARE = 2.0, 0.5  # where it is so many times too long, it bends in this share of the time that was seen
 BURST_S, LONGEST_S = 0.1, 1.0
 
 
@@ -158,6 +159,8 @@ class _Look:
         left_s = rest * recent_s / recent if rest is not None and recent and recent_s else None
         if left_s is not None and self.left_s is not None:  # it counts down, and bends to what is known now
             counted = max(0.0, self.left_s - passed)
-            bend_s = min(LEFT_S, max(BURST_S, LEFT_SHARE * max(left_s, counted)))
+            bend_s = max(BURST_S, min(LEFT_S, LEFT_SHARE * max(left_s, counted)))
+            if counted > FAR * left_s:
+                bend_s = max(BURST_S, min(bend_s, FAR_SHARE * recent_s))
             left_s = counted + (left_s - counted) * -math.expm1(-passed / bend_s)
         return _Look(at=at, done=done, recent=recent, recent_s=recent_s, left_s=left_s)

@@ -109,6 +109,18 @@ def test_near_the_end_the_time_left_is_soon_what_the_speed_says() -> None:
     assert seen[6:] == pytest.approx([4, 3, 2, 1], rel=0.5)
 
 
+def test_a_slow_start_is_soon_forgotten() -> None:
+    """The first frame of a clip waits until the model is open, and 299 more of that kind would take ten minutes."""
+    clock = Clock()
+    run = Throughput(clock)
+    run.start(1)
+    clock.now += 2
+    for frame in range(1, 200):
+        run.progress("clip", frame / 300, 22.0, 300)
+        clock.now += 0.1
+    assert left_s(run) == pytest.approx(10, rel=1.2)
+
+
 def test_a_disk_that_gets_slow_shows_after_a_while() -> None:
     seen = run_of([4.0] * 20) + [(now + 80, share, left) for now, share, left in run_of([4.0] * 20, mp_per_s=0.25)]
     assert seen[-2][2] < 60
