@@ -140,7 +140,7 @@ class EnhanceOptions:
         if not 0 <= self.shadows <= 2:  # also refuses NaN
             raise UsageError(f"expected --shadows from 0 to 2, got {self.shadows:g}")
         if not 0 <= self.strength <= 1:  # also refuses NaN
-            meant = f"; did you mean {self.strength:g}%?" if 1 < self.strength <= 100 else ""
+            meant = f"; did you mean {self.strength:g}%?" if 5 <= self.strength <= 100 else ""
             raise UsageError(f"expected --strength from 0 to 1, got {self.strength:g}{meant}")
         if self.quality_passes not in QUALITY_PASSES:
             raise UsageError(f"expected --quality-passes 1, 4 or 8, got {self.quality_passes}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lumen.errors import OutputError, UsageError
+from lumen.files.atomic import check_writable
 from lumen.runtime.model_files import half_of
 from lumen.spec import ModelSpec, Precision, SampleType
 
@@ -59,6 +60,7 @@ def check_out(source: Path, out: Path) -> None:
     """Refuse a path for the 8-bit file in fp32 that is none, or at which a file would replace what is exported.
 
     Raises:
+        OutputError: Its folder cannot be written.
         UsageError: `out` does not end in `.onnx`, or ends in `.fp16.onnx`; a file would replace the source.
     """
     if out.suffix != ".onnx" or out == half_of(out):
@@ -66,6 +68,7 @@ def check_out(source: Path, out: Path) -> None:
     for place in {variant_path(out, *variant) for variant in (*FULL_VARIANTS, HALF_VARIANT)}:
         if os.path.realpath(place) == os.path.realpath(source):
             raise UsageError(f"expected -o with names of its own, got {out}: {place.name} is what is exported")
+    check_writable(out.parent)
 
 
 @contextmanager

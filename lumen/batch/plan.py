@@ -240,8 +240,10 @@ class _Blocks:
     def _nothing_found(self) -> str:
         options, first = self._options, list(islice(_given(self._inputs, self._listed), 4))
         where = ", ".join(printable(given) for given in first[:3]) + (", ..." if len(first) > 3 else "")
-        chosen = " that --include and --exclude let through" if options.include or options.exclude else ""
-        message = f"no pictures ({' '.join(sorted(SUFFIXES))}){chosen} were found in {where or 'an empty list'}"
+        kinds = f"({' '.join(sorted(SUFFIXES))})"
+        if options.include or options.exclude:
+            kinds = "that --include and --exclude let through"
+        message = f"no pictures {kinds} were found in {where or 'an empty list'}"
         return "; ".join([message, *self._passed_over.lines()])
 
 

@@ -322,7 +322,7 @@ _PICTURE_OPTIONS: tuple[Decorator, ...] = (
     ),
     _enhance("--metadata", help="Keep all metadata, or strip all but what decides how the picture looks."),
     _enhance("--allow-8bit", help="Allow storing 16-bit pictures in 8-bit formats."),
-    _runtime("-m", "--model", help="A bundled model (see `lumen models`) or an .onnx file."),
+    _runtime("-m", "--model", metavar="MODEL", help="A bundled model (see `lumen models`) or an .onnx file."),
     _runtime(
         "--device",
         metavar="auto|cpu|cuda[:N,M]|openvino[:CPU|GPU|NPU]",

@@ -12,6 +12,7 @@ from lumen.batch.report import Report
 from lumen.cli.state import State
 from lumen.config import BatchOptions
 from lumen.errors import Exit, NothingToDoError, OutputError, UsageError
+from lumen.files.atomic import check_writable
 from lumen.files.state import STATE
 from lumen.files.store_path import StorePath
 from lumen.text import counted, printable
@@ -36,7 +37,12 @@ class PageReport:
     def __init__(
         self, asked: Path | None, inputs: Sequence[Path], options: BatchOptions, *, is_hinted: bool = True
     ) -> None:
-        """Look at the place before any work is done; raises `UsageError` if something else is there."""
+        """Look at the place before any work is done.
+
+        Raises:
+            OutputError: Nothing can be written there.
+            UsageError: Something else is there.
+        """
         if asked is not None and isinstance(options.output, StorePath):
             raise UsageError(
                 f"--report cannot be combined with --out {options.output}: the page shows results on a disk; copy them "
@@ -49,6 +55,7 @@ class PageReport:
             from lumen.review.places import PagePlace
 
             self._place = PagePlace.of(asked, [*inputs, options.output])
+            check_writable(self._place.page.parent)
 
     def beside(self, place: str) -> str:
         """Return where the results are, and where the page is."""

@@ -64,8 +64,8 @@ def protocol(
         )
     if options.aim is not None:
         parts.append(
-            f"{AIM} {options.aim:g}: the model is asked for this mean level of 1 through an exposure in stops, or for "
-            "the picture's own where that is brighter"
+            f"{AIM} {options.aim:g}: the model is asked for this mean level, between 0 and 1, through an exposure in "
+            "stops, or for the picture's own where that is brighter"
         )
     if natural is not None:
         parts.append(f"NIQE of the rounded luma, with the model fitted on {_word(natural.name)}")

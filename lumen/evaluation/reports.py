@@ -15,7 +15,7 @@ from lumen.evaluation.columns import REFERENCE
 from lumen.evaluation.measures import STATISTICS
 from lumen.evaluation.previews import Previews
 from lumen.evaluation.report import WORST, EvalReport
-from lumen.files.atomic import make_folder, write_atomically
+from lumen.files.atomic import check_writable, make_folder, write_atomically
 from lumen.files.paths import real_path
 from lumen.text import printable
 
@@ -23,10 +23,16 @@ PAGE_SUFFIXES: Final = (".html", ".htm")
 REPORT_SUFFIXES: Final = (*PAGE_SUFFIXES, ".json", ".csv", ".md")
 
 
-def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
-    """Refuse reports of an unknown kind, or that would overwrite an input, before any work is done.
+def check_targets(targets: Sequence[Path], inputs: Sequence[Path], save: Path | None = None) -> None:
+    """Refuse reports that are of an unknown kind, overwrite an input, or cannot be written, before any work is done.
+
+    Args:
+        targets: The reports.
+        inputs: Files and folders that are read.
+        save: Folder for the results.
 
     Raises:
+        OutputError: `save`, or the folder of a report, cannot be written.
         UsageError: A suffix is unknown, or a report would overwrite an input.
     """
     for target in targets:
@@ -34,6 +40,8 @@ def check_targets(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
             raise UsageError(f"expected --report with a name in {', '.join(REPORT_SUFFIXES)}, got {target}")
         if any(real_path(target) == real_path(path) for path in inputs):
             raise UsageError(f"expected --report apart from what is read, got {target}")
+    for folder in {*(target.parent for target in targets), *filter(None, (save,))}:
+        check_writable(folder)
 
 
 def previews_for(targets: Sequence[Path]) -> Previews | None:

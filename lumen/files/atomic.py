@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import secrets
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -308,6 +309,20 @@ def make_folder(folder: Path) -> None:
         raise own_error(folder, error) from error
     for each in missing:
         flush_folder(each.parent)
+
+
+def check_writable(folder: Path) -> None:
+    """Look whether files can be written into a folder, or into the nearest one above that is there, before work begins.
+
+    Raises:
+        OutputError: They cannot.
+    """
+    nearest = next(filter(os.path.exists, (folder, *folder.absolute().parents)))
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise own_error(folder, error) from error
 
 
 def own_error(path: Path, error: OSError) -> OutputError:

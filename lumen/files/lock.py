@@ -83,7 +83,7 @@ def _wait(handle: int, folder: Path, *, shared: bool, wait_s: float) -> None:
     deadline = time.monotonic() + wait_s
     while not _acquire(handle, folder, shared=shared):
         if time.monotonic() >= deadline:
-            raise LockedError(f"another lumen run works on {folder}; wait until it has ended, or choose another")
+            raise LockedError(f"another lumen run works on {folder}; wait until it has ended, or choose another folder")
         time.sleep(_POLL_S)
 
 

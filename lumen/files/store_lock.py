@@ -156,7 +156,9 @@ def _wait_until_free(path: StorePath, folder: StorePath, wait_s: float) -> None:
             return
         if holder != seen:
             if now >= deadline:
-                raise LockedError(f"another lumen run works on {folder}; wait until it has ended, or choose another")
+                raise LockedError(
+                    f"another lumen run works on {folder}; wait until it has ended, or choose another folder"
+                )
             seen, since = holder, now
         if not is_told:
             log.warning("%s is locked; looking for up to %d s whether its run still lives", folder, LEASE_S)

@@ -115,7 +115,9 @@ def open_session(path: Path, device: Device, _: ComputePrecision, threads: int) 
     except native_errors() as error:
         if device != CPU:
             raise DeviceError(f"{device} cannot be used: {first_line(error)}") from error
-        raise UnusableModelError(f"{path} cannot be loaded as an ONNX model: {first_line(error)}") from error
+        raise UnusableModelError(
+            f"{path} cannot be loaded as an ONNX model: {first_line(error)}; expected one of `lumen export-onnx`"
+        ) from error
     if device != CPU and CUDA not in session.get_providers():
         raise DeviceError(f"{device} cannot be used: {why_no_cuda(device_index(device.name))}")
     return OnnxRuntimeSession(session)

@@ -156,7 +156,9 @@ def open_session(path: Path, device: Device, precision: ComputePrecision, thread
         # As bytes: nothing outside the file is read, whatever it names.
         model = core.read_model(path.read_bytes())
     except (*_ERRORS, OSError) as error:
-        raise UnusableModelError(f"{path} cannot be loaded as an ONNX model: {_reason(error)}") from error
+        raise UnusableModelError(
+            f"{path} cannot be loaded as an ONNX model: {_reason(error)}; expected one of `lumen export-onnx`"
+        ) from error
     loops = sorted({each.get_type_name() for graph in graphs_of(model) for each in graph.get_ops()} & _LOOPS)
     if loops:
         raise DeviceError(f"{device} cannot be used: {path} holds a {loops[0]}, which OpenVINO cannot interrupt")

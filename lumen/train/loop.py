@@ -278,6 +278,7 @@ class Trainer:
         if not config.iterations or head is None:
             return
         done, said = 0, 0.0
+        facts = {"of": config.samples + config.iterations, "joined": sampler is self.batches.joined}
 
         def step() -> None:
             nonlocal done, said
@@ -285,12 +286,11 @@ class Trainer:
                 raise StoppedError
             if time.monotonic() - said >= SAID_EVERY_S:
                 said = time.monotonic()
-                self.on_event(
-                    {"kind": "stage", "stage": "brightness", "done": done, "of": config.samples + config.iterations}
-                )
+                self.on_event({"kind": "stage", "stage": "brightness", "done": done, **facts})
             done += 1
 
         fit_brightness(head, sampler, config, self.recipe.seed, step)
+        self.on_event({"kind": "stage", "stage": "brightness", "done": facts["of"], **facts})
 
     def save(self, name: str, *, with_optimizer: bool, iteration: int | None = None) -> None:
         """Write a checkpoint into the run's folder (leading process only)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,6 @@ class TrainOptions:
     def __post_init__(self) -> None:
         if self.resident and self.workers:
             raise UsageError("expected --resident or --workers, got both: resident pictures need no worker processes")
-        RuntimeOptions(device=self.device, threads=self.threads).require_one_device()
-        if self.device.startswith("openvino"):
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
             raise UsageError(f"expected --device auto, cpu, cuda or cuda:N for training, got {self.device!r}")
+        RuntimeOptions(device=self.device, threads=self.threads)  # checks the rest

@@ -244,6 +244,7 @@ def test_a_missing_model_is_exit_5() -> None:
     code, _, err = run(command("enhance", "in", "-o", "out", "-m", "nowhere.onnx"))
     assert code == 5
     assert "there is no model 'nowhere.onnx'" in err
+    assert not Path("out").exists(), "it is known before anything is done"
 
 
 def test_an_output_that_cannot_be_written_is_exit_6(models: Path) -> None:

@@ -61,7 +61,7 @@ def test_only_numbers_of_cuda_are_several_devices(device: str, each: tuple[str, 
 
 
 @pytest.mark.parametrize(
-    ("strength", "says"), [(25, "got 25; did you mean 25%\\?$"), (-1, "got -1$"), (200, "got 200$")]
+    ("strength", "says"), [(25, "got 25; did you mean 25%\\?$"), (-1, "got -1$"), (200, "got 200$"), (1.5, "got 1.5$")]
 )
 def test_a_strength_in_percent_without_the_sign_is_understood_as_a_slip(strength: float, says: str) -> None:
     with pytest.raises(UsageError, match=says):

@@ -161,7 +161,7 @@ def command(
     if STREAM in (*inputs, values["output"]):
         ctx.exit(_to_stdout(ctx, inputs, values, runtime, pictures))
     batching = options_of(BatchOptions, values, previews=report is not None)
-    engine = _engine(batching.engine, runtime, () if dry_run else inputs)
+    engine = _engine(batching.engine, runtime, inputs, dry_run=dry_run)
     from lumen.batch.clips import settle_clips
 
     batching = with_named_result(inputs if files_from is None else (), batching)
@@ -215,8 +215,16 @@ def _run(
         view.summarize(batch.report, notes + page.hint(state, batch.report), page.beside(place))
 
 
-def _engine(choice: EngineChoice, runtime: RuntimeOptions, inputs: Sequence[Path]) -> BatchEngine:
-    """Return what works on the files; for one picture models are opened at once, during the imports that follow."""
+def _engine(choice: EngineChoice, runtime: RuntimeOptions, inputs: Sequence[Path], *, dry_run: bool) -> BatchEngine:
+    """Return what works on the files; for one picture models are opened at once, during the imports that follow.
+
+    Raises:
+        ModelError: There is no such model; where all results exist, nobody would be told of it later.
+    """
+    from lumen.runtime.model_files import find_model
+
+    if not dry_run:
+        find_model(runtime.model)
     if choice == "ray":
         from lumen.batch.engines.ray_engine import RayEngine
 
@@ -226,7 +234,7 @@ def _engine(choice: EngineChoice, runtime: RuntimeOptions, inputs: Sequence[Path
 
     return_freed_memory()
     models = model_sets(runtime)
-    if len(inputs) == 1 and inputs[0].is_file():
+    if len(inputs) == 1 and inputs[0].is_file() and not dry_run:
         models[0].open_ahead()
     from lumen.batch.engines.local import LocalEngine  # after that: it takes as long
 

@@ -42,6 +42,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
     "-m",
     "--model",
     "names",
+    metavar="MODEL",
     multiple=True,
     default=(DEFAULT_MODEL,),
     show_default=True,
@@ -95,6 +96,7 @@ def _commas(_ctx: click.Context, _option: click.Parameter, values: Sequence[str]
 @click.option(
     "--border",
     "border_px",
+    metavar="PX",
     type=click.IntRange(0),
     default=0,
     show_default=True,
@@ -163,7 +165,7 @@ def command(
     scored = options_of(EvalOptions, options)
     matching = options_of(Matching, options)
     files = filter(None, (options["dark"], reference, options["niqe_model"]))
-    check_targets(reports, [*low, *options["results"], *options["lpips"], *files])
+    check_targets(reports, [*low, *options["results"], *options["lpips"], *files], scored.save)
     models = {}
     if not scored.as_is:
         named = _by_title("--model", options["names"], alone=not options["results"])

@@ -22,14 +22,16 @@ _OF_NETWORKS = {"halo": "--halo", "align": "--align", "whole": "--whole"}
 
 @click.command("export-onnx", cls=GroupedCommand)
 @click.argument("source", type=PATH)
-@click.option("-o", "--out", type=PATH, required=True, help="The 8-bit file, M.onnx.")
+@click.option("-o", "--out", metavar="M.onnx", type=PATH, required=True, help="The 8-bit file.")
 @click.option(
     "--architecture",
     metavar="NAME",
     help="SOURCE is the public release of this network (mirnet), with its authors' names.",
 )
 @click.option("--name", help="Name stored in the files; by default the stem of --out.")
-@click.option("--scores", type=PATH, help='Measured scores to store, JSON: {"LOL eval15": {"psnr_db": 1.0}}.')
+@click.option(
+    "--scores", metavar="FILE", type=PATH, help='Measured scores to store, JSON: {"LOL eval15": {"psnr_db": 1.0}}.'
+)
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16"], case_sensitive=False),
@@ -46,7 +48,7 @@ def command(source: Path, out: Path, scores: Path | None, **given: Any) -> None:
 
     A folder is that of a run: its best.pt is taken, or last.pt before the first validation.
 
-    Writes OUT for 8-bit pictures and M.u16.onnx for 16-bit ones. Nothing is written if tiles would show in the
+    Writes M.onnx for 8-bit pictures and M.u16.onnx for 16-bit ones. Nothing is written if tiles would show in the
     results, or if ONNX Runtime and the network disagree. NET.onnx is a network of your own from a picture to one of its
     size, in [0, 1].
     """

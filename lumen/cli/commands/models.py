@@ -24,7 +24,8 @@ _LABELS = {
 @pass_state
 def command(state: State, /, as_json: bool) -> None:
     """List the bundled models with their size, cost and measured scores."""
-    from lumen.cli.views.console import print_json, print_line, print_table
+    from lumen.cli.views.console import print_json, print_line
+    from lumen.cli.views.tables import print_table
     from lumen.runtime.model_files import bundled_models, find_model
     from lumen.runtime.open import read_spec
 

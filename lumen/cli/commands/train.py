@@ -34,11 +34,13 @@ from lumen.files.store_path import is_url, masked
     multiple=True,
     help="Folder of well-lit photographs, to be darkened into pairs and to be left alone. Repeatable.",
 )
-@click.option("--val", type=PATH, help="Pairs to validate on; without it some scenes of --data are held out.")
+@click.option(
+    "--val", metavar="DIR", type=PATH, help="Pairs to validate on; without it some scenes of --data are held out."
+)
 @click.option(
     "--val-split", metavar="N%|N", help="How much to hold out, in whole scenes: a share, or a number of pairs."
 )
-@click.option("-o", "--out", "run", type=PATH, required=True, help="Folder of the run.")
+@click.option("-o", "--out", "run", metavar="DIR", type=PATH, required=True, help="Folder of the run.")
 @click.option(
     "--recipe",
     metavar="NAME|FILE",
@@ -63,10 +65,13 @@ from lumen.files.store_path import is_url, masked
 @click.option(
     "--init", metavar="MODEL", help="Start from the weights of a run, a checkpoint, an ONNX file or a bundled model."
 )
-@field_option(RuntimeOptions, "--device", help="auto, cpu, cuda or cuda:N.")
-@click.option("--threads", type=click.IntRange(min=0), help="CPU threads per process; 0 leaves it to torch.")
+@field_option(RuntimeOptions, "--device", metavar="auto|cpu|cuda[:N]", help="Where the network is trained.")
+@click.option(
+    "--threads", metavar="N", type=click.IntRange(min=0), help="CPU threads per process; 0 leaves it to torch."
+)
 @click.option(
     "--workers",
+    metavar="N",
     type=click.IntRange(min=0),
     help="Processes that prepare batches, about one per core for a GPU; 0 uses a thread.",
 )

@@ -46,7 +46,7 @@ _span = partial(_watch, type=parse_span, show=span_as_typed, metavar="TIME")
     "--incomplete-timeout", "incomplete_timeout_s", help="How long a file that does not decode may still be uploading."
 )
 @_span("--timeout", "timeout_s", help="How long a file may be read or decoded without progress.")
-@_watch("--retries", type=click.IntRange(min=1), help="Maximum attempts per file.")
+@_watch("--retries", metavar="N", type=click.IntRange(min=1), help="Maximum attempts per file.")
 @_watch(
     "--on-success",
     type=parse_on_success,

@@ -13,7 +13,7 @@ from rich.text import Text
 from lumen.batch.job import Job
 from lumen.batch.report import Outcome, Report
 from lumen.cli.state import State
-from lumen.cli.views.console import log_console, print_json, progress_bar
+from lumen.cli.views.console import log_console, print_colored, print_json, progress_bar
 from lumen.cli.views.throughput import Throughput
 from lumen.text import counted, printable
 
@@ -81,7 +81,7 @@ class BatchView:
         name = printable(outcome.source)
         if outcome.status == "failed":
             if not outcome.stops_run:  # or the last line says it
-                self._console.print(f"failed: {name}: {printable(outcome.reason)}", style="red")
+                print_colored(self._console, f"failed: {name}: {printable(outcome.reason)}", "red")
         elif self._verbosity >= 0:
             self._say(outcome, name)
         for warning in outcome.warnings:
@@ -92,7 +92,9 @@ class BatchView:
     def stopping(self) -> None:
         """Confirm the request to stop."""
         if self._verbosity >= 0:
-            self._console.print("stopping after the current file; press Ctrl-C again to stop at once", style="yellow")
+            print_colored(
+                self._console, "stopping after the current file; press Ctrl-C again to stop at once", "yellow"
+            )
 
     def stop_bar(self) -> None:
         """Remove the bar, since there may be one at a time."""
@@ -107,7 +109,7 @@ class BatchView:
         for note in notes:
             self._console.print(note)
         last = "; ".join(filter(None, (report.summary(), place)))
-        self._console.print(last, style="red" if report.failures else "green")
+        print_colored(self._console, last, "red" if report.failures else "green")
 
     def _say(self, outcome: Outcome, name: str) -> None:
         line = name if outcome.target == outcome.source else f"{name} -> {printable(outcome.target)}"

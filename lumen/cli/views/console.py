@@ -1,4 +1,4 @@
-"""Logs and progress on stderr, tables on stdout, drawn with rich.
+"""Logs and progress on stderr, lines on stdout, drawn with rich.
 
 rich is loaded when there is something to draw, so never for the help of a command.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
-PLAIN_WIDTH = 200  # without a terminal nothing wraps
+PLAIN_WIDTH = 200  # of what is not a terminal
 _LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.DEBUG, 2: logging.DEBUG}
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
@@ -75,7 +75,7 @@ class LogHandler(logging.Handler):
             return  # it is there for the traceback: the error itself is told elsewhere
         level = record.levelname.lower()
         line = f"{journal_prefix(level, sys.stderr)}{level}: {self.format(record)}"
-        self.console.print(line, style=_STYLES.get(record.levelname, "dim"))
+        print_colored(self.console, line, _STYLES.get(record.levelname, "dim"))
 
 
 def _is_expected(record: logging.LogRecord) -> bool:
@@ -101,6 +101,13 @@ def log_console(state: State) -> Console:
     return make_console(state, stderr=True)
 
 
+def print_colored(console: Console, line: str, style: str) -> None:
+    """Print one line in a colour, which `Console.print(style=...)` would give to a bar below it too."""
+    from rich.text import Text
+
+    console.print(Text(line, style=style))
+
+
 def progress_bar(state: State, *columns: ProgressColumn) -> Progress:
     """Return a bar with a description and further columns; it is drawn on terminals only, and removed at its end."""
     from rich.progress import BarColumn, Progress, TextColumn
@@ -114,23 +121,6 @@ def progress_bar(state: State, *columns: ProgressColumn) -> Progress:
         transient=True,
         disable=state.verbosity < 0 or not console.is_terminal,
     )
-
-
-def print_table(state: State, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
-    """Print a table on stdout, with the first `left` columns aligned left and the rest aligned right.
-
-    Raises:
-        OutputError: The reader of stdout has gone.
-    """
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, header in enumerate(columns):
-        table.add_column(Text(printable(header)), justify="left" if index < left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    make_console(state).print(table, soft_wrap=False)
 
 
 def print_check(state: State, name: str, status: str, detail: str) -> None:

@@ -12,7 +12,8 @@ from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 from lumen.batch.plan import Plan
 from lumen.batch.report import Report
 from lumen.cli.state import State
-from lumen.cli.views.console import log_console, print_json, print_line, print_table, progress_bar
+from lumen.cli.views.console import log_console, print_colored, print_json, print_line, progress_bar
+from lumen.cli.views.tables import print_table
 from lumen.config import BatchOptions, EnhanceOptions
 from lumen.errors import Exit
 from lumen.evaluation import EvalReport, PairProgress, PairResult, PictureScores, evaluate_results
@@ -40,7 +41,7 @@ def scoring(state: State, *, as_json: bool) -> Iterator[PairProgress]:
         bar.update(task, completed=done, total=total, description=name)
         is_due = total <= FEW or done * 10 // total > (done - 1) * 10 // total
         if isinstance(result, Problem):
-            console.print(f"not scored: {name}: {printable(result.reason)}", style="red")
+            print_colored(console, f"not scored: {name}: {printable(result.reason)}", "red")
         elif is_due and state.verbosity >= 0 and not console.is_terminal:
             console.print(f"[{done}/{total}] {name}")
 
@@ -51,7 +52,7 @@ def scoring(state: State, *, as_json: bool) -> Iterator[PairProgress]:
 def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
     """Print scores, summary and protocol on stdout: as tables, or the last line of JSON after those of `scoring`."""
     for warning in report.warnings:
-        log_console(state).print(f"warning: {printable(warning)}", style="yellow")
+        print_colored(log_console(state), f"warning: {printable(warning)}", "yellow")
     if as_json:
         print_json(report.as_dict())
         return
@@ -75,7 +76,8 @@ def print_scores(state: State, report: EvalReport, *, as_json: bool) -> None:
 
 def print_places(state: State, reports: Sequence[Path], save: Path | None) -> None:
     """Say on stderr, as the last line, where reports and results lie."""
-    places = [f"the report is {printable(report)}" for report in reports]
+    names = ", ".join(map(printable, reports))
+    places = [f"the report{' is' if len(reports) == 1 else 's are'} {names}"] if reports else []
     places += [] if save is None else [f"the results are in {printable(save)}"]
     if places and state.verbosity >= 0:
         log_console(state).print("; ".join(places))
@@ -104,7 +106,8 @@ def _print_pictures(state: State, report: EvalReport) -> None:
     for statistic in STATISTICS:
         name = f"mean of {len(ranked)}" if statistic == "mean" else statistic
         rows.append([name, *cells(partial(report.summary, statistic=statistic)), *("" for _ in evs)])
-    print_table(state, ["picture", *headers, *("EV" if len(evs) == 1 else f"EV {name}" for name in evs)], rows)
+    headers += ["EV" if len(evs) == 1 else f"EV {name}" for name in evs]
+    print_table(state, ["picture", *headers], rows, group=len(measures))
     if len(shown) < len(ranked):
         print_line(f"the worst {len(shown)} of {len(ranked)} by {report.title(report.main or '')}; -v shows all")
 
@@ -148,7 +151,7 @@ def check_scores(state: State, path: Path, *, as_json: bool) -> Exit:
             continue
         print_line(f"{who or path.name}: {count} pictures, {'suspicious' if lines else 'nothing odd'}")
         for line in lines:
-            log_console(state).print(f"warning: {printable(line)}", style="yellow")
+            print_colored(log_console(state), f"warning: {printable(line)}", "yellow")
     return Exit.SOME_FAILED if any(lines for _, lines in found.values()) else Exit.OK
 
 

@@ -17,7 +17,8 @@ from lumen.imaging.clip_formats import is_clip
 from lumen.text import span
 
 SPEED_S: Final = 60.0  # the speed is that of about the last minute
-LEFT_S: Final = 20.0  # in which the time left comes near what is newly known
+LEFT_S: Final = 20.0  # in which the time left comes near what is newly known,
+LEFT_SHARE: Final = 0.5  # but in this share of it at most: near the end there is no time to bend slowly
 EVIDENCE_S: Final = 3.0  # of work, before there is a time left: the first pixels come late, or many at once
 BURST_S, LONGEST_S = 0.1, 1.0
 
@@ -93,8 +94,7 @@ class Throughput:
             now = self._clock()
             speed = sum(part.frames_done / max(now - self._began[name], 1e-9) for name, part in parts.items())
             return f"{speed:.1f} frames/s" if speed else ""
-        megapixels = self._pictures.megapixels + self._clips.megapixels
-        return f"{megapixels / self.seconds:.2f} MP/s" if megapixels and self.seconds else ""
+        return f"{self._last.done / self.seconds:.2f} MP/s" if self._last.done and self.seconds else ""
 
     @property
     def left(self) -> str:
@@ -205,7 +205,8 @@ class _Look:
         left_s = rest * recent_s / recent if rest is not None and recent and recent_s > EVIDENCE_S else None
         if left_s is not None and self.left_s is not None:  # it counts down, and bends to what is known now
             counted = max(0.0, self.left_s - passed)
+            bend_s = max(BURST_S, min(LEFT_S, LEFT_SHARE * max(left_s, counted)))
             # The first pixels tell little: what is done since then outweighs them, as it outweighs any time.
-            weight = max(-math.expm1(-passed / LEFT_S), (done - self.done) / recent)
+            weight = max(-math.expm1(-passed / bend_s), (done - self.done) / recent)
             left_s = counted + (left_s - counted) * weight
         return _Look(at=at, done=done, recent=recent, recent_s=recent_s, left_s=left_s)

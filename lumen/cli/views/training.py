@@ -122,7 +122,8 @@ class TrainingView:
             for line in _ending(event, self._run, self._again):
                 note(line)
         else:
-            self.progress.stage = f"learning how bright results should be: {event['done']}/{event['of']}"
+            pictures = ", with the held-out pictures" if event["joined"] else ""
+            self.progress.stage = f"learning how bright results should be{pictures}: {event['done']}/{event['of']}"
             note(self.progress.stage)
 
     def render(self) -> RenderableType:

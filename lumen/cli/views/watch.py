@@ -14,7 +14,8 @@ from typing import Any, Self, TextIO
 
 from lumen.cli.state import State
 from lumen.cli.streams import journal_prefix
-from lumen.cli.views.console import print_json, print_line, print_table
+from lumen.cli.views.console import print_json, print_line
+from lumen.cli.views.tables import print_table
 from lumen.errors import Exit, OutputError
 from lumen.text import printable, span
 from lumen.watching.events import Event, Level
@@ -138,7 +139,8 @@ def show_status(state: State, folder: Path, *, stale_s: float, as_json: bool) ->
         raise OutputError(f"cannot show the ledger of {printable(folder)}: it was altered ({error})") from error
     print_table(state, ["", ""], rows, left=2)
     if len(folders) > 1 or (folders and folders[0][0] != "."):
-        print_table(state, ["folder", "done", "failed", "waiting", "last arrival", "delay"], sorted(folders[:_FOLDERS]))
+        headers = ["folder", "done", "failed", "unsupported", "waiting", "last arrival", "delay"]
+        print_table(state, headers, sorted(folders[:_FOLDERS]))
         if len(folders) > _FOLDERS:
             print_line(f"{len(folders) - _FOLDERS} more folders with earlier arrivals: --json lists all")
     if errors:
@@ -172,9 +174,8 @@ def _folder(numbers: FolderNumbers, now: float) -> list[str]:
     delay = ""
     if numbers.delay_s is not None and numbers.longest_delay_s is not None:
         delay = f"{numbers.delay_s:.1f} s, at most {numbers.longest_delay_s:.1f} s"
-    failed = str(numbers.failed + numbers.unsupported)
-    arrived = _ago(numbers.last_arrival, now)
-    return [printable(numbers.name), str(numbers.done), failed, str(numbers.waiting), arrived, delay]
+    counts = (numbers.done, numbers.failed, numbers.unsupported, numbers.waiting)
+    return [printable(numbers.name), *map(str, counts), _ago(numbers.last_arrival, now), delay]
 
 
 def _ago(seconds: float, now: float) -> str:

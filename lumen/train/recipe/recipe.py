@@ -103,8 +103,8 @@ def from_dict(values: Mapping[str, Any]) -> Recipe:
 def bundled_recipes() -> dict[str, Traversable]:
     """Return the recipes that come with lumen, by name."""
     folder = resources.files("lumen.train.recipe") / "bundled"
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-    return {file.name.removesuffix(".toml"): file for file in files}
+    files = {file.name.removesuffix(".toml"): file for file in folder.iterdir() if file.name.endswith(".toml")}
+    return dict(sorted(files.items()))
 
 
 def load_recipe(name_or_path: str, overrides: Iterable[str] = (), network: NetworkConfig | None = None) -> Recipe:

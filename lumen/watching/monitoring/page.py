@@ -143,20 +143,24 @@ def _title(folder: str, root: Path) -> str:
 def _folder(numbers: FolderNumbers, root: Path, *, is_quiet: bool) -> tuple[str, str, bool, tuple[str, ...]]:
     delay = "" if numbers.delay_s is None else _short(numbers.delay_s)
     longest = "" if numbers.longest_delay_s is None else _short(numbers.longest_delay_s)
-    ended = (f"{numbers.done:,}", f"{numbers.failed + numbers.unsupported:,}", f"{numbers.waiting:,}")
-    cells = (*ended, f"{numbers.done_last_hour:,}", delay, longest)
+    counts = (numbers.done, numbers.failed, numbers.unsupported, numbers.waiting, numbers.done_last_hour)
+    cells = (*(f"{count:,}" for count in counts), delay, longest)
     return _title(numbers.name, root), _time(numbers.last_arrival), is_quiet, cells
 
 
 def _throughput(day: Sequence[tuple[float, Part]]) -> Markup:
     bars = [
-        Bar(front=part.done, back=part.done + part.failed, told=_told(at, f"{part.done} done, {part.failed} failed"))
+        Bar(front=part.done, back=part.done + part.failed, told=_told(at, _ended(part.done, part.failed)))
         for at, part in day
     ]
     done, failed = sum(part.done for _, part in day), sum(part.failed for _, part in day)
     ticks = {value: f"{value:g}" for value in round_ticks(0, max(4.0, *(bar.back for bar in bars)))}
-    label = f"Files in each quarter of an hour of the last day: {done} done, {failed} failed in all"
+    label = f"Files in each quarter of an hour of the last day: {_ended(done, failed)} in all"
     return time_plot(bars, ticks, TIMES, label)
+
+
+def _ended(done: int, failed: int) -> str:
+    return f"{done} done, {failed} failed or unsupported"
 
 
 def _delays(day: Sequence[tuple[float, Part]]) -> Markup:

@@ -37,6 +37,13 @@ def test_the_help_has_the_groups_in_their_order(name: str, capsys: pytest.Captur
     assert len(shown) == len(set(shown)) == sum(isinstance(each, click.Option) for each in command(name).params) + 1
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_values_are_named_by_what_they_are(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    options = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  -")]
+    assert not [line for line in options if re.search(r" (INTEGER|FLOAT|PATH)\b", line)], "click's own words"
+
+
 def test_the_columns_of_all_groups_line_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--help"]) == 0
     rows = [re.match(r"  -\S+(?: \S+)*  +", line) for line in capsys.readouterr().out.splitlines()]

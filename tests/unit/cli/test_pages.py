@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -12,7 +13,7 @@ from lumen.cli.pages import PageReport
 from lumen.cli.state import State
 from lumen.cli.views import console
 from lumen.config import BatchOptions
-from lumen.errors import Exit, UsageError
+from lumen.errors import DiskFullError, Exit, UsageError
 from lumen.files.store_path import StorePath
 from tests.support.commands import save
 
@@ -36,12 +37,22 @@ def test_the_last_line_says_where_the_page_is(fake_model: Path, capsys: pytest.C
 
 @pytest.mark.parametrize("quiet", [(), ("-q",)])
 def test_a_page_that_cannot_be_written_is_told(
-    quiet: tuple[str, ...], fake_model: Path, capsys: pytest.CaptureFixture[str]
+    quiet: tuple[str, ...], fake_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path("file").touch()
-    assert run("--report", "file/page.html", *quiet, model=fake_model) == Exit.OUTPUT
+    def full(*_: object) -> NoReturn:
+        raise DiskFullError("no space left")
+
+    monkeypatch.setattr("lumen.review.page.write_page", full)
+    assert run("--report", "page.html", *quiet, model=fake_model) == Exit.OUTPUT
     assert "error: the page cannot be written" in capsys.readouterr().err
     assert Path("out/a.png").is_file()
+
+
+def test_where_no_page_can_be_written_no_picture_is_begun(fake_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").touch()
+    assert run("--report", "file/page.html", model=fake_model) == Exit.OUTPUT
+    assert "cannot write 'file': Not a directory" in capsys.readouterr().err
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(

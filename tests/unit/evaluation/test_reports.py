@@ -84,6 +84,11 @@ def test_targets_are_checked_before_the_work(tmp_path: Path, name: str, says: st
     check_targets([tmp_path / "good.csv", tmp_path / "page.HTML"], [tmp_path / "low.csv"])
     with pytest.raises(UsageError, match=says):
         check_targets([tmp_path / name], [tmp_path / "low.csv"])
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="Not a directory"):
+        check_targets([tmp_path / "file/page.html"], [])
+    with pytest.raises(OutputError, match="Not a directory"):
+        check_targets([], [], tmp_path / "file/saved")
 
 
 def test_only_pages_need_previews() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -15,6 +17,7 @@ from lumen.files import atomic
 from lumen.files.atomic import (
     TEMP_SUFFIX,
     Attributes,
+    check_writable,
     discard_unfinished,
     make_folder,
     remove_leftovers,
@@ -352,3 +355,20 @@ def test_only_the_file_that_is_meant_is_replaced(tmp_path: Path, change: str) ->
                 file.write(b"newer")
     assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
     assert not (tmp_path / "moved").exists() or (tmp_path / "moved").read_bytes() == b"older"
+
+
+def test_whether_a_folder_takes_files_is_known_beforehand_and_nothing_is_left_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_writable(tmp_path / "not/yet")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="Not a directory"):
+        check_writable(tmp_path / "file/folder")
+
+    def refuse(dir: Path) -> NoReturn:  # noqa: A002  # its name
+        raise PermissionError(errno.EACCES, f"no right to {dir}")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(OutputError, match=f"no right to {re.escape(str(tmp_path))}$"):
+        check_writable(tmp_path / "not/yet")

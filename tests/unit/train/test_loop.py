@@ -32,7 +32,10 @@ def test_a_run_writes_checkpoints_metrics_and_events(tmp_path: Path) -> None:
     best, last = load_checkpoint(tmp_path / "best.pt"), load_checkpoint(tmp_path / "last.pt")
     assert last.iteration == 6 and last.optimizer is not None and best.optimizer is None
     kinds = [event["kind"] for event in events]
-    assert kinds.count("step") == 6 and kinds.count("validation") == 3 and kinds.count("stage") == 1
+    assert kinds.count("step") == 6 and kinds.count("validation") == 3 and kinds.count("stage") == 2
+    stages = [event for event in events if event["kind"] == "stage"]
+    assert [event["done"] for event in stages] == [0, stages[0]["of"]], "it says when it has begun, and when it is done"
+    assert not any(event["joined"] for event in stages)
     rows = csv_rows(tmp_path / "metrics.csv")
     assert [int(row["iteration"]) for row in rows if row["psnr_given"]] == [3, 6, 6]
     assert best.facts["data"]["train_pairs"] + len(best.facts["data"]["val_pairs"]) == 6

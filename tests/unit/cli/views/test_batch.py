@@ -75,7 +75,7 @@ def lines(capsys: pytest.CaptureFixture[str], files: int, seconds: float, work: 
 def test_a_fast_run_has_a_line_for_every_tenth(capsys: pytest.CaptureFixture[str]) -> None:
     said = lines(capsys, 1000, 0.02, lambda _: outcome("done"))
     assert [line.split(" ")[4] for line in said] == [f"({share}%" for share in range(10, 100, 10)]
-    assert said[3] == "399 of 1000 files (40% of the pixels), 99.75 MP/s, 12 s left"
+    assert said[3] == "399 of 1000 files (40% of the pixels), 100.00 MP/s, 12 s left"
 
 
 def test_a_run_that_is_over_at_once_has_none(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,7 +85,7 @@ def test_a_run_that_is_over_at_once_has_none(capsys: pytest.CaptureFixture[str])
 def test_a_slow_run_has_a_line_every_thirty_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     said = lines(capsys, 30, 300.0, lambda _: outcome("done"))
     assert len(said) == pytest.approx(30 * 300 / 30, abs=12)
-    assert said[0] == "0 of 30 files (0% of the pixels), 2 h 30 min left"
+    assert said[0] == "0 of 30 files (0% of the pixels), 0.01 MP/s, 2 h 30 min left"
     assert said[100].endswith("0.01 MP/s, 1 h 40 min left")
 
 
@@ -165,9 +165,11 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         view.progressed(JOB, 0.5, 2.0)
         view.summarize(Report(total=4, counts={"done": 2, "skipped": 0, "failed": 0, "planned": 0}))
     err = capsys.readouterr().err
-    for text in ("2/4 files", "[red]a.jpg", "0.40 MP/s", "6 s left", "1 failed", "failed: in/b.jpg: damaged", "2 done"):
+    for text in ("2/4 files", "[red]a.jpg", "0.50 MP/s", "6 s left", "1 failed", "failed: in/b.jpg: damaged", "2 done"):
         assert text in err
     assert "of 4 files" not in err
+    assert "\x1b[31mfailed: in/b.jpg" in err
+    assert "\x1b[31m2/4 files" not in err, "the bar keeps its colours below a failure"
 
 
 def test_verbose_says_which_pictures_were_fine(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,13 +1,17 @@
-"""What of a run is scored."""
+"""What of a run is scored, and where scores are."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePath
 
+import pytest
+
 from lumen.batch.job import Job
 from lumen.batch.plan import Plan
 from lumen.batch.report import Outcome, Report
-from lumen.cli.views.scores import results_of
+from lumen.cli.state import State
+from lumen.cli.views.console import start_logging
+from lumen.cli.views.scores import print_places, results_of
 from lumen.config import BatchOptions
 from tests.support.batches import Planned, block_of
 
@@ -38,3 +42,19 @@ def test_what_failed_or_is_not_there_is_no_result(tmp_path: Path) -> None:
     report.add(Outcome(source=todo.jobs[0].source, target=todo.jobs[0].target, status="failed", reason="why"))
     found = results_of(todo.plan, report, BatchOptions(output=tmp_path / "out"))
     assert [result.place for result in found] == [PurePath("b.png")]
+
+
+@pytest.mark.parametrize(
+    ("reports", "save", "line"),
+    [
+        (["a.csv"], None, "the report is a.csv"),
+        (["a.csv", "b.md"], "out", "the reports are a.csv, b.md; the results are in out"),
+        ([], "out", "the results are in out"),
+    ],
+)
+def test_the_last_line_names_each_place_once(
+    reports: list[str], save: str | None, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_logging(State())
+    print_places(State(), [Path(report) for report in reports], Path(save) if save else None)
+    assert capsys.readouterr().err == f"{line}\n"

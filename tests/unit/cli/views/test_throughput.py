@@ -44,10 +44,10 @@ def test_parts_of_several_files_count_by_their_pixels() -> None:
     clock.now += 20
     run.progress("a", 0.5, 2.0)
     run.progress("b", 0.5, 2.0)
-    assert (run.share, run.left, run.speed) == (0.1, "3 min left", "")
+    assert (run.share, run.left, run.speed) == (0.1, "3 min left", "0.10 MP/s")
     run.finish(outcome("a", 2.0))
     assert run.share == pytest.approx(0.15)
-    assert run.line() == "1 of 10 files (15% of the pixels), 0.10 MP/s, 2 min left"
+    assert run.line() == "1 of 10 files (15% of the pixels), 0.15 MP/s, 2 min left"
 
 
 def test_a_large_picture_is_more_of_the_work_than_a_small_one() -> None:
@@ -78,6 +78,47 @@ def test_the_time_left_does_not_jump_and_becomes_right(sizes: list[float], writi
     end = seen[-1][0]
     for now, _, left in seen[len(seen) // 3 :]:
         assert left == pytest.approx(end - now, rel=0.35, abs=12)
+
+
+def test_the_speed_counts_what_is_done_of_pictures_in_work() -> None:
+    clock = Clock()
+    run = Throughput(clock)
+    run.start(2)
+    run.progress("small", 0.0, 1.0)
+    clock.now += 1
+    run.finish(outcome("small", 1.0))
+    for step in range(1, 10):
+        clock.now += 1
+        run.progress("large", step / 10, 10.0)
+        assert run.speed == "1.00 MP/s"
+
+
+def test_near_the_end_the_time_left_is_soon_what_the_speed_says() -> None:
+    """The speed of a run that starts with small, fast pictures promises too much for the large one that follows."""
+    clock = Clock()
+    run = Throughput(clock)
+    run.start(5)
+    for name in ("a", "b", "c", "d"):
+        clock.now += 0.2
+        run.finish(outcome(name, 0.5))
+    seen = []
+    for step in range(10):
+        run.progress("large", step / 10, 10.0)
+        seen.append(left_s(run))
+        clock.now += 1
+    assert seen[6:] == pytest.approx([4, 3, 2, 1], rel=0.5)
+
+
+def test_a_slow_start_is_soon_forgotten() -> None:
+    """The first frame of a clip waits until the model is open, and 299 more of that kind would take ten minutes."""
+    clock = Clock()
+    run = Throughput(clock)
+    run.start(1)
+    clock.now += 2
+    for frame in range(1, 200):
+        run.progress("clip", frame / 300, 22.0, 300)
+        clock.now += 0.1
+    assert left_s(run) == pytest.approx(10, rel=1.2)
 
 
 def test_a_disk_that_gets_slow_shows_after_a_while() -> None:

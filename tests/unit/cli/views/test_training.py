@@ -34,11 +34,11 @@ def test_off_a_terminal_there_is_a_line_a_minute_and_one_for_every_validation(
         for iteration in range(1, 100):
             show(step(iteration))
         show(validation(99, 21.5, best=True))
-        show({"kind": "stage", "stage": "brightness", "done": 0, "of": 10})
+        show({"kind": "stage", "stage": "brightness", "done": 0, "of": 10, "joined": True})
     assert capsys.readouterr().err.splitlines() == [
         "      1/100  epoch 0.1  loss 0.5000  8.0 images/s  rate 0.0002",
         "     99  psnr 21.500  best by psnr + photo_psnr / 10: 25.500",
-        "learning how bright results should be: 0/10",
+        "learning how bright results should be, with the held-out pictures: 0/10",
     ]
 
 
@@ -83,7 +83,7 @@ def test_the_live_view_has_loss_psnr_speed_and_time_left() -> None:
     for part in ("11/100", "epoch 1.1", "loss 0.5000", "8.0 images/s", "9 min left", "PSNR 19.50 dB"):
         assert part in text
     assert "best by psnr + photo_psnr / 10: 24.25, at step 11" in text
-    view.show({"kind": "stage", "stage": "brightness", "done": 0, "of": 600})
+    view.show({"kind": "stage", "stage": "brightness", "done": 0, "of": 600, "joined": False})
     assert "learning how bright results should be: 0/600" in shown()
 
 

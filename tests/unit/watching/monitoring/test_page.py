@@ -68,7 +68,7 @@ def test_numbers_stand_there() -> None:
     assert tiles["Free for results"] == ("25.0 GB", "of 100.0 GB (25%)")
     text = page(seen)
     assert text.count("<title>") == 1 + 2 * PARTS  # of the page, and of each bar
-    assert f"{PARTS // 2} done, {PARTS} failed in all" in text
+    assert f"{PARTS // 2} done, {PARTS} failed or unsupported in all" in text
 
 
 def test_a_camera_that_falls_silent_is_pointed_out() -> None:
@@ -82,6 +82,15 @@ def test_a_camera_that_falls_silent_is_pointed_out() -> None:
     ]
     alone = page_values(snapshot_of(status_of(folders=folders[2:])), ())  # a quiet night is nobody's fault
     assert not alone["folders"][0][2]
+
+
+def test_the_numbers_of_the_folders_add_up_to_those_above() -> None:
+    gate = FolderNumbers(name="gate", last_arrival=NOW, done=7, failed=2, unsupported=1, waiting=4)
+    seen = snapshot_of(status_of(folders=(gate,)))
+    assert page_values(seen, ())["folders"][0][3][:4] == ("7", "2", "1", "4")
+    text = page(seen)
+    row = ["folder", "last arrival", "done", "failed", "unsupported", "waiting"]
+    assert re.findall(r'<th scope="col">([^<]+)', text)[: len(row)] == row
 
 
 def test_pictures_stand_in_a_row_for_each_folder() -> None:
