@@ -42,7 +42,7 @@ def session_of(network: Any) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.enable_mem_pattern = False
-    model = to_onnx(network, "uint8").SerializeToString()
+    model = to_onnx(network).SerializeToString()
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

@@ -14,23 +14,23 @@ import torch
 from torch.export import Dim
 
 from lumen.models import Network
-from lumen.spec import SampleType
 from lumen_export.graph import compute_when_asked, enter_blocks, replace_nodes
 from lumen_export.tile_safety import tile_nodes
 from lumen_export.wrapper import ToneModel, model_of
 
 OPSET = 20
-TORCH_SAMPLES = {"uint8": torch.uint8, "uint16": torch.uint16}
 
 
-def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
-    """Trace a network on the CPU into a graph without lumen's metadata, and set the network to evaluation mode.
+def to_onnx(network: Network) -> onnx.ModelProto:
+    """Trace a network on the CPU into a graph for 8-bit samples, without lumen's metadata.
+
+    The network is set to evaluation mode.
 
     Batch, height, width and number of thumbnails are left free.
     """
-    module = model_of(network, TORCH_SAMPLES[sample])
+    module = model_of(network, torch.uint8)
     side = 8 * network.align
-    tiles = torch.zeros(2, side, side + network.align, 3, dtype=TORCH_SAMPLES[sample])
+    tiles = torch.zeros(2, side, side + network.align, 3, dtype=torch.uint8)
     thumbnails = torch.rand(2, *example_thumbnail(network), 3)
     batch, seen = Dim("n", min=1), {}
     if network.thumbnail == "fit":
@@ -70,6 +70,22 @@ def to_onnx(network: Network, sample: SampleType) -> onnx.ModelProto:
         enter_blocks(model)
         compute_when_asked(model, ("tone", "brightness"), "ev")
     return model
+
+
+def of_16_bits(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a graph of `to_onnx` for 16-bit samples: types and levels alone differ, and tracing again takes long."""
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    graph, top = wide.graph, np.iinfo(np.uint16).max
+    for value in (*graph.input, *graph.output):
+        if value.name in ("tiles", "enhanced"):
+            value.type.tensor_type.elem_type = onnx.TensorProto.UINT16
+    (cast,) = (node for node in graph.node if "enhanced" in node.output)
+    cast.attribute[0].i = onnx.TensorProto.UINT16
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for name, value in (("levels", top), ("level", 1 / top)):
+        constants[name].CopyFrom(onnx.numpy_helper.from_array(np.array(value, np.float32), name))
+    return wide
 
 
 def _fix_scales(model: onnx.ModelProto, inputs: Mapping[str, torch.Tensor]) -> None:

@@ -17,7 +17,7 @@ from lumen.models.cost import count_macs, count_parameters
 from lumen.spec import ModelSpec, Precision
 from lumen.train.checkpoint import chosen_checkpoint, load_checkpoint
 from lumen_export.bytes_per_px import bytes_per_pixel
-from lumen_export.convert import to_onnx
+from lumen_export.convert import of_16_bits, to_onnx
 from lumen_export.exported import FULL_VARIANTS, HALF_VARIANT, Exported, check_out, variant_path, written_together
 from lumen_export.halo import calibrate_halo
 from lumen_export.pretrained import read_release
@@ -127,11 +127,14 @@ def export_checkpoint(
     with written_together(out, variants) as folder:
         for sample, kind in variants:
             temporary = folder / variant_path(out, sample, kind).name
-            network = deepcopy(trained.network) if kind == "fp16" else trained.network
-            if kind == "fp16":
-                network.halve()
             progress(f"writing {temporary.name}")
-            spec = write_model(network, replace(spec, sample=sample, precision=kind), temporary)
+            if kind == "fp16":
+                network = deepcopy(trained.network)
+                network.halve()
+                model = to_onnx(network)
+            else:
+                model = to_onnx(trained.network) if sample == "uint8" else of_16_bits(model)
+            spec = write_model(model, replace(spec, sample=sample, precision=kind), temporary)
             if check:
                 progress(f"comparing {temporary.name} with torch")
                 agreements.append(compare(trained.network, temporary, sample, count, precision=kind))
@@ -143,13 +146,12 @@ def _is_heavy(spec: ModelSpec) -> bool:
     return spec.gmacs_per_mp > HEAVY_GMACS_PER_MP
 
 
-def write_model(network: Network, spec: ModelSpec, path: Path) -> ModelSpec:
-    """Trace, check and write one file; return the spec with the measured memory.
+def write_model(model: onnx.ModelProto, spec: ModelSpec, path: Path) -> ModelSpec:
+    """Check and write one traced graph; return the spec with the measured memory.
 
     Raises:
         ModelError: The graph has an operator that reads a whole tile.
     """
-    model = to_onnx(network, spec.sample)
     faults = tile_faults(model)
     if faults:
         raise ModelError("the graph would show seams between tiles: " + "; ".join(faults))

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from lumen.errors import ModelError
 from lumen.models import Network
 from lumen.spec import Precision, SampleType
-from lumen_export.convert import TORCH_SAMPLES, example_thumbnail
+from lumen_export.convert import example_thumbnail
 from lumen_export.exported import Agreement
 from lumen_export.wrapper import ToneModel, model_of
 
+TORCH_SAMPLES = {"uint8": torch.uint8, "uint16": torch.uint16}
 LIMIT_LEVELS: dict[SampleType, int] = {"uint8": 1, "uint16": 2}
 HALF_LIMIT_LEVELS = 2  # of 8 bits
 PLAIN_LIMIT_LEVELS = 16  # of 16 bits: the tone curve over the finished result magnifies rounding differences

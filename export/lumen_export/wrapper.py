@@ -34,14 +34,18 @@ class TileModel(nn.Module):
         super().__init__()
         self.network = network
         self.sample = sample
-        self.levels = float(torch.iinfo(sample).max)
+        # Their names stand in the graph, where `lumen_export.convert` looks for them.
+        self.levels: Tensor
+        self.level: Tensor
+        self.register_buffer("levels", torch.tensor(float(torch.iinfo(sample).max)))
+        self.register_buffer("level", torch.tensor(1 / torch.iinfo(sample).max))
 
     def forward(self, tiles: Tensor, thumbnails: Tensor, ev: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return enhanced [N, H, W, 3] of the tiles' type, brightness float [M] and finite bool [N].
 
         Inputs as in `lumen.spec`.
         """
-        x = planes(tiles.to(torch.float32)) * (1 / self.levels)
+        x = planes(tiles.to(torch.float32)) * self.level
         thumbnail = thumbnails.permute(0, 3, 1, 2)
         y, brightness = self.network.enhance(x, thumbnail, lambda chosen: shift_exposure(chosen, ev))
         return self.stored(y), brightness, is_finite(y)
@@ -64,7 +68,7 @@ class ToneModel(TileModel):
 
         Inputs as in `lumen.spec`.
         """
-        x = planes(tiles.to(torch.float32)) * (1 / self.levels)
+        x = planes(tiles.to(torch.float32)) * self.level
         y = self.network.restore_toned(x, boxes, tones)
         tone, brightness = self.tone(thumbnails, ev, shadows)
         return self.stored(y), is_finite(y), tone, brightness

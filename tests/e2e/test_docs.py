@@ -76,9 +76,19 @@ def written(section: Section) -> set[str]:
     return {value for name, _, value in found if name == "lumen" and value != "-"}
 
 
-@pytest.mark.parametrize("section", RUN, ids=[f"{section.file}: {section.title}" for section in RUN])
+def needs_torch(section: Section) -> bool:
+    """Return whether it trains or exports; `.ci/run` runs the other sections where torch is not installed."""
+    return bool(re.search(r"lumen (train|export-onnx)|import torch", section.text))
+
+
+def name_of(section: Section) -> str:
+    """Return the id of a section."""
+    return f"{section.file}: {section.title}{', torch' * needs_torch(section)}"
+
+
+@pytest.mark.parametrize("section", RUN, ids=name_of)
 def test_the_code_runs(section: Section, tmp_path: Path) -> None:
-    if re.search(r"lumen (train|export-onnx)|import torch", section.text):
+    if needs_torch(section):
         pytest.importorskip("torch")
     is_of_clips = section.file == "docs/video.md"
     if is_of_clips:

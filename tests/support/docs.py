@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import click
+from PIL import Image
 
 from lumen.cli.commands import COMMANDS
 from lumen.cli.main import cli
@@ -201,9 +202,9 @@ def own_options(name: str) -> set[str]:
 
 def lay_out(folder: Path, *, clips: bool = False) -> None:
     """Put everything into a folder that the blocks of the pages name; clips, which take PyAV, if asked."""
-    examples = ROOT / "examples"
+    examples = folder / "examples"
     references = examples / "reference"
-    shutil.copytree(examples, folder / "examples")
+    shutil.copytree(ROOT / "examples", examples, copy_function=_copy_smaller)
     pairs = ("", "pairs", "lol/our485", "lol/eval15", "eval15")
     for name in ("photos", "results-of-any-tool", "kodak", *(f"{pair}/high".lstrip("/") for pair in pairs)):
         shutil.copytree(references, folder / name)
@@ -222,6 +223,15 @@ def lay_out(folder: Path, *, clips: bool = False) -> None:
     last.touch()
     os.utime(last, (0, 0))
     _put_commands(folder)
+
+
+def _copy_smaller(source: str, target: str) -> None:
+    """Copy a file; a picture with a third of its side, which the commands are through with the sooner."""
+    if not source.endswith(".jpg"):
+        shutil.copy(source, target)
+        return
+    with Image.open(source) as picture:
+        picture.reduce(3).save(target, quality=95)
 
 
 def _put_commands(folder: Path) -> None:

@@ -54,7 +54,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         patch.setattr(export, "calibrate_halo", lambda _: HALO)
         patch.setattr(export, "bytes_per_pixel", lambda *_, **__: 1000)
         trained = export.TrainedNetwork(network=network, architecture=request.param, training={})
-        export.write_model(network, export.spec_of(trained, request.param, {}), path)
+        export.write_model(to_onnx(network), export.spec_of(trained, request.param, {}), path)
     return Model(network, path)
 
 
@@ -122,5 +122,5 @@ def test_pools_of_tiles_are_caught() -> None:
         network.whole(tiles),
         shift(thumbnails.mean(dim=(1, 2, 3))),
     )
-    faults = tile_faults(to_onnx(network, "uint8"))
+    faults = tile_faults(to_onnx(network))
     assert {fault.split()[0] for fault in faults} == {"ReduceMean", "ReduceMax"}

@@ -14,7 +14,7 @@ from tests.support.networks import pooled
 def test_the_family_is_safe_and_a_global_pool_is_caught(network: Network, exported: Exported) -> None:
     for path in exported.files:
         assert tile_faults(onnx.load(path)) == []
-    faults = tile_faults(to_onnx(pooled(network), "uint8"))
+    faults = tile_faults(to_onnx(pooled(network)))
     assert len(faults) == 1 and "ReduceMean" in faults[0]
 
 
