@@ -163,7 +163,7 @@ def test_a_listed_file_that_is_not_there_fails_alone() -> None:
 def test_an_empty_list_is_nothing_to_do() -> None:
     with pytest.raises(NothingToDoError, match="in an empty list"):
         planned([], BatchOptions(output=Path("out")))
-    with pytest.raises(NothingToDoError, match="^no pictures that --include and --exclude let through"):
+    with pytest.raises(NothingToDoError, match=r"^no pictures that --include and --exclude let through"):
         planned([Path("in")], BatchOptions(output=Path("out"), include=("*.webp",)))
 
 
