@@ -107,7 +107,7 @@ def event_json(event: Event, now: datetime) -> str:
 def event_line(event: Event, now: datetime) -> str:
     """Return an event as one line: time, level where it matters, name, and facts as `key=value`.
 
-    Values that are empty or contain spaces, quotes or `=` are quoted as in JSON.
+    Values that are empty or contain spaces, quotes or `=` are quoted as in JSON, which options are anyway.
 
     >>> event_line(Event(name="gone", level="info", facts={"path": "a b.jpg"}), datetime(2026, 1, 2, tzinfo=UTC))
     '2026-01-02T00:00:00.000Z info gone path="a b.jpg"'
@@ -191,7 +191,7 @@ def _stamp(now: datetime) -> str:
 
 
 def _value(value: Any) -> str:
-    text = printable(value)
+    text = printable(json.dumps(value, default=str) if isinstance(value, dict | list) else value)
     return json.dumps(text, ensure_ascii=False) if not text or any(c in ' "=' for c in text) else text
 
 

@@ -26,6 +26,14 @@ def test_lines_are_quoted_where_they_must_be() -> None:
     assert event_line(Event(name="stop", level="info", facts={}), NOW) == "2026-01-02T03:04:05.678Z info stop"
 
 
+def test_options_in_a_line_can_be_read_back_from_it() -> None:
+    for options in ({"ev": 1.0, "tile_px": None, "format": "jpg"}, [{"match": "a b=c"}], {}):
+        line = event_line(Event(name="start", level="info", facts={"options": options}), NOW)
+        text = line.split(" options=")[1]
+        found = json.loads(text)
+        assert (json.loads(found) if isinstance(found, str) else found) == options
+
+
 def test_json_has_the_facts_beside_time_event_and_level() -> None:
     event = Event(name="done", level="info", facts={"path": "a\udcff.jpg", "to": Path("x")})
     found = json.loads(event_json(event, NOW))
