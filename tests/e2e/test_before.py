@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.support.commands import command, run
+from tests.support.commands import command, run_here
 
 BEFORE = ROOT / "tests" / "data" / "before"
 MTIME_NS = 1_700_000_000_000_000_000  # of the inputs when they were watched
@@ -32,7 +32,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_status_of_a_ledger_is_shown(watched: Path) -> None:
-    code, out, _ = run(command("watch", "--status", watched, "--json"))
+    code, out, _ = run_here(command("watch", "--status", watched, "--json"))
     status = json.loads(out)
     assert (code, status["state"]) == (6, "stopped")
     assert [(each["name"], each["done"], each["failed"]) for each in status["folders"]] == [(".", 2, 1)]
@@ -43,7 +43,7 @@ def test_the_status_of_a_ledger_is_shown(watched: Path) -> None:
 def test_what_was_watched_before_is_not_done_again(watched: Path, models: Path) -> None:
     line = ["watch", "in", watched, "--oneshot", "--settle", "0.1", "--json", "--retries", "1"]
     shutil.copy("in/a.png", "in/new.png")
-    code, out, _ = run([*command(*line), "--model", str(models / "fast.onnx")])
+    code, out, _ = run_here([*command(*line), "--model", str(models / "fast.onnx")])
     done = [event for event in map(json.loads, out.splitlines()) if event["event"] in ("done", "failed")]
     assert code == 0
     assert [(event["event"], event["path"]) for event in done] == [("done", "new.png")]
@@ -68,7 +68,7 @@ def test_pictures_enhanced_in_place_before_are_skipped(
 
 def json_statuses(line: list[str]) -> dict[str, str]:
     """Run a batch and return the status of each file by its name."""
-    found = map(json.loads, run(line)[1].splitlines())
+    found = map(json.loads, run_here(line)[1].splitlines())
     return {Path(each["source"]).name: each["status"] for each in found}
 
 
@@ -76,7 +76,7 @@ def test_the_record_of_a_run_has_the_fields_it_had(photos: Path, models: Path) -
     runs = Path("out", ".lumen", "runs")
     runs.mkdir(parents=True)
     shutil.copy(BEFORE / "run.jsonl", runs / "20251128T023830Z-873882.jsonl")
-    assert run(command("enhance", photos, "-o", "out", model=models / "fast.onnx"))[0] == 0
+    assert run_here(command("enhance", photos, "-o", "out", model=models / "fast.onnx"))[0] == 0
     earlier, later = (
         [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] for path in sorted(runs.iterdir())
     )

@@ -72,7 +72,7 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory, identity: Path, lumen_command: Run) -> Corpus:
+def corpus(tmp_path_factory: pytest.TempPathFactory, identity: Path, lumen_here: Run) -> Corpus:
     folder = tmp_path_factory.mktemp("corpus")
     (folder / "in").mkdir()
     sound, broken = tuple(sound_files()), tuple(broken_files())
@@ -80,7 +80,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, identity: Path, lumen_comma
     for file in files:
         (folder / "in" / file.name).write_bytes(file.data)
         os.utime(folder / "in" / file.name, (TAKEN, TAKEN))
-    done = lumen_command(
+    done = lumen_here(
         "-q", "enhance", "in", "-o", "out", "--json", "--unchanged", "encode", "--model", identity, cwd=folder
     )
     outcomes = {Path(each["source"]).name: each for each in map(json.loads, done.stdout.splitlines())}
@@ -332,7 +332,7 @@ def test_the_comparison_sees_what_goes_wrong(change: Callable[[Image.Image], Ima
 
 
 @pytest.fixture(scope="module")
-def gradients(tmp_path_factory: pytest.TempPathFactory, identity: Path, lumen_command: Run) -> Path:
+def gradients(tmp_path_factory: pytest.TempPathFactory, identity: Path, lumen_here: Run) -> Path:
     """A dark gradient of 600 levels of 16 bits in several files, and what the model that changes nothing made of it."""
     folder = tmp_path_factory.mktemp("gradients")
     (folder / "in").mkdir()
@@ -343,7 +343,7 @@ def gradients(tmp_path_factory: pytest.TempPathFactory, identity: Path, lumen_co
         chunk = png_chunk(b"iCCP", b"x\0\0" + zlib.compress(profile)) if profile else b""
         (folder / "in" / f"{name}.png").write_bytes(plain[:33] + chunk + plain[33:])
         (folder / "in" / f"{name}.tiff").write_bytes(tiff(pixels, iccprofile=profile))
-    done = lumen_command("enhance", "in", "-o", "out", "--unchanged", "encode", "--model", identity, cwd=folder)
+    done = lumen_here("enhance", "in", "-o", "out", "--unchanged", "encode", "--model", identity, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
 

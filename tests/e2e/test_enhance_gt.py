@@ -30,24 +30,24 @@ def tables(text: str) -> list[list[str]]:
     return [line.split() for line in text.partition("protocol:")[0].splitlines()]
 
 
-def test_it_ends_with_the_report_of_eval(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
+def test_it_ends_with_the_report_of_eval(pairs: Path, fake_model: Path, lumen_here: Run) -> None:
     common = ("--gt", "high", "low", "-m", fake_model, "--device", "cpu")
-    expected = lumen_command("eval", *common, cwd=pairs)
-    first = lumen_command("enhance", "-r", "-o", "out", *common, cwd=pairs)
+    expected = lumen_here("eval", *common, cwd=pairs)
+    first = lumen_here("enhance", "-r", "-o", "out", *common, cwd=pairs)
     assert first.returncode == 0, first.stderr
     # The files may be of earlier runs, with other models: their column has no model's name.
     assert tables(first.stdout) == tables(expected.stdout.replace("fake", "output"))
     assert "mean of 3" in first.stdout
     assert "data range 255" in first.stdout
-    again = lumen_command("enhance", "-r", "-o", "out", *common, cwd=pairs)
+    again = lumen_here("enhance", "-r", "-o", "out", *common, cwd=pairs)
     assert "3 skipped" in again.stderr
     assert again.stdout == first.stdout
 
 
 def test_results_of_other_names_and_formats_find_their_references(
-    pairs: Path, fake_model: Path, lumen_command: Run
+    pairs: Path, fake_model: Path, lumen_here: Run
 ) -> None:
-    done = lumen_command(
+    done = lumen_here(
         "enhance", "low/x", "-o", "out", "--suffix", "-lit", "--format", "webp", "--gt", "high/x", "-m", fake_model,
         "--json", cwd=pairs,
     )  # fmt: skip
@@ -60,9 +60,9 @@ def test_results_of_other_names_and_formats_find_their_references(
     assert 10 < last["summary"]["mean"]["output"]["psnr"] < 45, "the loss of the format counts"
 
 
-def test_one_result_of_another_name_finds_its_reference(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
+def test_one_result_of_another_name_finds_its_reference(pairs: Path, fake_model: Path, lumen_here: Run) -> None:
     line = ("enhance", "low/x/0.png", "-o", "better.tif", "--gt", "high/x", "-m", fake_model, "--json")
-    done = lumen_command(*line, cwd=pairs)
+    done = lumen_here(*line, cwd=pairs)
     assert done.returncode == 0, done.stderr
     assert "; the result is better.tif\n" in done.stderr
     assert json.loads(done.stdout.splitlines()[1])["name"] == "0"
@@ -71,18 +71,18 @@ def test_one_result_of_another_name_finds_its_reference(pairs: Path, fake_model:
 PARTS = (slice(0, 3), slice(3, 6), slice(6, None))
 
 
-def test_a_missing_reference_is_named_and_ends_with_3(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
+def test_a_missing_reference_is_named_and_ends_with_3(pairs: Path, fake_model: Path, lumen_here: Run) -> None:
     (pairs / "high/x/1.png").unlink()
-    done = lumen_command("enhance", "low", "-r", "-o", "out", "--gt", "high", "-m", fake_model, cwd=pairs)
+    done = lumen_here("enhance", "low", "-r", "-o", "out", "--gt", "high", "-m", fake_model, cwd=pairs)
     assert done.returncode == 3
     assert "not scored: x/1: expected a picture of this name in high, found none" in done.stderr
     assert "mean of 2" in done.stdout
     assert len(list((pairs / "out").rglob("*.png"))) == 3
 
 
-def test_a_file_that_fails_has_no_score(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
+def test_a_file_that_fails_has_no_score(pairs: Path, fake_model: Path, lumen_here: Run) -> None:
     (pairs / "low/x/1.png").write_bytes(b"")
-    done = lumen_command("enhance", "low", "-r", "-o", "out", "--gt", "high", "-m", fake_model, cwd=pairs)
+    done = lumen_here("enhance", "low", "-r", "-o", "out", "--gt", "high", "-m", fake_model, cwd=pairs)
     assert done.returncode == 3
     assert "not scored" not in done.stderr
     assert "mean of 2" in done.stdout
@@ -98,9 +98,9 @@ def test_a_file_that_fails_has_no_score(pairs: Path, fake_model: Path, lumen_com
     ],
 )
 def test_what_cannot_be_scored_is_refused_before_the_work(
-    pairs: Path, fake_model: Path, lumen_command: Run, arguments: list[str], says: str
+    pairs: Path, fake_model: Path, lumen_here: Run, arguments: list[str], says: str
 ) -> None:
-    done = lumen_command("enhance", "low/x", "--gt", "high", "-m", fake_model, *arguments, cwd=pairs)
+    done = lumen_here("enhance", "low/x", "--gt", "high", "-m", fake_model, *arguments, cwd=pairs)
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
     assert sorted(path.name for path in pairs.iterdir()) == ["high", "low"]

@@ -51,8 +51,8 @@ def test_prints_scores_means_and_the_protocol(pairs: Path, fake_model: Path, lum
     assert done.stderr.splitlines() == ["[1/2] a", "[2/2] b"]
 
 
-def test_extra_columns_stand_beside_the_plain_ones(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
-    done = lumen_command(
+def test_extra_columns_stand_beside_the_plain_ones(pairs: Path, fake_model: Path, lumen_here: Run) -> None:
+    done = lumen_here(
         "eval", "--gt", "high", "low", "-m", fake_model, "--gt-mean", "--match-brightness", "--json", cwd=pairs
     )
     assert done.returncode == 0, done.stderr
@@ -75,8 +75,8 @@ def test_extra_columns_stand_beside_the_plain_ones(pairs: Path, fake_model: Path
     assert last["summary"]["mean"]["output"]["psnr"] == pictures[1]["output"]["psnr"]
 
 
-def test_the_table_of_all_columns_has_a_cell_for_each(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
-    done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, "--gt-mean", "--match-brightness", cwd=pairs)
+def test_the_table_of_all_columns_has_a_cell_for_each(pairs: Path, fake_model: Path, lumen_here: Run) -> None:
+    done = lumen_here("eval", "--gt", "high", "low", "-m", fake_model, "--gt-mean", "--match-brightness", cwd=pairs)
     header, _, first, mean = done.stdout.splitlines()[:4]
     assert header.endswith("EV")
     assert len(first.split()) == 1 + 4 * 2 + 1
@@ -84,11 +84,11 @@ def test_the_table_of_all_columns_has_a_cell_for_each(pairs: Path, fake_model: P
 
 
 def test_faults_of_tone_are_shown_for_each_picture_and_on_average(
-    pairs: Path, fake_model: Path, lumen_command: Run
+    pairs: Path, fake_model: Path, lumen_here: Run
 ) -> None:
     """The second model is a stop or so too dark; the constant aim stands beside each model."""
     reports = ("--report", "scores.json", "--report", "scores.csv", "--report", "scores.html")
-    done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, "--aim", "0.43", *reports, cwd=pairs)
+    done = lumen_here("eval", "--gt", "high", "low", "-m", fake_model, "--aim", "0.43", *reports, cwd=pairs)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     at = lines.index(["mean", "stops", "chroma", "newly", "clipped"])
@@ -103,32 +103,32 @@ def test_faults_of_tone_are_shown_for_each_picture_and_on_average(
     rows = list(csv.DictReader((pairs / "scores.csv").read_text(encoding="utf-8").splitlines()))
     assert float(rows[0]["stops"]) == pytest.approx(-1) and rows[0]["method"] == "input"
     assert "newly clipped" in (pairs / "scores.html").read_text(encoding="utf-8")
-    checked = lumen_command("eval", "--check", "scores.csv", cwd=pairs)
+    checked = lumen_here("eval", "--check", "scores.csv", cwd=pairs)
     assert checked.returncode == 0, checked.stderr
 
 
-def test_saved_results_score_the_same_as_is(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
-    first = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, "--save", "kept", "--json", cwd=pairs)
+def test_saved_results_score_the_same_as_is(pairs: Path, fake_model: Path, lumen_here: Run) -> None:
+    first = lumen_here("eval", "--gt", "high", "low", "-m", fake_model, "--save", "kept", "--json", cwd=pairs)
     assert first.stderr.splitlines()[-1] == "the results are in kept"
-    again = lumen_command("eval", "--gt", "high", "kept", "--as-is", "--input", "low", "--json", cwd=pairs)
+    again = lumen_here("eval", "--gt", "high", "kept", "--as-is", "--input", "low", "--json", cwd=pairs)
     assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
     scores = [[json.loads(line).get("output") for line in done.stdout.splitlines()] for done in (first, again)]
     assert scores[0] == scores[1]
 
 
-def test_what_cannot_be_scored_is_named_and_ends_with_3(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
+def test_what_cannot_be_scored_is_named_and_ends_with_3(pairs: Path, fake_model: Path, lumen_here: Run) -> None:
     save(pairs / "low" / "alone.png", noise(4, high=100))
     save(pairs / "low" / "b.png", noise(5, high=100, size=(20, 20)))
-    done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, cwd=pairs)
+    done = lumen_here("eval", "--gt", "high", "low", "-m", fake_model, cwd=pairs)
     assert done.returncode == 3
     assert "not scored: alone: expected a picture of this name in high, found none" in done.stderr
     assert "not scored: b: expected one size" in done.stderr
     assert "not scored: 2" in done.stdout
 
 
-def test_nothing_in_common_ends_with_4(pairs: Path, lumen_command: Run) -> None:
+def test_nothing_in_common_ends_with_4(pairs: Path, lumen_here: Run) -> None:
     (pairs / "empty").mkdir()
-    done = lumen_command("eval", "--gt", "empty", "low", "--as-is", cwd=pairs)
+    done = lumen_here("eval", "--gt", "empty", "low", "--as-is", cwd=pairs)
     assert done.returncode == 4
     assert done.stdout == ""
     assert done.stderr.startswith("lumen: expected pictures of the same name")
@@ -170,21 +170,21 @@ def test_nothing_in_common_ends_with_4(pairs: Path, lumen_command: Run) -> None:
         (["--gt", "high/a.png", "low"], "two folders or two files"),
     ],
 )
-def test_wrong_usage_ends_with_2(pairs: Path, lumen_command: Run, arguments: list[str], says: str) -> None:
-    done = lumen_command("eval", *arguments, cwd=pairs)
+def test_wrong_usage_ends_with_2(pairs: Path, lumen_here: Run, arguments: list[str], says: str) -> None:
+    done = lumen_here("eval", *arguments, cwd=pairs)
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
 
 
-def test_an_unknown_model_ends_with_5(pairs: Path, lumen_command: Run) -> None:
-    done = lumen_command("eval", "--gt", "high", "low", "-m", "no-such-model", cwd=pairs)
+def test_an_unknown_model_ends_with_5(pairs: Path, lumen_here: Run) -> None:
+    done = lumen_here("eval", "--gt", "high", "low", "-m", "no-such-model", cwd=pairs)
     assert done.returncode == 5
     assert "no-such-model" in done.stderr
 
 
-def test_an_unwritable_folder_ends_with_6(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
+def test_an_unwritable_folder_ends_with_6(pairs: Path, fake_model: Path, lumen_here: Run) -> None:
     (pairs / "kept").write_text("in the way")
-    done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, "--save", "kept", cwd=pairs)
+    done = lumen_here("eval", "--gt", "high", "low", "-m", fake_model, "--save", "kept", cwd=pairs)
     assert done.returncode == 6
 
 
@@ -194,13 +194,13 @@ def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def test_models_results_and_baselines_stand_side_by_side(
-    pairs: Path, fake_model: Path, lumen_command: Run, tmp_path: Path
+    pairs: Path, fake_model: Path, lumen_here: Run, tmp_path: Path
 ) -> None:
     other = write_fake_onnx(tmp_path / "other.onnx", gain=1.5, radius=0)
     (pairs / "tool").mkdir()
     for name in "ab":
         save(pairs / "tool" / f"{name}.png", noise(9, high=200))
-    done = lumen_command(
+    done = lumen_here(
         "eval", "--gt", "high", "low", "-m", fake_model, "-m", other, "--device", "cpu", "--results", "tool",
         "--baseline", "gamma:3,autocontrast", "--gt-mean", "--save", "kept", "--json", cwd=pairs,
     )  # fmt: skip
@@ -216,17 +216,17 @@ def test_models_results_and_baselines_stand_side_by_side(
     assert "fake by model fake on cpu; other by model fake on cpu" in summary_of(done)["protocol"]
 
 
-def test_folders_are_scored_as_they_are_beside_their_input(pairs: Path, lumen_command: Run) -> None:
+def test_folders_are_scored_as_they_are_beside_their_input(pairs: Path, lumen_here: Run) -> None:
     for tool, seed in (("one", 7), ("two", 8)):
         (pairs / tool).mkdir()
         for name in "ab":
             save(pairs / tool / f"{name}.png", noise(seed, high=200))
-    done = lumen_command("eval", "--gt", "high", "--as-is", "one", "two", "--input", "low", "--json", cwd=pairs)
+    done = lumen_here("eval", "--gt", "high", "--as-is", "one", "two", "--input", "low", "--json", cwd=pairs)
     assert done.returncode == 0, done.stderr
     assert list(summary_of(done)["mean"]) == ["input", "one", "two"]
 
 
-def test_order_names_and_extensions_do_not_change_a_score(pairs: Path, lumen_command: Run) -> None:
+def test_order_names_and_extensions_do_not_change_a_score(pairs: Path, lumen_here: Run) -> None:
     """The same pictures under upper-case names, as other formats, written in another order, beside foreign files."""
     for folder in ("low", "high"):
         (pairs / f"{folder}-2").mkdir()
@@ -235,18 +235,18 @@ def test_order_names_and_extensions_do_not_change_a_score(pairs: Path, lumen_com
             image.save(pairs / f"{folder}-2" / f"{path.stem.upper()}.TIFF")
         (pairs / f"{folder}-2" / "notes.txt").write_text("no picture")
         (pairs / f"{folder}-2" / ".hidden.png").write_bytes(b"")
-    first = lumen_command("eval", "--gt", "high", "low", "--as-is", "--json", cwd=pairs)
-    again = lumen_command("eval", "--gt", "high-2", "low-2", "--as-is", "--json", cwd=pairs)
+    first = lumen_here("eval", "--gt", "high", "low", "--as-is", "--json", cwd=pairs)
+    again = lumen_here("eval", "--gt", "high-2", "low-2", "--as-is", "--json", cwd=pairs)
     scores = [[json.loads(line).get("output") for line in done.stdout.splitlines()] for done in (first, again)]
     assert (first.returncode, again.returncode) == (0, 0), again.stderr
     assert scores[0] == scores[1]
     assert scores[0][0] is not None
 
 
-def test_pictures_without_references_get_what_needs_none(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
+def test_pictures_without_references_get_what_needs_none(pairs: Path, fake_model: Path, lumen_here: Run) -> None:
     large = noise(4, high=100, size=(200, 300))
     Image.fromarray(large).save(pairs / "low" / "a.png")
-    done = lumen_command("eval", "low", "--niqe", "-m", fake_model, "--json", cwd=pairs)
+    done = lumen_here("eval", "low", "--niqe", "-m", fake_model, "--json", cwd=pairs)
     assert done.returncode == 0, done.stderr
     large_scores, small_scores, _ = map(json.loads, done.stdout.splitlines())
     assert "psnr" not in large_scores["output"]
@@ -254,7 +254,7 @@ def test_pictures_without_references_get_what_needs_none(pairs: Path, fake_model
     assert "niqe" not in small_scores["output"], "too small for a block"
     assert large_scores["output"]["brightness"] == pytest.approx(2 * large_scores["input"]["brightness"])
     assert "no references" in summary_of(done)["protocol"]
-    table = lumen_command("eval", "low", "--niqe", "-m", fake_model, cwd=pairs)
+    table = lumen_here("eval", "low", "--niqe", "-m", fake_model, cwd=pairs)
     assert table.stdout.splitlines()[0].split() == [
         "picture",
         "input",
@@ -266,9 +266,9 @@ def test_pictures_without_references_get_what_needs_none(pairs: Path, fake_model
     ]
 
 
-def test_reports_hold_what_is_printed(pairs: Path, fake_model: Path, lumen_command: Run) -> None:
+def test_reports_hold_what_is_printed(pairs: Path, fake_model: Path, lumen_here: Run) -> None:
     reports = [word for suffix in ("html", "json", "csv", "md") for word in ("--report", f"out/scores.{suffix}")]
-    done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, *reports, "--json", cwd=pairs)
+    done = lumen_here("eval", "--gt", "high", "low", "-m", fake_model, *reports, "--json", cwd=pairs)
     assert done.returncode == 0, done.stderr
     told = json.loads((pairs / "out" / "scores.json").read_text(encoding="utf-8"))
     assert told["summary"] == summary_of(done)
@@ -282,36 +282,36 @@ def test_reports_hold_what_is_printed(pairs: Path, fake_model: Path, lumen_comma
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_a_report_in_the_place_of_a_picture_is_refused(pairs: Path, lumen_command: Run) -> None:
+def test_a_report_in_the_place_of_a_picture_is_refused(pairs: Path, lumen_here: Run) -> None:
     (pairs / "pictures.csv").mkdir()
-    done = lumen_command("eval", "--gt", "high", "low", "--as-is", "--report", "pictures.csv", cwd=pairs)
+    done = lumen_here("eval", "--gt", "high", "low", "--as-is", "--report", "pictures.csv", cwd=pairs)
     assert done.returncode == 2
     (pairs / "out").write_text("in the way")
-    done = lumen_command("eval", "--gt", "high", "low", "--as-is", "--report", "out/scores.csv", cwd=pairs)
+    done = lumen_here("eval", "--gt", "high", "low", "--as-is", "--report", "out/scores.csv", cwd=pairs)
     assert done.returncode == 6
 
 
-def test_a_table_with_impossible_scores_ends_with_3(tmp_path: Path, lumen_command: Run) -> None:
+def test_a_table_with_impossible_scores_ends_with_3(tmp_path: Path, lumen_here: Run) -> None:
     (tmp_path / "bad.csv").write_text("picture,PSNR (dB),MAE,MSE\na,27.9,90,105\nb,27.8,88,106\nc,28.0,91,104\n")
-    done = lumen_command("eval", "--check", "bad.csv", cwd=tmp_path)
+    done = lumen_here("eval", "--check", "bad.csv", cwd=tmp_path)
     assert done.returncode == 3
     assert "bad.csv: 3 pictures, suspicious" in done.stdout
     assert "27.9" in done.stderr and "root of MSE" in done.stderr
     (tmp_path / "good.csv").write_text("picture,method,psnr,mae,mse\na,x,20.17,20,625\n")
-    done = lumen_command("eval", "--check", "good.csv", "--json", cwd=tmp_path)
+    done = lumen_here("eval", "--check", "good.csv", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"method": "x", "pictures": 1, "warnings": []}
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    done = lumen_command("eval", "--check", "other.csv", cwd=tmp_path)
+    done = lumen_here("eval", "--check", "other.csv", cwd=tmp_path)
     assert done.returncode == 3
     assert done.stderr.startswith("lumen: expected columns psnr, ssim, mae or mse")
 
 
-def test_scores_that_look_like_an_artefact_are_warned_of(pairs: Path, lumen_command: Run) -> None:
+def test_scores_that_look_like_an_artefact_are_warned_of(pairs: Path, lumen_here: Run) -> None:
     nearly = np.array(Image.open(pairs / "high" / "a.png"))
     nearly[0, 0, 0] ^= 1
     Image.fromarray(nearly).save(pairs / "low" / "a.png")
-    done = lumen_command("eval", "--gt", "high", "low", "--as-is", cwd=pairs)
+    done = lumen_here("eval", "--gt", "high", "low", "--as-is", cwd=pairs)
     assert done.returncode == 0
     assert "warning: low: 1 of 2 pictures are above 50 dB" in done.stderr
 
@@ -357,9 +357,9 @@ def pictures_before(tmp_path: Path) -> Path:
 
 
 def test_reports_hold_the_fields_and_numbers_they_always_had(
-    pictures_before: Path, fake_model: Path, lumen_command: Run
+    pictures_before: Path, fake_model: Path, lumen_here: Run
 ) -> None:
-    done = lumen_command("eval", "--gt", "high", "low", "-m", fake_model, "--device", "cpu", *LINE, cwd=pictures_before)
+    done = lumen_here("eval", "--gt", "high", "low", "-m", fake_model, "--device", "cpu", *LINE, cwd=pictures_before)
     assert done.returncode == 3, done.stderr
     then, now = (json.loads((folder / "scores.json").read_text()) for folder in (BEFORE, pictures_before))
     assert [list(picture) for picture in now["pictures"]] == [list(picture) for picture in then["pictures"]]
@@ -383,23 +383,23 @@ def flat(value: Any, name: str = "") -> dict[str, float]:
     return {name: value} if isinstance(value, float) else {f"{name}={value}": 0.0}
 
 
-def test_tables_written_before_are_still_checked(tmp_path: Path, lumen_command: Run) -> None:
-    done = lumen_command("eval", "--check", BEFORE / "scores.csv", "--json", cwd=tmp_path)
+def test_tables_written_before_are_still_checked(tmp_path: Path, lumen_here: Run) -> None:
+    done = lumen_here("eval", "--check", BEFORE / "scores.csv", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
     methods = ["input", "output", "gt_mean", "match_brightness", "gamma", "gamma gt_mean"]
     assert found == [{"method": method, "pictures": 3, "warnings": []} for method in methods]
 
 
-def test_names_of_data_sets_pair_by_themselves(tmp_path: Path, lumen_command: Run) -> None:
+def test_names_of_data_sets_pair_by_themselves(tmp_path: Path, lumen_here: Run) -> None:
     for number in (1, 2):
         save(tmp_path / "low" / f"low0000{number}.png", noise(number, high=100))
         save(tmp_path / "high" / f"normal0000{number}.png", noise(number))
-    done = lumen_command("eval", "--gt", "high", "low", "--as-is", cwd=tmp_path)
+    done = lumen_here("eval", "--gt", "high", "low", "--as-is", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "without 'low' or 'normal' at the beginning, as with --pair '^(?:normal|low)(.+)$'" in done.stdout
     save(tmp_path / "low" / "low00001.bmp", noise(3))
-    done = lumen_command("eval", "--gt", "high", "low", "--as-is", cwd=tmp_path)
+    done = lumen_here("eval", "--gt", "high", "low", "--as-is", cwd=tmp_path)
     assert done.returncode == 3
     assert (
         "not scored: low00001: expected one picture of this name in low, found low00001.bmp, low00001.png"
@@ -407,10 +407,10 @@ def test_names_of_data_sets_pair_by_themselves(tmp_path: Path, lumen_command: Ru
     )
 
 
-def test_transparency_is_ignored_as_the_protocol_says(tmp_path: Path, lumen_command: Run) -> None:
+def test_transparency_is_ignored_as_the_protocol_says(tmp_path: Path, lumen_here: Run) -> None:
     pixels = noise(1)
     save(tmp_path / "high" / "a.png", pixels)
     save(tmp_path / "low" / "a.png", np.dstack([pixels, noise(2)[..., :1]]))
-    done = lumen_command("eval", "--gt", "high", "low", "--as-is", cwd=tmp_path)
+    done = lumen_here("eval", "--gt", "high", "low", "--as-is", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "inf" in done.stdout and "transparency is ignored" in done.stdout

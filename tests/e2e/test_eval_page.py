@@ -21,7 +21,7 @@ NAMES = ("one", "two", "three", "ten", "dark night")
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, fake_model: Path, lumen_command: Run) -> Path:
+def page(tmp_path_factory: pytest.TempPathFactory, fake_model: Path, lumen_here: Run) -> Path:
     """A page of five pictures; the third is the worst."""
     folder = tmp_path_factory.mktemp("page")
     y, x = np.mgrid[:120, :180]
@@ -31,7 +31,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, fake_model: Path, lumen_comma
         for place, pixels in (("low", dark), ("high", truth)):
             (folder / place).mkdir(exist_ok=True)
             Image.fromarray(pixels).save(folder / place / f"{name}.png")
-    done = lumen_command(
+    done = lumen_here(
         "eval",
         "--gt",
         "high",
@@ -50,10 +50,10 @@ def page(tmp_path_factory: pytest.TempPathFactory, fake_model: Path, lumen_comma
 
 
 @pytest.fixture(scope="module")
-def large(page: Path, fake_model: Path, lumen_command: Run) -> Path:
+def large(page: Path, fake_model: Path, lumen_here: Run) -> Path:
     """A page of the same pictures with so many methods that sides are chosen from lists, and tables are cut."""
     model = ("-m", fake_model, "--device", "cpu", "--baseline", "autocontrast,gamma")
-    done = lumen_command("eval", "--gt", "high", "low", *model, "--report", "large.html", cwd=page.parent)
+    done = lumen_here("eval", "--gt", "high", "low", *model, "--report", "large.html", cwd=page.parent)
     assert done.returncode == 0, done.stderr
     return page.parent / "large.html"
 

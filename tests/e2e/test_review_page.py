@@ -32,13 +32,13 @@ def draw(folder: Path, names: tuple[str, ...]) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, lumen_command: Run) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory, lumen_here: Run) -> Path:
     """A folder with pictures in `in`, one of them broken, their results in `out` by the bundled model, and the page."""
     folder = tmp_path_factory.mktemp("review")
     draw(folder / "in", (*NAMES, NOT_UTF_8))
     (folder / "in/broken.png").write_text("no picture")
     line = ("enhance", "in", "-r", "-o", "out", "--device", "cpu", "--strength", "90%")
-    done = lumen_command(*line, "--report", "page.html", "--variants", cwd=folder)
+    done = lumen_here(*line, "--report", "page.html", "--variants", cwd=folder)
     assert done.returncode == 3, done.stderr
     assert done.stderr.splitlines()[-1].endswith("the results are in out; the page is page.html")
     return folder
@@ -283,8 +283,8 @@ def test_it_fits_with_histograms_and_clipping(browser: Browser, made: Path, widt
         browser.screenshot(Path(folder) / f"review-{width}-{'dark' if dark else 'light'}.png")
 
 
-def test_a_folder_loads_previews_when_they_are_looked_at(browser: Browser, made: Path, lumen_command: Run) -> None:
-    done = lumen_command("review", "out", "-o", "folder", cwd=made)
+def test_a_folder_loads_previews_when_they_are_looked_at(browser: Browser, made: Path, lumen_here: Run) -> None:
+    done = lumen_here("review", "out", "-o", "folder", cwd=made)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "the page is folder/index.html"
     open_page(browser, made / "folder/index.html")

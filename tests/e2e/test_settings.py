@@ -47,11 +47,9 @@ def json_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_pictures_differ_by_their_path_and_the_record_says_so(
-    photos: Path, fake_model: Path, lumen_command: Run
-) -> None:
+def test_pictures_differ_by_their_path_and_the_record_says_so(photos: Path, fake_model: Path, lumen_here: Run) -> None:
     line = ("enhance", "photos", "-o", "out", "--model", fake_model, "--settings", "photos/look.toml", "--json")
-    done = lumen_command(*line, cwd=photos)
+    done = lumen_here(*line, cwd=photos)
     assert done.returncode == 0, done.stderr
     found = [gain(photos, "out", name) for name in ("a", "night/b", "night/c")]
     assert found == pytest.approx([2, 1, 1.5], abs=0.02)
@@ -66,25 +64,25 @@ def test_pictures_differ_by_their_path_and_the_record_says_so(
     ]
 
 
-def test_the_command_line_wins_over_the_pictures_too(photos: Path, fake_model: Path, lumen_command: Run) -> None:
+def test_the_command_line_wins_over_the_pictures_too(photos: Path, fake_model: Path, lumen_here: Run) -> None:
     line = ("enhance", "photos", "-o", "out", "--model", fake_model, "--settings", "photos/look.toml")
-    done = lumen_command(*line, "--strength", "0.5", cwd=photos)
+    done = lumen_here(*line, "--strength", "0.5", cwd=photos)
     assert done.returncode == 0, done.stderr
     assert [gain(photos, "out", name) for name in ("a", "night/b")] == pytest.approx([1.5, 1.5], abs=0.02)
 
 
-def test_a_settings_file_that_nobody_names_is_not_read(photos: Path, fake_model: Path, lumen_command: Run) -> None:
+def test_a_settings_file_that_nobody_names_is_not_read(photos: Path, fake_model: Path, lumen_here: Run) -> None:
     for name in ("lumen.toml", "settings.toml", ".lumen.toml", "photos/settings.json"):
         (photos / name).write_text("no settings", encoding="utf-8")
-    done = lumen_command("enhance", "photos", "-r", "-o", "out", "--model", fake_model, cwd=photos)
+    done = lumen_here("enhance", "photos", "-r", "-o", "out", "--model", fake_model, cwd=photos)
     assert done.returncode == 0, done.stderr
     assert gain(photos, "out", "night/b") == pytest.approx(2, abs=0.02)
 
 
-def test_a_watched_folder_has_the_same_settings(photos: Path, fake_model: Path, lumen_command: Run) -> None:
+def test_a_watched_folder_has_the_same_settings(photos: Path, fake_model: Path, lumen_here: Run) -> None:
     (photos / "photos" / "look.toml").write_text(SETTINGS.replace("recursive = true", "settle = '200ms'"))
     line = ("watch", "photos", "out", "--oneshot", "--model", fake_model, "--settings", "photos/look.toml", "--json")
-    done = lumen_command(*line, "--failed-dir", "failed", cwd=photos)
+    done = lumen_here(*line, "--failed-dir", "failed", cwd=photos)
     assert done.returncode == 0, done.stderr
     found = [gain(photos, "out", name) for name in ("a", "night/b", "night/c")]
     assert found == pytest.approx([2, 1, 1.5], abs=0.02)
@@ -106,16 +104,16 @@ def test_one_picture_through_a_pipe_has_its_own_options(photos: Path, fake_model
     assert sizes[0] < sizes[1] / 2
 
 
-def test_what_one_rule_would_lose_in_place_is_refused(photos: Path, fake_model: Path, lumen_command: Run) -> None:
+def test_what_one_rule_would_lose_in_place_is_refused(photos: Path, fake_model: Path, lumen_here: Run) -> None:
     (photos / "look.json").write_text('{"picture": [{"match": "b.gif", "frames": "first"}]}')
     line = ("enhance", "photos", "--in-place", "--model", fake_model, "--settings", "look.json")
-    done = lumen_command(*line, cwd=photos)
+    done = lumen_here(*line, cwd=photos)
     assert done.returncode == 2
     assert "--frames first cannot be combined with --in-place" in done.stderr
 
 
-def test_scores_take_settings(photos: Path, lumen_command: Run) -> None:
+def test_scores_take_settings(photos: Path, lumen_here: Run) -> None:
     (photos / "eval.toml").write_text('gt = "photos"\nas-is = true\nborder = 4\n', encoding="utf-8")
-    done = lumen_command("eval", "photos", "--settings", "eval.toml", cwd=photos)
+    done = lumen_here("eval", "photos", "--settings", "eval.toml", cwd=photos)
     assert done.returncode == 0, done.stderr
     assert "4 pixels ignored along each edge" in done.stdout

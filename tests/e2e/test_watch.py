@@ -18,7 +18,7 @@ from PIL import Image
 
 from lumen.codecs.codec import read_picture
 from lumen.files.lock import lock_folder
-from tests.support.commands import LINE, command, run, save, start, tree
+from tests.support.commands import LINE, command, run, run_here, save, start, tree
 
 QUICK = ("--settle", "100ms", "--min-free", "0")
 
@@ -66,7 +66,7 @@ def test_once_does_what_is_there_and_ends(photos: Path, models: Path) -> None:
 
 def test_json_tells_the_same_on_stdout(photos: Path, models: Path) -> None:
     (photos / "b.png").write_bytes(b"\x89PNG")
-    code, out, err = run(watch(models, "in", "out", "--oneshot", "--json", "--retries", "1"))
+    code, out, err = run_here(watch(models, "in", "out", "--oneshot", "--json", "--retries", "1"))
     assert (code, err) == (3, "")
     events = [json.loads(line) for line in out.splitlines()]
     assert [event["event"] for event in events][:1] == ["start"]
@@ -77,17 +77,17 @@ def test_json_tells_the_same_on_stdout(photos: Path, models: Path) -> None:
 
 def test_the_status_is_for_people_and_for_programs(photos: Path, models: Path) -> None:
     save(photos / "cam1" / "c.png")
-    run(watch(models, "in", "out", "--oneshot"))
-    assert run(command("watch", "--status", "out"))[0] == 0
+    run_here(watch(models, "in", "out", "--oneshot"))
+    assert run_here(command("watch", "--status", "out"))[0] == 0
     (photos / "cam1" / "d.png").write_bytes(b"no picture")
-    run(watch(models, "in", "out", "--oneshot"))
-    code, out, _ = run(command("watch", "--status", "out"))
+    run_here(watch(models, "in", "out", "--oneshot"))
+    code, out, _ = run_here(command("watch", "--status", "out"))
     assert code == 3
     assert re.search(r"^state +stopped +\nproblem +1 failed or unsupported since the start", out, re.MULTILINE)
     assert re.search(r"^done +4", out, re.MULTILINE)
     assert re.search(r"^cam1 +1 +1 +0 +\d s ago +\d", out, re.MULTILINE)
     assert "last errors" in out and "d.png" in out
-    code, out, _ = run(command("watch", "--status", "out", "--json"))
+    code, out, _ = run_here(command("watch", "--status", "out", "--json"))
     status = json.loads(out)
     assert (code, status["exit_code"]) == (3, 3)
     assert (status["counts"]["done"], status["counts"]["unsupported"], status["oldest"]) == (4, 1, None)
@@ -99,23 +99,23 @@ def test_the_status_is_for_people_and_for_programs(photos: Path, models: Path) -
 def test_the_status_can_be_asked_while_it_runs(models: Path) -> None:
     with running(watch(models, "in", "out")) as process:
         wait(lambda: len(list(Path("out").glob("*.*"))) >= 4, process)  # three results, and .lumen
-        wait(lambda: run(command("watch", "--status", "out"))[0] == 0, process)
-        status = json.loads(run(command("watch", "--status", "out", "--json"))[1])
+        wait(lambda: run_here(command("watch", "--status", "out"))[0] == 0, process)
+        status = json.loads(run_here(command("watch", "--status", "out", "--json"))[1])
         assert (status["state"], status["facts"]["pid"]) == ("watching", process.pid)
         process.kill()
         process.wait()
-        code, out, _ = run(command("watch", "--status", "out", "--stale", "1h"))
+        code, out, _ = run_here(command("watch", "--status", "out", "--stale", "1h"))
         assert (code, out.split("\n")[1].split()) == (6, ["state", "gone", "(not", "stopped)"])
     with running(watch(models, "in", "out", "--log", "watch.log")) as process:
         wait(lambda: Path("watch.log").exists() and "scanned" in Path("watch.log").read_text(), process)
         assert end(process)[0] == 0
-    code, out, _ = run(command("watch", "--status", "out", "--json"))
+    code, out, _ = run_here(command("watch", "--status", "out", "--json"))
     assert (code, json.loads(out)["state"]) == (6, "stopped")
 
 
 @pytest.mark.usefixtures("photos")
 def test_the_status_of_nothing_is_exit_4() -> None:
-    code, _, err = run(command("watch", "--status", "out"))
+    code, _, err = run_here(command("watch", "--status", "out"))
     assert code == 4
     assert "no ledger" in err
     assert not Path("out").exists()
@@ -159,12 +159,12 @@ def test_quiet_tells_faults_alone_and_verbose_more(photos: Path, models: Path) -
     line = watch(models, "in", "out", "--oneshot")
     quiet = [*line[:3], "-q", *line[3:]]
     (photos / "b.png").write_bytes(b"\x89PNG")
-    code, out, err = run([*quiet, "--retries", "1"])
+    code, out, err = run_here([*quiet, "--retries", "1"])
     assert (code, out) == (3, "")
     assert [row.split()[1:3] for row in err.splitlines()] == [["error", "failed"]]
     save(photos / "c.png")
     verbose = [*line[:3], "-v", *line[3:]]
-    assert " debug settled path=c.png" in run(verbose)[2]
+    assert " debug settled path=c.png" in run_here(verbose)[2]
 
 
 def test_results_as_asked_and_inputs_where_asked(photos: Path, models: Path) -> None:
@@ -173,7 +173,7 @@ def test_results_as_asked_and_inputs_where_asked(photos: Path, models: Path) -> 
     options = ("--format", "png", "--suffix", "-e", "--on-success", "move:done", "--failed-dir", "bad")
     more = ("--ignore", "*.thumb.png", "--retries", "1", "--order", "newest", "--backend", "poll", "--rescan", "1m")
     (photos / "a.png").unlink()
-    code, _, err = run(watch(models, "in", "out", "--oneshot", *options, *more))
+    code, _, err = run_here(watch(models, "in", "out", "--oneshot", *options, *more))
     assert code == 3, err
     assert tree("out") == [".lumen/lock", ".lumen/watch.db", "a-e.png", "b-e.png"]
     assert tree("done") == ["a.jpg", "b.png"]
@@ -182,11 +182,11 @@ def test_results_as_asked_and_inputs_where_asked(photos: Path, models: Path) -> 
 
 
 def test_the_backlog_can_be_left_out(photos: Path, models: Path) -> None:
-    code, _, err = run(watch(models, "in", "out", "--oneshot", "--skip-backlog"))
+    code, _, err = run_here(watch(models, "in", "out", "--oneshot", "--skip-backlog"))
     assert code == 0
     assert " skipped files=3 " in err
     save(photos / "c.png")
-    assert run(watch(models, "in", "out", "--oneshot"))[0] == 0
+    assert run_here(watch(models, "in", "out", "--oneshot"))[0] == 0
     assert tree("out") == [".lumen/lock", ".lumen/watch.db", "c.png"]
 
 
@@ -194,11 +194,11 @@ def test_names_with_newlines_spaces_and_no_utf8(photos: Path, models: Path) -> N
     names = [os.fsdecode(name) for name in (b"new\nline.png", b'a "b" c.png', b"\xff\xfe.png")]
     for name in names:
         save(photos / name)
-    code, _, err = run(watch(models, "in", "out", "--oneshot"))
+    code, _, err = run_here(watch(models, "in", "out", "--oneshot"))
     assert code == 0, err
     assert set(names) <= set(tree("out"))
     assert all(LINE.fullmatch(line) for line in err.splitlines()), err
-    assert run(command("watch", "--status", "out"))[0] == 0
+    assert run_here(command("watch", "--status", "out"))[0] == 0
 
 
 @pytest.mark.usefixtures("photos")
@@ -220,7 +220,7 @@ def test_names_with_newlines_spaces_and_no_utf8(photos: Path, models: Path) -> N
     ],
 )
 def test_wrong_usage_is_exit_2_and_touches_nothing(arguments: tuple[str, ...], said: str) -> None:
-    code, _, err = run(command("watch", *arguments))
+    code, _, err = run_here(command("watch", *arguments))
     assert code == 2
     assert said in err
     assert not Path("out").exists()
@@ -229,17 +229,17 @@ def test_wrong_usage_is_exit_2_and_touches_nothing(arguments: tuple[str, ...], s
 @pytest.mark.usefixtures("photos")
 def test_an_output_that_cannot_be_used_is_exit_6(models: Path) -> None:
     Path("file").touch()
-    assert run(watch(models, "in", "file/out", "--oneshot"))[0] == 6
-    assert run(watch(models, "in", "out", "--oneshot", "--log", "file/log"))[0] == 6
+    assert run_here(watch(models, "in", "file/out", "--oneshot"))[0] == 6
+    assert run_here(watch(models, "in", "out", "--oneshot", "--log", "file/log"))[0] == 6
     with lock_folder(Path("out")):
-        code, _, err = run(watch(models, "in", "out", "--oneshot"))
+        code, _, err = run_here(watch(models, "in", "out", "--oneshot"))
     assert code == 6
     assert "another lumen run works on out" in err
 
 
 @pytest.mark.usefixtures("photos")
 def test_a_missing_model_is_exit_5(models: Path) -> None:
-    code, _, err = run(watch(models, "in", "out", model="nowhere.onnx"))
+    code, _, err = run_here(watch(models, "in", "out", model="nowhere.onnx"))
     assert code == 5
     assert "there is no model" in err
 
@@ -251,7 +251,7 @@ def test_a_signal_while_it_begins_is_heard(models: Path) -> None:
         wait(log.exists, process)  # long before the model is open
         code, _, err = end(process)
     assert (code, err) == (0, "")
-    assert run(watch(models, "in", "out", "--oneshot"))[0] == 0
+    assert run_here(watch(models, "in", "out", "--oneshot"))[0] == 0
     assert len(tree("out")) == 5
 
 

@@ -36,10 +36,10 @@ def lines(text: str) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("what", ["delete", "move:gone"])
 def test_a_watched_folder_loses_nothing_that_is_damaged(
-    what: str, folder: Path, fake_model: Path, lumen_command: Run
+    what: str, folder: Path, fake_model: Path, lumen_here: Run
 ) -> None:
     options = ["--on-success", what, "--settle", "100ms", "--retries", "2", "--incomplete-timeout", "1s"]
-    done = lumen_command("watch", "in", "out", "--oneshot", "--json", *options, "--model", fake_model, cwd=folder)
+    done = lumen_here("watch", "in", "out", "--oneshot", "--json", *options, "--model", fake_model, cwd=folder)
     assert done.returncode == 3, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     kept = {NO_END: SOUND[:-2]} | FILES
@@ -51,15 +51,15 @@ def test_a_watched_folder_loses_nothing_that_is_damaged(
     assert all(event["attempts"] == 2 and "is damaged: " in event["reason"] for event in failed.values())
     assert {event["path"] for event in events if event["event"] == "retry"} == FILES.keys()
     assert {event["path"] for event in events if event["event"] == "note"} == {NO_END}
-    again = lumen_command("watch", "in", "out", "--oneshot", "--json", *options, "--model", fake_model, cwd=folder)
+    again = lumen_here("watch", "in", "out", "--oneshot", "--json", *options, "--model", fake_model, cwd=folder)
     assert not [line for line in again.stdout.splitlines() if json.loads(line)["event"] in ("done", "retry")]
     assert contents(folder / "in") == kept
 
 
 def test_what_is_left_of_a_damaged_picture_is_enhanced_with_a_warning(
-    folder: Path, fake_model: Path, lumen_command: Run
+    folder: Path, fake_model: Path, lumen_here: Run
 ) -> None:
-    done = lumen_command("enhance", "in", "-o", "out", "--json", "--model", fake_model, cwd=folder)
+    done = lumen_here("enhance", "in", "-o", "out", "--json", "--model", fake_model, cwd=folder)
     assert done.returncode == 0, done.stderr
     outcomes = lines(done.stdout)
     assert {name for name, each in outcomes.items() if each["damaged"]} == FILES.keys()
@@ -82,8 +82,8 @@ def test_strict_fails_every_file_with_a_warning(folder: Path, fake_model: Path, 
         assert alone.stdout == ""
 
 
-def test_a_damaged_picture_is_not_replaced(folder: Path, fake_model: Path, lumen_command: Run) -> None:
-    done = lumen_command("enhance", "in", "--in-place", "--json", "--model", fake_model, cwd=folder)
+def test_a_damaged_picture_is_not_replaced(folder: Path, fake_model: Path, lumen_here: Run) -> None:
+    done = lumen_here("enhance", "in", "--in-place", "--json", "--model", fake_model, cwd=folder)
     assert done.returncode == 3, done.stderr
     outcomes = lines(done.stdout)
     assert {name for name, each in outcomes.items() if each["status"] == "failed"} == FILES.keys()

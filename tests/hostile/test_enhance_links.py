@@ -24,7 +24,7 @@ from lumen.batch.run import Batch
 from lumen.codecs.codec import read_picture
 from lumen.config import BatchOptions, EnhanceOptions
 from tests.support.batches import Quiet
-from tests.support.commands import command, run, save
+from tests.support.commands import command, run, run_here, save
 from tests.support.fakes import FakeModels
 
 UNREAD = "it is a pipe or device, not a plain file"
@@ -114,7 +114,7 @@ def test_links_are_followed_unless_it_is_refused(place: Path, fake_model: Path) 
         ("--no-follow-links", ["a.png", "cam/b.png"]),
     ):
         shutil.rmtree("out", ignore_errors=True)
-        code, _, _ = run(command("enhance", "in", "-r", "-o", "out", option, model=fake_model))
+        code, _, _ = run_here(command("enhance", "in", "-r", "-o", "out", option, model=fake_model))
         found = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.png"))
         assert (code, found) == (0, expected)
 
@@ -124,10 +124,10 @@ def test_what_is_named_may_be_a_link(place: Path, fake_model: Path) -> None:
         (place / name).symlink_to(target)
     (place / "disk").mkdir()
     line = command("enhance", "link", "link.png", "-r", "-o", "out", "--no-follow-links", model=fake_model)
-    assert run(line)[0] == 0
+    assert run_here(line)[0] == 0
     assert sorted(contents(place / "disk").keys() - {".lumen/lock"})[1:] == ["a.png", "cam/b.png", "link.png"]
     before = read_picture(place / "private" / "b.png").pixels
-    code, _, _ = run(command("enhance", "link", "link.png", "-r", "--in-place", model=fake_model))
+    code, _, _ = run_here(command("enhance", "link", "link.png", "-r", "--in-place", model=fake_model))
     assert code == 0
     assert (place / "link.png").is_symlink()
     assert (read_picture(place / "private" / "b.png").pixels > before).any()
@@ -159,7 +159,7 @@ def test_results_do_not_go_through_a_link_below_the_output(place: Path, fake_mod
     (place / "out").mkdir()
     (place / "out" / "cam").symlink_to("../private")
     private = contents(place / "private")
-    code, _, err = run(command("enhance", "in", "-r", "-o", "out", "--existing", "overwrite", model=fake_model))
+    code, _, err = run_here(command("enhance", "in", "-r", "-o", "out", "--existing", "overwrite", model=fake_model))
     assert code == 3
     assert "failed: in/cam/b.png: cannot write 'out/cam/b.png': the folder 'cam' is a link" in err
     assert contents(place / "private") == private
@@ -181,14 +181,14 @@ def test_own_files_are_plain_files(place: Path, fake_model: Path, kind: str, nam
     (place / "victim").write_bytes(b"theirs")
     make(kind, place / "in" / ".lumen" / name)
     before = (place / "in" / "a.png").read_bytes()
-    code, _, err = run(command("enhance", "in", "-r", "--in-place", model=fake_model))
+    code, _, err = run_here(command("enhance", "in", "-r", "--in-place", model=fake_model))
     assert code == 3, "the other folder is done"
     assert err.count("failed: ") == 1
     assert "it is a" in err
     assert (place / "in" / "a.png").read_bytes() == before
     if name == "lock":
         make(kind, place / "out" / ".lumen" / name)
-        code, _, err = run(command("enhance", "in", "-o", "out", model=fake_model))
+        code, _, err = run_here(command("enhance", "in", "-o", "out", model=fake_model))
         assert (code, len(err.splitlines())) == (6, 1)
         assert "cannot write to the folder out: it is a" in err
     assert (place / "victim").read_bytes() == b"theirs"
@@ -203,9 +203,9 @@ def test_own_folders_are_no_links(place: Path, fake_model: Path, state: str) -> 
     for folder in ("in", "out"):
         (place / folder / state).parent.mkdir(parents=True, exist_ok=True)
         (place / folder / state).symlink_to(place / "records")
-    code, _, err = run(command("enhance", "in", "-o", "out", model=fake_model))
+    code, _, err = run_here(command("enhance", "in", "-o", "out", model=fake_model))
     assert (code, err.count("is a link")) == ((6, 1) if state == ".lumen" else (0, 1))
-    code, _, err = run(command("enhance", "in", "-r", "--in-place", model=fake_model))
+    code, _, err = run_here(command("enhance", "in", "-r", "--in-place", model=fake_model))
     assert code == (3 if state == ".lumen" else 0)
     assert "is a link" in err
     assert sorted((place / "records").iterdir()) == records
@@ -232,7 +232,7 @@ def test_foreign_owners_are_a_warning(place: Path, fake_model: Path) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).touch() if path.endswith("lock") else Path(path).mkdir()
         os.chown(path, 12345, 12345)
-    code, _, err = run(command("enhance", "in", "-o", "out", model=fake_model))
+    code, _, err = run_here(command("enhance", "in", "-o", "out", model=fake_model))
     assert code == 0
     assert err.count("belongs to user 12345") == 1
     assert (place / "out" / "a.png").exists()

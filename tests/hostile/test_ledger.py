@@ -24,13 +24,13 @@ SAME_NS = 1_700_000_000_000_000_000
 
 
 @pytest.fixture
-def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_model: Path, lumen_command: Run) -> Watch:
+def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_model: Path, lumen_here: Run) -> Watch:
     """Run `lumen watch ... --oneshot`; return the exit code, what was done, and what was told of warnings."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> tuple[int, list[str], str]:
         line = ("--oneshot", "--settle", "50ms", "--min-free", "0", "--json", "-m", str(fake_model))
-        ended = lumen_command("watch", *map(str, arguments), *line, cwd=tmp_path)
+        ended = lumen_here("watch", *map(str, arguments), *line, cwd=tmp_path)
         events = [json.loads(text) for text in ended.stdout.splitlines()]
         done = [event["path"] for event in events if event["event"] in ("done", "failed")]
         told = [event["message"] for event in events if event["level"] == "warning" and "message" in event]
@@ -211,13 +211,13 @@ def test_rows_that_lead_elsewhere_are_not_believed(watch: Watch, tmp_path: Path,
 )
 @pytest.mark.parametrize("more", [(), ("--json",)])
 def test_the_status_of_an_altered_ledger_is_one_line_or_right(
-    lumen_command: Run, tmp_path: Path, change: str, more: tuple[str, ...]
+    lumen_here: Run, tmp_path: Path, change: str, more: tuple[str, ...]
 ) -> None:
     with closing(Ledger(tmp_path / "out")) as ledger:
         add(ledger, a=version())
         ledger.finish(outcome(1, "done", NOW))
         ledger.write_facts(state="watching", noted_at=NOW, pid=1, input="in")
         ledger._database.execute(change)
-    ended = lumen_command("watch", "--status", "out", *more, cwd=tmp_path)
+    ended = lumen_here("watch", "--status", "out", *more, cwd=tmp_path)
     assert "\x1b" not in ended.stdout + ended.stderr
     assert (ended.returncode, ended.stderr.count("\n")) in ((0, 0), (3, 0), (6, 0), (6, 1)), ended.stderr

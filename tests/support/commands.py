@@ -1,4 +1,4 @@
-"""Runs `lumen enhance` as users do: in its own process, on files."""
+"""Runs `lumen` as users do, on files: in its own process, or in this one where that makes no difference."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lumen.cli.main import main
 from lumen.codecs.codec import write_picture
 from lumen.imaging.picture import Picture
 from lumen.spec import SampleType
@@ -53,6 +56,22 @@ def run(line: list[str], **arguments: Any) -> tuple[int, str, str]:
     with start(line, **arguments) as process:
         out, err = process.communicate(timeout=120)
     return process.returncode, out, err
+
+
+def run_here(line: list[str], cwd: Path | None = None) -> tuple[int, str, str]:
+    """Run a command line of `command` in this process, and return its exit code, stdout and stderr.
+
+    It takes a tenth of the time, and is no test of signals, streams that are files, imports and what ends a process.
+    """
+    out, err = BytesIO(), BytesIO()
+    streams = [TextIOWrapper(each, "utf-8", errors="surrogateescape", write_through=True) for each in (out, err)]
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]), chdir(cwd or "."):
+        code = main(line[3:])
+    return int(code), _text(out), _text(err)
+
+
+def _text(stream: BytesIO) -> str:
+    return stream.getvalue().decode(errors="surrogateescape")
 
 
 def tree(folder: str | Path = "out") -> list[str]:
