@@ -164,7 +164,7 @@ def test_watch_tries_half_an_upload_again_and_takes_it_when_it_is_whole(here: Pa
 
 
 def test_a_killed_watcher_leaves_no_half_clip_and_goes_on(here: Path, models: Path) -> None:
-    write_clip(here / "in" / "night.mp4", times=frame_times(120), size=(320, 240), sound=False)
+    write_clip(here / "in" / "night.mp4", times=frame_times(120), size=(160, 120), sound=False)
     line = command("watch", "in", "out", "--clips", *QUICK, "-m", models / "fast.onnx")
     with start(line) as process:
         deadline = time.monotonic() + 60
