@@ -26,7 +26,7 @@ IDLE_SHARE = 0.02
 
 def corrupt(place: Place, *, full: bool) -> Facts:
     """Bring 20 damaged files among good ones: the others are unaffected; one that is replaced by a good one is done."""
-    bad, good = 20, 10
+    bad, good = (20, 10) if full else (5, 3)
     timeout_s, idle_s = (120, 30.0) if full else (2, 2.0)
     whole = save(place.outside / "whole.png", 1, 320, 240).read_bytes()
     kinds = (b"", whole[: len(whole) // 2], b"\x89PNG", whole[:100] + bytes(1000) + whole[1100:])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from benchmarks.watching.harness import (
@@ -116,19 +119,26 @@ def read_only(place: Place, *, full: bool) -> Facts:
 
 def folder_gone(place: Place, *, full: bool) -> Facts:
     """Take the watched folder away and bring it back, and put another one in its place: nothing is done again."""
-    facts = {}
-    for backend in ("inotify", "poll"):
-        for name, fault in (("gone and back", _go_and_come), ("replaced", _replace)):
-            shutil.rmtree(place.watched, ignore_errors=True)
-            shutil.rmtree(place.out, ignore_errors=True)
-            for index in range(5):
-                save(place.watched / f"{index}.png", index)
-            facts[f"{name}, {backend}"] = fault(place, backend, 3.0 if full else 1.2)
-    return facts
+    away_s = 3.0 if full else 1.2
+    faults: dict[str, Callable[[Place, str], str]] = {
+        "gone and back": partial(_go_and_come, away_s=away_s),
+        "replaced": _replace,
+    }
+    cases = [(name, backend) for backend in ("inotify", "poll") for name in faults]
+
+    def facts_of(name: str, backend: str) -> str:
+        own = Place.make(place.folder / f"{name}, {backend}")
+        for index in range(5):
+            save(own.watched / f"{index}.png", index)
+        return faults[name](own, backend)
+
+    with ThreadPoolExecutor() as pool:  # they mostly wait
+        found = list(pool.map(lambda case: facts_of(*case), cases))
+    return {", ".join(case): facts for case, facts in zip(cases, found, strict=True)}
 
 
-def _go_and_come(place: Place, backend: str, away_s: float) -> str:
-    elsewhere = place.folder / f"elsewhere-{backend}"
+def _go_and_come(place: Place, backend: str, *, away_s: float) -> str:
+    elsewhere = place.folder / "elsewhere"
     with Watch(place, "--backend", backend, "--rescan", "1h") as watch:
         watch.wait_done(f"{index}.png" for index in range(5))
         place.watched.rename(elsewhere)
@@ -144,8 +154,8 @@ def _go_and_come(place: Place, backend: str, away_s: float) -> str:
     return "5 known, 1 new, none again"
 
 
-def _replace(place: Place, backend: str, _: float) -> str:
-    elsewhere = place.folder / f"old-{backend}"
+def _replace(place: Place, backend: str) -> str:
+    elsewhere = place.folder / "old"
     with Watch(place, "--backend", backend, "--rescan", "1h") as watch:
         watch.wait_done(f"{index}.png" for index in range(5))
         place.watched.rename(elsewhere)

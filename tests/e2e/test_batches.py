@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 
 from lumen.codecs.codec import read_picture
-from tests.support.commands import ENVIRONMENT, command, run, save, start, tree
+from tests.support.commands import ENVIRONMENT, command, run, run_here, save, start, tree
 
 
 def enhance(*arguments: object, model: Path, **pipes: Any) -> tuple[int, str, str]:
-    return run(command("enhance", *arguments, model=model / "fast.onnx"), **pipes)
+    line = command("enhance", *arguments, model=model / "fast.onnx")
+    return run(line, **pipes) if pipes else run_here(line)
 
 
 def pixels(path: Path | str) -> Any:
@@ -81,7 +82,7 @@ def test_shards_work_side_by_side_and_do_every_file_once(many: Path, models: Pat
         *(f"{index}.png" for index in range(8)),
         "sub/a.png",
     ]
-    assert run([*line, "--shard", "4/3"])[0] == run([*line, "--shard", "some"])[0] == 2
+    assert run_here([*line, "--shard", "4/3"])[0] == run_here([*line, "--shard", "some"])[0] == 2
 
 
 def test_pictures_are_replaced_in_place_and_only_once(photos: Path, models: Path) -> None:

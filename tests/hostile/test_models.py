@@ -16,7 +16,7 @@ from PIL import Image
 from lumen.codecs.codec import read_picture
 from lumen.errors import Exit
 from tests.support import wrong_models as wrong
-from tests.support.commands import command, run, save, start, tree
+from tests.support.commands import command, run, run_here, save, start, tree
 from tests.support.corpus import ADOBE
 from tests.support.fakes import write_fake_onnx
 from tests.support.files import saved
@@ -45,7 +45,7 @@ def only_line(err: str) -> str:
 def test_watch_fails_and_moves_no_file(place: Path, change: wrong.Change) -> None:
     wrong.write_wrong_onnx(place / "m.onnx", change)
     line = command("watch", "in", "out", "--oneshot", "--settle", "0.2", "--failed-dir", "failed", "--json")
-    code, out, err = run([*line, "--model", "m.onnx", "--device", "cpu"])
+    code, out, err = run_here([*line, "--model", "m.onnx", "--device", "cpu"])
     assert code == Exit.UNAVAILABLE, err
     assert "contract" in only_line(err) or "cannot be loaded" in only_line(err)
     assert tree("in") == ["a.png", "b.png", "c.png"]
@@ -54,7 +54,7 @@ def test_watch_fails_and_moves_no_file(place: Path, change: wrong.Change) -> Non
     assert not {"failed", "unsupported", "retry"} & set(events)
     # With a sound model all of them are done: nothing was written down against them.
     write_fake_onnx(place / "m.onnx", radius=0)
-    assert run([*line, "--model", "m.onnx", "--device", "cpu"])[0] == 0
+    assert run_here([*line, "--model", "m.onnx", "--device", "cpu"])[0] == 0
     assert [name for name in tree("out") if name.endswith(".png")] == ["a.png", "b.png", "c.png"]
 
 
@@ -73,14 +73,14 @@ def test_enhance_ends_and_writes_nothing_wrong(place: Path, change: wrong.Change
 def test_in_place_keeps_what_it_had(place: Path, change: wrong.Change) -> None:
     model = wrong.write_wrong_onnx(place / "m.onnx", change)
     before = (place / "in" / "b.png").read_bytes()
-    assert run(command("enhance", "in/b.png", "--in-place", "--device", "cpu", model=model))[0] == Exit.UNAVAILABLE
+    assert run_here(command("enhance", "in/b.png", "--in-place", "--device", "cpu", model=model))[0] == Exit.UNAVAILABLE
     assert (place / "in" / "b.png").read_bytes() == before
 
 
 @pytest.mark.parametrize("change", SHOWN_LATER, ids=lambda change: change.__name__)
 def test_eval_ends(place: Path, change: wrong.Change) -> None:
     model = wrong.write_wrong_onnx(place / "m.onnx", change)
-    code, _, err = run(command("eval", "--gt", "in", "in", "--device", "cpu", model=model))
+    code, _, err = run_here(command("eval", "--gt", "in", "in", "--device", "cpu", model=model))
     assert code == Exit.UNAVAILABLE
     assert "broke its contract" in only_line(err)
 
@@ -107,7 +107,7 @@ def test_hostile_metadata_is_refused(place: Path, name: str, value: str) -> None
         if entry.key == f"lumen.{name}":
             entry.value = value
     onnx.save(model, path)
-    code, _, err = run(command("enhance", "in", "-o", "out", model=path))
+    code, _, err = run_here(command("enhance", "in", "-o", "out", model=path))
     assert code == Exit.UNAVAILABLE
     assert "m.onnx" in only_line(err) and len(only_line(err)) < 400
 
@@ -116,7 +116,7 @@ def test_a_missing_16_bit_file_lets_those_pictures_wait(place: Path) -> None:
     write_fake_onnx(place / "m.onnx", radius=0)
     save(place / "in" / "deep.png", "uint16")
     line = command("watch", "in", "out", "--oneshot", "--settle", "0.2", "--failed-dir", "failed", "--json")
-    code, out, _ = run([*line, "--model", "m.onnx", "--device", "cpu"])
+    code, out, _ = run_here([*line, "--model", "m.onnx", "--device", "cpu"])
     assert code == Exit.SOME_FAILED
     assert "deep.png" in tree("in")
     events = [json.loads(each) for each in out.splitlines()]
@@ -199,6 +199,6 @@ def test_an_endless_loop_is_ended_by_signals(endless: Path, name: str) -> None:
 def test_a_sound_model_is_the_control(place: Path) -> None:
     """The conditions that the others add to the graph change no result."""
     model = wrong.write_wrong_onnx(place / "m.onnx")
-    assert run(command("enhance", "in", "-o", "out", "--device", "cpu", model=model))[0] == 0
+    assert run_here(command("enhance", "in", "-o", "out", "--device", "cpu", model=model))[0] == 0
     before, after = (read_picture(place / folder / "b.png").pixels for folder in ("in", "out"))
     assert np.array_equal(after, np.minimum(before.astype(int) * 2, 255))
