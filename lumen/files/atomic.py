@@ -336,7 +336,7 @@ def output_error(path: Path, error: OSError) -> LumenError:
     reason = error.strerror or str(error)
     if error.errno in _NAME:
         return PictureError(f"cannot write {str(path)!r}: {reason}; use a shorter or plainer name")
-    if isinstance(error, NotPlainError):
+    if isinstance(error, NotPlainError) or error.errno == errno.ELOOP:  # somebody put a link in its place
         return PictureError(f"cannot write {str(path)!r}: {reason}")
     if error.errno in _FULL:
         return DiskFullError(f"no space left in {path.parent} for {path.name!r} ({reason}); free some and run again")

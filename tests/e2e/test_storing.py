@@ -214,7 +214,8 @@ def test_missing_comparisons_are_written_without_enhancing_again(photos: Path, e
         path.unlink()
     assert enhance("--compare", "--dry-run").returncode == 0
     assert results() == ["a.jpg", "b.png"]
-    done = enhance("--compare", "--model", "no-such-model")
+    Path("damaged.onnx").touch()
+    done = enhance("--compare", "--model", "damaged.onnx")  # which is not opened
     assert done.returncode == 0, done.stderr
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line["status"], line["target"]) for line in told] == [

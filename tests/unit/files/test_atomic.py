@@ -104,6 +104,11 @@ def test_a_full_disk_is_told_apart(code: int, monkeypatch: pytest.MonkeyPatch, t
         write_atomically(tmp_path / "a", b"x")
 
 
+def test_a_link_in_the_place_of_a_file_fails_that_file_alone(tmp_path: Path) -> None:
+    error = atomic.output_error(tmp_path / "a.png", OSError(errno.ELOOP, "Too many levels of symbolic links"))
+    assert isinstance(error, PictureError)
+
+
 def test_a_folder_in_the_way_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(OutputError, match="cannot write"):
