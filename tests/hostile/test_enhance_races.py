@@ -18,6 +18,7 @@ from tests.support.commands import command, run, save
 
 RENAME_EXCHANGE = 2
 ROUNDS = 2
+EXCHANGES = 200  # at least, in all rounds: beside other work a round may have few
 
 
 def exchange(first: Path, second: Path) -> None:
@@ -78,12 +79,14 @@ def test_in_place_nothing_elsewhere_is_touched(place: Path, fake_model: Path, wh
     else:
         (cam / ".other").symlink_to("../../private/10.png")
         names = (cam / "10.png", cam / ".other")
-    for _ in range(ROUNDS):
+    exchanged = rounds = 0
+    while rounds < ROUNDS or exchanged < EXCHANGES:
+        rounds += 1
         with exchanging(*names) as counts:
             code, _, err = run(
                 command("enhance", "in", "-r", "--in-place", "--existing", "overwrite", "-q", model=fake_model)
             )
-        assert counts[0] > 100
+        exchanged += counts[0]
         assert code in (0, 3, 4), err
         assert private(place) == before
     assert not list(place.rglob("*.lumen-tmp"))
@@ -95,15 +98,18 @@ def test_nothing_is_published_and_nothing_written_elsewhere(place: Path, fake_mo
     (place / "in" / ".other").symlink_to("../private")
     (place / "out" / "cam").mkdir(parents=True)
     (place / "out" / ".other").symlink_to("../private")
-    for _ in range(ROUNDS):
+    exchanged = rounds = 0
+    while rounds < ROUNDS or exchanged < EXCHANGES:
+        rounds += 1
         with (
             exchanging(place / "in" / "cam", place / "in" / ".other") as counts,
             exchanging(place / "out" / "cam", place / "out" / ".other"),
         ):
             line = command("enhance", "in", "-r", "-o", "out", "--no-follow-links", "-q", model=fake_model)
             code, _, err = run(line)
-        assert counts[0] > 100
-        assert code in (0, 3, 4), err
+        exchanged += counts[0]
+        # The output may lead to the input while it is planned: then that is refused.
+        assert code in (0, 3, 4) or "would overwrite the input" in err, err
         assert private(place) == before
         real = next(path for path in (place / "out").iterdir() if path.is_dir() and not path.is_symlink())
         assert sizes.isdisjoint(path.stat().st_size for path in real.iterdir())

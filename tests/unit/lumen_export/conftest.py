@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
+from filelock import FileLock  # torch needs it too
 from torch import nn
 
 from lumen.models import Network
@@ -39,6 +41,16 @@ def checkpoint(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
-def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    out = tmp_path_factory.mktemp("model") / "tiny.onnx"
-    return export_checkpoint(checkpoint, out, scores={"set": {"psnr_db": 1.0}}, precision="fp16")
+def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Exported:
+    """The files, which the first worker of pytest-xdist that needs them exports for all."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "exported"
+    folder.mkdir(exist_ok=True)
+    facts = folder / "exported.pickle"
+    with FileLock(folder / "lock"):
+        if not facts.exists():
+            scores = {"set": {"psnr_db": 1.0}}
+            made = export_checkpoint(checkpoint, folder / "model" / "tiny.onnx", scores=scores, precision="fp16")
+            facts.write_bytes(pickle.dumps(made))
+    found: Exported = pickle.loads(facts.read_bytes())
+    return found
