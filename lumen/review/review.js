@@ -452,6 +452,8 @@
     last = card.picture;
     card.tabIndex = 0;
   });
+  const reveal = (card) => card.scrollIntoView({ block: "nearest", behavior: "instant" }); // keys are faster than a smooth scroll
+  const isInSight = (card) => card.getBoundingClientRect().bottom > 0 && card.getBoundingClientRect().top < innerHeight;
   const go = (picture) => {
     const place = order.indexOf(picture);
     if (place < 0) return;
@@ -461,7 +463,9 @@
     const there = live.get(picture);
     fill(there); // so that it has its height
     there.focus({ preventScroll: true });
-    there.scrollIntoView({ block: "nearest", behavior: "instant" }); // keys come faster than a smooth scroll ends
+    reveal(there);
+    [...cards.children].filter(isInSight).forEach(fill); // what they grow by would push it out of sight again
+    reveal(there);
   };
   const move = (step) => {
     const picture = current();
