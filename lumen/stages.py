@@ -96,9 +96,9 @@ class Stages(Generic[J, I, R, W]):
         self._ready: deque[tuple[J, I]] = deque()
         self._working: dict[Future[Sequence[I | Exception]], tuple[W, list[tuple[J, I]]]] = {}
         self._writing: dict[Future[R], tuple[J, I]] = {}
-        self._readers = ThreadPoolExecutor(max(1, helpers), "read")
+        self._readers = self._helper_pool("read")
         self._runners = ThreadPoolExecutor(self.workers, "work")
-        self._writers = ThreadPoolExecutor(max(1, helpers), "write")
+        self._writers = self._helper_pool("write")
 
     @property
     def waiting(self) -> int:
@@ -206,7 +206,7 @@ class Stages(Generic[J, I, R, W]):
         # Its thread cannot be ended. Others take over what no thread has begun with.
         waiting = [(future, each) for future, each in self._reading.items() if future.cancel()]
         self._readers.shutdown(wait=False)
-        self._readers = ThreadPoolExecutor(max(1, self.helpers), "read")
+        self._readers = self._helper_pool("read")
         for future, each in waiting:
             del self._reading[future]
             self.submit(each)
@@ -242,6 +242,9 @@ class Stages(Generic[J, I, R, W]):
         for pool in (self._readers, self._runners):
             pool.shutdown()
         return [(job, _ending(future)) for future, (job, _) in self._writing.items()]
+
+    def _helper_pool(self, name: str) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(max(1, self.helpers), name)
 
     def _start(self, pool: ThreadPoolExecutor, call: Callable[[], Any]) -> Future[Any]:
         future = pool.submit(call)

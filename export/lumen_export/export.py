@@ -132,8 +132,10 @@ def export_checkpoint(
                 network = deepcopy(trained.network)
                 network.halve()
                 model = to_onnx(network)
+            elif sample == "uint8":
+                full = model = to_onnx(trained.network)
             else:
-                model = to_onnx(trained.network) if sample == "uint8" else of_16_bits(model)
+                model = of_16_bits(full)
             spec = write_model(model, replace(spec, sample=sample, precision=kind), temporary)
             if check:
                 progress(f"comparing {temporary.name} with torch")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import compress
+from itertools import chain, compress
 from pathlib import Path
 
 from lumen.batch.block import Block
@@ -102,7 +102,7 @@ class Sorter:
     def _look(self, block: Block, reasons: Sequence[str | None]) -> None:
         """Note what kinds of pictures there are."""
         self.earlier.look(block)
-        names = [*block.names, *(failure.source.name for failure in block.failures)]
+        names = chain(block.names, (failure.source.name for failure in block.failures))
         self.unmatched.look(block.place / name for name in names)
         if not self._enhance.rules:
             self.variants |= {self._enhance.options} if None in reasons else set()

@@ -79,11 +79,16 @@ def _opened(stack: ExitStack, folder: Parent, name: str) -> BinaryIO:
         return stack.enter_context(state.open_or_create(name))
 
 
+def locked_error(folder: Path) -> LockedError:
+    """Return the error for a folder in which another run works."""
+    return LockedError(f"another lumen run works on {folder}; wait until it has ended, or choose another folder")
+
+
 def _wait(handle: int, folder: Path, *, shared: bool, wait_s: float) -> None:
     deadline = time.monotonic() + wait_s
     while not _acquire(handle, folder, shared=shared):
         if time.monotonic() >= deadline:
-            raise LockedError(f"another lumen run works on {folder}; wait until it has ended, or choose another folder")
+            raise locked_error(folder)
         time.sleep(_POLL_S)
 
 

@@ -24,7 +24,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lumen.errors import LockedError, OutputError
+from lumen.errors import OutputError
+from lumen.files.lock import locked_error
 from lumen.files.state import STATE
 from lumen.files.store_path import LOGIN, StorePath
 from lumen.files.stores import list_prefix, open_object, put_object, remove_object
@@ -156,9 +157,7 @@ def _wait_until_free(path: StorePath, folder: StorePath, wait_s: float) -> None:
             return
         if holder != seen:
             if now >= deadline:
-                raise LockedError(
-                    f"another lumen run works on {folder}; wait until it has ended, or choose another folder"
-                )
+                raise locked_error(folder)
             seen, since = holder, now
         if not is_told:
             log.warning("%s is locked; looking for up to %d s whether its run still lives", folder, LEASE_S)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from lumen.errors import UnusableModelError
 from lumen.runtime.devices import ComputePrecision, Device
 from lumen.spec import ModelSpec
 
@@ -107,6 +108,13 @@ class Engine(Protocol):
             DeviceError: The device cannot be used, or not for this model.
             UnusableModelError: The file cannot be loaded.
         """
+
+
+def unloadable(path: Path, reason: str) -> UnusableModelError:
+    """Return the error for a file that an engine cannot load as a model."""
+    return UnusableModelError(
+        f"{path} cannot be loaded as an ONNX model: {reason}; expected one of `lumen export-onnx`"
+    )
 
 
 def is_out_of_memory(message: str) -> bool:

@@ -10,7 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from lumen.errors import DeviceError, UnavailableError, UnusableModelError
+from lumen.errors import DeviceError, UnavailableError
 from lumen.runtime.cores import usable_cores
 from lumen.runtime.devices import (
     CPU,
@@ -20,7 +20,7 @@ from lumen.runtime.devices import (
     device_index,
     why_no_cuda,
 )
-from lumen.runtime.engine import EngineError, Value
+from lumen.runtime.engine import EngineError, Value, unloadable
 from lumen.runtime.memory import free_vram_bytes
 from lumen.runtime.runs import run_cancellable
 
@@ -115,9 +115,7 @@ def open_session(path: Path, device: Device, _: ComputePrecision, threads: int) 
     except native_errors() as error:
         if device != CPU:
             raise DeviceError(f"{device} cannot be used: {first_line(error)}") from error
-        raise UnusableModelError(
-            f"{path} cannot be loaded as an ONNX model: {first_line(error)}; expected one of `lumen export-onnx`"
-        ) from error
+        raise unloadable(path, first_line(error)) from error
     if device != CPU and CUDA not in session.get_providers():
         raise DeviceError(f"{device} cannot be used: {why_no_cuda(device_index(device.name))}")
     return OnnxRuntimeSession(session)

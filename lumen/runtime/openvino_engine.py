@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from lumen.errors import DeviceError, MissingExtraError, UnusableModelError
+from lumen.errors import DeviceError, MissingExtraError
 from lumen.extras import Package
 from lumen.runtime.cores import usable_cores
 from lumen.runtime.devices import ComputePrecision, Device
-from lumen.runtime.engine import EngineError, Size, Value
+from lumen.runtime.engine import EngineError, Size, Value, unloadable
 from lumen.runtime.openvino_nan import graphs_of, keep_nan
 from lumen.runtime.runs import run_cancellable
 
@@ -156,9 +156,7 @@ def open_session(path: Path, device: Device, precision: ComputePrecision, thread
         # As bytes: nothing outside the file is read, whatever it names.
         model = core.read_model(path.read_bytes())
     except (*_ERRORS, OSError) as error:
-        raise UnusableModelError(
-            f"{path} cannot be loaded as an ONNX model: {_reason(error)}; expected one of `lumen export-onnx`"
-        ) from error
+        raise unloadable(path, _reason(error)) from error
     loops = sorted({each.get_type_name() for graph in graphs_of(model) for each in graph.get_ops()} & _LOOPS)
     if loops:
         raise DeviceError(f"{device} cannot be used: {path} holds a {loops[0]}, which OpenVINO cannot interrupt")

@@ -101,11 +101,11 @@ class Worker:
     @property
     def room(self) -> int:
         """How many files can be started now."""
-        if not self._stages.helpers:
-            return 0 if self.inside or self._is_behind() else 1
         reading, ready = len(self._stages.reading), self._stages.ready
         if _nbytes(ready) > AHEAD_BYTES or self._is_behind():
             return 0
+        if not self._stages.helpers:
+            return int(not self.inside)
         return max(0, min(AHEAD - len(ready) - reading, self._stages.helpers - reading))
 
     @property
